@@ -1,0 +1,313 @@
+//! Recording one invocation within a budget.
+
+use crate::item::{
+    DiagnosticsChannelEvent, DroppedEntries, EpochMs, ErrorInfo, EventInfo, Json, LogLevel,
+    Outcome, Script, TailResponse, TraceException, TraceItem, TraceLog,
+};
+use crate::request::{RequestData, TailRequest};
+use serde_json::value::to_raw_value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How many bytes one invocation may record, all kinds of entries together.
+///
+/// It is the limit of Workers, so a Tail Worker sees the same cut at the same
+/// place. It also bounds what the host holds on behalf of a guest: an item stays
+/// in memory until every Tail Worker has received it.
+pub const MAX_TRACE_BYTES: usize = 262_144;
+
+/// What each entry costs beside its text. The numbers are workerd's: they stand
+/// for the memory of the entry itself and bound the number of empty entries.
+const LOG_BYTES: usize = 80;
+const EXCEPTION_BYTES: usize = 128;
+const DIAGNOSTICS_CHANNEL_EVENT_BYTES: usize = 56;
+
+/// The longest message of an exception, in characters. As on Workers, a longer
+/// one is cut and its stack, which repeats the message, is dropped.
+const MAX_EXCEPTION_MESSAGE_CHARS: usize = 4096;
+
+const EVENT_LIMIT_MESSAGE: &str = "Trace resource limit exceeded; could not capture event info.";
+const LOG_LIMIT_MESSAGE: &str = "Log size limit exceeded: More than 256KB of data (across \
+    console.log statements, exception, request metadata and headers) was logged during a single \
+    request. Subsequent data for this request will not be recorded in logs, appear when tailing \
+    this Worker's logs, or in Tail Workers.";
+const EXCEPTION_LIMIT_MESSAGE: &str =
+    "Trace resource limit exceeded; subsequent exceptions not recorded.";
+const DIAGNOSTICS_LIMIT_CHANNEL: &str = "workerd.LimitExceeded";
+
+/// Records one invocation, entry by entry, and gives its [`TraceItem`].
+///
+/// Entries share a budget of [`MAX_TRACE_BYTES`]. The first entry of a kind
+/// (log, exception, diagnostics channel event) that does not fit is replaced by
+/// a marker, which costs nothing, and every later entry of that kind is dropped,
+/// even if it would fit. The other kinds go on. What was dropped is counted in
+/// [`TraceItem::dropped`].
+///
+/// ```
+/// use std::time::Duration;
+/// use taffrail_trace::{EventInfo, LogLevel, Outcome, Script, TraceBuilder};
+///
+/// let event = EventInfo::Rpc { rpc_method: "add".to_owned() };
+/// let mut trace = TraceBuilder::new(Script::default(), event, 1_000, "0".repeat(32));
+/// let message = serde_json::value::to_raw_value("adding")?;
+/// trace.log(1_001, LogLevel::Log, vec![message], None);
+///
+/// let item = trace.finish(Outcome::Ok, Duration::ZERO, Duration::from_millis(2));
+/// assert_eq!(item.logs[0].message[0].get(), r#""adding""#);
+/// assert!(!item.truncated);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct TraceBuilder {
+    item: TraceItem,
+    budget: Budget,
+    dropped: DroppedEntries,
+}
+
+impl TraceBuilder {
+    /// Starts the record of an invocation.
+    ///
+    /// The URL, headers and `cf` of a request count towards the budget. If they
+    /// alone exceed it, only the method is kept, and a log entry says so.
+    #[must_use]
+    pub fn new(
+        script: Script,
+        event: EventInfo,
+        event_timestamp: EpochMs,
+        invocation_id: String,
+    ) -> Self {
+        let mut builder = Self {
+            item: TraceItem {
+                wall_time: Duration::ZERO,
+                cpu_time: Duration::ZERO,
+                truncated: false,
+                script,
+                outcome: Outcome::Unknown,
+                diagnostics_channel_events: Vec::new(),
+                exceptions: Vec::new(),
+                logs: Vec::new(),
+                event_timestamp: Some(event_timestamp),
+                event: None,
+                invocation_id,
+                dropped: None,
+                lost_items: 0,
+            },
+            budget: Budget { used: 0 },
+            dropped: DroppedEntries::default(),
+        };
+        builder.set_event(event, event_timestamp);
+        builder
+    }
+
+    fn set_event(&mut self, mut event: EventInfo, timestamp: EpochMs) {
+        if let EventInfo::Fetch { request, .. } = &mut event
+            && !self.budget.take(request_bytes(request.unredacted()))
+        {
+            *request = method_alone(request.unredacted());
+            self.item.truncated = true;
+            self.item.logs.push(warning(timestamp, EVENT_LIMIT_MESSAGE));
+        }
+        self.item.event = Some(event);
+    }
+
+    /// Records a console call: one JSON value an argument, and one slot an
+    /// argument for the true name, message and stack of an error object. Missing
+    /// slots are filled up, and those without an argument are ignored.
+    pub fn log(
+        &mut self,
+        timestamp: EpochMs,
+        level: LogLevel,
+        message: Vec<Json>,
+        mut error_info: Option<Vec<Option<ErrorInfo>>>,
+    ) {
+        if let Some(slots) = &mut error_info {
+            // Slots cost nothing, so their number must not be the guest's choice.
+            slots.resize(message.len(), None);
+        }
+        let log = TraceLog {
+            timestamp,
+            level,
+            message,
+            error_info,
+        };
+        match self.budget.admit(log_bytes(&log), &mut self.dropped.logs) {
+            Admission::Kept => self.item.logs.push(log),
+            Admission::FirstDropped => self.item.logs.push(warning(timestamp, LOG_LIMIT_MESSAGE)),
+            Admission::Dropped => {}
+        }
+    }
+
+    /// Records a failure that nothing in the Worker caught. A message of more
+    /// than 4,096 characters is cut, and then the stack is dropped.
+    pub fn exception(&mut self, mut exception: TraceException) {
+        cap_message(&mut exception);
+        let bytes = exception_bytes(&exception);
+        match self.budget.admit(bytes, &mut self.dropped.exceptions) {
+            Admission::Kept => self.item.exceptions.push(exception),
+            Admission::FirstDropped => self.item.exceptions.push(TraceException {
+                timestamp: exception.timestamp,
+                name: "Error".to_owned(),
+                message: EXCEPTION_LIMIT_MESSAGE.to_owned(),
+                stack: None,
+            }),
+            Admission::Dropped => {}
+        }
+    }
+
+    /// Records a message published on a diagnostics channel.
+    pub fn diagnostics_channel_event(&mut self, event: DiagnosticsChannelEvent) {
+        let dropped = &mut self.dropped.diagnostics_channel_events;
+        let events = &mut self.item.diagnostics_channel_events;
+        match self.budget.admit(diagnostics_bytes(&event), dropped) {
+            Admission::Kept => events.push(event),
+            Admission::FirstDropped => events.push(DiagnosticsChannelEvent {
+                timestamp: event.timestamp,
+                channel: DIAGNOSTICS_LIMIT_CHANNEL.to_owned(),
+                message: None,
+            }),
+            Admission::Dropped => {}
+        }
+    }
+
+    /// Records the response of a fetch event; other events have none, and for
+    /// them this does nothing.
+    pub fn set_response(&mut self, response: TailResponse) {
+        self.replace_response(Some(response));
+    }
+
+    /// Takes the response back, because it was not completed.
+    pub fn clear_response(&mut self) {
+        self.replace_response(None);
+    }
+
+    fn replace_response(&mut self, new: Option<TailResponse>) {
+        if let Some(EventInfo::Fetch { response, .. }) = &mut self.item.event {
+            *response = new;
+        }
+    }
+
+    /// Ends the record.
+    #[must_use]
+    pub fn finish(
+        mut self,
+        outcome: Outcome,
+        cpu_time: Duration,
+        wall_time: Duration,
+    ) -> TraceItem {
+        self.item.outcome = outcome;
+        self.item.cpu_time = cpu_time;
+        self.item.wall_time = wall_time;
+        self.item.truncated |= self.dropped != DroppedEntries::default();
+        self.item.dropped = self.item.truncated.then_some(self.dropped);
+        self.item
+    }
+}
+
+/// What happened to an entry that asked for room.
+enum Admission {
+    Kept,
+    FirstDropped,
+    Dropped,
+}
+
+#[derive(Debug)]
+struct Budget {
+    used: usize,
+}
+
+impl Budget {
+    /// Takes `bytes`, or nothing and gives false if that many are not left.
+    fn take(&mut self, bytes: usize) -> bool {
+        let fits = bytes <= MAX_TRACE_BYTES - self.used;
+        if fits {
+            self.used += bytes;
+        }
+        fits
+    }
+
+    /// Asks for room for an entry of a kind of which `dropped` entries have been
+    /// dropped so far: after the first, nothing of that kind gets any.
+    fn admit(&mut self, bytes: usize, dropped: &mut u64) -> Admission {
+        if *dropped == 0 && self.take(bytes) {
+            return Admission::Kept;
+        }
+        *dropped += 1;
+        if *dropped == 1 {
+            Admission::FirstDropped
+        } else {
+            Admission::Dropped
+        }
+    }
+}
+
+fn request_bytes(request: &RequestData) -> usize {
+    let headers = request.headers.iter();
+    request.url.len()
+        + headers
+            .map(|(name, value)| name.len() + value.len())
+            .sum::<usize>()
+        + request.cf.as_ref().map_or(0, |cf| cf.get().len())
+}
+
+fn log_bytes(log: &TraceLog) -> usize {
+    let errors = log.error_info.iter().flatten().flatten();
+    let error_bytes =
+        errors.map(|error| error_text_bytes(&error.name, &error.message, error.stack.as_ref()));
+    LOG_BYTES + json_array_bytes(&log.message) + error_bytes.sum::<usize>()
+}
+
+/// The length of `[`, the values with a comma between them, and `]`.
+fn json_array_bytes(values: &[Json]) -> usize {
+    let commas = values.len().saturating_sub(1);
+    2 + commas + values.iter().map(|value| value.get().len()).sum::<usize>()
+}
+
+fn exception_bytes(exception: &TraceException) -> usize {
+    EXCEPTION_BYTES
+        + error_text_bytes(
+            &exception.name,
+            &exception.message,
+            exception.stack.as_ref(),
+        )
+}
+
+fn error_text_bytes(name: &str, message: &str, stack: Option<&String>) -> usize {
+    name.len() + message.len() + stack.map_or(0, String::len)
+}
+
+fn diagnostics_bytes(event: &DiagnosticsChannelEvent) -> usize {
+    let message_bytes = event.message.as_ref().map_or(0, |json| json.get().len());
+    DIAGNOSTICS_CHANNEL_EVENT_BYTES + event.channel.len() + message_bytes
+}
+
+fn cap_message(exception: &mut TraceException) {
+    let message = &mut exception.message;
+    if let Some((end, _)) = message.char_indices().nth(MAX_EXCEPTION_MESSAGE_CHARS) {
+        message.truncate(end);
+        message.shrink_to_fit();
+        exception.stack = None;
+    }
+}
+
+fn method_alone(request: &RequestData) -> TailRequest {
+    TailRequest::new(RequestData {
+        url: String::new(),
+        method: request.method.clone(),
+        headers: BTreeMap::new(),
+        cf: None,
+    })
+}
+
+fn warning(timestamp: EpochMs, text: &str) -> TraceLog {
+    TraceLog {
+        timestamp,
+        level: LogLevel::Warn,
+        message: vec![to_raw_value(text).expect("text has a JSON form")],
+        error_info: None,
+    }
+}
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

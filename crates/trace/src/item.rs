@@ -1,0 +1,373 @@
+//! The record itself: plain data with workerd's names.
+
+use crate::request::TailRequest;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// JSON text that is known to be valid.
+pub type Json = Box<RawValue>;
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+pub type EpochMs = u64;
+
+/// The record of one invocation of a Worker.
+///
+/// It serialises to the JSON that `JSON.stringify(item)` gives on Workers, with
+/// the request redacted and absent fields left out, plus Taffrail's own fields
+/// `invocationId`, `dropped` and `lostItems`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TraceItem {
+    /// Time from the event to the end of everything it caused; whole
+    /// milliseconds in JSON.
+    #[serde(serialize_with = "whole_milliseconds")]
+    pub wall_time: Duration,
+    /// CPU time used, without time spent waiting; whole milliseconds in JSON.
+    #[serde(serialize_with = "whole_milliseconds")]
+    pub cpu_time: Duration,
+    /// Whether entries were dropped because the invocation recorded too much.
+    pub truncated: bool,
+    /// Which Worker ran, and as what.
+    #[serde(flatten)]
+    pub script: Script,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The diagnostics channel messages, in order.
+    pub diagnostics_channel_events: Vec<DiagnosticsChannelEvent>,
+    /// The uncaught failures, in order.
+    pub exceptions: Vec<TraceException>,
+    /// The console calls, in order.
+    pub logs: Vec<TraceLog>,
+    /// When it started.
+    pub event_timestamp: Option<EpochMs>,
+    /// What triggered it.
+    pub event: Option<EventInfo>,
+    /// Names this invocation: 32 hexadecimal digits.
+    pub invocation_id: String,
+    /// What was dropped, when `truncated`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<DroppedEntries>,
+    /// How many earlier items the Tail Worker that this copy goes to missed
+    /// because its queue was full, since the last one it received.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub lost_items: u64,
+}
+
+/// Which Worker an invocation ran, and as what.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Script {
+    /// The name of the Worker.
+    pub script_name: Option<String>,
+    /// The entrypoint that ran, absent for the default one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<String>,
+    /// The version of the Worker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub script_version: Option<ScriptVersion>,
+    /// The tags of the Worker.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub script_tags: Vec<String>,
+    /// The dispatch namespace it was found in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dispatch_namespace: Option<String>,
+    /// Attributes attached to the Worker for its tails.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tail_attributes: BTreeMap<String, AttributeValue>,
+    /// The preview that ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
+    /// The id of the Durable Object: 64 hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub durable_object_id: Option<String>,
+    /// What kind of instance ran it.
+    pub execution_model: ExecutionModel,
+}
+
+/// The deployed version of a Worker.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ScriptVersion {
+    /// The version's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The tag it was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// The message it was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// The preview deployment of a Worker.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Preview {
+    /// The preview's id.
+    pub id: String,
+    /// Its slug.
+    pub slug: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// The value of a tail attribute.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum AttributeValue {
+    /// Text.
+    Text(String),
+    /// A number.
+    Number(#[serde(serialize_with = "javascript_number")] f64),
+    /// True or false.
+    Boolean(bool),
+}
+
+/// What kind of instance ran an invocation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ExecutionModel {
+    /// An ordinary Worker.
+    #[default]
+    Stateless,
+    /// A Durable Object.
+    DurableObject,
+    /// A Workflow.
+    Workflow,
+}
+
+/// How an invocation ended. The HTTP status has no influence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// Nobody set an outcome.
+    #[default]
+    Unknown,
+    /// The handler ran to its end.
+    Ok,
+    /// The handler failed.
+    Exception,
+    /// More CPU time than `limits.cpu_ms` allows.
+    ExceededCpu,
+    /// An operator stopped the Worker.
+    KillSwitch,
+    /// The runtime itself was unavailable.
+    DaemonDown,
+    /// No code was found for the Worker.
+    ScriptNotFound,
+    /// The client went away before the response was complete.
+    Canceled,
+    /// More memory than the instance may have.
+    ExceededMemory,
+    /// Too many invocations were running already.
+    LoadShed,
+    /// The response stream broke off after its headers were sent.
+    ResponseStreamDisconnected,
+    /// The host failed.
+    InternalError,
+    /// More wall-clock time than allowed.
+    ExceededWallTime,
+    /// The invocation was aborted.
+    Aborted,
+}
+
+/// The console method that wrote a log entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// `console.debug`
+    Debug,
+    /// `console.info`
+    Info,
+    /// `console.log`, and every line on stdout.
+    Log,
+    /// `console.warn`
+    Warn,
+    /// `console.error`, and every line on stderr.
+    Error,
+}
+
+/// One console call.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TraceLog {
+    /// When it was made.
+    pub timestamp: EpochMs,
+    /// Which method was called.
+    pub level: LogLevel,
+    /// The arguments, one JSON value each.
+    pub message: Vec<Json>,
+    /// Present when an argument was an error object: one slot an argument.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_info: Option<Vec<Option<ErrorInfo>>>,
+}
+
+/// The true name, message and stack of an error object that was logged.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ErrorInfo {
+    /// The class of the error.
+    pub name: String,
+    /// Its message.
+    pub message: String,
+    /// Its stack without the leading `name: message` line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stack: Option<String>,
+}
+
+/// A failure that nothing in the Worker caught.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TraceException {
+    /// When it was recorded.
+    pub timestamp: EpochMs,
+    /// The kind of failure.
+    pub name: String,
+    /// What went wrong.
+    pub message: String,
+    /// The frames, innermost first, one a line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stack: Option<String>,
+}
+
+/// One message published on a diagnostics channel.
+#[derive(Clone, Debug, Serialize)]
+pub struct DiagnosticsChannelEvent {
+    /// When it was published.
+    pub timestamp: EpochMs,
+    /// The name of the channel.
+    pub channel: String,
+    /// The message, absent when it was `undefined`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<Json>,
+}
+
+/// What triggered an invocation. The JSON has no tag: the kinds differ by
+/// their keys, as on Workers.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+pub enum EventInfo {
+    /// An HTTP request.
+    Fetch {
+        /// The request; redacted wherever it is shown.
+        request: TailRequest,
+        /// Absent when the invocation produced no complete response.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        response: Option<TailResponse>,
+    },
+    /// A method call from another Worker.
+    Rpc {
+        /// The method or property that was asked for.
+        rpc_method: String,
+    },
+    /// A cron trigger.
+    Scheduled {
+        /// The cron expression that fired.
+        cron: String,
+        /// When it was due.
+        scheduled_time: EpochMs,
+    },
+    /// A Durable Object alarm.
+    Alarm {
+        /// When it was due, as an ISO 8601 date in JSON.
+        #[serde(serialize_with = "crate::date::iso8601")]
+        scheduled_time: EpochMs,
+    },
+    /// A batch of queue messages.
+    Queue {
+        /// The name of the queue.
+        queue: String,
+        /// How many messages the batch held.
+        batch_size: u32,
+    },
+    /// An incoming mail.
+    Email {
+        /// The envelope sender.
+        mail_from: String,
+        /// The envelope recipient.
+        rcpt_to: String,
+        /// The size of the whole message in bytes.
+        raw_size: u64,
+    },
+    /// A tail event.
+    Tail {
+        /// One entry for each item it was given.
+        consumed_events: Vec<ConsumedEvent>,
+    },
+    /// Something that happened on a hibernatable WebSocket.
+    HibernatableWebSocket {
+        /// What happened. The key is workerd's.
+        get_web_socket_event: WebSocketEvent,
+    },
+    /// A TCP connection.
+    Connect {},
+    /// An event of another kind.
+    Custom {},
+}
+
+/// The response to a fetch event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct TailResponse {
+    /// The HTTP status.
+    pub status: u16,
+}
+
+/// A Worker whose item a Tail Worker consumed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConsumedEvent {
+    /// The name of that Worker.
+    pub script_name: Option<String>,
+}
+
+/// What happened on a hibernatable WebSocket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(
+    tag = "webSocketEventType",
+    rename_all = "lowercase",
+    rename_all_fields = "camelCase"
+)]
+pub enum WebSocketEvent {
+    /// A message arrived.
+    Message,
+    /// The socket was closed.
+    Close {
+        /// The close code.
+        code: u16,
+        /// Whether the closing handshake was completed.
+        was_clean: bool,
+    },
+    /// The socket failed.
+    Error,
+}
+
+/// How many entries an item lost to the size limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DroppedEntries {
+    /// Log entries.
+    pub logs: u64,
+    /// Exceptions.
+    pub exceptions: u64,
+    /// Diagnostics channel events.
+    pub diagnostics_channel_events: u64,
+}
+
+/// Writes a whole number without a fraction, as `JSON.stringify` does.
+fn javascript_number<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
+    if number.fract() == 0.0 && number.abs() <= MAX_SAFE_INTEGER {
+        serializer.serialize_i64(*number as i64)
+    } else {
+        serializer.serialize_f64(*number)
+    }
+}
+
+fn whole_milliseconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,16 @@
+//! The record of one Worker invocation: bounded while it is written, redacted
+//! when it is read, and serialisable to the JSON that Tail Workers know.
+//!
+//! Nothing here does IO, knows a clock or knows WebAssembly: callers hand in
+//! facts and timestamps and get a [`TraceItem`].
+
+mod builder;
+mod date;
+mod item;
+mod redact;
+mod request;
+
+pub use builder::{MAX_TRACE_BYTES, TraceBuilder};
+pub use item::*;
+pub use redact::{is_sensitive_header, redact_url};
+pub use request::{RequestData, TailRequest};
