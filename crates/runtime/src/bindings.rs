@@ -1,0 +1,21 @@
+//! Generated from `wit/`.
+#![expect(clippy::unwrap_used, reason = "generated code")]
+
+wasmtime::component::bindgen!({
+    inline: "
+        package taffrail:host;
+        world tail-worker {
+            import wasi:logging/logging@0.1.0-draft;
+            import taffrail:workers/console@0.2.0;
+            import taffrail:workers/exceptions@0.2.0;
+            import taffrail:workers/context@0.2.0;
+            export taffrail:workers/tail@0.2.0;
+        }
+    ",
+    path: "../../wit",
+    imports: { default: trappable },
+    exports: { default: async },
+    with: {
+        "taffrail:workers/types.raw-request": crate::host::RawRequest,
+    },
+});

@@ -1,0 +1,129 @@
+//! The body of a response on its way to the client.
+
+use crate::ending::Response;
+use crate::invocation::Invocation;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use wasmtime_wasi_http::WasiBody;
+
+/// The body of a guest's response.
+///
+/// Read it to its end, or drop it to say that the client is gone.
+pub struct ResponseBody {
+    inner: WasiBody,
+    invocation: Arc<Invocation>,
+    status: u16,
+    /// Nobody reads it: the answer to a HEAD request, or a 204 or 304.
+    unread: bool,
+    /// Bytes that were announced and have not come yet.
+    expected: Option<u64>,
+    ended: bool,
+}
+
+/// The guest stopped before the end of its response body.
+#[derive(Debug)]
+pub struct BodyError(String);
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the response body broke off: {}", self.0)
+    }
+}
+
+impl std::error::Error for BodyError {}
+
+impl ResponseBody {
+    /// Attaches the body of a guest's response to its invocation. `head` says
+    /// that the request's method is HEAD.
+    pub(crate) fn attach(
+        response: http::Response<WasiBody>,
+        invocation: Arc<Invocation>,
+        head: bool,
+    ) -> http::Response<Self> {
+        let status = response.status().as_u16();
+        let expected = response
+            .headers()
+            .get(http::header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse().ok());
+        response.map(|inner| Self {
+            inner,
+            invocation,
+            status,
+            unread: head || matches!(status, 204 | 304),
+            expected,
+            ended: false,
+        })
+    }
+
+    fn end(&mut self, response: Response) {
+        self.ended = true;
+        self.invocation.response(response);
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+            Some(Ok(frame)) => {
+                if let (Some(expected), Some(data)) = (&mut self.expected, frame.data_ref()) {
+                    *expected = expected.saturating_sub(data.len() as u64);
+                    if *expected == 0 {
+                        let status = self.status;
+                        self.end(Response::Complete(status));
+                    }
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                self.end(Response::Broken);
+                Poll::Ready(Some(Err(BodyError(error.to_string()))))
+            }
+            // A guest that was cut off takes its end of the body with it, and
+            // that looks like an end.
+            None if !self.ended && self.invocation.response_is_broken() => {
+                self.ended = true;
+                Poll::Ready(Some(Err(BodyError("the Worker was stopped".to_owned()))))
+            }
+            None => {
+                if !self.ended {
+                    let status = self.status;
+                    self.end(Response::Complete(status));
+                }
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        // An HTTP server reads no further than it has to.
+        if self.unread || self.expected == Some(0) || self.inner.is_end_stream() {
+            let status = self.status;
+            self.end(Response::Complete(status));
+        } else {
+            self.invocation.client_left();
+        }
+    }
+}

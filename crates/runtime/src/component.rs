@@ -1,0 +1,194 @@
+//! From the bytes of a component to something that can be instantiated.
+
+use crate::bindings::TailWorkerPre;
+use crate::engine::Engines;
+use crate::error::Error;
+use crate::host;
+use crate::state::State;
+use wasmparser::{Encoding, Parser, Payload};
+use wasmtime::Engine;
+use wasmtime::component::{InstancePre, Linker};
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::p3::bindings::ServicePre;
+
+/// A compiled component with its imports resolved.
+pub struct Component {
+    pub(crate) fetch: Option<Fetch>,
+    pub(crate) tail: Option<TailPre>,
+    engine: Engine,
+}
+
+/// The handler of fetch events, in the two generations of `wasi:http`.
+pub(crate) enum Fetch {
+    /// `wasi:http/incoming-handler@0.2.x`
+    P2(ProxyPre<State>),
+    /// `wasi:http/handler@0.3.x`
+    P3(ServicePre<State>),
+}
+
+/// The handler of tail events.
+pub(crate) type TailPre = TailWorkerPre<State>;
+
+const FETCH_P2: &str = "wasi:http/incoming-handler@0.2.";
+const FETCH_P3: &str = "wasi:http/handler@0.3.";
+const TAIL: &str = "taffrail:workers/tail@0.2.";
+
+impl Component {
+    /// Whether it has a handler for fetch events.
+    #[must_use]
+    pub fn handles_fetch(&self) -> bool {
+        self.fetch.is_some()
+    }
+
+    /// Whether it has a handler for tail events.
+    #[must_use]
+    pub fn handles_tail(&self) -> bool {
+        self.tail.is_some()
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Compiles `bytes`, or finds them compiled in the cache.
+    pub(crate) fn compile(engines: &Engines, bytes: &[u8]) -> Result<Self, Error> {
+        let names = Names::read(bytes)?;
+        names.check_handlers()?;
+        let engine = if names.any("@0.3.") {
+            &engines.concurrent
+        } else {
+            &engines.sequential
+        };
+        let component = wasmtime::component::Component::new(engine, bytes)
+            .map_err(|error| Error::component(format!("the component is invalid: {error:#}")))?;
+        let linker = host::linker(engine)
+            .map_err(|error| Error::host(format!("the host interfaces clash: {error:#}")))?;
+        let pre = linker
+            .instantiate_pre(&component)
+            .map_err(|error| unresolved(&linker, &names, &error))?;
+        Self::handlers(&names, &pre, engine)
+            .map_err(|error| Error::component(format!("an exported handler is wrong: {error:#}")))
+    }
+
+    fn handlers(
+        names: &Names,
+        pre: &InstancePre<State>,
+        engine: &Engine,
+    ) -> wasmtime::Result<Self> {
+        let fetch = if names.exported(FETCH_P3) {
+            Some(Fetch::P3(ServicePre::new(pre.clone())?))
+        } else if names.exported(FETCH_P2) {
+            Some(Fetch::P2(ProxyPre::new(pre.clone())?))
+        } else {
+            None
+        };
+        let tail = if names.exported(TAIL) {
+            Some(TailWorkerPre::new(pre.clone())?)
+        } else {
+            None
+        };
+        Ok(Self {
+            fetch,
+            tail,
+            engine: engine.clone(),
+        })
+    }
+}
+
+/// The names of what a component imports and exports, read before it is known
+/// which engine can compile it.
+struct Names {
+    imports: Vec<String>,
+    exports: Vec<String>,
+}
+
+impl Names {
+    fn read(bytes: &[u8]) -> Result<Self, Error> {
+        if Parser::is_core_wasm(bytes) {
+            return Err(Error::component(
+                "it is a core WebAssembly module, not a component. Build it for the target `wasm32-wasip2`, or make a component of it with `wasm-tools component new MODULE -o COMPONENT` (add `--adapt` with the WASI preview 1 adapter if it was built for `wasm32-wasip1`)",
+            ));
+        }
+        if !Parser::is_component(bytes) {
+            return Err(Error::component(
+                "it is not a WebAssembly component: its first bytes are not those of one",
+            ));
+        }
+        Self::parse(bytes)
+            .map_err(|error| Error::component(format!("the component is damaged: {error}")))
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, wasmparser::BinaryReaderError> {
+        let mut names = Self {
+            imports: Vec::new(),
+            exports: Vec::new(),
+        };
+        let mut depth = 0_usize;
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload? {
+                Payload::Version { encoding, .. } => {
+                    debug_assert!(encoding == Encoding::Component || depth > 0);
+                    depth += 1;
+                }
+                Payload::End(_) => depth -= 1,
+                Payload::ComponentImportSection(section) if depth == 1 => {
+                    for import in section {
+                        names.imports.push(import?.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(section) if depth == 1 => {
+                    for export in section {
+                        names.exports.push(export?.name.name.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(names)
+    }
+
+    fn exported(&self, prefix: &str) -> bool {
+        self.exports.iter().any(|name| name.starts_with(prefix))
+    }
+
+    fn any(&self, part: &str) -> bool {
+        self.imports
+            .iter()
+            .chain(&self.exports)
+            .any(|name| name.contains(part))
+    }
+
+    fn check_handlers(&self) -> Result<(), Error> {
+        if [FETCH_P2, FETCH_P3, TAIL]
+            .iter()
+            .any(|name| self.exported(name))
+        {
+            return Ok(());
+        }
+        let exports = if self.exports.is_empty() {
+            "nothing".to_owned()
+        } else {
+            format!("`{}`", self.exports.join("`, `"))
+        };
+        Err(Error::component(format!(
+            "it has no handler: it exports {exports}. A Worker exports `wasi:http/incoming-handler@0.2.x` or `wasi:http/handler@0.3.x` to answer requests, a Tail Worker exports `taffrail:workers/tail@0.2.0`"
+        )))
+    }
+}
+
+/// Names the import that nothing provides.
+fn unresolved(linker: &Linker<State>, names: &Names, error: &wasmtime::Error) -> Error {
+    let text = format!("{error:#}");
+    let _ = linker;
+    let import = names
+        .imports
+        .iter()
+        .filter(|import| text.contains(&format!("`{import}`")))
+        .max_by_key(|import| import.len());
+    Error::component(match import {
+        Some(import) => format!(
+            "it imports `{import}`, which Taffrail does not provide ({text}). Build the component without it, or compose it with a component that exports it"
+        ),
+        None => format!("its imports cannot be resolved: {text}"),
+    })
+}

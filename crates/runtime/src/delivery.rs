@@ -1,0 +1,114 @@
+//! How a finished trace item reaches those who asked for it.
+
+use crate::worker::Worker;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use taffrail_trace::TraceItem;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+/// Somebody outside WebAssembly who receives the item of every invocation.
+///
+/// [`deliver`](Self::deliver) is called where the invocation ends, often on
+/// the way of a request: it must not block, and puts longer work elsewhere.
+pub trait TailConsumer: Send + Sync + 'static {
+    /// Takes one finished item.
+    fn deliver(&self, item: &Arc<TraceItem>);
+}
+
+/// Items that wait for one Tail Worker. An item is at most some 300 KiB, a
+/// typical one less than 1.
+const QUEUED_ITEMS: usize = 1024;
+
+/// Invocations of one Tail Worker at a time. One that hangs keeps one of these
+/// places, and the queue behind them bounds what that costs.
+const CONCURRENT_TAILS: usize = 32;
+
+/// The way to one Tail Worker: a bounded queue that never makes a producer
+/// wait.
+pub(crate) struct TailQueue {
+    worker: String,
+    sender: mpsc::Sender<Queued>,
+    lost: AtomicU64,
+    tracker: TaskTracker,
+}
+
+struct Queued {
+    item: Arc<TraceItem>,
+    /// Keeps the runtime from counting as idle.
+    _pending: TaskTrackerToken,
+}
+
+impl TailQueue {
+    /// Starts a queue whose items go to the Worker that `find` returns when
+    /// their turn comes.
+    pub(crate) fn start(
+        worker: String,
+        tracker: TaskTracker,
+        find: impl Fn() -> Option<Arc<Worker>> + Send + 'static,
+    ) -> Arc<Self> {
+        let (sender, receiver) = mpsc::channel(QUEUED_ITEMS);
+        tokio::spawn(pump(receiver, find));
+        Arc::new(Self {
+            worker,
+            sender,
+            lost: AtomicU64::new(0),
+            tracker,
+        })
+    }
+
+    /// The name of the Tail Worker.
+    pub(crate) fn worker(&self) -> &str {
+        &self.worker
+    }
+
+    /// Queues an item, or counts it as lost when the queue is full. The count
+    /// goes out with the next item that finds a place.
+    pub(crate) fn push(&self, item: &Arc<TraceItem>) {
+        let Ok(place) = self.sender.try_reserve() else {
+            let lost = self.lost.fetch_add(1, Relaxed) + 1;
+            // One line a doubling, not one an item.
+            if lost.is_power_of_two() {
+                tracing::warn!(
+                    "the queue of tail consumer `{}` is full: {lost} item(s) lost since its last one",
+                    self.worker
+                );
+            }
+            return;
+        };
+        let lost_items = self.lost.swap(0, Relaxed);
+        let item = if lost_items == 0 {
+            Arc::clone(item)
+        } else {
+            Arc::new(TraceItem {
+                lost_items,
+                ..TraceItem::clone(item)
+            })
+        };
+        place.send(Queued {
+            item,
+            _pending: self.tracker.token(),
+        });
+    }
+}
+
+async fn pump(
+    mut receiver: mpsc::Receiver<Queued>,
+    find: impl Fn() -> Option<Arc<Worker>> + Send + 'static,
+) {
+    let places = Arc::new(Semaphore::new(CONCURRENT_TAILS));
+    while let Some(queued) = receiver.recv().await {
+        let Some(worker) = find() else {
+            tracing::warn!("an item was lost: its tail consumer no longer exists");
+            continue;
+        };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        tokio::spawn(async move {
+            worker.tail(vec![queued.item]).await;
+            drop(place);
+        });
+    }
+}

@@ -1,0 +1,60 @@
+//! Failures of the host or of what it was given. What a guest does wrong is
+//! never one of these: it is an outcome in a trace item.
+
+use std::fmt;
+
+/// Why the runtime could not do what it was asked.
+///
+/// The text names what is wrong and what to do about it; it is not stable.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+}
+
+/// What an [`Error`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The bytes given are no component that can run here.
+    Component,
+    /// The settings of a Worker contradict themselves or those of others.
+    Settings,
+    /// The host is at fault or short of something.
+    Host,
+}
+
+impl Error {
+    pub(crate) fn component(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Component, message)
+    }
+
+    pub(crate) fn settings(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Settings, message)
+    }
+
+    pub(crate) fn host(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Host, message)
+    }
+
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    /// What this error is about.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}

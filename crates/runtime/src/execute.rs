@@ -1,0 +1,188 @@
+//! Runs one invocation in a store of its own.
+
+use crate::component::{Fetch, TailPre};
+use crate::ending::{Call, Response};
+use crate::failure::{call_failed, instantiation_failed};
+use crate::invocation::Invocation;
+use crate::state::State;
+use crate::{convert, worker};
+use http::Request;
+use std::future::poll_fn;
+use std::sync::Arc;
+use taffrail_trace::TraceItem;
+use tokio::sync::oneshot;
+use wasmtime::Store;
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
+use wasmtime_wasi_http::p2::body::HostOutgoingBody;
+use wasmtime_wasi_http::p3::bindings::ServicePre;
+use wasmtime_wasi_http::{WasiBody, WasiHttpView, p3};
+
+/// Where the guest's response goes as soon as it is set.
+type Respond = oneshot::Sender<http::Response<WasiBody>>;
+
+/// Runs the fetch handler to its end.
+pub(crate) async fn fetch(
+    invocation: Arc<Invocation>,
+    request: Request<WasiBody>,
+    respond: Respond,
+) {
+    let component = match invocation.worker.component() {
+        Ok(component) => component,
+        Err(call) => return invocation.ended(call, false),
+    };
+    let Some(handler) = &component.fetch else {
+        let call = worker::log_missing_handler(&invocation, "fetch");
+        return invocation.ended(call, false);
+    };
+    let mut store = State::store(component.engine(), &invocation, Vec::new());
+    let call = match handler {
+        Fetch::P2(pre) => {
+            guarded(
+                &invocation,
+                fetch_p2(pre, &mut store, &invocation, request, respond),
+            )
+            .await
+        }
+        Fetch::P3(pre) => {
+            guarded(
+                &invocation,
+                fetch_p3(pre, &mut store, &invocation, request, respond),
+            )
+            .await
+        }
+    };
+    if response_is_cut_off(handler, &mut store, &call) {
+        invocation.response_cut_off();
+    }
+    invocation.ended(call, store.data().memory.refused());
+}
+
+/// Runs the tail handler to its end.
+pub(crate) async fn tail(invocation: Arc<Invocation>, events: Vec<Arc<TraceItem>>) {
+    let component = match invocation.worker.component() {
+        Ok(component) => component,
+        Err(call) => return invocation.ended(call, false),
+    };
+    let Some(pre) = &component.tail else {
+        let call = worker::log_missing_handler(&invocation, "tail");
+        return invocation.ended(call, false);
+    };
+    let mut store = State::store(component.engine(), &invocation, events);
+    let call = guarded(&invocation, call_tail(pre, &mut store)).await;
+    invocation.ended(call, store.data().memory.refused());
+}
+
+/// Runs the guest under its CPU limit, and only as long as somebody is there
+/// to receive what it sends.
+async fn guarded(invocation: &Invocation, guest: impl Future<Output = Call>) -> Call {
+    tokio::select! {
+        biased;
+        () = invocation.until_client_left() => Call::Unfinished,
+        call = invocation.cpu.measure(guest) => call.unwrap_or(Call::Unfinished),
+    }
+}
+
+async fn fetch_p2(
+    pre: &ProxyPre<State>,
+    store: &mut Store<State>,
+    invocation: &Arc<Invocation>,
+    request: Request<WasiBody>,
+    respond: Respond,
+) -> Call {
+    let proxy = match pre.instantiate_async(&mut *store).await {
+        Ok(proxy) => proxy,
+        Err(error) => return instantiation_failed(&error, store.data().memory.refused()),
+    };
+    let answered = Arc::clone(invocation);
+    let mut http = store.data_mut().http();
+    let resources = http
+        .new_incoming_request(Scheme::Http, request)
+        .and_then(|request| {
+            let outparam =
+                http.new_response_outparam_from_callback(move |result| match result {
+                    Ok(response) => send_response(&answered, response, respond),
+                    Err(code) => answered.response(Response::Refused(format!("{code:?}"))),
+                })?;
+            Ok((request, outparam))
+        });
+    let (request, outparam) = match resources {
+        Ok(resources) => resources,
+        Err(error) => return Call::HostFailed(format!("{error:#}")),
+    };
+    let handler = proxy.wasi_http_incoming_handler();
+    match handler.call_handle(&mut *store, request, outparam).await {
+        Ok(()) => Call::Returned,
+        Err(error) => call_failed(&error),
+    }
+}
+
+async fn fetch_p3(
+    pre: &ServicePre<State>,
+    store: &mut Store<State>,
+    invocation: &Arc<Invocation>,
+    request: Request<WasiBody>,
+    respond: Respond,
+) -> Call {
+    let service = match pre.instantiate_async(&mut *store).await {
+        Ok(service) => service,
+        Err(error) => return instantiation_failed(&error, store.data().memory.refused()),
+    };
+    let (request, sent) = p3::Request::from_http(store.data_mut().http().hooks, request);
+    let run = store.run_concurrent(async |accessor| {
+        match service.handle(accessor, request).await? {
+            Ok(response) => {
+                let response = accessor.with(|store| response.into_http(store, sent))?;
+                send_response(invocation, response, respond);
+            }
+            Err(code) => invocation.response(Response::Refused(format!("{code:?}"))),
+        }
+        // The handler has returned; what it started goes on, body included.
+        poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+        wasmtime::error::Ok(())
+    });
+    match run.await.and_then(|result| result) {
+        Ok(()) => Call::Returned,
+        Err(error) => call_failed(&error),
+    }
+}
+
+async fn call_tail(pre: &TailPre, store: &mut Store<State>) -> Call {
+    let guest = match pre.instantiate_async(&mut *store).await {
+        Ok(guest) => guest,
+        Err(error) => return instantiation_failed(&error, store.data().memory.refused()),
+    };
+    let events = match convert::trace_items(store.data_mut()) {
+        Ok(events) => events,
+        Err(error) => return Call::HostFailed(format!("{error:#}")),
+    };
+    let tail = guest.taffrail_workers_tail();
+    match tail.call_tail(&mut *store, &events).await {
+        Ok(()) => Call::Returned,
+        Err(error) => call_failed(&error),
+    }
+}
+
+fn send_response(invocation: &Invocation, response: http::Response<WasiBody>, respond: Respond) {
+    invocation.response(Response::Streaming(response.status().as_u16()));
+    // Nobody is there to receive it only if the client left, and then the
+    // invocation is being dropped.
+    _ = respond.send(response);
+}
+
+/// Whether the guest was stopped with its response body still open.
+fn response_is_cut_off(handler: &Fetch, store: &mut Store<State>, call: &Call) -> bool {
+    if matches!(call, Call::Returned) {
+        return false;
+    }
+    match handler {
+        // `outgoing-body.finish` takes the body out of the table.
+        Fetch::P2(_) => store
+            .data_mut()
+            .table
+            .iter_mut()
+            .any(|entry| entry.is::<HostOutgoingBody>()),
+        // A stream says no more than that its writer is gone.
+        Fetch::P3(_) => true,
+    }
+}

@@ -1,0 +1,73 @@
+//! What an error of wasmtime says about the guest.
+
+use crate::ending::{Call, Cause, Trapped};
+use std::fmt::Write;
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+/// The end of a call that failed with `error`.
+pub(crate) fn call_failed(error: &wasmtime::Error) -> Call {
+    if let Some(I32Exit(0)) = error.downcast_ref() {
+        return Call::Returned;
+    }
+    Call::Trapped(Trapped {
+        cause: cause(error),
+        stack: error.downcast_ref().map(stack),
+    })
+}
+
+/// The end of an invocation whose instance could not be made.
+pub(crate) fn instantiation_failed(error: &wasmtime::Error, memory_refused: bool) -> Call {
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Call::NoInstance;
+    }
+    // A start function runs during instantiation, and fails as a call does.
+    if error.is::<Trap>() || error.is::<WasmBacktrace>() {
+        return call_failed(error);
+    }
+    if memory_refused {
+        return Call::Trapped(Trapped {
+            cause: Cause::NoInitialMemory,
+            stack: None,
+        });
+    }
+    Call::HostFailed(format!("no instance could be made: {error:#}"))
+}
+
+fn cause(error: &wasmtime::Error) -> Cause {
+    if let Some(I32Exit(status)) = error.downcast_ref() {
+        return Cause::Other(format!("exited with status {status}"));
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::UnreachableCodeReached) => Cause::Unreachable,
+        Some(Trap::MemoryOutOfBounds) => Cause::MemoryOutOfBounds,
+        Some(Trap::StackOverflow) => Cause::Other("call stack exhausted".to_owned()),
+        Some(Trap::IntegerDivisionByZero) => Cause::Other("integer divide by zero".to_owned()),
+        Some(trap) => {
+            let text = trap.to_string();
+            Cause::Other(text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned())
+        }
+        None => Cause::Other(error.root_cause().to_string()),
+    }
+}
+
+/// The frames, innermost first, in the layout of JavaScript stacks.
+fn stack(backtrace: &WasmBacktrace) -> String {
+    let mut stack = String::new();
+    for frame in backtrace.frames() {
+        if !stack.is_empty() {
+            stack.push('\n');
+        }
+        stack.push_str("    at ");
+        match frame.func_name() {
+            // The alternate form leaves out the hash.
+            Some(name) => _ = write!(stack, "{:#}", rustc_demangle::demangle(name)),
+            None => _ = write!(stack, "wasm-function[{}]", frame.func_index()),
+        }
+        if let Some(offset) = frame.module_offset() {
+            let module = frame.module().name().unwrap_or("wasm");
+            _ = write!(stack, " ({module}:{offset:#x})");
+        }
+    }
+    stack
+}

@@ -1,0 +1,158 @@
+//! The interfaces that guests may import.
+
+use crate::bindings::taffrail::workers::{console, context, exceptions, types};
+use crate::bindings::wasi::logging::logging;
+use crate::convert;
+use crate::ending::Failure;
+use crate::state::State;
+use serde_json::value::{RawValue, to_raw_value};
+use std::sync::Arc;
+use taffrail_trace::{EventInfo, Json, LogLevel, TraceItem};
+use wasmtime::Engine;
+use wasmtime::component::{HasSelf, Linker, Resource};
+use wasmtime_wasi_config::WasiConfig;
+
+/// What `wasi:logging` is called by guests from before it had a version.
+const UNVERSIONED_LOGGING: &str = "wasi:logging/logging";
+
+/// Access to the unredacted request of one item of a tail event.
+#[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
+pub struct RawRequest {
+    pub(crate) item: Arc<TraceItem>,
+}
+
+/// A linker with everything that a guest may import from `engine`'s
+/// generation of WASI.
+pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    if engine.get_concurrency_support() {
+        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    }
+    wasmtime_wasi_config::add_to_linker(&mut linker, |state: &mut State| {
+        WasiConfig::from(&state.invocation.worker.config)
+    })?;
+    logging::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    linker.instance(UNVERSIONED_LOGGING)?.func_wrap(
+        "log",
+        |mut store, (level, context, message)| {
+            logging::Host::log(store.data_mut(), level, context, message)
+        },
+    )?;
+    types::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    console::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    exceptions::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    context::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    Ok(linker)
+}
+
+impl console::Host for State {
+    fn log(&mut self, level: types::LogLevel, message: Vec<String>) -> wasmtime::Result<()> {
+        let message = message
+            .into_iter()
+            .map(json_or_string)
+            .collect::<Result<_, _>>()?;
+        self.invocation.log(convert::log_level(level), message);
+        Ok(())
+    }
+}
+
+/// The JSON that `text` is, or else `text` as a JSON string.
+fn json_or_string(text: String) -> serde_json::Result<Json> {
+    match RawValue::from_string(text.clone()) {
+        Ok(json) if json.get().contains(['\n', '\r']) => {
+            // Line breaks of JSON stand between its tokens only. An item is to
+            // fit on one line.
+            RawValue::from_string(text.replace(['\n', '\r'], " "))
+        }
+        Ok(json) => Ok(json),
+        Err(_) => to_raw_value(&text),
+    }
+}
+
+impl logging::Host for State {
+    fn log(
+        &mut self,
+        level: logging::Level,
+        context: String,
+        message: String,
+    ) -> wasmtime::Result<()> {
+        let level = match level {
+            logging::Level::Trace | logging::Level::Debug => LogLevel::Debug,
+            logging::Level::Info => LogLevel::Info,
+            logging::Level::Warn => LogLevel::Warn,
+            logging::Level::Error | logging::Level::Critical => LogLevel::Error,
+        };
+        let arguments = if context.is_empty() {
+            vec![to_raw_value(&message)?]
+        } else {
+            vec![to_raw_value(&context)?, to_raw_value(&message)?]
+        };
+        self.invocation.log(level, arguments);
+        Ok(())
+    }
+}
+
+impl exceptions::Host for State {
+    fn report(&mut self, failure: exceptions::Failure) -> wasmtime::Result<()> {
+        self.invocation.exception(failure.into(), false);
+        Ok(())
+    }
+
+    fn uncaught(&mut self, failure: exceptions::Failure) -> wasmtime::Result<()> {
+        self.invocation.exception(failure.into(), true);
+        Ok(())
+    }
+}
+
+impl From<exceptions::Failure> for Failure {
+    fn from(failure: exceptions::Failure) -> Self {
+        Self {
+            name: failure.name,
+            message: failure.message,
+            stack: failure.stack,
+        }
+    }
+}
+
+impl context::Host for State {
+    fn props(&mut self) -> wasmtime::Result<String> {
+        Ok("{}".to_owned())
+    }
+
+    fn invocation_id(&mut self) -> wasmtime::Result<String> {
+        Ok(self.invocation.id.clone())
+    }
+
+    fn entrypoint(&mut self) -> wasmtime::Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn events_json(&mut self) -> wasmtime::Result<String> {
+        let events: Vec<&TraceItem> = self.events.iter().map(AsRef::as_ref).collect();
+        Ok(serde_json::to_string(&events)?)
+    }
+}
+
+impl types::Host for State {}
+
+impl types::HostRawRequest for State {
+    fn get_unredacted(
+        &mut self,
+        request: Resource<RawRequest>,
+    ) -> wasmtime::Result<types::TailRequest> {
+        match &self.table.get(&request)?.item.event {
+            Some(EventInfo::Fetch { request, .. }) => {
+                Ok(convert::tail_request(request.unredacted()))
+            }
+            _ => wasmtime::bail!("only a fetch event has a request"),
+        }
+    }
+
+    fn drop(&mut self, request: Resource<RawRequest>) -> wasmtime::Result<()> {
+        self.table.delete(request)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,62 @@
+//! Runs Workers as WebAssembly components, and tells Tail Workers, which are
+//! components too, what happened in each run.
+//!
+//! ```no_run
+//! use http_body_util::{BodyExt, Empty};
+//! use taffrail_runtime::{Code, FetchResult, Runtime, WorkerSettings};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = Runtime::builder().build()?;
+//! let hello = runtime.compile(&std::fs::read("hello.wasm")?)?;
+//! let tail = runtime.compile(&std::fs::read("tail_log.wasm")?)?;
+//! runtime.deploy(
+//!     WorkerSettings {
+//!         tail_consumers: vec!["tail-log".to_owned()],
+//!         ..WorkerSettings::new("hello")
+//!     },
+//!     Code::Component(hello),
+//! )?;
+//! runtime.deploy(WorkerSettings::new("tail-log"), Code::Component(tail))?;
+//!
+//! let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+//! let request = http::Request::get("http://localhost/").body(body)?;
+//! match runtime.fetch("hello", request, None).await? {
+//!     FetchResult::Response(response) => println!("{}", response.status()),
+//!     FetchResult::Failed { outcome, .. } => println!("{outcome:?}"),
+//! }
+//! runtime.idle().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod bindings;
+mod body;
+mod clock;
+mod component;
+mod convert;
+mod delivery;
+mod ending;
+mod engine;
+mod error;
+mod execute;
+mod failure;
+mod host;
+mod invocation;
+mod limits;
+mod lines;
+mod output;
+mod runtime;
+mod settings;
+mod state;
+mod worker;
+
+pub use body::{BodyError, ResponseBody};
+pub use component::Component;
+pub use delivery::TailConsumer;
+pub use error::{Error, ErrorKind};
+pub use runtime::{Builder, Runtime, tail_cycle};
+pub use settings::{Limits, WorkerSettings};
+pub use taffrail_trace as trace;
+/// The body of a request: any `http_body::Body`, boxed.
+pub use wasmtime_wasi_http::{Error as RequestBodyError, WasiBody as RequestBody};
+pub use worker::{Code, FetchResult};

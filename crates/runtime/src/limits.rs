@@ -1,0 +1,202 @@
+//! What one invocation may use: CPU time and memory.
+
+use crate::clock;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::task::Poll;
+use std::time::Duration;
+use wasmtime::ResourceLimiter;
+
+/// Charges an invocation for the CPU time of the thread that runs it, and for
+/// nothing while it waits.
+///
+/// An invocation runs on one thread at a time, so relaxed atomics suffice.
+pub(crate) struct CpuMeter {
+    limit_ns: u64,
+    /// Time of all finished polls.
+    used_ns: AtomicU64,
+    /// The thread's clock at the start of the running poll.
+    poll_started_ns: AtomicU64,
+    exceeded: AtomicBool,
+}
+
+/// The error that cuts an invocation off when its CPU time is used up.
+#[derive(Debug)]
+pub(crate) struct CpuExceeded;
+
+impl std::fmt::Display for CpuExceeded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CPU time limit exceeded")
+    }
+}
+
+impl std::error::Error for CpuExceeded {}
+
+impl CpuMeter {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self {
+            limit_ns: u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX),
+            used_ns: AtomicU64::new(0),
+            poll_started_ns: AtomicU64::new(0),
+            exceeded: AtomicBool::new(false),
+        }
+    }
+
+    /// Runs `future`, charging its polls. Ends early, dropping the future,
+    /// when the limit is passed by many short polls between which the guest
+    /// itself is never interrupted.
+    pub(crate) async fn measure<F: Future>(&self, future: F) -> Result<F::Output, CpuExceeded> {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            let start = clock::thread_cpu_ns();
+            self.poll_started_ns.store(start, Relaxed);
+            let poll = future.as_mut().poll(cx);
+            let spent = clock::thread_cpu_ns().saturating_sub(start);
+            let used = self.used_ns.load(Relaxed) + spent;
+            self.used_ns.store(used, Relaxed);
+            match poll {
+                Poll::Ready(output) => Poll::Ready(Ok(output)),
+                Poll::Pending if used > self.limit_ns => {
+                    self.exceeded.store(true, Relaxed);
+                    Poll::Ready(Err(CpuExceeded))
+                }
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Called from inside a poll: fails once the limit is passed.
+    pub(crate) fn check(&self) -> Result<(), CpuExceeded> {
+        let running = clock::thread_cpu_ns().saturating_sub(self.poll_started_ns.load(Relaxed));
+        if self.used_ns.load(Relaxed) + running <= self.limit_ns {
+            return Ok(());
+        }
+        self.exceeded.store(true, Relaxed);
+        Err(CpuExceeded)
+    }
+
+    pub(crate) fn exceeded(&self) -> bool {
+        self.exceeded.load(Relaxed)
+    }
+
+    pub(crate) fn used(&self) -> Duration {
+        Duration::from_nanos(self.used_ns.load(Relaxed))
+    }
+}
+
+/// Bounds the memory of all instances in a store, and remembers a refusal: the
+/// guest usually aborts afterwards with a trap that does not name the reason.
+pub(crate) struct MemoryLimiter {
+    limit: usize,
+    used: usize,
+    refused: bool,
+}
+
+/// Bytes of host memory behind one table element.
+const TABLE_ELEMENT_BYTES: usize = 16;
+
+impl MemoryLimiter {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            used: 0,
+            refused: false,
+        }
+    }
+
+    pub(crate) fn refused(&self) -> bool {
+        self.refused
+    }
+
+    fn grow(&mut self, bytes: usize) -> bool {
+        match self.used.checked_add(bytes) {
+            Some(used) if used <= self.limit => {
+                self.used = used;
+                true
+            }
+            _ => {
+                self.refused = true;
+                false
+            }
+        }
+    }
+}
+
+impl ResourceLimiter for MemoryLimiter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        // A module's own maximum is its own doing, not ours.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        Ok(self.grow(desired.saturating_sub(current)))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        let elements = desired.saturating_sub(current);
+        Ok(self.grow(elements.saturating_mul(TABLE_ELEMENT_BYTES)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memories_of_one_store_share_the_limit_and_a_refusal_is_remembered() {
+        let mut limiter = MemoryLimiter::new(100);
+        assert!(limiter.memory_growing(0, 60, None).unwrap());
+        assert!(limiter.memory_growing(0, 40, None).unwrap());
+        assert!(!limiter.refused());
+        assert!(!limiter.memory_growing(40, 41, None).unwrap());
+        assert!(limiter.refused());
+    }
+
+    #[test]
+    fn a_modules_own_maximum_is_not_a_refusal_of_ours() {
+        let mut limiter = MemoryLimiter::new(100);
+        assert!(!limiter.memory_growing(0, 20, Some(10)).unwrap());
+        assert!(!limiter.refused());
+    }
+
+    #[tokio::test]
+    async fn work_is_charged_and_waiting_is_not() {
+        let meter = CpuMeter::new(Duration::from_secs(30));
+        let work = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let start = clock::thread_cpu_ns();
+            while clock::thread_cpu_ns() - start < 20_000_000 {}
+        };
+        assert!(meter.measure(work).await.is_ok());
+        assert!(meter.used() >= Duration::from_millis(20));
+        assert!(meter.used() < Duration::from_millis(100));
+    }
+
+    #[tokio::test]
+    async fn many_short_polls_reach_the_limit_too() {
+        let meter = CpuMeter::new(Duration::from_millis(5));
+        let busy = async {
+            loop {
+                let start = clock::thread_cpu_ns();
+                while clock::thread_cpu_ns() - start < 100_000 {}
+                tokio::task::yield_now().await;
+            }
+        };
+        assert!(meter.measure::<_>(busy).await.is_err());
+        assert!(meter.exceeded());
+    }
+}

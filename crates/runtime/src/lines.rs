@@ -1,0 +1,170 @@
+//! Bytes of an output stream, put together into lines, and a Rust panic
+//! recognised among them.
+
+use taffrail_trace::MAX_TRACE_BYTES;
+
+/// Puts the writes to one stream together into lines.
+///
+/// A line holds at most [`MAX_TRACE_BYTES`], because a longer one could not be
+/// recorded anyway: its rest is passed over.
+#[derive(Default)]
+pub(crate) struct LineBuffer {
+    partial: Vec<u8>,
+}
+
+impl LineBuffer {
+    /// Takes one write and hands every line that it completes to `line`.
+    pub(crate) fn write(&mut self, mut bytes: &[u8], mut line: impl FnMut(String)) {
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            let (head, tail) = bytes.split_at(end);
+            bytes = &tail[1..];
+            if self.partial.is_empty() {
+                line(text(head));
+            } else {
+                self.keep(head);
+                line(text(&self.partial));
+                self.partial.clear();
+            }
+        }
+        self.keep(bytes);
+    }
+
+    /// The last line, if the stream ended without a newline.
+    pub(crate) fn finish(&mut self) -> Option<String> {
+        let partial = std::mem::take(&mut self.partial);
+        (!partial.is_empty()).then(|| text(&partial))
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let room = MAX_TRACE_BYTES.saturating_sub(self.partial.len());
+        self.partial
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+}
+
+/// The text of a line, without the carriage return of a CRLF and with what is
+/// not UTF-8 replaced.
+fn text(line: &[u8]) -> String {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    String::from_utf8_lossy(line).into_owned()
+}
+
+/// What a Rust guest said of its last panic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Panic {
+    /// File, line and column.
+    pub(crate) location: String,
+    pub(crate) message: String,
+}
+
+/// Finds the text of a Rust panic in the lines of stderr, in the form that
+/// the standard library has printed since Rust 1.73:
+///
+/// ```text
+/// thread '<unnamed>' (1) panicked at src/lib.rs:10:5:
+/// the message, of one or more lines
+/// note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
+/// ```
+#[derive(Default)]
+pub(crate) struct PanicWatch {
+    last: Option<Panic>,
+    reading: bool,
+}
+
+/// A panic message is cut where a recorded exception message would be.
+const MAX_PANIC_BYTES: usize = 4096;
+
+impl PanicWatch {
+    pub(crate) fn line(&mut self, line: &str) {
+        if let Some(location) = panic_location(line) {
+            self.last = Some(Panic {
+                location: location.to_owned(),
+                message: String::new(),
+            });
+            self.reading = true;
+        } else if line.starts_with("note: ") || line.starts_with("stack backtrace:") {
+            self.reading = false;
+        } else if self.reading
+            && let Some(panic) = &mut self.last
+        {
+            if panic.message.len() + line.len() > MAX_PANIC_BYTES {
+                self.reading = false;
+                return;
+            }
+            if !panic.message.is_empty() {
+                panic.message.push('\n');
+            }
+            panic.message.push_str(line);
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> Option<Panic> {
+        self.last.take()
+    }
+}
+
+fn panic_location(line: &str) -> Option<&str> {
+    let (_, location) = line.strip_prefix("thread '")?.split_once(" panicked at ")?;
+    location.strip_suffix(':')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(writes: &[&[u8]]) -> Vec<String> {
+        let mut buffer = LineBuffer::default();
+        let mut lines = Vec::new();
+        for write in writes {
+            buffer.write(write, |line| lines.push(line));
+        }
+        lines.extend(buffer.finish());
+        lines
+    }
+
+    #[test]
+    fn a_line_in_several_writes_is_one_line() {
+        assert_eq!(lines(&[b"he", b"llo\nwor", b"ld\n"]), ["hello", "world"]);
+        assert_eq!(lines(&[b"a\n\nb\r\n"]), ["a", "", "b"]);
+        assert_eq!(lines(&[b"no newline"]), ["no newline"]);
+        assert_eq!(lines(&[b""]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_character_split_over_two_writes_is_whole_and_broken_utf8_is_replaced() {
+        assert_eq!(lines(&[b"gr\xc3", b"\xbc\xc3\x9fe\n"]), ["grüße"]);
+        assert_eq!(lines(&[b"a\xffb\n"]), ["a\u{fffd}b"]);
+    }
+
+    #[test]
+    fn an_endless_line_is_bounded() {
+        let mut buffer = LineBuffer::default();
+        for _ in 0..10 {
+            buffer.write(&[b'x'; 100_000], |_| panic!("no line is complete"));
+        }
+        assert_eq!(buffer.finish().unwrap().len(), MAX_TRACE_BYTES);
+    }
+
+    fn panic_in(stderr: &str) -> Option<Panic> {
+        let mut watch = PanicWatch::default();
+        stderr.lines().for_each(|line| watch.line(line));
+        watch.take()
+    }
+
+    #[test]
+    fn the_last_panic_is_found_with_all_lines_of_its_message() {
+        let panic = panic_in(
+            "starting\n\nthread 'main' (1) panicked at src/lib.rs:3:5:\nfirst\n\
+             thread '<unnamed>' (1) panicked at src/a b.rs:10:7:\nleft != right\n  left: 1\n right: 2\n\
+             note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\nmore",
+        );
+        assert_eq!(
+            panic.unwrap(),
+            Panic {
+                location: "src/a b.rs:10:7".into(),
+                message: "left != right\n  left: 1\n right: 2".into(),
+            }
+        );
+        assert_eq!(panic_in("thread safety matters\nerror: none"), None);
+    }
+}

@@ -1,0 +1,272 @@
+//! The Workers of one process and the dispatch of events to them.
+
+use crate::component::Component;
+use crate::delivery::{TailConsumer, TailQueue};
+use crate::engine::Engines;
+use crate::error::Error;
+use crate::settings::WorkerSettings;
+use crate::worker::{Code, FetchResult, Worker};
+use http::Request;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use taffrail_trace::Json;
+use tokio_util::task::TaskTracker;
+use wasmtime_wasi_config::WasiConfigVariables;
+use wasmtime_wasi_http::WasiBody;
+
+/// Runs Workers and delivers what happened to their Tail Workers.
+///
+/// A cheap handle: clones share everything. It must be used inside a tokio
+/// runtime.
+#[derive(Clone)]
+pub struct Runtime {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engines: Engines,
+    workers: RwLock<HashMap<String, Arc<Worker>>>,
+    queues: Mutex<HashMap<String, Arc<TailQueue>>>,
+    consumers: Arc<[Arc<dyn TailConsumer>]>,
+    tracker: TaskTracker,
+}
+
+/// What a [`Runtime`] is made of.
+#[derive(Default)]
+pub struct Builder {
+    cache: Option<PathBuf>,
+    consumers: Vec<Arc<dyn TailConsumer>>,
+}
+
+impl Builder {
+    /// Keeps compiled components in `directory`, which is made if need be.
+    /// Without it, every component is compiled anew.
+    #[must_use]
+    pub fn cache(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.cache = Some(directory.into());
+        self
+    }
+
+    /// Adds a consumer for the items of all Workers.
+    #[must_use]
+    pub fn tail_consumer(mut self, consumer: Arc<dyn TailConsumer>) -> Self {
+        self.consumers.push(consumer);
+        self
+    }
+
+    /// Starts the runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the cache cannot be used or the system has no room for the pool
+    /// of instances.
+    pub fn build(self) -> Result<Runtime, Error> {
+        let tracker = TaskTracker::new();
+        tracker.close();
+        Ok(Runtime {
+            inner: Arc::new(Inner {
+                engines: Engines::new(self.cache.as_deref())?,
+                workers: RwLock::default(),
+                queues: Mutex::default(),
+                consumers: self.consumers.into(),
+                tracker,
+            }),
+        })
+    }
+}
+
+impl Runtime {
+    /// Begins the making of a runtime.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Compiles a component, or finds it in the cache. This takes seconds for
+    /// a large component and blocks the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// When `bytes` are not a component, when it imports something that nobody
+    /// provides, and when it exports no handler.
+    pub fn compile(&self, bytes: &[u8]) -> Result<Component, Error> {
+        Component::compile(&self.inner.engines, bytes)
+    }
+
+    /// Puts a Worker in place, or in the place of an earlier one of the same
+    /// name. Invocations that run already go on with the earlier code.
+    ///
+    /// A tail consumer may be deployed later than the Workers that name it.
+    ///
+    /// # Errors
+    ///
+    /// When its tail consumers lead back to it over other Workers. A Worker
+    /// that only names itself is fine: its own tail invocations are not told
+    /// to it.
+    pub fn deploy(&self, settings: WorkerSettings, code: Code) -> Result<(), Error> {
+        let name = settings.name.clone();
+        let mut workers = self
+            .inner
+            .workers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let tails_of = |worker: &str| -> Vec<String> {
+            if worker == name {
+                settings.tail_consumers.clone()
+            } else {
+                workers
+                    .get(worker)
+                    .map(|worker| worker.settings.tail_consumers.clone())
+                    .unwrap_or_default()
+            }
+        };
+        if let Some(cycle) = tail_cycle(&name, &tails_of) {
+            return Err(Error::settings(format!(
+                "the tail consumers form a cycle: {}. Every item would cause another one without end",
+                cycle.join(" -> ")
+            )));
+        }
+        let worker = Worker {
+            config: WasiConfigVariables::from_iter(settings.vars.clone()),
+            tails: settings
+                .tail_consumers
+                .iter()
+                .map(|tail| self.queue(tail))
+                .collect(),
+            consumers: Arc::clone(&self.inner.consumers),
+            tracker: self.inner.tracker.clone(),
+            settings,
+            code,
+        };
+        workers.insert(name, Arc::new(worker));
+        Ok(())
+    }
+
+    /// Dispatches a fetch event. The URI of `request` is absolute. `cf` is
+    /// what the platform knows about the connection, a JSON object.
+    ///
+    /// Dropping the future, or the response body before its end, says that the
+    /// client is gone: the guest is stopped.
+    ///
+    /// # Errors
+    ///
+    /// When there is no Worker of that name.
+    pub async fn fetch(
+        &self,
+        worker: &str,
+        request: Request<WasiBody>,
+        cf: Option<Json>,
+    ) -> Result<FetchResult, Error> {
+        let found = self
+            .inner
+            .worker(worker)
+            .ok_or_else(|| Error::settings(format!("no Worker `{worker}` is deployed")))?;
+        Ok(found.fetch(request, cf).await)
+    }
+
+    /// Waits until no invocation runs and every item has been delivered, to
+    /// Tail Workers of Tail Workers too.
+    pub async fn idle(&self) {
+        self.inner.tracker.wait().await;
+    }
+
+    /// How many invocations run and items wait at this moment.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.inner.tracker.len()
+    }
+
+    fn queue(&self, tail: &str) -> Arc<TailQueue> {
+        let mut queues = self
+            .inner
+            .queues
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let queue = queues.entry(tail.to_owned()).or_insert_with(|| {
+            let name = tail.to_owned();
+            let inner: Weak<Inner> = Arc::downgrade(&self.inner);
+            TailQueue::start(tail.to_owned(), self.inner.tracker.clone(), move || {
+                inner.upgrade()?.worker(&name)
+            })
+        });
+        Arc::clone(queue)
+    }
+}
+
+impl Inner {
+    fn worker(&self, name: &str) -> Option<Arc<Worker>> {
+        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
+        workers.get(name).cloned()
+    }
+}
+
+/// Finds a way from `start` back to it along tail consumers that touches at
+/// least one other Worker.
+///
+/// `tails_of` gives the names of a Worker's tail consumers.
+pub fn tail_cycle(start: &str, tails_of: &impl Fn(&str) -> Vec<String>) -> Option<Vec<String>> {
+    let mut path = vec![start.to_owned()];
+    let mut seen = Vec::new();
+    walk(&mut path, &mut seen, tails_of).then_some(path)
+}
+
+fn walk(
+    path: &mut Vec<String>,
+    seen: &mut Vec<String>,
+    tails_of: &impl Fn(&str) -> Vec<String>,
+) -> bool {
+    let here = path[path.len() - 1].clone();
+    for tail in tails_of(&here) {
+        if tail == path[0] && path.len() > 1 {
+            path.push(tail);
+            return true;
+        }
+        if tail == here || seen.contains(&tail) {
+            continue;
+        }
+        seen.push(tail.clone());
+        path.push(tail);
+        if walk(path, seen, tails_of) {
+            return true;
+        }
+        path.pop();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cycle(edges: &[(&str, &[&str])], start: &str) -> Option<String> {
+        let tails_of = |worker: &str| {
+            edges
+                .iter()
+                .find(|(name, _)| *name == worker)
+                .map(|(_, tails)| tails.iter().map(ToString::to_string).collect())
+                .unwrap_or_default()
+        };
+        tail_cycle(start, &tails_of).map(|path| path.join(" -> "))
+    }
+
+    #[test]
+    fn a_cycle_is_found_and_named() {
+        let found = cycle(&[("a", &["log", "b"]), ("b", &["c"]), ("c", &["a"])], "a");
+        assert_eq!(found.unwrap(), "a -> b -> c -> a");
+    }
+
+    #[test]
+    fn a_worker_may_tail_itself_and_two_may_share_a_tail() {
+        assert_eq!(cycle(&[("a", &["a"])], "a"), None);
+        assert_eq!(cycle(&[("a", &["b", "c"]), ("b", &["c"])], "a"), None);
+    }
+
+    #[test]
+    fn a_cycle_further_on_is_not_a_cycle_of_the_start() {
+        assert_eq!(
+            cycle(&[("a", &["b"]), ("b", &["c"]), ("c", &["b"])], "a"),
+            None
+        );
+    }
+}

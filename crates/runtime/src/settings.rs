@@ -1,0 +1,57 @@
+//! What a Worker is configured with: plain data.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The configuration of one Worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerSettings {
+    /// The name under which events are dispatched to it, and the `scriptName`
+    /// of its trace items.
+    pub name: String,
+    /// What `wasi:config/store` and the environment variables hold.
+    #[serde(default)]
+    pub vars: BTreeMap<String, String>,
+    /// The names of the Workers that receive its trace items, one call each,
+    /// in this order. A name that occurs twice is called twice.
+    #[serde(default)]
+    pub tail_consumers: Vec<String>,
+    /// What one invocation may use.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+impl WorkerSettings {
+    /// A Worker with no vars, no tail consumers and default limits.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            vars: BTreeMap::new(),
+            tail_consumers: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// What one invocation may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// CPU time, not counting time spent waiting. Cloudflare's default for
+    /// paid plans: 30 seconds.
+    pub cpu: Duration,
+    /// Bytes of memory and tables of all instances of the component together.
+    /// Cloudflare's limit for an isolate: 128 MiB.
+    pub memory: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            cpu: Duration::from_secs(30),
+            memory: 128 << 20,
+        }
+    }
+}

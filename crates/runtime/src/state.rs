@@ -1,0 +1,82 @@
+//! What a store holds while it runs one invocation.
+
+use crate::invocation::Invocation;
+use crate::limits::MemoryLimiter;
+use crate::output::{Output, Stream};
+use std::sync::Arc;
+use taffrail_trace::TraceItem;
+use wasmtime::component::ResourceTable;
+use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+/// The data of a store.
+pub(crate) struct State {
+    pub(crate) invocation: Arc<Invocation>,
+    /// The events of a tail invocation.
+    pub(crate) events: Vec<Arc<TraceItem>>,
+    pub(crate) memory: MemoryLimiter,
+    pub(crate) table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+}
+
+impl State {
+    /// A store for one invocation, with its limits in force.
+    pub(crate) fn store(
+        engine: &Engine,
+        invocation: &Arc<Invocation>,
+        events: Vec<Arc<TraceItem>>,
+    ) -> Store<Self> {
+        let settings = &invocation.worker.settings;
+        let output = |stream| Output {
+            stream,
+            invocation: Arc::clone(invocation),
+        };
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(output(Stream::Stdout));
+        wasi.stderr(output(Stream::Stderr));
+        for (name, value) in &settings.vars {
+            wasi.env(name, value);
+        }
+        let mut store = Store::new(
+            engine,
+            Self {
+                invocation: Arc::clone(invocation),
+                events,
+                memory: MemoryLimiter::new(settings.limits.memory),
+                table: ResourceTable::new(),
+                wasi: wasi.build(),
+                http: WasiHttpCtx::new(),
+            },
+        );
+        store.limiter(|state| &mut state.memory);
+        // A new store's deadline is 0, which has passed: the guest would be
+        // interrupted before it begins.
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|store| {
+            store.data().invocation.cpu.check()?;
+            Ok(UpdateDeadline::Yield(1))
+        });
+        store
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            ctx: &mut self.http,
+            table: &mut self.table,
+            hooks: Default::default(),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! A deployed Worker: its settings, its code, and who receives its items.
+
+use crate::body::ResponseBody;
+use crate::component::Component;
+use crate::delivery::{TailConsumer, TailQueue};
+use crate::ending::{Call, Response};
+use crate::execute;
+use crate::invocation::Invocation;
+use crate::settings::WorkerSettings;
+use http::Request;
+use std::sync::Arc;
+use taffrail_trace::{
+    ConsumedEvent, EventInfo, LogLevel, Outcome, RequestData, Script, TailRequest, TraceException,
+    TraceItem,
+};
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+use wasmtime_wasi_config::WasiConfigVariables;
+use wasmtime_wasi_http::WasiBody;
+
+/// What there is to run for a Worker.
+pub enum Code {
+    /// A compiled component.
+    Component(Component),
+    /// Nothing, and the reason for it: every event ends as `scriptNotFound`.
+    Missing(String),
+}
+
+/// How a fetch event was answered.
+pub enum FetchResult {
+    /// The guest set a response. Its invocation may still be running.
+    Response(http::Response<ResponseBody>),
+    /// The guest set none; what the client is told is the caller's affair.
+    Failed {
+        /// How the invocation ended.
+        outcome: Outcome,
+        /// What went wrong, if there is more to say than the outcome.
+        exception: Option<TraceException>,
+    },
+}
+
+pub(crate) struct Worker {
+    pub(crate) settings: WorkerSettings,
+    pub(crate) code: Code,
+    pub(crate) config: WasiConfigVariables,
+    pub(crate) tails: Vec<Arc<TailQueue>>,
+    pub(crate) consumers: Arc<[Arc<dyn TailConsumer>]>,
+    pub(crate) tracker: TaskTracker,
+}
+
+impl Worker {
+    /// Runs a fetch event until there is a response, and lets the rest of the
+    /// invocation go on behind it.
+    ///
+    /// Dropping the future is how a caller says that the client is gone.
+    pub(crate) async fn fetch(
+        self: Arc<Self>,
+        request: Request<WasiBody>,
+        cf: Option<taffrail_trace::Json>,
+    ) -> FetchResult {
+        let event = EventInfo::Fetch {
+            request: TailRequest::new(request_data(&request, cf)),
+            response: None,
+        };
+        let head = *request.method() == http::Method::HEAD;
+        let invocation = Invocation::start(&self, event, Response::Unset);
+        let (respond, mut responded) = oneshot::channel();
+        let mut run = Box::pin(execute::fetch(Arc::clone(&invocation), request, respond));
+        // The guest is polled right here; it costs a task of its own only if
+        // it goes on after its response.
+        let (response, running) = tokio::select! {
+            biased;
+            () = &mut run => (responded.try_recv().ok(), false),
+            response = &mut responded => (response.ok(), true),
+        };
+        match response {
+            Some(response) => {
+                if running {
+                    tokio::spawn(run);
+                }
+                FetchResult::Response(ResponseBody::attach(response, invocation, head))
+            }
+            None => {
+                if running {
+                    run.await;
+                }
+                let (outcome, exception) = invocation.verdict();
+                FetchResult::Failed { outcome, exception }
+            }
+        }
+    }
+
+    /// Runs a tail event to its end.
+    pub(crate) async fn tail(self: Arc<Self>, items: Vec<Arc<TraceItem>>) {
+        let consumed_events = items
+            .iter()
+            .map(|item| ConsumedEvent {
+                script_name: item.script.script_name.clone(),
+            })
+            .collect();
+        let invocation = Invocation::start(
+            &self,
+            EventInfo::Tail { consumed_events },
+            Response::NotExpected,
+        );
+        execute::tail(invocation, items).await;
+    }
+
+    /// The component, or the end of an invocation that finds none.
+    pub(crate) fn component(&self) -> Result<&Component, Call> {
+        match &self.code {
+            Code::Component(component) => Ok(component),
+            Code::Missing(reason) => Err(Call::NoScript(format!(
+                "Worker `{}` has no code to run: {reason}",
+                self.settings.name
+            ))),
+        }
+    }
+
+    pub(crate) fn script(&self) -> Script {
+        Script {
+            script_name: Some(self.settings.name.clone()),
+            ..Script::default()
+        }
+    }
+
+    /// Hands a finished item to everybody who asked for it.
+    pub(crate) fn deliver(&self, item: TraceItem) {
+        let is_tail = matches!(item.event, Some(EventInfo::Tail { .. }));
+        let item = Arc::new(item);
+        for queue in &self.tails {
+            // A Worker that tails itself is not told about its own telling.
+            if !(is_tail && queue.worker() == self.settings.name) {
+                queue.push(&item);
+            }
+        }
+        for consumer in self.consumers.iter() {
+            consumer.deliver(&item);
+        }
+    }
+}
+
+fn request_data(request: &Request<WasiBody>, cf: Option<taffrail_trace::Json>) -> RequestData {
+    let headers = request
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())));
+    RequestData::new(
+        request.method().as_str(),
+        &request.uri().to_string(),
+        headers,
+        cf,
+    )
+}
+
+/// What workerd logs when an event meets a Worker without its handler.
+pub(crate) fn log_missing_handler(invocation: &Invocation, handler: &'static str) -> Call {
+    let text = match handler {
+        "fetch" => {
+            "Received a FetchEvent but we lack a handler for FetchEvents. Did you remember to export a fetch() function?"
+        }
+        _ => {
+            "Attempted to send events but we lack a handler, did you remember to export a tail() function?"
+        }
+    };
+    invocation.log_text(LogLevel::Warn, text);
+    Call::NoHandler(handler)
+}
