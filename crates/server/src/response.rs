@@ -1,0 +1,62 @@
+//! What the client gets.
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use http_body_util::{Either, Full};
+use taffrail_runtime::trace::Outcome;
+use taffrail_runtime::{FetchResult, ResponseBody};
+
+/// A Worker's response, or one that the server made in its place.
+pub(crate) type Response = http::Response<Either<ResponseBody, Full<Bytes>>>;
+
+pub(crate) fn from_result(result: FetchResult, show_failures: bool) -> Response {
+    match result {
+        FetchResult::Response(response) => response.map(Either::Left),
+        FetchResult::Failed { outcome, exception } => {
+            let status = status(outcome);
+            match exception {
+                Some(exception) if show_failures => plain(
+                    status,
+                    format!("{}: {}\n", exception.name, exception.message),
+                ),
+                _ => plain(status, reason(status)),
+            }
+        }
+    }
+}
+
+pub(crate) fn bad_request(problem: &'static str) -> Response {
+    plain(StatusCode::BAD_REQUEST, format!("{problem}\n"))
+}
+
+pub(crate) fn internal_error() -> Response {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    plain(status, reason(status))
+}
+
+/// The status for an invocation that set no response: 503 where Cloudflare
+/// answers with its error 1102, 500 where it does with 1101.
+fn status(outcome: Outcome) -> StatusCode {
+    match outcome {
+        Outcome::ExceededCpu
+        | Outcome::ExceededMemory
+        | Outcome::LoadShed
+        | Outcome::ScriptNotFound => StatusCode::SERVICE_UNAVAILABLE,
+        Outcome::ExceededWallTime => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn reason(status: StatusCode) -> String {
+    status.canonical_reason().unwrap_or("Error").to_owned()
+}
+
+fn plain(status: StatusCode, text: String) -> Response {
+    let mut response = http::Response::new(Either::Right(Full::from(text)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain;charset=UTF-8"),
+    );
+    response
+}
