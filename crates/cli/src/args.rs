@@ -1,0 +1,117 @@
+//! What can be typed.
+
+use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Run Workers as WebAssembly components, and hand what happened in each run
+/// to Tail Workers.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "\
+Exit status:
+  0  everything went as asked; for `invoke`: the outcome is ok
+  1  Taffrail could not do its part: a file, a configuration, a port
+  2  the command line is wrong
+  3  `invoke`: the outcome is not ok
+
+Environment:
+  TAFFRAIL_LOG  what Taffrail logs about itself: error, warn (default), info, debug"
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build and serve Workers, and again whenever their sources change
+    #[command(after_help = "\
+Examples:
+  taffrail dev                      the Worker in this directory
+  taffrail dev api tail-log         a Worker and the Tail Worker it names
+  taffrail dev api --port 3000 --var LEVEL:debug --var tail-log.COLOR:off")]
+    Dev(ServeOptions),
+    /// Serve Workers without watching, until SIGTERM or SIGINT
+    #[command(after_help = "\
+Examples:
+  taffrail serve api tail-log --ip 0.0.0.0 --port 80
+  taffrail serve hello.wasm --format none")]
+    Serve(ServeOptions),
+    /// Send one request to a Worker, without a socket
+    #[command(after_help = "\
+Examples:
+  taffrail invoke api --url http://localhost/users/1
+  taffrail invoke api -X POST -H 'content-type: application/json' -d '{\"a\":1}'
+  taffrail invoke api tail-log --items -     what was recorded, as JSON lines")]
+    Invoke(InvokeOptions),
+}
+
+/// Which Workers, and how they are configured.
+#[derive(ArgGroup, Debug)]
+pub(crate) struct WorkerOptions {
+    /// Each a Worker's directory, its wrangler.toml, .json or .jsonc, or a
+    /// component. The first one answers requests
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Use this environment of the configuration files
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// Set a var, of all Workers or of one
+    #[arg(long = "var", value_name = "[WORKER.]KEY:VALUE")]
+    pub(crate) vars: Vec<String>,
+}
+
+#[derive(ArgGroup, Debug)]
+pub(crate) struct ServeOptions {
+    #[command(flatten)]
+    pub(crate) workers: WorkerOptions,
+    /// The address to listen on
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) ip: IpAddr,
+    /// The port to listen on; 0 for any free one
+    #[arg(short, long, default_value_t = 8787)]
+    pub(crate) port: u16,
+    /// How to print what was recorded [default: pretty; `serve` not on a
+    /// terminal: json]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+    /// Seconds that running invocations and their tails get to finish at the
+    /// end
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) grace: u64,
+}
+
+/// How trace items are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A line per invocation and its logs, as `wrangler tail` prints them
+    Pretty,
+    /// A JSON object per line
+    Json,
+    /// Nothing
+    None,
+}
+
+#[derive(ArgGroup, Debug)]
+pub(crate) struct InvokeOptions {
+    #[command(flatten)]
+    pub(crate) workers: WorkerOptions,
+    /// The URL of the request
+    #[arg(long, default_value = "http://localhost:8787/")]
+    pub(crate) url: String,
+    /// The method [default: GET, or POST with --data]
+    #[arg(short = 'X', long = "request", value_name = "METHOD")]
+    pub(crate) method: Option<String>,
+    /// Add a header
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+    /// Send this body; @FILE reads it from a file, @- from stdin
+    #[arg(short, long)]
+    pub(crate) data: Option<String>,
+    /// Write every recorded item as a line of JSON, once all tails have
+    /// ended; `-` for stdout
+    #[arg(long, value_name = "FILE")]
+    pub(crate) items: Option<PathBuf>,
+}

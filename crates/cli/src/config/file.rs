@@ -1,0 +1,188 @@
+//! Finding a Worker's configuration file and reading it into plain JSON values.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use jsonc_parser::ParseOptions;
+use serde_json::{Number, Value};
+
+/// One table of a configuration file, whichever language it is written in.
+pub(super) type Table = BTreeMap<String, Value>;
+
+/// The names a directory is searched for, in Wrangler's order: the first found wins.
+const FILE_NAMES: [&str; 3] = ["wrangler.json", "wrangler.jsonc", "wrangler.toml"];
+
+/// What a path given by the user stands for.
+pub(super) enum Source {
+    /// A configuration file and its language.
+    Config(PathBuf, Syntax),
+    /// A component without a configuration.
+    Component(PathBuf),
+}
+
+/// The language of a configuration file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Syntax {
+    /// `.toml`.
+    Toml,
+    /// `.json` and `.jsonc`: Wrangler reads both with comments and trailing commas.
+    Jsonc,
+}
+
+impl Syntax {
+    /// The language that a file's extension stands for.
+    fn of(file: &Path) -> Option<Self> {
+        match file.extension()?.to_str()? {
+            "toml" => Some(Self::Toml),
+            "json" | "jsonc" => Some(Self::Jsonc),
+            _ => None,
+        }
+    }
+
+    /// An assignment as a user would write it in this language.
+    pub(super) fn assignment(self, key: &str, text: &str) -> String {
+        match self {
+            Self::Toml => format!("{key} = \"{text}\""),
+            Self::Jsonc => format!("\"{key}\": \"{text}\""),
+        }
+    }
+}
+
+/// Decides what `path` is: a directory with a configuration file, such a file
+/// itself, or a component.
+pub(super) fn locate(path: &Path) -> Result<Source> {
+    let kind = match fs::metadata(path) {
+        Ok(kind) => kind,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(
+            "{}: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, or a .wasm component",
+            path.display()
+        ),
+        Err(error) => bail!("{}: {error}", path.display()),
+    };
+    let file = if kind.is_dir() {
+        FILE_NAMES
+            .iter()
+            .map(|name| path.join(name))
+            .find(|file| file.is_file())
+            .with_context(|| {
+                format!(
+                    "{}: no wrangler.json, wrangler.jsonc or wrangler.toml in this directory; add one, or give the .wasm component itself",
+                    path.display()
+                )
+            })?
+    } else {
+        path.to_owned()
+    };
+    if file
+        .extension()
+        .is_some_and(|extension| extension == "wasm")
+    {
+        return Ok(Source::Component(file));
+    }
+    match Syntax::of(&file) {
+        Some(syntax) => Ok(Source::Config(file, syntax)),
+        None => bail!(
+            "{}: neither a configuration file (.toml, .json, .jsonc) nor a .wasm component",
+            path.display()
+        ),
+    }
+}
+
+/// The directory that a file stands in, `.` for a bare file name.
+pub(super) fn directory_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Reads a whole configuration file.
+///
+/// Errors name the file, and line and column where the text itself is broken.
+pub(super) fn read(file: &Path, syntax: Syntax) -> Result<Table> {
+    let text = fs::read_to_string(file).map_err(|error| anyhow!("{}: {error}", file.display()))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    match syntax {
+        Syntax::Toml => read_toml(file, text),
+        Syntax::Jsonc => read_jsonc(file, text),
+    }
+}
+
+fn read_toml(file: &Path, text: &str) -> Result<Table> {
+    let table: toml::Table = toml::from_str(text).map_err(|error| {
+        let (line, column) = line_and_column(text, error.span().map_or(0, |span| span.start));
+        anyhow!("{}:{line}:{column}: {}", file.display(), error.message())
+    })?;
+    table
+        .into_iter()
+        .map(|(key, value)| Ok((key.clone(), json_from_toml(&key, value)?)))
+        .collect::<Result<Table>>()
+        .map_err(|error| anyhow!("{}: {error}", file.display()))
+}
+
+fn read_jsonc(file: &Path, text: &str) -> Result<Table> {
+    let options = ParseOptions {
+        allow_comments: true,
+        allow_trailing_commas: true,
+        allow_loose_object_property_names: false,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: false,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+        allow_bare_decimal_point_numbers: false,
+        allow_non_finite_numbers: false,
+        allow_extended_string_escapes: false,
+    };
+    let table: Option<Table> =
+        jsonc_parser::parse_to_serde_value(text, &options).map_err(|error| {
+            anyhow!(
+                "{}:{}:{}: {}",
+                file.display(),
+                error.line_display(),
+                error.column_display(),
+                error.kind()
+            )
+        })?;
+    Ok(table.unwrap_or_default())
+}
+
+/// Line and column of a byte offset, both counted from 1, columns in characters.
+fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (
+        before.matches('\n').count() + 1,
+        before[line_start..].chars().count() + 1,
+    )
+}
+
+/// TOML has two kinds of value that JSON lacks, and no key of Wrangler's takes
+/// either, so they are refused under the name of the key that holds them.
+fn json_from_toml(key: &str, value: toml::Value) -> Result<Value> {
+    Ok(match value {
+        toml::Value::String(text) => Value::String(text),
+        toml::Value::Integer(number) => Value::Number(number.into()),
+        toml::Value::Boolean(flag) => Value::Bool(flag),
+        toml::Value::Float(number) => Number::from_f64(number)
+            .map(Value::Number)
+            .with_context(|| format!("`{key}` is {number}, which is not a number JSON can hold"))?,
+        toml::Value::Datetime(date) => {
+            bail!("`{key}` is a TOML date; put it in quotes: \"{date}\"")
+        }
+        toml::Value::Array(items) => items
+            .into_iter()
+            .enumerate()
+            .map(|(index, item)| json_from_toml(&format!("{key}[{index}]"), item))
+            .collect::<Result<_>>()?,
+        toml::Value::Table(table) => table
+            .into_iter()
+            .map(|(name, value)| {
+                let value = json_from_toml(&format!("{key}.{name}"), value)?;
+                Ok((name, value))
+            })
+            .collect::<Result<_>>()?,
+    })
+}

@@ -1,0 +1,308 @@
+//! Every key that may stand in a configuration file, and what Taffrail does with it.
+//!
+//! The names, and which of them an environment inherits, are those of Wrangler 4
+//! (`config.ts`, `environment.ts` and `validation.ts` of cloudflare/workers-sdk).
+
+use anyhow::{Result, anyhow};
+use serde_json::{Map, Value};
+
+use Scope::{Inherited, PerEnvironment, TopLevel};
+use Support::{Harmless, Ignored, Read};
+
+/// What Taffrail does with a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Support {
+    /// Taffrail reads it.
+    Read,
+    /// It makes no difference to a component that runs locally: deployment,
+    /// accounts, bundling of JavaScript.
+    Harmless,
+    /// A Worker that relies on it behaves differently without it: the user is told.
+    Ignored,
+}
+
+/// Where a key may stand, and what `[env.<name>]` makes of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// At the top level only.
+    TopLevel,
+    /// An environment that does not set it has the top level's value, whole.
+    /// A key inside a table travels with its table.
+    Inherited,
+    /// An environment has it only by setting it.
+    PerEnvironment,
+}
+
+/// Keys that are treated alike.
+pub(super) struct Keys {
+    pub(super) support: Support,
+    pub(super) scope: Scope,
+    names: &'static [&'static str],
+}
+
+const fn keys(support: Support, scope: Scope, names: &'static [&'static str]) -> Keys {
+    Keys {
+        support,
+        scope,
+        names,
+    }
+}
+
+/// The keys of a Worker: of the file's top level and of `[env.<name>]`.
+const WORKER: &[Keys] = &[
+    keys(Read, TopLevel, &["env"]),
+    keys(
+        Read,
+        Inherited,
+        &["name", "main", "build", "limits", "taffrail"],
+    ),
+    keys(Read, PerEnvironment, &["vars", "tail_consumers"]),
+    keys(
+        Harmless,
+        TopLevel,
+        &[
+            "$schema",
+            "alias",
+            "dependencies_instrumentation",
+            "keep_vars",
+            "send_metrics",
+        ],
+    ),
+    keys(
+        Harmless,
+        Inherited,
+        &[
+            "account_id",
+            "base_dir",
+            "compatibility_date",
+            "compatibility_flags",
+            "compliance_region",
+            "find_additional_modules",
+            "first_party_worker",
+            "jsx_factory",
+            "jsx_fragment",
+            "keep_names",
+            "logpush",
+            "migrations",
+            "minify",
+            "no_bundle",
+            "observability",
+            "placement",
+            "preserve_file_names",
+            "preview_urls",
+            "previews",
+            "python_modules",
+            "rules",
+            "tsconfig",
+            "upload_source_maps",
+            "workers_dev",
+        ],
+    ),
+    keys(Harmless, PerEnvironment, &["cloudchamber", "define"]),
+    keys(
+        Ignored,
+        TopLevel,
+        &[
+            "addresses",
+            "data_blobs",
+            "dev",
+            "pages_build_output_dir",
+            "site",
+            "text_blobs",
+            "wasm_modules",
+        ],
+    ),
+    keys(
+        Ignored,
+        Inherited,
+        &[
+            "access", "assets", "cache", "exports", "logfwdr", "route", "routes", "triggers",
+        ],
+    ),
+    keys(
+        Ignored,
+        PerEnvironment,
+        &[
+            "agent_memory",
+            "ai",
+            "ai_search",
+            "ai_search_namespaces",
+            "analytics_engine_datasets",
+            "artifacts",
+            "browser",
+            "connect",
+            "containers",
+            "d1_databases",
+            "dispatch_namespaces",
+            "durable_objects",
+            "flagship",
+            "hyperdrive",
+            "images",
+            "kv_namespaces",
+            "media",
+            "mtls_certificates",
+            "pipelines",
+            "queues",
+            "r2_buckets",
+            "ratelimits",
+            "secrets",
+            "secrets_store_secrets",
+            "send_email",
+            "services",
+            "stream",
+            "streaming_tail_consumers",
+            "unsafe",
+            "unsafe_hello_world",
+            "vectorize",
+            "version_metadata",
+            "vpc_networks",
+            "vpc_services",
+            "websearch",
+            "worker_loaders",
+            "workflows",
+        ],
+    ),
+    // Wrangler 3 had these, and files written for it still hold them.
+    keys(
+        Harmless,
+        Inherited,
+        &["node_compat", "usage_model", "zone_id"],
+    ),
+    keys(Ignored, TopLevel, &["legacy_env"]),
+    keys(Ignored, Inherited, &["legacy_assets"]),
+    keys(Ignored, PerEnvironment, &["constellation"]),
+];
+
+/// The tables (or lists of tables) inside a Worker's that Taffrail reads.
+const INNER: &[(&str, &[Keys])] = &[
+    (
+        "build",
+        &[keys(Read, Inherited, &["command", "cwd", "watch_dir"])],
+    ),
+    (
+        "limits",
+        &[
+            keys(Read, Inherited, &["cpu_ms"]),
+            keys(Ignored, Inherited, &["subrequests"]),
+        ],
+    ),
+    (
+        "tail_consumers",
+        &[
+            keys(Read, Inherited, &["service"]),
+            keys(Ignored, Inherited, &["environment"]),
+        ],
+    ),
+    ("taffrail", &[keys(Read, Inherited, &["memory_mb"])]),
+];
+
+/// How a Worker's key `name`, standing at `path` in the file, is treated.
+///
+/// A key that nobody knows is an error with the likeliest correction.
+pub(super) fn of_worker(path: &str, name: &str) -> Result<&'static Keys> {
+    find(WORKER, name).ok_or_else(|| unknown(path, name, WORKER))
+}
+
+/// Looks through a value that Taffrail reads, standing at `path` under the
+/// Worker's key `name`, for keys of its own: the ignored ones are returned with
+/// their paths, unknown ones are an error.
+pub(super) fn ignored_inside(path: &str, name: &str, value: &Value) -> Result<Vec<String>> {
+    let Some((_, known)) = INNER.iter().find(|(table, _)| *table == name) else {
+        return Ok(Vec::new());
+    };
+    match value {
+        Value::Object(table) => ignored_in_table(path, known, table),
+        Value::Array(items) => {
+            let mut ignored = Vec::new();
+            for (index, item) in items.iter().enumerate() {
+                if let Value::Object(table) = item {
+                    ignored.extend(ignored_in_table(&format!("{path}[{index}]"), known, table)?);
+                }
+            }
+            Ok(ignored)
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn ignored_in_table(
+    path: &str,
+    known: &'static [Keys],
+    table: &Map<String, Value>,
+) -> Result<Vec<String>> {
+    let mut ignored = Vec::new();
+    for (name, value) in table {
+        let path = format!("{path}.{name}");
+        let keys = find(known, name).ok_or_else(|| unknown(&path, name, known))?;
+        if keys.support == Ignored && !says_nothing(value) {
+            ignored.push(path);
+        }
+    }
+    Ok(ignored)
+}
+
+/// Whether leaving the key out would mean the same: `null`, an empty list or
+/// table, or one that holds only such.
+pub(super) fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.iter().all(says_nothing),
+        Value::Object(table) => table.values().all(says_nothing),
+        _ => false,
+    }
+}
+
+fn find(known: &'static [Keys], name: &str) -> Option<&'static Keys> {
+    known.iter().find(|keys| keys.names.contains(&name))
+}
+
+fn unknown(path: &str, name: &str, known: &'static [Keys]) -> anyhow::Error {
+    if let Some(nearest) = nearest(name, known) {
+        return anyhow!("unknown key `{path}`; did you mean `{nearest}`?");
+    }
+    match home(name) {
+        Some(home) => anyhow!("unknown key `{path}`; `{name}` belongs {home}"),
+        None => anyhow!("unknown key `{path}`; neither Wrangler nor Taffrail has such a key"),
+    }
+}
+
+/// Where there is a key of this very name: in TOML one slips into the table above
+/// it all too easily.
+fn home(name: &str) -> Option<String> {
+    if find(WORKER, name).is_some() {
+        return Some("at the top level".to_owned());
+    }
+    INNER
+        .iter()
+        .find(|(_, known)| find(known, name).is_some())
+        .map(|(table, _)| format!("in `{table}`"))
+}
+
+/// The known name closest to `name`, if it is within a third of its length, as
+/// Cargo measures for its own suggestions.
+fn nearest(name: &str, known: &'static [Keys]) -> Option<&'static str> {
+    known
+        .iter()
+        .flat_map(|keys| keys.names)
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), *candidate))
+        .filter(|(distance, candidate)| *distance <= name.len().max(candidate.len()).max(3) / 3)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_key_is_classified_once() {
+        for known in INNER.iter().map(|(_, known)| *known).chain([WORKER]) {
+            let mut seen = BTreeSet::new();
+            for name in known.iter().flat_map(|keys| keys.names) {
+                assert!(seen.insert(name), "`{name}` stands twice");
+            }
+        }
+    }
+}

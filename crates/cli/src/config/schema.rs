@@ -1,0 +1,153 @@
+//! The types of the values that Taffrail reads, as they stand in the file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use anyhow::{Result, anyhow};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{DeserializeOwned, Error, SeqAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::environment::Entry;
+use super::file::Table;
+
+/// The most CPU time that Cloudflare grants an invocation, in milliseconds.
+const MAX_CPU_MS: u64 = 300_000;
+
+/// What a 32-bit WebAssembly memory can address, in MiB.
+const MAX_MEMORY_MB: u64 = 4096;
+
+/// A Worker's table: the top level, or an environment laid over it.
+#[derive(Deserialize)]
+pub(super) struct WorkerTable {
+    pub(super) name: Option<String>,
+    pub(super) main: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) build: BuildTable,
+    #[serde(default)]
+    pub(super) vars: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub(super) tail_consumers: Vec<TailConsumer>,
+    #[serde(default)]
+    pub(super) limits: LimitsTable,
+    #[serde(default)]
+    pub(super) taffrail: TaffrailTable,
+}
+
+/// How the component is built.
+#[derive(Default, Deserialize)]
+#[serde(expecting = "a table")]
+pub(super) struct BuildTable {
+    pub(super) command: Option<String>,
+    pub(super) cwd: Option<PathBuf>,
+    pub(super) watch_dir: Option<Paths>,
+}
+
+/// One Worker that is told of this Worker's invocations.
+#[derive(Deserialize)]
+#[serde(expecting = "a table with the key `service`")]
+pub(super) struct TailConsumer {
+    pub(super) service: String,
+}
+
+/// What one invocation may use.
+#[derive(Default, Deserialize)]
+#[serde(expecting = "a table")]
+pub(super) struct LimitsTable {
+    pub(super) cpu_ms: Option<UpTo<MAX_CPU_MS>>,
+}
+
+/// Taffrail's own settings.
+#[derive(Default, Deserialize)]
+#[serde(expecting = "a table")]
+pub(super) struct TaffrailTable {
+    pub(super) memory_mb: Option<UpTo<MAX_MEMORY_MB>>,
+}
+
+/// A whole number from 1 to `MAX`.
+pub(super) struct UpTo<const MAX: u64>(pub(super) u64);
+
+impl<'de, const MAX: u64> Deserialize<'de> for UpTo<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bounds<const MAX: u64>;
+
+        impl<const MAX: u64> Visitor<'_> for Bounds<MAX> {
+            type Value = UpTo<MAX>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a whole number from 1 to {MAX}")
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+                if (1..=MAX).contains(&number) {
+                    Ok(UpTo(number))
+                } else {
+                    Err(E::invalid_value(Unexpected::Unsigned(number), &self))
+                }
+            }
+        }
+
+        deserializer.deserialize_u64(Bounds)
+    }
+}
+
+/// One path, or a list of them.
+pub(super) struct Paths(pub(super) Vec<PathBuf>);
+
+impl<'de> Deserialize<'de> for Paths {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMany;
+
+        impl<'de> Visitor<'de> for OneOrMany {
+            type Value = Paths;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a path or a list of paths")
+            }
+
+            fn visit_str<E: Error>(self, path: &str) -> Result<Paths, E> {
+                Ok(Paths(vec![path.into()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, paths: A) -> Result<Paths, A::Error> {
+                Deserialize::deserialize(SeqAccessDeserializer::new(paths)).map(Paths)
+            }
+        }
+
+        deserializer.deserialize_any(OneOrMany)
+    }
+}
+
+/// The environments that a file's `env` defines.
+pub(super) fn environments(env: Value) -> Result<BTreeMap<String, Table>> {
+    match env {
+        Value::Null => Ok(BTreeMap::new()),
+        env => typed(env).map_err(|(path, error)| match path.as_str() {
+            "." => anyhow!("`env`: {error}"),
+            path => anyhow!("`env.{path}`: {error}"),
+        }),
+    }
+}
+
+/// A Worker's table from the entries that count.
+///
+/// The error names the path of the value that has the wrong type, as it stands in
+/// the file, what it is and what it should be.
+pub(super) fn worker_table(entries: &BTreeMap<String, Entry>) -> Result<WorkerTable> {
+    let table = entries
+        .iter()
+        .map(|(name, entry)| (name.clone(), entry.value.clone()))
+        .collect();
+    typed(Value::Object(table)).map_err(|(path, error)| {
+        let (name, rest) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
+        let place = entries.get(name).map_or(name, |entry| &entry.path);
+        anyhow!("`{place}{rest}`: {error}")
+    })
+}
+
+fn typed<T: DeserializeOwned>(value: Value) -> Result<T, (String, serde_json::Error)> {
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| (error.path().to_string(), error.into_inner()))
+}

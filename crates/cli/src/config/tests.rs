@@ -1,0 +1,86 @@
+//! Files and arguments on one side, what the user gets on the other: the Workers'
+//! configurations, each value on a line of its own, or the error.
+
+mod environments;
+mod files;
+mod sets;
+mod values;
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::{WorkerConfig, apply_vars, check_set, load};
+
+/// Writes `files` to a fresh directory, loads them by `args` as the command line
+/// does (paths, `--env=NAME`, `--var=VAR`), and compares all there is to see.
+#[track_caller]
+fn check(files: &[(&str, &str)], args: &str, expected: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let seen = match run(dir.path(), args) {
+        Ok(workers) => workers.iter().map(render).collect::<Vec<_>>().join("---\n"),
+        Err(error) => error.to_string(),
+    };
+    let seen = seen.replace(&format!("{}/", dir.path().display()), "");
+    let lines = |text: &str| text.lines().map(|line| line.trim().to_owned()).collect();
+    let (seen, expected): (Vec<String>, Vec<String>) = (lines(seen.trim()), lines(expected.trim()));
+    assert_eq!(seen, expected, "\nseen:\n{}\n", seen.join("\n"));
+}
+
+fn run(dir: &Path, args: &str) -> Result<Vec<WorkerConfig>> {
+    let (mut paths, mut env, mut vars) = (Vec::new(), None, Vec::new());
+    for arg in args.split_whitespace() {
+        if let Some(name) = arg.strip_prefix("--env=") {
+            env = Some(name);
+        } else if let Some(var) = arg.strip_prefix("--var=") {
+            vars.push(var);
+        } else {
+            paths.push(dir.join(arg));
+        }
+    }
+    let mut workers = paths
+        .iter()
+        .map(|path| load(path, env))
+        .collect::<Result<Vec<_>>>()?;
+    apply_vars(&mut workers, &vars)?;
+    check_set(&workers)?;
+    Ok(workers)
+}
+
+fn render(worker: &WorkerConfig) -> String {
+    let mut text = String::new();
+    let mut line = |key: &str, value: String| writeln!(text, "{key} = {value}").unwrap();
+    line("path", worker.path.display().to_string());
+    line("dir", worker.dir.display().to_string());
+    line("name", worker.name.clone());
+    line("main", worker.main.display().to_string());
+    if let Some(build) = &worker.build {
+        line("build.command", build.command.clone());
+        line("build.cwd", build.cwd.display().to_string());
+        let watch = build.watch.iter().map(|path| path.display().to_string());
+        line("build.watch", watch.collect::<Vec<_>>().join(", "));
+    }
+    for (key, value) in &worker.vars {
+        line(&format!("vars.{key}"), value.to_string());
+    }
+    for consumer in &worker.tail_consumers {
+        line("tail", consumer.clone());
+    }
+    if let Some(cpu_ms) = worker.limits.cpu_ms {
+        line("cpu_ms", cpu_ms.to_string());
+    }
+    if let Some(bytes) = worker.memory_bytes {
+        line("memory_bytes", bytes.to_string());
+    }
+    for warning in &worker.warnings {
+        writeln!(text, "warning: {warning}").unwrap();
+    }
+    text
+}

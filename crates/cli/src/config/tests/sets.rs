@@ -1,0 +1,140 @@
+//! Several Workers together: `--var`, names, tail consumers.
+
+use super::check;
+
+/// Runs Workers of the given names and tail consumers, each in a directory of its name.
+#[track_caller]
+fn check_set(workers: &[(&str, &[&str])], more: &str, expected: &str) {
+    let files: Vec<_> = workers
+        .iter()
+        .map(|(name, tails)| {
+            let tails: Vec<_> = tails
+                .iter()
+                .map(|tail| format!("{{ service = \"{tail}\" }}"))
+                .collect();
+            let text = format!(
+                "name = \"{name}\"\nmain = \"x.wasm\"\nvars = {{ OWN = \"1\" }}\ntail_consumers = [{}]",
+                tails.join(", ")
+            );
+            (format!("{name}/wrangler.toml"), text)
+        })
+        .collect();
+    let files: Vec<_> = files
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()))
+        .collect();
+    let paths: Vec<_> = workers.iter().map(|(name, _)| *name).collect();
+    check(&files, &format!("{} {more}", paths.join(" ")), expected);
+}
+
+#[test]
+fn vars_go_to_every_worker_or_to_one() {
+    check_set(
+        &[("a", &[]), ("b", &[])],
+        "--var=ALL:x --var=a.ONE:http://x:1/ --var=b.OWN: --var=ALL:y",
+        "path = a/wrangler.toml
+         dir = a
+         name = a
+         main = a/x.wasm
+         vars.ALL = \"y\"
+         vars.ONE = \"http://x:1/\"
+         vars.OWN = \"1\"
+         ---
+         path = b/wrangler.toml
+         dir = b
+         name = b
+         main = b/x.wasm
+         vars.ALL = \"y\"
+         vars.OWN = \"\"",
+    );
+}
+
+#[test]
+fn vars_of_another_form_are_errors_that_keep_the_value_to_themselves() {
+    for (var, shown) in [
+        ("KEY", "KEY"),
+        ("KEY=secret:1", "KEY"),
+        (":secret", ""),
+        (".KEY:secret", ".KEY"),
+        ("a.:secret", "a."),
+        ("a.B.C:secret", "a.B.C"),
+    ] {
+        check_set(
+            &[("a", &[])],
+            &format!("--var={var}"),
+            &format!("--var {shown}: expected KEY:VALUE or WORKER.KEY:VALUE, no dot in KEY"),
+        );
+    }
+    check_set(
+        &[("a", &[]), ("b", &[])],
+        "--var=c.KEY:secret",
+        "--var c.KEY: no Worker is named `c`; the Workers given are `a`, `b`",
+    );
+}
+
+#[test]
+fn two_workers_of_one_name() {
+    let text = "name = \"same\"\nmain = \"x.wasm\"";
+    check(
+        &[("a/wrangler.toml", text), ("b/wrangler.toml", text)],
+        "a b",
+        "two Workers are named `same`: a/wrangler.toml and b/wrangler.toml; give each Worker once and under a `name` of its own",
+    );
+}
+
+#[test]
+fn a_tail_consumer_that_was_not_given() {
+    check_set(
+        &[("a", &["logs"]), ("b", &[])],
+        "",
+        "a/wrangler.toml: `tail_consumers` has the service `logs`, which is not among the Workers given (`a`, `b`); pass its directory too",
+    );
+}
+
+#[test]
+fn tail_cycles_are_named() {
+    check_set(
+        &[("a", &["b"]), ("b", &["a"])],
+        "",
+        "the tail consumers form a cycle: a → b → a; take one of them out of its `tail_consumers` in b/wrangler.toml or a/wrangler.toml",
+    );
+    check_set(
+        &[
+            ("a", &["d", "b"]),
+            ("b", &["b", "c"]),
+            ("c", &["d", "b"]),
+            ("d", &[]),
+        ],
+        "",
+        "the tail consumers form a cycle: b → c → b; take one of them out of its `tail_consumers` in c/wrangler.toml or b/wrangler.toml",
+    );
+}
+
+#[test]
+fn a_worker_may_tail_itself_and_be_tailed_on_several_ways() {
+    check_set(
+        &[("a", &["a", "b", "c"]), ("b", &["c"]), ("c", &[])],
+        "",
+        "path = a/wrangler.toml
+         dir = a
+         name = a
+         main = a/x.wasm
+         vars.OWN = \"1\"
+         tail = a
+         tail = b
+         tail = c
+         ---
+         path = b/wrangler.toml
+         dir = b
+         name = b
+         main = b/x.wasm
+         vars.OWN = \"1\"
+         tail = c
+         ---
+         path = c/wrangler.toml
+         dir = c
+         name = c
+         main = c/x.wasm
+         vars.OWN = \"1\"",
+    );
+}

@@ -1,0 +1,196 @@
+//! One Worker's configuration, checked and resolved.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use serde_json::Value;
+
+use super::environment::{self, Entry, Selection};
+use super::file::{self, Source, Syntax, Table};
+use super::keys::{self, Support};
+use super::schema::{self, BuildTable, Paths};
+
+/// What the `limits` of a Worker set for each of its invocations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// CPU time in milliseconds, from 1 to 300,000, which is Cloudflare's maximum.
+    pub(crate) cpu_ms: Option<u64>,
+}
+
+/// How a Worker's component is built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Build {
+    /// A command line for the shell.
+    pub(crate) command: String,
+    /// Where the command runs: `build.cwd` below the Worker's directory, or that
+    /// directory itself. Wrangler starts from its own working directory instead,
+    /// which cannot be right for several Workers at once.
+    pub(crate) cwd: PathBuf,
+    /// What to watch for changes: `build.watch_dir` below the Worker's directory,
+    /// `src` unless set.
+    pub(crate) watch: Vec<PathBuf>,
+}
+
+/// Everything that a Worker's configuration says and Taffrail uses.
+///
+/// Paths are relative where the path that the user gave is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct WorkerConfig {
+    /// The configuration file, or the component if there is none.
+    pub(crate) path: PathBuf,
+    /// The directory that [`path`](Self::path) stands in.
+    pub(crate) dir: PathBuf,
+    /// The Worker's name, with `-<env>` after it if the environment sets no name of its own.
+    pub(crate) name: String,
+    /// The component. It need not exist before [`build`](Self::build) has run.
+    pub(crate) main: PathBuf,
+    /// How to build the component, if a command is set.
+    pub(crate) build: Option<Build>,
+    /// The Worker's variables: strings, or any JSON.
+    pub(crate) vars: BTreeMap<String, Value>,
+    /// The names of the Workers that are told of this Worker's invocations, as
+    /// written and in order: `--env` adds nothing to them, and a name listed
+    /// twice is told twice.
+    pub(crate) tail_consumers: Vec<String>,
+    /// What each invocation may use.
+    pub(crate) limits: Limits,
+    /// The most memory that an instance may have, if `taffrail.memory_mb` is set.
+    pub(crate) memory_bytes: Option<u64>,
+    /// What the user should know, one line each, with the file's name.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Reads the configuration of the Worker at `path`, in environment `env`.
+///
+/// `path` is a Worker's directory, a configuration file, or a component, which
+/// makes a Worker without configuration, named after the file.
+///
+/// Errors are one line and name the file and, where there is one, the place or
+/// the key: a path or file that cannot be read, broken TOML or JSON, unknown
+/// keys, values of a wrong type or out of range, an unknown environment, and a
+/// missing `name` or `main`.
+pub(crate) fn load(path: &Path, env: Option<&str>) -> Result<WorkerConfig> {
+    let (file, syntax) = match file::locate(path)? {
+        Source::Component(component) => return Ok(bare(component)),
+        Source::Config(file, syntax) => (file, syntax),
+    };
+    let table = file::read(&file, syntax)?;
+    configured(&file, syntax, table, env).map_err(|error| anyhow!("{}: {error}", file.display()))
+}
+
+fn bare(component: PathBuf) -> WorkerConfig {
+    let name = component.file_prefix().unwrap_or_default();
+    WorkerConfig {
+        dir: file::directory_of(&component),
+        name: name.to_string_lossy().into_owned(),
+        main: component.clone(),
+        path: component,
+        build: None,
+        vars: BTreeMap::new(),
+        tail_consumers: Vec::new(),
+        limits: Limits::default(),
+        memory_bytes: None,
+        warnings: Vec::new(),
+    }
+}
+
+fn configured(
+    file: &Path,
+    syntax: Syntax,
+    table: Table,
+    env: Option<&str>,
+) -> Result<WorkerConfig> {
+    let selection = environment::select(table, env)?;
+    let warnings = warnings(&selection)?;
+    let table = schema::worker_table(&selection.entries)?;
+    let dir = file::directory_of(file);
+    Ok(WorkerConfig {
+        name: worker_name(table.name, &selection, syntax)?,
+        main: component(table.main, &dir, syntax)?,
+        build: build(table.build, &dir),
+        vars: table.vars,
+        tail_consumers: table
+            .tail_consumers
+            .into_iter()
+            .map(|consumer| consumer.service)
+            .collect(),
+        limits: Limits {
+            cpu_ms: table.limits.cpu_ms.map(|limit| limit.0),
+        },
+        memory_bytes: table.taffrail.memory_mb.map(|limit| limit.0 << 20),
+        warnings: warnings
+            .into_iter()
+            .map(|warning| format!("{}: {warning}", file.display()))
+            .collect(),
+        path: file.to_owned(),
+        dir,
+    })
+}
+
+/// The warnings of the selection, then one for each key that counts and is ignored.
+fn warnings(selection: &Selection) -> Result<Vec<String>> {
+    let mut ignored = Vec::new();
+    for (name, Entry { path, keys, value }) in &selection.entries {
+        match keys.support {
+            Support::Read => ignored.extend(keys::ignored_inside(path, name, value)?),
+            Support::Ignored if !keys::says_nothing(value) => ignored.push(path.clone()),
+            Support::Ignored | Support::Harmless => {}
+        }
+    }
+    let ignored = ignored
+        .into_iter()
+        .map(|path| format!("`{path}` is not supported by Taffrail yet and is ignored"));
+    Ok(selection.warnings.iter().cloned().chain(ignored).collect())
+}
+
+/// The name by Wrangler's rule. Only what stands in the file is held against it:
+/// the environment's name is added as it is.
+fn worker_name(name: Option<String>, selection: &Selection, syntax: Syntax) -> Result<String> {
+    let name = name
+        .filter(|name| !name.is_empty())
+        .with_context(|| missing("name", syntax.assignment("name", "my-worker")))?;
+    let path = selection
+        .entries
+        .get("name")
+        .map_or("name", |entry| &entry.path);
+    let allowed = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-');
+    ensure!(
+        name.chars().all(allowed) && !name.starts_with('-'),
+        "`{path}` is {name:?}; a Worker's name is made of lower-case letters, digits, dashes and underscores, and does not start with a dash"
+    );
+    Ok(match &selection.env {
+        Some(env) if path == "name" => format!("{name}-{env}"),
+        _ => name,
+    })
+}
+
+fn component(main: Option<PathBuf>, dir: &Path, syntax: Syntax) -> Result<PathBuf> {
+    main.filter(|main| !main.as_os_str().is_empty())
+        .map(|main| below(dir, &main))
+        .with_context(|| missing("main", syntax.assignment("main", "build/worker.wasm")))
+}
+
+fn missing(key: &str, example: String) -> String {
+    format!("`{key}` is missing; set it, for example: {example}")
+}
+
+fn build(build: BuildTable, dir: &Path) -> Option<Build> {
+    let command = build.command.filter(|command| !command.is_empty())?;
+    let watch = match build.watch_dir {
+        Some(Paths(paths)) => paths.iter().map(|path| below(dir, path)).collect(),
+        None => vec![dir.join("src")],
+    };
+    Some(Build {
+        command,
+        cwd: build
+            .cwd
+            .map_or_else(|| dir.to_owned(), |cwd| below(dir, &cwd)),
+        watch,
+    })
+}
+
+/// `path` as seen from `dir`, without `.` on the way.
+fn below(dir: &Path, path: &Path) -> PathBuf {
+    dir.join(path).components().collect()
+}

@@ -1,0 +1,158 @@
+//! `taffrail invoke`: one fetch event, in process.
+
+use crate::args::InvokeOptions;
+use crate::items::{Collector, json_line};
+use crate::pretty::Pretty;
+use crate::{EXIT_NOT_OK, EXIT_OK, workers};
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
+use http_body_util::{BodyExt, Full};
+use jiff::tz::TimeZone;
+use std::fs::File;
+use std::io::{BufWriter, Read, Write, stdin, stdout};
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use taffrail_runtime::{FetchResult, RequestBody, Runtime};
+use taffrail_trace::{EventInfo, Outcome, TraceItem};
+
+pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
+    let request = request(&options)?;
+    let given = &options.workers;
+    let configs = workers::configure(&given.paths, given.env.as_deref(), &given.vars)?;
+    let items = options.items.as_deref().map(items_writer).transpose()?;
+    let collector = Arc::new(Collector::default());
+    let runtime = workers::runtime(vec![collector.clone()])?;
+    workers::deploy_all(&runtime, &configs).await?;
+
+    fetch(&runtime, &configs[0].name, request).await?;
+    runtime.idle().await;
+    let recorded = collector.take();
+    match items {
+        Some(writer) => write_items(writer, &recorded)?,
+        None => show(&recorded),
+    }
+    let outcome = recorded
+        .iter()
+        .find(|item| is_fetch_of(item, &configs[0].name))
+        .map_or(Outcome::Unknown, |item| item.outcome);
+    Ok(if outcome == Outcome::Ok {
+        EXIT_OK
+    } else {
+        EXIT_NOT_OK
+    })
+}
+
+/// Runs the event and writes the body of the response as it comes.
+async fn fetch(runtime: &Runtime, worker: &str, request: Request<RequestBody>) -> Result<()> {
+    let FetchResult::Response(response) = runtime.fetch(worker, request, None).await? else {
+        return Ok(());
+    };
+    let mut body = pin!(response.into_body());
+    let mut out = stdout().lock();
+    while let Some(frame) = body.frame().await {
+        // A body that breaks off shows in the outcome.
+        let Ok(frame) = frame else { break };
+        if let Some(data) = frame.data_ref() {
+            out.write_all(data).context("cannot write to stdout")?;
+        }
+    }
+    out.flush().context("cannot write to stdout")
+}
+
+fn request(options: &InvokeOptions) -> Result<Request<RequestBody>> {
+    let uri = uri(&options.url)?;
+    let body = options.data.as_deref().map(data).transpose()?;
+    let method = match (&options.method, &body) {
+        (Some(method), _) => Method::from_bytes(method.as_bytes())
+            .with_context(|| format!("`{method}` is not an HTTP method"))?,
+        (None, Some(_)) => Method::POST,
+        (None, None) => Method::GET,
+    };
+    let mut request = Request::new(());
+    *request.method_mut() = method;
+    let headers = request.headers_mut();
+    if let Some(authority) = uri.authority() {
+        headers.insert(header::HOST, HeaderValue::from_str(authority.as_str())?);
+    }
+    if let Some(body) = &body {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    }
+    for text in &options.headers {
+        let (name, value) = header(text)?;
+        headers.append(name, value);
+    }
+    *request.uri_mut() = uri;
+    let body = Full::new(Bytes::from(body.unwrap_or_default()));
+    Ok(request.map(|()| body.map_err(|never| match never {}).boxed_unsync()))
+}
+
+fn uri(url: &str) -> Result<Uri> {
+    let wanted = "an absolute URL such as http://localhost/path";
+    let uri: Uri = url
+        .parse()
+        .with_context(|| format!("`--url {url}` is not {wanted}"))?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.authority().is_none() {
+        bail!("`--url {url}` is not {wanted}");
+    }
+    Ok(uri)
+}
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue)> {
+    let (name, value) = text
+        .split_once(':')
+        .with_context(|| format!("`--header '{text}'` has no colon; write 'name: value'"))?;
+    let name = HeaderName::from_bytes(name.trim().as_bytes())
+        .with_context(|| format!("`{name}` is not a header name"))?;
+    let value = HeaderValue::from_str(value.trim())
+        .with_context(|| format!("the value of header `{name}` has characters it may not have"))?;
+    Ok((name, value))
+}
+
+fn data(text: &str) -> Result<Vec<u8>> {
+    let mut data = Vec::new();
+    match text.strip_prefix('@') {
+        None => data.extend_from_slice(text.as_bytes()),
+        Some("-") => {
+            stdin()
+                .read_to_end(&mut data)
+                .context("`--data @-`: stdin cannot be read")?;
+        }
+        Some(file) => {
+            data = std::fs::read(file)
+                .with_context(|| format!("`--data @{file}`: the file cannot be read"))?;
+        }
+    }
+    Ok(data)
+}
+
+fn items_writer(path: &Path) -> Result<Box<dyn Write>> {
+    if path.as_os_str() == "-" {
+        return Ok(Box::new(stdout()));
+    }
+    let file = File::create(path)
+        .with_context(|| format!("`--items {}`: the file cannot be made", path.display()))?;
+    Ok(Box::new(BufWriter::new(file)))
+}
+
+fn write_items(mut writer: Box<dyn Write>, items: &[Arc<TraceItem>]) -> Result<()> {
+    items
+        .iter()
+        .try_for_each(|item| json_line(&mut writer, item))
+        .and_then(|()| writer.flush())
+        .context("cannot write the items")
+}
+
+/// Shows the items where they are not in the way of the response body.
+fn show(items: &[Arc<TraceItem>]) {
+    let zone = TimeZone::system();
+    for item in items {
+        anstream::eprint!("{}", Pretty { item, zone: &zone });
+    }
+}
+
+fn is_fetch_of(item: &TraceItem, worker: &str) -> bool {
+    item.script.script_name.as_deref() == Some(worker)
+        && matches!(item.event, Some(EventInfo::Fetch { .. }))
+}

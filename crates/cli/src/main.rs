@@ -1,0 +1,59 @@
+//! The command line `taffrail`.
+
+mod args;
+mod config;
+mod dev;
+mod invoke;
+mod items;
+mod pretty;
+mod progress;
+mod serve;
+mod workers;
+
+use args::{Args, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+/// The Worker did what it was asked.
+const EXIT_OK: u8 = 0;
+/// Taffrail could not do its part.
+const EXIT_HOST_ERROR: u8 = 1;
+// 2 is a usage error, and clap's own.
+/// The outcome of the invocation is not `ok`.
+const EXIT_NOT_OK: u8 = 3;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("TAFFRAIL_LOG")
+                .unwrap_or_else(|_| "warn".into()),
+        )
+        .without_time()
+        .with_target(false)
+        .init();
+    match run(args.command) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            progress::error(&error);
+            ExitCode::from(EXIT_HOST_ERROR)
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<u8> {
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let code = tokio.block_on(async {
+        match command {
+            Command::Dev(options) => dev::run(options).await,
+            Command::Serve(options) => serve::run(options).await,
+            Command::Invoke(options) => invoke::run(options).await,
+        }
+    });
+    // Whatever a guest left hanging must not keep the process.
+    tokio.shutdown_background();
+    code
+}

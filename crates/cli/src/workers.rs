@@ -1,0 +1,188 @@
+//! From configurations to Workers that run.
+
+use crate::config::{self, WorkerConfig};
+use crate::progress::{self, Spinner};
+use anyhow::{Context, Result, bail};
+use directories::ProjectDirs;
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use taffrail_runtime::{Code, Component, Limits, Runtime, TailConsumer, WorkerSettings};
+use tokio::process::Command;
+
+/// What takes longer than this is worth a line.
+const WORTH_TELLING: Duration = Duration::from_millis(500);
+
+/// The runtime as the command line uses it: with a cache.
+pub(crate) fn runtime(consumers: Vec<Arc<dyn TailConsumer>>) -> Result<Runtime> {
+    let mut builder = Runtime::builder();
+    if let Some(directory) = cache_directory() {
+        builder = builder.cache(directory);
+    }
+    for consumer in consumers {
+        builder = builder.tail_consumer(consumer);
+    }
+    Ok(builder.build()?)
+}
+
+/// Where compiled components are kept. Without a home directory there is no
+/// such place, and every start compiles.
+fn cache_directory() -> Option<PathBuf> {
+    let project = ProjectDirs::from("", "", "taffrail")?;
+    Some(project.cache_dir().join("components"))
+}
+
+/// Reads and checks the configuration of all Workers given, warnings included.
+pub(crate) fn configure(
+    paths: &[PathBuf],
+    env: Option<&str>,
+    vars: &[String],
+) -> Result<Vec<WorkerConfig>> {
+    let mut workers = paths
+        .iter()
+        .map(|path| config::load(path, env))
+        .collect::<Result<Vec<_>>>()?;
+    for warning in workers.iter().flat_map(|worker| &worker.warnings) {
+        progress::warning(warning);
+    }
+    config::apply_vars(&mut workers, vars)?;
+    config::check_set(&workers)?;
+    Ok(workers)
+}
+
+/// Builds, compiles and deploys all Workers. The first one must answer
+/// requests; the others may.
+pub(crate) async fn deploy_all(runtime: &Runtime, workers: &[WorkerConfig]) -> Result<()> {
+    for (position, worker) in workers.iter().enumerate() {
+        build(worker).await?;
+        let component = compile(runtime, worker).await?;
+        if position == 0 && !component.handles_fetch() {
+            bail!(
+                "{}: Worker `{}` is given first, so it should answer requests, but its component exports no `wasi:http` handler; give the Worker that does as the first path",
+                worker.path.display(),
+                worker.name
+            );
+        }
+        warn_of_missing_tail(worker, workers, &component);
+        runtime.deploy(settings(worker), Code::Component(component))?;
+    }
+    Ok(())
+}
+
+/// Says that a Worker which others name as their tail consumer cannot be one.
+fn warn_of_missing_tail(worker: &WorkerConfig, workers: &[WorkerConfig], component: &Component) {
+    let producer = workers
+        .iter()
+        .find(|producer| producer.tail_consumers.contains(&worker.name));
+    if let Some(producer) = producer
+        && !component.handles_tail()
+    {
+        progress::warning(&format!(
+            "{}: `tail_consumers` names `{}`, whose component does not export `taffrail:workers/tail`: every delivery to it will fail",
+            producer.path.display(),
+            worker.name
+        ));
+    }
+}
+
+/// Runs the build command, if there is one. Its output goes to stderr.
+pub(crate) async fn build(worker: &WorkerConfig) -> Result<()> {
+    let Some(build) = &worker.build else {
+        return Ok(());
+    };
+    progress::status(
+        "Building",
+        &format!("{} with `{}`", worker.name, build.command),
+    );
+    let status = Command::new("sh")
+        .args(["-c", &build.command])
+        .current_dir(&build.cwd)
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr())
+        .kill_on_drop(true)
+        .status()
+        .await
+        .with_context(|| {
+            format!(
+                "{}: `build.command` cannot be run in `{}`",
+                worker.path.display(),
+                build.cwd.display()
+            )
+        })?;
+    if !status.success() {
+        bail!(
+            "{}: `build.command` failed with {status}; what it printed stands above",
+            worker.path.display()
+        );
+    }
+    Ok(())
+}
+
+/// Reads and compiles the component of a Worker.
+pub(crate) async fn compile(runtime: &Runtime, worker: &WorkerConfig) -> Result<Component> {
+    let bytes = read_main(worker)?;
+    let spinner = Spinner::start(format!("Compiling {}", worker.name));
+    let started = Instant::now();
+    let compiler = runtime.clone();
+    let component = tokio::task::spawn_blocking(move || compiler.compile(&bytes)).await?;
+    drop(spinner);
+    let component = component.with_context(|| {
+        format!(
+            "{}: `main` is `{}`, which Worker `{}` cannot run",
+            worker.path.display(),
+            worker.main.display(),
+            worker.name
+        )
+    })?;
+    let took = started.elapsed();
+    if took > WORTH_TELLING {
+        let seconds = took.as_secs_f32();
+        progress::status("Compiled", &format!("{} in {seconds:.1} s", worker.name));
+    }
+    Ok(component)
+}
+
+fn read_main(worker: &WorkerConfig) -> Result<Vec<u8>> {
+    std::fs::read(&worker.main).with_context(|| {
+        let next = match &worker.build {
+            Some(build) => format!("`build.command` (`{}`) did not make it", build.command),
+            None => "build it first, or set `build.command`".to_owned(),
+        };
+        format!(
+            "{}: `main` cannot be read: `{}`; {next}",
+            worker.path.display(),
+            worker.main.display()
+        )
+    })
+}
+
+/// What the runtime needs to know of a configuration.
+pub(crate) fn settings(worker: &WorkerConfig) -> WorkerSettings {
+    let mut limits = Limits::default();
+    if let Some(cpu_ms) = worker.limits.cpu_ms {
+        limits.cpu = Duration::from_millis(cpu_ms);
+    }
+    if let Some(memory) = worker.memory_bytes {
+        limits.memory = usize::try_from(memory).unwrap_or(usize::MAX);
+    }
+    WorkerSettings {
+        vars: worker
+            .vars
+            .iter()
+            .map(|(name, value)| (name.clone(), var(value)))
+            .collect(),
+        tail_consumers: worker.tail_consumers.clone(),
+        limits,
+        ..WorkerSettings::new(&worker.name)
+    }
+}
+
+/// Environment variables are text: a string as it is, anything else as JSON.
+fn var(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
