@@ -3,7 +3,7 @@
 use crate::args::Format;
 use crate::pretty::Pretty;
 use jiff::tz::TimeZone;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,12 +17,20 @@ const WAITING_ITEMS: usize = 4096;
 /// Prints items on stdout from a thread of its own. When stdout is slower than
 /// the Workers, items are left out and counted.
 pub(crate) struct Printer {
-    items: SyncSender<Arc<TraceItem>>,
+    items: SyncSender<Message>,
     left_out: Arc<AtomicU64>,
 }
 
-/// The end of a [`Printer`]: joins its thread once all senders are gone.
-pub(crate) struct Printing(JoinHandle<()>);
+enum Message {
+    Item(Arc<TraceItem>),
+    End,
+}
+
+/// The end of a [`Printer`].
+pub(crate) struct Printing {
+    items: SyncSender<Message>,
+    thread: JoinHandle<()>,
+}
 
 impl Printer {
     pub(crate) fn start(format: Format) -> (Arc<Self>, Printing) {
@@ -30,41 +38,49 @@ impl Printer {
         let left_out = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&left_out);
         let thread = thread::spawn(move || print_all(&receiver, format, &count));
-        (Arc::new(Self { items, left_out }), Printing(thread))
+        let printing = Printing {
+            items: items.clone(),
+            thread,
+        };
+        (Arc::new(Self { items, left_out }), printing)
     }
 }
 
 impl Printing {
-    /// Waits until everything is printed.
+    /// Waits until everything that came so far is printed, and stops.
     pub(crate) fn finish(self) {
-        _ = self.0.join();
+        if self.items.send(Message::End).is_ok() {
+            _ = self.thread.join();
+        }
     }
 }
 
 impl TailConsumer for Printer {
     fn deliver(&self, item: &Arc<TraceItem>) {
-        if self.items.try_send(Arc::clone(item)).is_err() {
+        let message = Message::Item(Arc::clone(item));
+        if self.items.try_send(message).is_err() {
             self.left_out.fetch_add(1, Relaxed);
         }
     }
 }
 
-fn print_all(items: &Receiver<Arc<TraceItem>>, format: Format, left_out: &AtomicU64) {
+fn print_all(messages: &Receiver<Message>, format: Format, left_out: &AtomicU64) {
     let zone = TimeZone::system();
-    let mut out = anstream::stdout().lock();
-    while let Ok(first) = items.recv() {
-        let waiting = std::iter::once(first).chain(items.try_iter());
-        // A closed stdout is no reason to stop serving.
-        let printed = waiting
-            .into_iter()
-            .try_for_each(|item| print_item(&mut out, &item, format, &zone))
-            .and_then(|()| out.flush());
+    let mut out = BufWriter::new(anstream::stdout().lock());
+    // What waits is printed in one go; what stdout does not take is lost with
+    // it, and no reason to stop serving.
+    while let Ok(first) = messages.recv() {
+        for message in std::iter::once(first).chain(messages.try_iter()) {
+            let Message::Item(item) = message else {
+                _ = out.flush();
+                return;
+            };
+            _ = print_item(&mut out, &item, format, &zone);
+        }
+        _ = out.flush();
         let missing = left_out.swap(0, Relaxed);
         if missing > 0 {
             tracing::warn!("{missing} item(s) not printed: the output is too slow");
-        }
-        if let Err(error) = printed {
-            tracing::debug!("cannot print: {error}");
         }
     }
 }

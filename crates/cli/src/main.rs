@@ -28,7 +28,8 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("TAFFRAIL_LOG")
-                .unwrap_or_else(|_| "warn".into()),
+                // What a guest's request ran into is for the guest to log.
+                .unwrap_or_else(|_| "warn,wasmtime_wasi_http=error".into()),
         )
         .without_time()
         .with_target(false)

@@ -4,10 +4,12 @@ use crate::ending::Response;
 use crate::invocation::Invocation;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use tokio::runtime::Handle;
 use wasmtime_wasi_http::WasiBody;
 
 /// The body of a guest's response.
@@ -78,8 +80,8 @@ impl Body for ResponseBody {
                 if let (Some(expected), Some(data)) = (&mut self.expected, frame.data_ref()) {
                     *expected = expected.saturating_sub(data.len() as u64);
                     if *expected == 0 {
-                        let status = self.status;
-                        self.end(Response::Complete(status));
+                        let complete = Response::Complete(self.status);
+                        self.end(complete);
                     }
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -96,8 +98,8 @@ impl Body for ResponseBody {
             }
             None => {
                 if !self.ended {
-                    let status = self.status;
-                    self.end(Response::Complete(status));
+                    let complete = Response::Complete(self.status);
+                    self.end(complete);
                 }
                 Poll::Ready(None)
             }
@@ -119,11 +121,21 @@ impl Drop for ResponseBody {
             return;
         }
         // An HTTP server reads no further than it has to.
-        if self.unread || self.expected == Some(0) || self.inner.is_end_stream() {
-            let status = self.status;
-            self.end(Response::Complete(status));
+        if self.expected == Some(0) || self.inner.is_end_stream() {
+            self.end(Response::Complete(self.status));
+        } else if self.unread {
+            self.end(Response::Complete(self.status));
+            discard(std::mem::take(&mut self.inner));
         } else {
             self.invocation.client_left();
         }
+    }
+}
+
+/// Reads the body that a guest sends although nobody wants it, so that the
+/// guest does not take the answer to a HEAD request for a lost client.
+fn discard(mut body: WasiBody) {
+    if let Ok(tokio) = Handle::try_current() {
+        tokio.spawn(async move { while let Some(Ok(_)) = body.frame().await {} });
     }
 }

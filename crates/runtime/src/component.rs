@@ -1,10 +1,11 @@
 //! From the bytes of a component to something that can be instantiated.
 
 use crate::bindings::TailWorkerPre;
-use crate::engine::Engines;
+use crate::engine::{Engines, Running, Ticker};
 use crate::error::Error;
 use crate::host;
 use crate::state::State;
+use std::sync::Arc;
 use wasmparser::{Encoding, Parser, Payload};
 use wasmtime::Engine;
 use wasmtime::component::{InstancePre, Linker};
@@ -16,6 +17,7 @@ pub struct Component {
     pub(crate) fetch: Option<Fetch>,
     pub(crate) tail: Option<TailPre>,
     engine: Engine,
+    ticker: Arc<Ticker>,
 }
 
 /// The handler of fetch events, in the two generations of `wasi:http`.
@@ -50,6 +52,11 @@ impl Component {
         &self.engine
     }
 
+    /// Keeps the engine's clock ticking while an invocation runs.
+    pub(crate) fn run(&self) -> Running {
+        self.ticker.run()
+    }
+
     /// Compiles `bytes`, or finds them compiled in the cache.
     pub(crate) fn compile(engines: &Engines, bytes: &[u8]) -> Result<Self, Error> {
         let names = Names::read(bytes)?;
@@ -66,14 +73,14 @@ impl Component {
         let pre = linker
             .instantiate_pre(&component)
             .map_err(|error| unresolved(&linker, &names, &error))?;
-        Self::handlers(&names, &pre, engine)
+        Self::handlers(&names, &pre, &engines.ticker)
             .map_err(|error| Error::component(format!("an exported handler is wrong: {error:#}")))
     }
 
     fn handlers(
         names: &Names,
         pre: &InstancePre<State>,
-        engine: &Engine,
+        ticker: &Arc<Ticker>,
     ) -> wasmtime::Result<Self> {
         let fetch = if names.exported(FETCH_P3) {
             Some(Fetch::P3(ServicePre::new(pre.clone())?))
@@ -90,7 +97,8 @@ impl Component {
         Ok(Self {
             fetch,
             tail,
-            engine: engine.clone(),
+            engine: pre.engine().clone(),
+            ticker: Arc::clone(ticker),
         })
     }
 }

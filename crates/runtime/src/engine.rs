@@ -3,8 +3,8 @@
 use crate::error::Error;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread::{self, Thread};
 use std::time::Duration;
 use wasmtime::{
     Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy,
@@ -32,7 +32,7 @@ pub(crate) struct Engines {
     pub(crate) sequential: Engine,
     /// For components of WASI 0.3.
     pub(crate) concurrent: Engine,
-    _ticker: Ticker,
+    pub(crate) ticker: Arc<Ticker>,
 }
 
 impl Engines {
@@ -48,7 +48,7 @@ impl Engines {
         Ok(Self {
             sequential,
             concurrent,
-            _ticker: ticker,
+            ticker: Arc::new(ticker),
         })
     }
 }
@@ -88,30 +88,85 @@ fn config(concurrent: bool, cache: Option<Cache>) -> Config {
     config
 }
 
-/// A thread that advances the epoch of the engines until it is dropped.
-struct Ticker {
-    stop: Arc<AtomicBool>,
+/// A thread that advances the epoch of the engines while invocations run. It
+/// sleeps when nothing runs, and ends when it is dropped.
+pub(crate) struct Ticker {
+    shared: Arc<Shared>,
+    thread: Thread,
 }
+
+#[derive(Default)]
+struct Shared {
+    /// Invocations that run.
+    running: AtomicUsize,
+    /// The thread sleeps until it is woken.
+    parked: AtomicBool,
+    stop: AtomicBool,
+}
+
+/// Ticks without an invocation after which the thread goes to sleep. Waking it
+/// costs a system call, which a busy server is spared.
+const IDLE_TICKS: u32 = 100;
 
 impl Ticker {
     fn start(engines: [Engine; 2]) -> Result<Self, Error> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        thread::Builder::new()
+        let shared = Arc::new(Shared::default());
+        let seen = Arc::clone(&shared);
+        let thread = thread::Builder::new()
             .name("taffrail-epoch".to_owned())
-            .spawn(move || {
-                while !stopped.load(Relaxed) {
-                    thread::sleep(TICK);
-                    engines.iter().for_each(Engine::increment_epoch);
-                }
-            })
+            .spawn(move || tick(&engines, &seen))
             .map_err(|error| Error::host(format!("the epoch thread cannot start: {error}")))?;
-        Ok(Self { stop })
+        Ok(Self {
+            shared,
+            thread: thread.thread().clone(),
+        })
+    }
+
+    /// Keeps the ticks coming until the guard is dropped.
+    pub(crate) fn run(self: &Arc<Self>) -> Running {
+        // Sequentially consistent, as is the other side: either the thread
+        // sees the count or this sees that the thread is parked.
+        self.shared.running.fetch_add(1, SeqCst);
+        if self.shared.parked.load(SeqCst) {
+            self.thread.unpark();
+        }
+        Running(Arc::clone(self))
+    }
+}
+
+/// An invocation that runs.
+pub(crate) struct Running(Arc<Ticker>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.shared.running.fetch_sub(1, SeqCst);
     }
 }
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        self.stop.store(true, Relaxed);
+        self.shared.stop.store(true, SeqCst);
+        self.thread.unpark();
+    }
+}
+
+fn tick(engines: &[Engine], shared: &Shared) {
+    let mut idle = 0;
+    while !shared.stop.load(SeqCst) {
+        if shared.running.load(SeqCst) > 0 {
+            idle = 0;
+        } else {
+            idle += 1;
+        }
+        if idle > IDLE_TICKS {
+            idle = 0;
+            shared.parked.store(true, SeqCst);
+            if shared.running.load(SeqCst) == 0 && !shared.stop.load(SeqCst) {
+                thread::park();
+            }
+            shared.parked.store(false, SeqCst);
+        }
+        thread::sleep(TICK);
+        engines.iter().for_each(Engine::increment_epoch);
     }
 }

@@ -35,6 +35,7 @@ pub(crate) async fn fetch(
         let call = worker::log_missing_handler(&invocation, "fetch");
         return invocation.ended(call, false);
     };
+    let _running = component.run();
     let mut store = State::store(component.engine(), &invocation, Vec::new());
     let call = match handler {
         Fetch::P2(pre) => {
@@ -68,6 +69,7 @@ pub(crate) async fn tail(invocation: Arc<Invocation>, events: Vec<Arc<TraceItem>
         let call = worker::log_missing_handler(&invocation, "tail");
         return invocation.ended(call, false);
     };
+    let _running = component.run();
     let mut store = State::store(component.engine(), &invocation, events);
     let call = guarded(&invocation, call_tail(pre, &mut store)).await;
     invocation.ended(call, store.data().memory.refused());
