@@ -37,7 +37,7 @@ pub(crate) struct TailQueue {
 struct Queued {
     item: Arc<TraceItem>,
     /// Keeps the runtime from counting as idle.
-    _pending: TaskTrackerToken,
+    pending: TaskTrackerToken,
 }
 
 impl TailQueue {
@@ -88,7 +88,7 @@ impl TailQueue {
         };
         place.send(Queued {
             item,
-            _pending: self.tracker.token(),
+            pending: self.tracker.token(),
         });
     }
 }
@@ -98,7 +98,7 @@ async fn pump(
     find: impl Fn() -> Option<Arc<Worker>> + Send + 'static,
 ) {
     let places = Arc::new(Semaphore::new(CONCURRENT_TAILS));
-    while let Some(queued) = receiver.recv().await {
+    while let Some(Queued { item, pending }) = receiver.recv().await {
         let Some(worker) = find() else {
             tracing::warn!("an item was lost: its tail consumer no longer exists");
             continue;
@@ -107,8 +107,8 @@ async fn pump(
             return;
         };
         tokio::spawn(async move {
-            worker.tail(vec![queued.item]).await;
-            drop(place);
+            worker.tail(vec![item]).await;
+            drop((place, pending));
         });
     }
 }

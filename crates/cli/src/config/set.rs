@@ -1,8 +1,9 @@
 //! What only all the Workers of a run together can get wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
+use taffrail_runtime::tail_cycle;
 
 use super::WorkerConfig;
 use super::environment::list;
@@ -44,52 +45,26 @@ fn check_tails_end(
     workers: &[WorkerConfig],
     by_name: &BTreeMap<&str, &WorkerConfig>,
 ) -> Result<()> {
-    let mut ended = BTreeSet::new();
-    for worker in workers {
-        if let Some(cycle) = find_cycle(worker, by_name, &mut Vec::new(), &mut ended) {
-            let names: Vec<_> = cycle.iter().map(|worker| worker.name.as_str()).collect();
-            let files: Vec<_> = cycle[1..]
-                .iter()
-                .map(|worker| worker.path.display().to_string())
-                .collect();
-            bail!(
-                "the tail consumers form a cycle: {}; take one of them out of its `tail_consumers` in {}",
-                names.join(" → "),
-                files.join(" or ")
-            );
-        }
-    }
-    Ok(())
-}
-
-/// Follows the tail consumers of `worker`, which `path` led to, until one of them
-/// is on the path already. `ended` holds the Workers known to lead into no cycle.
-fn find_cycle<'a>(
-    worker: &'a WorkerConfig,
-    by_name: &BTreeMap<&str, &'a WorkerConfig>,
-    path: &mut Vec<&'a WorkerConfig>,
-    ended: &mut BTreeSet<&'a str>,
-) -> Option<Vec<&'a WorkerConfig>> {
-    if let Some(start) = path.iter().position(|earlier| earlier.name == worker.name) {
-        let mut cycle = path.split_off(start);
-        cycle.push(worker);
-        return Some(cycle);
-    }
-    if ended.contains(worker.name.as_str()) {
-        return None;
-    }
-    path.push(worker);
-    let others = worker
-        .tail_consumers
+    let tails_of = |name: &str| {
+        by_name
+            .get(name)
+            .map(|worker| worker.tail_consumers.clone())
+            .unwrap_or_default()
+    };
+    let Some(cycle) = workers
         .iter()
-        .filter(|consumer| **consumer != worker.name)
-        .filter_map(|consumer| by_name.get(consumer.as_str()));
-    for consumer in others {
-        if let Some(cycle) = find_cycle(consumer, by_name, path, ended) {
-            return Some(cycle);
-        }
-    }
-    path.pop();
-    ended.insert(&worker.name);
-    None
+        .find_map(|worker| tail_cycle(&worker.name, &tails_of))
+    else {
+        return Ok(());
+    };
+    let files: Vec<_> = cycle[1..]
+        .iter()
+        .filter_map(|name| by_name.get(name.as_str()))
+        .map(|worker| worker.path.display().to_string())
+        .collect();
+    bail!(
+        "the tail consumers form a cycle: {}; take one of them out of its `tail_consumers` in {}",
+        cycle.join(" → "),
+        files.join(" or ")
+    );
 }
