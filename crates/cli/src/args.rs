@@ -1,6 +1,7 @@
 //! What can be typed.
 
 use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum};
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -115,3 +116,21 @@ pub(crate) struct InvokeOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) items: Option<PathBuf>,
 }
+
+/// A mistake on the command line that shows only when the arguments are used.
+#[derive(Debug)]
+pub(crate) struct UsageError(String);
+
+impl UsageError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use taffrail_runtime::{Code, Runtime};
 use taffrail_server::Settings;
-use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 /// Editors and compilers write in bursts.
 const QUIET: Duration = Duration::from_millis(100);
@@ -22,13 +22,15 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let runtime = workers::runtime(consumers)?;
     let given = &options.workers;
     let configs = workers::configure(&given.paths, given.env.as_deref(), &given.vars)?;
-    workers::deploy_all(&runtime, &configs).await?;
     let settings = Settings {
         worker: configs[0].name.clone(),
         show_failures: true,
         grace: Duration::from_secs(options.grace),
     };
-    let watching = tokio::spawn(watch(runtime.clone(), options.workers, configs));
+    let (sender, changes) = mpsc::unbounded_channel();
+    let mut workers = Watched::new(runtime.clone(), options.workers, configs, sender)?;
+    workers.start().await?;
+    let watching = tokio::spawn(workers.follow(changes));
     let code = serve::serve(listener, &runtime, settings).await?;
     watching.abort();
     _ = watching.await;
@@ -37,159 +39,201 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     Ok(code)
 }
 
-/// Brings the Workers up to date after each change, for ever.
-async fn watch(runtime: Runtime, options: WorkerOptions, configs: Vec<WorkerConfig>) {
-    let (sender, mut changes) = mpsc::unbounded_channel();
-    let mut workers = Watched::new(runtime, options, configs);
-    let mut watcher = workers.watcher(sender.clone());
-    loop {
-        if let Err(error) = &watcher {
-            progress::warning(&format!("changes are not noticed: {error:#}"));
-            return;
-        }
-        let Some(mut paths): Option<Vec<PathBuf>> = changes.recv().await else {
-            return;
-        };
-        while let Ok(more) = changes.try_recv() {
-            paths.extend(more);
-        }
-        workers.update(&paths).await;
-        // The next watcher begins before the last one ends.
-        watcher = workers.watcher(sender.clone());
-    }
-}
-
-/// The Workers of a `dev` run, as far as they are deployed.
+/// The Workers of a `dev` run, and what is known of their files.
 struct Watched {
     runtime: Runtime,
     options: WorkerOptions,
     configs: Vec<WorkerConfig>,
-    /// Which version of each Worker's component is deployed.
-    deployed: HashMap<String, Option<Version>>,
+    /// What was last tried for each Worker, by name; it runs unless it was
+    /// broken.
+    tried: HashMap<String, (WorkerConfig, Option<Version>)>,
+    watcher: Watcher,
 }
 
 /// What tells two versions of a file apart.
 type Version = (SystemTime, u64);
 
+type Watcher = Debouncer<RecommendedWatcher, RecommendedCache>;
+
 impl Watched {
-    fn new(runtime: Runtime, options: WorkerOptions, configs: Vec<WorkerConfig>) -> Self {
-        let deployed = configs
-            .iter()
-            .map(|worker| (worker.name.clone(), version(&worker.main)))
-            .collect();
-        Self {
+    fn new(
+        runtime: Runtime,
+        options: WorkerOptions,
+        configs: Vec<WorkerConfig>,
+        changes: UnboundedSender<Vec<PathBuf>>,
+    ) -> Result<Self> {
+        Ok(Self {
             runtime,
             options,
             configs,
-            deployed,
+            tried: HashMap::new(),
+            watcher: watcher(changes)
+                .context("changes cannot be watched; `taffrail serve` does without")?,
+        })
+    }
+
+    /// Deploys all Workers for the first time. They are watched already while
+    /// they are built, so that no change goes unnoticed.
+    async fn start(&mut self) -> Result<()> {
+        self.watch();
+        for worker in self.configs.clone() {
+            self.deploy(&worker, true).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings the Workers up to date after each change, for ever.
+    async fn follow(mut self, mut changes: UnboundedReceiver<Vec<PathBuf>>) {
+        while let Some(mut paths) = changes.recv().await {
+            while let Ok(more) = changes.try_recv() {
+                paths.extend(more);
+            }
+            self.update(&paths).await;
         }
     }
 
-    fn watcher(&self, changes: UnboundedSender<Vec<PathBuf>>) -> Result<Watcher> {
-        let mut watcher = new_debouncer(QUIET, None, move |result: DebounceEventResult| {
-            let paths = result
-                .unwrap_or_default()
-                .into_iter()
-                .filter(|event| !event.kind.is_access())
-                .flat_map(|event| event.event.paths)
-                .collect();
-            // Nobody listens any more only when everything ends.
-            _ = changes.send(paths);
-        })?;
-        let mut watch = |path: &Path, mode| match watcher.watch(path, mode) {
-            Err(error) if path.exists() => {
-                Err(error).with_context(|| format!("`{}`", path.display()))
-            }
-            // What does not exist yet is not watched.
-            _ => Ok(()),
-        };
-        for worker in &self.configs {
-            watch(&worker.dir, RecursiveMode::NonRecursive)?;
-            if let Some(parent) = worker.main.parent() {
-                watch(parent, RecursiveMode::NonRecursive)?;
-            }
-            for sources in worker.build.iter().flat_map(|build| &build.watch) {
-                watch(sources, RecursiveMode::Recursive)?;
-            }
+    /// Watches what the configurations name, as far as it exists. What is
+    /// watched already stays so.
+    fn watch(&mut self) {
+        if let Err(error) = watch(&mut self.watcher, &self.configs) {
+            progress::warning(&format!("some changes are not noticed: {error:#}"));
         }
-        Ok(watcher)
     }
 
     async fn update(&mut self, changed: &[PathBuf]) {
-        let changed: Vec<_> = changed.iter().map(|path| whole(path)).collect();
-        let is_changed = |path: &Path| changed.contains(&whole(path));
-        let reconfigured = self.configs.iter().any(|worker| is_changed(&worker.path));
-        if reconfigured && !self.reconfigure() {
-            return;
+        let mut configs = self.configs.iter();
+        if configs.any(|worker| changed.contains(&whole(&worker.path))) {
+            self.reconfigure();
         }
+        // What did not exist before may exist now.
+        self.watch();
         for worker in self.configs.clone() {
-            let sources = worker.build.iter().flat_map(|build| &build.watch);
-            let rebuild = sources
-                .map(|sources| whole(sources))
-                .any(|sources| changed.iter().any(|path| path.starts_with(&sources)));
-            if !(reconfigured || rebuild || is_changed(&worker.main)) {
-                continue;
-            }
-            if let Err(error) = self.redeploy(&worker, rebuild, reconfigured).await {
-                progress::error(&error);
-                progress::status(
-                    "Keeping",
-                    &format!("the running version of {}", worker.name),
-                );
+            let tried = self.tried.get(&worker.name);
+            let build = tried.is_none_or(|(config, _)| *config != worker)
+                || has_changed_sources(&worker, changed);
+            match self.deploy(&worker, build).await {
+                Ok(false) => {}
+                Ok(true) => progress::status("Reloaded", &worker.name),
+                Err(error) => {
+                    progress::error(&error);
+                    progress::status(
+                        "Keeping",
+                        &format!("the running version of {}", worker.name),
+                    );
+                }
             }
         }
     }
 
     /// Reads the configurations again; says so if that cannot be done.
-    fn reconfigure(&mut self) -> bool {
+    fn reconfigure(&mut self) {
         let options = &self.options;
         let configs = workers::configure(&options.paths, options.env.as_deref(), &options.vars);
-        let configs = match configs {
-            Ok(configs) => configs,
+        match configs {
+            Ok(configs) if configs[0].name != self.configs[0].name => {
+                progress::warning("the name of the first Worker changed; restart to serve it");
+            }
+            Ok(configs) => self.configs = configs,
             Err(error) => {
                 progress::error(&error);
                 progress::status("Keeping", "the running configuration");
-                return false;
             }
-        };
-        if configs[0].name != self.configs[0].name {
-            progress::warning("the name of the first Worker changed; restart to serve it");
-            return false;
         }
-        self.configs = configs;
-        true
     }
 
-    async fn redeploy(&mut self, worker: &WorkerConfig, build: bool, force: bool) -> Result<()> {
+    /// Deploys a Worker unless this version of it was tried before, and tells
+    /// whether it did.
+    async fn deploy(&mut self, worker: &WorkerConfig, build: bool) -> Result<bool> {
         if build {
             workers::build(worker).await?;
         }
         let version = version(&worker.main);
-        if !force && self.deployed.get(&worker.name) == Some(&version) {
-            return Ok(());
+        let name = worker.name.clone();
+        let earlier = self.tried.insert(name, (worker.clone(), version));
+        let same_config = matches!(&earlier, Some((config, _)) if config == worker);
+        if same_config && matches!(earlier, Some((_, earlier)) if earlier == version) {
+            return Ok(false);
         }
-        let code = if version.is_none() {
+        if same_config && version.is_none() {
             let reason = format!("`{}` does not exist", worker.main.display());
             progress::warning(&format!("Worker `{}` is gone: {reason}", worker.name));
-            Code::Missing(reason)
+            self.runtime
+                .deploy(workers::settings(worker), Code::Missing(reason))?;
         } else {
-            Code::Component(workers::compile(&self.runtime, worker).await?)
-        };
-        self.runtime.deploy(workers::settings(worker), code)?;
-        self.deployed.insert(worker.name.clone(), version);
-        progress::status("Reloaded", &worker.name);
-        Ok(())
+            workers::deploy(&self.runtime, worker, &self.configs).await?;
+        }
+        Ok(true)
     }
 }
 
-type Watcher = Debouncer<RecommendedWatcher, RecommendedCache>;
+/// Tells of changes to what it watches, in bursts.
+fn watcher(changes: UnboundedSender<Vec<PathBuf>>) -> Result<Watcher> {
+    let watcher = new_debouncer(QUIET, None, move |result: DebounceEventResult| {
+        let paths: Vec<_> = result
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|event| !event.kind.is_access())
+            .flat_map(|event| event.event.paths)
+            .collect();
+        if !paths.is_empty() {
+            // Nobody listens any more only when everything ends.
+            _ = changes.send(paths);
+        }
+    })?;
+    Ok(watcher)
+}
+
+/// Watches the Workers' configurations, components and sources.
+fn watch(watcher: &mut Watcher, workers: &[WorkerConfig]) -> Result<()> {
+    let mut watch = |path: &Path, mode| {
+        let path = whole(path);
+        // What does not exist yet shows in the nearest folder that does.
+        let Some(found) = path.ancestors().find(|path| path.exists()) else {
+            return Ok(());
+        };
+        let mode = if found == path {
+            mode
+        } else {
+            RecursiveMode::NonRecursive
+        };
+        watcher
+            .watch(found, mode)
+            .with_context(|| format!("`{}`", found.display()))
+    };
+    for worker in workers {
+        watch(&worker.dir, RecursiveMode::NonRecursive)?;
+        if let Some(parent) = worker.main.parent() {
+            watch(parent, RecursiveMode::NonRecursive)?;
+        }
+    }
+    // Last, since a folder is watched in the way that was asked for last.
+    for sources in workers.iter().flat_map(sources) {
+        watch(sources, RecursiveMode::Recursive)?;
+    }
+    Ok(())
+}
+
+fn sources(worker: &WorkerConfig) -> impl Iterator<Item = &PathBuf> {
+    worker.build.iter().flat_map(|build| &build.watch)
+}
+
+/// Whether the Worker is to be built again. What the build itself makes does
+/// not count.
+fn has_changed_sources(worker: &WorkerConfig, changed: &[PathBuf]) -> bool {
+    let main = whole(&worker.main);
+    sources(worker).map(|path| whole(path)).any(|sources| {
+        changed
+            .iter()
+            .any(|path| path.starts_with(&sources) && *path != main)
+    })
+}
 
 fn version(path: &Path) -> Option<Version> {
     let metadata = path.metadata().ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
-/// The path from the root, so that two ways to write it compare equal.
+/// The path from the root, as changes are told.
 fn whole(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

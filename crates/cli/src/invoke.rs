@@ -1,10 +1,10 @@
 //! `taffrail invoke`: one fetch event, in process.
 
-use crate::args::InvokeOptions;
+use crate::args::{InvokeOptions, UsageError};
 use crate::items::{Collector, json_line};
 use crate::pretty::Pretty;
 use crate::{EXIT_NOT_OK, EXIT_OK, workers};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt, Full};
@@ -66,48 +66,55 @@ fn request(options: &InvokeOptions) -> Result<Request<RequestBody>> {
     let body = options.data.as_deref().map(data).transpose()?;
     let method = match (&options.method, &body) {
         (Some(method), _) => Method::from_bytes(method.as_bytes())
-            .with_context(|| format!("`{method}` is not an HTTP method"))?,
+            .map_err(|_| usage("--request", method, "an HTTP method such as PUT"))?,
         (None, Some(_)) => Method::POST,
         (None, None) => Method::GET,
     };
     let mut request = Request::new(());
     *request.method_mut() = method;
     let headers = request.headers_mut();
-    if let Some(authority) = uri.authority() {
-        headers.insert(header::HOST, HeaderValue::from_str(authority.as_str())?);
-    }
-    if let Some(body) = &body {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-    }
     for text in &options.headers {
         let (name, value) = header(text)?;
         headers.append(name, value);
+    }
+    if let Some(authority) = uri.authority() {
+        let host = HeaderValue::from_str(authority.as_str())?;
+        headers.entry(header::HOST).or_insert(host);
+    }
+    if let Some(body) = &body {
+        let length = HeaderValue::from(body.len());
+        headers.entry(header::CONTENT_LENGTH).or_insert(length);
     }
     *request.uri_mut() = uri;
     let body = Full::new(Bytes::from(body.unwrap_or_default()));
     Ok(request.map(|()| body.map_err(|never| match never {}).boxed_unsync()))
 }
 
-fn uri(url: &str) -> Result<Uri> {
-    let wanted = "an absolute URL such as http://localhost/path";
-    let uri: Uri = url
-        .parse()
-        .with_context(|| format!("`--url {url}` is not {wanted}"))?;
-    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.authority().is_none() {
-        bail!("`--url {url}` is not {wanted}");
-    }
-    Ok(uri)
+fn uri(url: &str) -> Result<Uri, UsageError> {
+    url.parse()
+        .ok()
+        .filter(|uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")))
+        .filter(|uri| uri.host().is_some_and(|host| !host.is_empty()))
+        .ok_or_else(|| {
+            usage(
+                "--url",
+                url,
+                "an absolute URL such as http://localhost/path",
+            )
+        })
 }
 
-fn header(text: &str) -> Result<(HeaderName, HeaderValue)> {
-    let (name, value) = text
-        .split_once(':')
-        .with_context(|| format!("`--header '{text}'` has no colon; write 'name: value'"))?;
-    let name = HeaderName::from_bytes(name.trim().as_bytes())
-        .with_context(|| format!("`{name}` is not a header name"))?;
-    let value = HeaderValue::from_str(value.trim())
-        .with_context(|| format!("the value of header `{name}` has characters it may not have"))?;
-    Ok((name, value))
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), UsageError> {
+    let parsed = text.split_once(':').and_then(|(name, value)| {
+        let name = HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
+        let value = HeaderValue::from_str(value.trim()).ok()?;
+        Some((name, value))
+    });
+    parsed.ok_or_else(|| usage("--header", text, "a header such as 'accept: text/html'"))
+}
+
+fn usage(option: &str, given: &str, wanted: &str) -> UsageError {
+    UsageError::new(format!("{option} '{given}' is not {wanted}"))
 }
 
 fn data(text: &str) -> Result<Vec<u8>> {

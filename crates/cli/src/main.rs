@@ -18,14 +18,15 @@ use std::process::ExitCode;
 const EXIT_OK: u8 = 0;
 /// Taffrail could not do its part.
 const EXIT_HOST_ERROR: u8 = 1;
-// 2 is a usage error, and clap's own.
+/// The command line is wrong; clap exits with it too.
+const EXIT_USAGE: u8 = 2;
 /// The outcome of the invocation is not `ok`.
 const EXIT_NOT_OK: u8 = 3;
 
 fn main() -> ExitCode {
     let args = Args::parse();
     tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(anstream::stderr)
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("TAFFRAIL_LOG")
                 // What a guest's request ran into is for the guest to log.
@@ -38,7 +39,8 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             progress::error(&error);
-            ExitCode::from(EXIT_HOST_ERROR)
+            let usage = error.is::<args::UsageError>();
+            ExitCode::from(if usage { EXIT_USAGE } else { EXIT_HOST_ERROR })
         }
     }
 }

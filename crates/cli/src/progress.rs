@@ -44,6 +44,11 @@ impl Spinner {
         bar.enable_steady_tick(Duration::from_millis(120));
         Self(bar)
     }
+
+    /// Ends it and tells how long it went on.
+    pub(crate) fn stop(self) -> Duration {
+        self.0.elapsed()
+    }
 }
 
 impl Drop for Spinner {

@@ -3,15 +3,15 @@
 use crate::args::{Format, ServeOptions};
 use crate::items::{Printer, Printing};
 use crate::{EXIT_HOST_ERROR, EXIT_OK, progress, workers};
-use anyhow::{Context, Result};
-use std::io::{ErrorKind, IsTerminal, stdout};
+use anyhow::{Context, Result, anyhow};
+use std::io::{self, ErrorKind, IsTerminal, stdout};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use taffrail_runtime::{Runtime, TailConsumer};
 use taffrail_server::Settings;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let default = if stdout().is_terminal() {
@@ -55,13 +55,13 @@ pub(crate) fn finish(printing: Option<Printing>) {
 pub(crate) async fn listen(ip: IpAddr, port: u16) -> Result<TcpListener> {
     let address = SocketAddr::new(ip, port);
     TcpListener::bind(address).await.map_err(|error| {
-        let next = match error.kind() {
-            ErrorKind::AddrInUse => ": another program listens there; choose another one with `--port`, or `--port 0` for any free one",
-            ErrorKind::PermissionDenied => ": a port below 1024 needs privileges; choose another one with `--port`",
-            ErrorKind::AddrNotAvailable => ": this machine has no such address; choose another one with `--ip`",
-            _ => "",
+        let cause = match error.kind() {
+            ErrorKind::AddrInUse => "another program listens there; choose another port with `--port`, or any free one with `--port 0`",
+            ErrorKind::PermissionDenied => "a port below 1024 needs privileges; choose another port with `--port`",
+            ErrorKind::AddrNotAvailable => "this machine has no such address; choose another address with `--ip`",
+            _ => return anyhow!("cannot listen on {address}: {error}"),
         };
-        anyhow::Error::new(error).context(format!("cannot listen on {address}{next}"))
+        anyhow!("cannot listen on {address}: {cause}")
     })
 }
 
@@ -71,26 +71,55 @@ pub(crate) async fn serve(
     runtime: &Runtime,
     settings: Settings,
 ) -> Result<u8> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut once = StopSignals::listen()?;
+    let mut twice = StopSignals::listen()?;
     let shutdown = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        progress::status("Stopping", "waiting for what is under way");
+        once.next().await;
+        progress::status(
+            "Stopping",
+            "once everything under way has ended; a second signal stops at once",
+        );
     };
     let address = listener
         .local_addr()
         .context("the listener has no address")?;
     progress::status("Ready", &format!("on http://{address}"));
-    let stopped = taffrail_server::serve(listener, runtime.clone(), settings, shutdown).await?;
-    if stopped.unfinished > 0 {
-        progress::warning(&format!(
-            "stopped with {} invocation(s) or item(s) unfinished after the grace period; `--grace` makes it longer",
-            stopped.unfinished
-        ));
-        return Ok(EXIT_HOST_ERROR);
+    let served = taffrail_server::serve(listener, runtime.clone(), settings, shutdown);
+    let impatient = async {
+        twice.next().await;
+        twice.next().await;
+    };
+    let unfinished = tokio::select! {
+        stopped = served => stopped?.unfinished,
+        () = impatient => runtime.pending(),
+    };
+    if unfinished == 0 {
+        return Ok(EXIT_OK);
     }
-    Ok(EXIT_OK)
+    progress::warning(&format!(
+        "stopped with {unfinished} invocation(s) or item(s) unfinished; `--grace` gives them more time"
+    ));
+    Ok(EXIT_HOST_ERROR)
+}
+
+/// The signals by which a user or a process manager asks for the end.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

@@ -2,13 +2,13 @@
 
 use crate::config::{self, WorkerConfig};
 use crate::progress::{self, Spinner};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use directories::ProjectDirs;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use taffrail_runtime::{Code, Component, Limits, Runtime, TailConsumer, WorkerSettings};
 use tokio::process::Command;
 
@@ -19,7 +19,13 @@ const WORTH_TELLING: Duration = Duration::from_millis(500);
 pub(crate) fn runtime(consumers: Vec<Arc<dyn TailConsumer>>) -> Result<Runtime> {
     let mut builder = Runtime::builder();
     if let Some(directory) = cache_directory() {
-        builder = builder.cache(directory);
+        match std::fs::create_dir_all(&directory) {
+            Ok(()) => builder = builder.cache(directory),
+            Err(error) => progress::warning(&format!(
+                "compiled components are not kept, since `{}` cannot be made: {error}; set XDG_CACHE_HOME to a directory that can be written to",
+                directory.display()
+            )),
+        }
     }
     for consumer in consumers {
         builder = builder.tail_consumer(consumer);
@@ -52,22 +58,32 @@ pub(crate) fn configure(
     Ok(workers)
 }
 
-/// Builds, compiles and deploys all Workers. The first one must answer
-/// requests; the others may.
+/// Builds, compiles and deploys all Workers.
 pub(crate) async fn deploy_all(runtime: &Runtime, workers: &[WorkerConfig]) -> Result<()> {
-    for (position, worker) in workers.iter().enumerate() {
+    for worker in workers {
         build(worker).await?;
-        let component = compile(runtime, worker).await?;
-        if position == 0 && !component.handles_fetch() {
-            bail!(
-                "{}: Worker `{}` is given first, so it should answer requests, but its component exports no `wasi:http` handler; give the Worker that does as the first path",
-                worker.path.display(),
-                worker.name
-            );
-        }
-        warn_of_missing_tail(worker, workers, &component);
-        runtime.deploy(settings(worker), Code::Component(component))?;
+        deploy(runtime, worker, workers).await?;
     }
+    Ok(())
+}
+
+/// Compiles and deploys one of the Workers given. The first of them must
+/// answer requests; the others may.
+pub(crate) async fn deploy(
+    runtime: &Runtime,
+    worker: &WorkerConfig,
+    workers: &[WorkerConfig],
+) -> Result<()> {
+    let component = compile(runtime, worker).await?;
+    if worker.name == workers[0].name && !component.handles_fetch() {
+        bail!(
+            "{}: Worker `{}` is given first, so it should answer requests, but its component exports no `wasi:http` handler; give the Worker that does as the first path",
+            worker.path.display(),
+            worker.name
+        );
+    }
+    warn_of_missing_tail(worker, workers, &component);
+    runtime.deploy(settings(worker), Code::Component(component))?;
     Ok(())
 }
 
@@ -104,9 +120,9 @@ pub(crate) async fn build(worker: &WorkerConfig) -> Result<()> {
         .kill_on_drop(true)
         .status()
         .await
-        .with_context(|| {
-            format!(
-                "{}: `build.command` cannot be run in `{}`",
+        .map_err(|error| {
+            anyhow!(
+                "{}: `build.command` cannot be run in `{}`: {error}; check `build.cwd`",
                 worker.path.display(),
                 build.cwd.display()
             )
@@ -121,22 +137,13 @@ pub(crate) async fn build(worker: &WorkerConfig) -> Result<()> {
 }
 
 /// Reads and compiles the component of a Worker.
-pub(crate) async fn compile(runtime: &Runtime, worker: &WorkerConfig) -> Result<Component> {
+async fn compile(runtime: &Runtime, worker: &WorkerConfig) -> Result<Component> {
     let bytes = read_main(worker)?;
     let spinner = Spinner::start(format!("Compiling {}", worker.name));
-    let started = Instant::now();
     let compiler = runtime.clone();
     let component = tokio::task::spawn_blocking(move || compiler.compile(&bytes)).await?;
-    drop(spinner);
-    let component = component.with_context(|| {
-        format!(
-            "{}: `main` is `{}`, which Worker `{}` cannot run",
-            worker.path.display(),
-            worker.main.display(),
-            worker.name
-        )
-    })?;
-    let took = started.elapsed();
+    let took = spinner.stop();
+    let component = component.with_context(|| cannot_run(worker))?;
     if took > WORTH_TELLING {
         let seconds = took.as_secs_f32();
         progress::status("Compiled", &format!("{} in {seconds:.1} s", worker.name));
@@ -144,14 +151,24 @@ pub(crate) async fn compile(runtime: &Runtime, worker: &WorkerConfig) -> Result<
     Ok(component)
 }
 
+fn cannot_run(worker: &WorkerConfig) -> String {
+    let path = worker.path.display();
+    let name = &worker.name;
+    if worker.path == worker.main {
+        return format!("{path}: Worker `{name}` cannot run");
+    }
+    let main = worker.main.display();
+    format!("{path}: `main` is `{main}`, which Worker `{name}` cannot run")
+}
+
 fn read_main(worker: &WorkerConfig) -> Result<Vec<u8>> {
-    std::fs::read(&worker.main).with_context(|| {
+    std::fs::read(&worker.main).map_err(|error| {
         let next = match &worker.build {
             Some(build) => format!("`build.command` (`{}`) did not make it", build.command),
             None => "build it first, or set `build.command`".to_owned(),
         };
-        format!(
-            "{}: `main` cannot be read: `{}`; {next}",
+        anyhow!(
+            "{}: `main` is `{}`, which cannot be read: {error}; {next}",
             worker.path.display(),
             worker.main.display()
         )

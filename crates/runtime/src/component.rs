@@ -8,7 +8,7 @@ use crate::state::State;
 use std::sync::Arc;
 use wasmparser::{Encoding, Parser, Payload};
 use wasmtime::Engine;
-use wasmtime::component::{InstancePre, Linker};
+use wasmtime::component::InstancePre;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
@@ -66,15 +66,22 @@ impl Component {
         } else {
             &engines.sequential
         };
-        let component = wasmtime::component::Component::new(engine, bytes)
-            .map_err(|error| Error::component(format!("the component is invalid: {error:#}")))?;
+        let component = wasmtime::component::Component::new(engine, bytes).map_err(|error| {
+            Error::component(format!(
+                "the component is invalid: {error:#}. Build it again"
+            ))
+        })?;
         let linker = host::linker(engine)
             .map_err(|error| Error::host(format!("the host interfaces clash: {error:#}")))?;
         let pre = linker
             .instantiate_pre(&component)
-            .map_err(|error| unresolved(&linker, &names, &error))?;
+            .map_err(|error| unresolved(&names, &error))?;
         Self::handlers(&names, &pre, &engines.ticker)
-            .map_err(|error| Error::component(format!("an exported handler is wrong: {error:#}")))
+            .map_err(|error| {
+                Error::component(format!(
+                    "an exported handler is not of the type that belongs to its name: {error:#}. {REBUILD}"
+                ))
+            })
     }
 
     fn handlers(
@@ -119,11 +126,12 @@ impl Names {
         }
         if !Parser::is_component(bytes) {
             return Err(Error::component(
-                "it is not a WebAssembly component: its first bytes are not those of one",
+                "it is not a WebAssembly component: its first bytes are not those of one. Give the .wasm file that a build for the target `wasm32-wasip2` makes",
             ));
         }
-        Self::parse(bytes)
-            .map_err(|error| Error::component(format!("the component is damaged: {error}")))
+        Self::parse(bytes).map_err(|error| {
+            Error::component(format!("the component is damaged: {error}. Build it again"))
+        })
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, wasmparser::BinaryReaderError> {
@@ -184,19 +192,50 @@ impl Names {
     }
 }
 
-/// Names the import that nothing provides.
-fn unresolved(linker: &Linker<State>, names: &Names, error: &wasmtime::Error) -> Error {
-    let text = format!("{error:#}");
-    let _ = linker;
-    let import = names
+/// The packages that [`host::linker`] provides and their versions. The patch
+/// number of a release does not matter. Nothing but messages is made of this.
+const PROVIDED: [(&str, &[&str]); 10] = [
+    ("wasi:cli", &["0.2", "0.3"]),
+    ("wasi:clocks", &["0.2", "0.3"]),
+    ("wasi:config", &["0.2.0-rc.1"]),
+    ("wasi:filesystem", &["0.2", "0.3"]),
+    ("wasi:http", &["0.2", "0.3"]),
+    ("wasi:io", &["0.2"]),
+    ("wasi:logging", &["", "0.1.0-draft"]),
+    ("wasi:random", &["0.2", "0.3"]),
+    ("wasi:sockets", &["0.2", "0.3"]),
+    ("taffrail:workers", &["0.2"]),
+];
+
+const REBUILD: &str =
+    "Build it with the bindings of a release of WASI 0.2 or 0.3 and of `taffrail:workers` 0.2";
+
+fn is_provided(import: &str) -> bool {
+    let (interface, version) = import.split_once('@').unwrap_or((import, ""));
+    let package = interface.split('/').next();
+    let version = match version.rsplit_once('.') {
+        Some((release, _)) if !version.contains('-') => release,
+        _ => version,
+    };
+    PROVIDED
+        .iter()
+        .any(|(name, versions)| package == Some(name) && versions.contains(&version))
+}
+
+/// Names the imports that nothing provides.
+fn unresolved(names: &Names, error: &wasmtime::Error) -> Error {
+    let missing: Vec<_> = names
         .imports
         .iter()
-        .filter(|import| text.contains(&format!("`{import}`")))
-        .max_by_key(|import| import.len());
-    Error::component(match import {
-        Some(import) => format!(
-            "it imports `{import}`, which Taffrail does not provide ({text}). Build the component without it, or compose it with a component that exports it"
-        ),
-        None => format!("its imports cannot be resolved: {text}"),
+        .filter(|import| !is_provided(import))
+        .map(|import| format!("`{import}`"))
+        .collect();
+    Error::component(if missing.is_empty() {
+        format!("an import is not of the type that belongs to its name: {error:#}. {REBUILD}")
+    } else {
+        format!(
+            "it imports {}, which nothing provides. Taffrail has the releases of WASI 0.2 and 0.3, `wasi:config`, `wasi:logging` and `taffrail:workers`: build the component without other imports, or compose it with components that export them (`wac plug`)",
+            missing.join(", ")
+        )
     })
 }

@@ -5,7 +5,10 @@
 
 mod request;
 mod response;
+mod upload;
 
+use http::StatusCode;
+use http_body_util::BodyExt;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -16,9 +19,10 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use taffrail_runtime::Runtime;
+use taffrail_runtime::{RequestBodyError, Runtime};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
+use upload::Upload;
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -42,7 +46,7 @@ pub struct Stopped {
 }
 
 /// The size of a request head; Cloudflare's limit. A larger one is answered
-/// with 431.
+/// with 431, by hyper only if it is a good deal larger.
 const MAX_HEAD_BYTES: usize = 128 * 1024;
 
 /// How long a client may take to send a request head, or to begin the next
@@ -90,10 +94,17 @@ pub async fn serve(
                 }
             },
         };
-        let connection = connections.watch(Arc::clone(&server).connection(stream, peer));
+        let (client_left, mut has_client_left) = watch::channel(false);
+        let connection = Arc::clone(&server).connection(stream, peer, client_left);
+        let connection = connections.watch(connection);
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!("connection from {peer}: {error}");
+            tokio::select! {
+                biased;
+                // What runs for the client goes with the connection.
+                Ok(_) = has_client_left.wait_for(|left| *left) => {}
+                result = connection => if let Err(error) = result {
+                    tracing::debug!("connection from {peer}: {error}");
+                },
             }
             drop(place);
         });
@@ -122,6 +133,7 @@ impl Server {
         self: Arc<Self>,
         stream: TcpStream,
         peer: SocketAddr,
+        client_left: watch::Sender<bool>,
     ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
         // A response is written in few pieces; waiting for more only delays it.
         _ = stream.set_nodelay(true);
@@ -133,6 +145,7 @@ impl Server {
                 TokioIo::new(stream),
                 service_fn(move |request| {
                     let server = Arc::clone(&self);
+                    let request = request.map(|body| Upload::new(body, client_left.clone()));
                     async move { Ok::<_, Infallible>(server.answer(request, peer).await) }
                 }),
             )
@@ -140,19 +153,23 @@ impl Server {
 
     async fn answer(
         &self,
-        request: hyper::Request<hyper::body::Incoming>,
+        request: hyper::Request<Upload>,
         peer: SocketAddr,
     ) -> response::Response {
+        if request::head_bytes(&request) > MAX_HEAD_BYTES {
+            return response::failure(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        }
         let request = match request::for_worker(request, self.local) {
             Ok(request) => request,
             Err(problem) => return response::bad_request(problem),
         };
+        let request = request.map(|body| body.map_err(RequestBodyError::from).boxed_unsync());
         let cf = request::cf(peer);
         match self.runtime.fetch(&self.settings.worker, request, cf).await {
             Ok(result) => response::from_result(result, self.settings.show_failures),
             Err(error) => {
                 tracing::error!("{error}");
-                response::internal_error()
+                response::failure(StatusCode::INTERNAL_SERVER_ERROR)
             }
         }
     }

@@ -1,45 +1,80 @@
 //! From hyper's request to the one a Worker gets.
 
+use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
-use http::{Method, Request, header};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use http::{Method, Request, Version, header};
 use std::net::SocketAddr;
-use taffrail_runtime::RequestBody;
 use taffrail_runtime::trace::Json;
 
 /// Makes the URI absolute, as Workers know it. `local` stands in for the host
-/// of a client that names none.
-pub(crate) fn for_worker(
-    request: Request<Incoming>,
+/// of a client of HTTP/1.0 that names none.
+pub(crate) fn for_worker<B>(
+    request: Request<B>,
     local: SocketAddr,
-) -> Result<Request<RequestBody>, &'static str> {
+) -> Result<Request<B>, &'static str> {
     let (mut head, body) = request.into_parts();
     if head.method == Method::CONNECT {
         return Err("CONNECT is not supported: this server is no proxy");
     }
-    let authority = match (head.uri.authority(), head.headers.get(header::HOST)) {
-        (Some(authority), _) => authority.clone(),
+    head.uri = Uri::builder()
+        .scheme(Scheme::HTTP)
+        .authority(authority(&head, local)?)
+        .path_and_query(path(&head)?)
+        .build()
+        .map_err(|_| MALFORMED_TARGET)?;
+    Ok(Request::from_parts(head, body))
+}
+
+const MALFORMED_TARGET: &str = "the request target is malformed";
+
+/// Whom the request is for: RFC 9112, sections 3.2 and 3.3.
+fn authority(head: &Parts, local: SocketAddr) -> Result<Authority, &'static str> {
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err("the request has more than one Host header");
+    }
+    match (head.uri.authority(), host) {
+        (Some(_), _) if head.uri.scheme().is_none() => Err(MALFORMED_TARGET),
+        (None, None) if head.version >= Version::HTTP_11 => Err("the request has no Host header"),
+        (Some(authority), _) => Ok(authority.clone()),
         (None, Some(host)) => {
-            Authority::try_from(host.as_bytes()).map_err(|_| "the Host header is malformed")?
+            Authority::try_from(host.as_bytes()).map_err(|_| "the Host header is malformed")
         }
         (None, None) => {
-            Authority::try_from(local.to_string()).map_err(|_| "the request names no host")?
+            Authority::try_from(local.to_string()).map_err(|_| "the request names no host")
         }
+    }
+}
+
+fn path(head: &Parts) -> Result<PathAndQuery, &'static str> {
+    let root = || PathAndQuery::from_static("/");
+    let Some(path) = head.uri.path_and_query() else {
+        return Ok(root());
     };
-    let mut uri = std::mem::take(&mut head.uri).into_parts();
-    uri.scheme = Some(Scheme::HTTP);
-    uri.authority = Some(authority);
-    // `OPTIONS *` has no path.
-    uri.path_and_query = match uri.path_and_query {
-        Some(path) if path.as_str().starts_with('/') => Some(path),
-        _ => Some(PathAndQuery::from_static("/")),
-    };
-    head.uri = Uri::from_parts(uri).map_err(|_| "the request target is malformed")?;
-    let body = body
-        .map_err(taffrail_runtime::RequestBodyError::from)
-        .boxed_unsync();
-    Ok(Request::from_parts(head, body))
+    match path.as_str().as_bytes() {
+        [b'/', ..] => Ok(path.clone()),
+        // Its text begins with a slash all the same.
+        [b'?', ..] => PathAndQuery::try_from(path.to_string()).map_err(|_| MALFORMED_TARGET),
+        // `OPTIONS *` has no path.
+        _ if head.method == Method::OPTIONS => Ok(root()),
+        _ => Err(MALFORMED_TARGET),
+    }
+}
+
+/// The bytes of a request head, near enough: spaces and line ends that HTTP
+/// allows more of are counted once.
+pub(crate) fn head_bytes<B>(request: &Request<B>) -> usize {
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or(1, |path| path.as_str().len());
+    let line = request.method().as_str().len() + target + "  HTTP/1.1\r\n".len();
+    let headers = request.headers().iter();
+    headers
+        .map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len())
+        .sum::<usize>()
+        + line
 }
 
 /// What plain workerd tells a Worker of its client.

@@ -19,7 +19,7 @@ pub(crate) fn from_result(result: FetchResult, show_failures: bool) -> Response 
                     status,
                     format!("{}: {}\n", exception.name, exception.message),
                 ),
-                _ => plain(status, reason(status)),
+                _ => failure(status),
             }
         }
     }
@@ -29,9 +29,10 @@ pub(crate) fn bad_request(problem: &'static str) -> Response {
     plain(StatusCode::BAD_REQUEST, format!("{problem}\n"))
 }
 
-pub(crate) fn internal_error() -> Response {
-    let status = StatusCode::INTERNAL_SERVER_ERROR;
-    plain(status, reason(status))
+/// Says no more than that something went wrong.
+pub(crate) fn failure(status: StatusCode) -> Response {
+    let reason = status.canonical_reason().unwrap_or("Error");
+    plain(status, reason.to_owned())
 }
 
 /// The status for an invocation that set no response: 503 where Cloudflare
@@ -45,10 +46,6 @@ fn status(outcome: Outcome) -> StatusCode {
         Outcome::ExceededWallTime => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
-}
-
-fn reason(status: StatusCode) -> String {
-    status.canonical_reason().unwrap_or("Error").to_owned()
 }
 
 fn plain(status: StatusCode, text: String) -> Response {

@@ -1,0 +1,72 @@
+//! The arrows between the crates, as `crates/ARCHITECTURE.md` draws them.
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+use taffrail_tests::guests::root;
+
+#[test]
+fn crates_depend_on_each_other_as_drawn() {
+    let allowed: BTreeMap<&str, BTreeSet<&str>> = [
+        ("taffrail-trace", [].into()),
+        ("taffrail-runtime", ["taffrail-trace"].into()),
+        ("taffrail-server", ["taffrail-runtime"].into()),
+        (
+            "taffrail",
+            ["taffrail-runtime", "taffrail-server", "taffrail-trace"].into(),
+        ),
+        (
+            "taffrail-tests",
+            ["taffrail-runtime", "taffrail-server", "taffrail-trace"].into(),
+        ),
+    ]
+    .into();
+    let packages = packages();
+    let members: BTreeSet<&str> = packages.keys().map(String::as_str).collect();
+    assert_eq!(members, allowed.keys().copied().collect());
+    for (package, dependencies) in &packages {
+        let ours: BTreeSet<&str> = dependencies
+            .iter()
+            .map(String::as_str)
+            .filter(|dependency| members.contains(dependency))
+            .collect();
+        assert_eq!(ours, allowed[package.as_str()], "{package}");
+    }
+}
+
+#[test]
+fn the_record_knows_no_io_and_no_webassembly() {
+    let packages = packages();
+    let dependencies: BTreeSet<&str> = packages["taffrail-trace"]
+        .iter()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(dependencies, ["proptest", "serde", "serde_json"].into());
+}
+
+/// The workspace's packages and the names of their direct dependencies.
+fn packages() -> BTreeMap<String, Vec<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version=1"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let names = |value: &Value| -> Vec<String> {
+        value
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|package| {
+            let name = package["name"].as_str().unwrap().to_owned();
+            (name, names(&package["dependencies"]))
+        })
+        .collect()
+}

@@ -1,0 +1,156 @@
+//! Tails that make others wait, or would, and what is lost on the way.
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use taffrail_runtime::WorkerSettings;
+use taffrail_tests::scenario::{Endpoint, Scenario, full, json, logs, request};
+use taffrail_trace::{Outcome, TraceItem};
+
+/// How many items the way to one Tail Worker holds: those that wait, the next
+/// one, and those that are being told.
+const HELD: usize = 1024 + 1 + TOLD_AT_A_TIME;
+const TOLD_AT_A_TIME: usize = 32;
+
+/// A tail that prints what it was told, and then waits for an endpoint.
+fn waiting_tail(scenario: Scenario, guest: &str, endpoint: &Endpoint) -> Scenario {
+    let vars = [("MODE", "fetch"), ("ENDPOINT", endpoint.url())];
+    scenario.deploy(
+        guest,
+        WorkerSettings {
+            vars: vars.map(|(name, value)| (name.into(), value.into())).into(),
+            ..WorkerSettings::new(guest)
+        },
+    )
+}
+
+fn told(item: &TraceItem) -> Value {
+    let line = logs(item).remove(0);
+    serde_json::from_str(line.strip_prefix("log ").unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_a_slow_tail() {
+    let mut endpoint = Endpoint::start().await;
+    let scenario = Scenario::new()
+        .worker_with_tails("hello", &["tail-probe", "tail-log"])
+        .worker("tail-log");
+    let scenario = waiting_tail(scenario, "tail-probe", &endpoint);
+    for path in ["/one", "/two"] {
+        let request = request(path, full(""));
+        let answer = scenario.stream("hello", request).await;
+        assert_eq!(answer.text(), format!("Hello from {path}\n"));
+    }
+    let waiting = [endpoint.next().await, endpoint.next().await];
+    assert_eq!(scenario.item_from("tail-log").await.outcome, Outcome::Ok);
+    assert!(scenario.items_of("tail-probe").is_empty());
+    assert!(scenario.runtime().pending() > 0);
+
+    for request in waiting {
+        request.answer(StatusCode::IM_A_TEAPOT);
+    }
+    scenario.idle().await;
+    let items = scenario.items_of("tail-probe");
+    assert_eq!(items.len(), 2);
+    assert_eq!(logs(&items[0])[1], "log 418 I'm a teapot");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tail_http_posts_the_json_array_and_nothing_else() {
+    let mut endpoint = Endpoint::start().await;
+    let scenario = Scenario::new().worker_with_tails("hello", &["tail-http"]);
+    let scenario = waiting_tail(scenario, "tail-http", &endpoint);
+    let (_, received) = tokio::join!(scenario.get("hello", "/?q=1"), async {
+        let received = endpoint.next().await;
+        let shown = (
+            received.method.clone(),
+            received.headers["content-type"].clone(),
+            received.body.clone(),
+        );
+        received.answer(StatusCode::NO_CONTENT);
+        shown
+    });
+    let (method, content_type, body) = received;
+    assert_eq!(method, Method::POST);
+    assert_eq!(content_type, "application/json");
+    let posted: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(posted, json!([json(&scenario.item("hello"))]));
+    let tail = scenario.item("tail-http");
+    assert_eq!(tail.outcome, Outcome::Ok);
+    assert!(logs(&tail).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_fails_shows_in_the_item_of_the_tail() {
+    let mut endpoint = Endpoint::start().await;
+    let scenario = Scenario::new().worker_with_tails("hello", &["tail-http"]);
+    let scenario = waiting_tail(scenario, "tail-http", &endpoint);
+    let (answer, ()) = tokio::join!(scenario.get("hello", "/"), async {
+        endpoint
+            .next()
+            .await
+            .answer(StatusCode::SERVICE_UNAVAILABLE);
+    });
+    assert_eq!(answer.status, Some(200));
+    let url = endpoint.url();
+    assert_eq!(
+        logs(&scenario.item("tail-http")),
+        [format!("error {url} answered 503 Service Unavailable")]
+    );
+
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", nobody.local_addr().unwrap());
+    drop(nobody);
+    let settings = WorkerSettings {
+        vars: [("ENDPOINT".to_owned(), url.clone())].into(),
+        ..WorkerSettings::new("tail-http")
+    };
+    let scenario = scenario.deploy("tail-http", settings);
+    scenario.get("hello", "/").await;
+    let item = scenario.items_of("tail-http").pop().unwrap();
+    assert_eq!(item.outcome, Outcome::Exception);
+    let message = &item.exceptions[0].message;
+    assert!(
+        message.starts_with(&format!("posting to {url} failed")),
+        "{message}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_in_the_queue_is_counted_and_told() {
+    const TOO_MANY: usize = 40;
+    let mut endpoint = Endpoint::start().await;
+    let scenario = Scenario::new().worker_with_tails("hello", &["tail-probe"]);
+    let scenario = waiting_tail(scenario, "tail-probe", &endpoint);
+    let request = || request("/", full(""));
+
+    let mut waiting = Vec::new();
+    for _ in 0..TOLD_AT_A_TIME {
+        scenario.stream("hello", request()).await;
+        waiting.push(endpoint.next().await);
+    }
+    for _ in TOLD_AT_A_TIME..HELD + TOO_MANY {
+        let answer = scenario.stream("hello", request()).await;
+        assert_eq!(answer.status, Some(200));
+    }
+    endpoint.answer_all();
+    waiting
+        .into_iter()
+        .for_each(|request| request.answer(StatusCode::OK));
+    scenario.idle().await;
+    scenario.get("hello", "/").await;
+
+    let produced = scenario.items_of("hello").len();
+    assert_eq!(produced, HELD + TOO_MANY + 1);
+    let received: Vec<_> = scenario
+        .items_of("tail-probe")
+        .iter()
+        .map(|item| told(item))
+        .collect();
+    let lost: Vec<_> = received
+        .iter()
+        .filter_map(|items| items[0].get("lostItems"))
+        .collect();
+    assert_eq!(lost, [TOO_MANY]);
+    assert_eq!(received.len() + TOO_MANY, produced);
+    assert_eq!(received.last().unwrap()[0]["lostItems"], TOO_MANY);
+}

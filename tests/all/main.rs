@@ -1,0 +1,21 @@
+//! Everything that is tested with real guests.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod architecture;
+mod bad_component;
+mod bad_configuration;
+mod cancel;
+mod capture;
+mod clients;
+mod configuration;
+mod delivery;
+mod deploy;
+mod dev;
+mod http;
+mod invoke;
+mod limits;
+mod outcomes;
+mod serve;
+mod snapshots;
+mod streaming;
+mod tails;

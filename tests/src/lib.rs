@@ -1,0 +1,13 @@
+//! What the tests of the whole stand on.
+//!
+//! - [`guests`] builds the guest components, once per test run;
+//! - [`scenario`] runs Workers in process: `producer + tail → fetch → response
+//!   and items`;
+//! - [`process`] runs the `taffrail` binary as a user would;
+//! - [`client`] talks to it, also in ways that no client should.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+pub mod client;
+pub mod guests;
+pub mod process;
+pub mod scenario;

@@ -1,0 +1,368 @@
+//! The `taffrail` binary as a user runs it.
+
+use crate::client::{self, Answer};
+use crate::guests;
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// How long a test waits for something that always comes.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Built with the profile and into the target directory of the tests.
+static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+    let profile = std::env::current_exe().unwrap();
+    let profile = profile.ancestors().nth(2).unwrap().to_owned();
+    let mut build = Command::new(env!("CARGO"));
+    build.current_dir(guests::root()).args([
+        "build",
+        "--quiet",
+        "--workspace",
+        "--bin",
+        "taffrail",
+    ]);
+    if profile.ends_with("release") {
+        build.arg("--release");
+    }
+    // What cargo tells this process of its package would have build scripts
+    // run again, and most of the build behind them.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"]
+            .iter()
+            .any(|prefix| text.starts_with(prefix))
+        {
+            build.env_remove(&name);
+        }
+    }
+    assert!(build.status().unwrap().success(), "taffrail does not build");
+    profile.join("taffrail")
+});
+
+/// A command that runs `taffrail` from the root of the repository, without
+/// colour and without a terminal, in UTC and with a cache of its own.
+#[must_use]
+pub fn taffrail() -> Command {
+    let mut command = Command::new(&*BINARY);
+    command
+        .current_dir(guests::root())
+        .env("TZ", "UTC")
+        .env("XDG_CACHE_HOME", guests::root().join("target/test-cache"))
+        .env_remove("TAFFRAIL_LOG")
+        .stdin(Stdio::null());
+    command
+}
+
+/// A folder for Workers that a test makes up. `taffrail` runs in it, so that
+/// what it says of files is the same on every machine.
+pub struct Folder(TempDir);
+
+impl Default for Folder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Folder {
+    /// An empty folder, which is gone when it is dropped.
+    ///
+    /// # Panics
+    ///
+    /// When there is no room for it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Writes a file, and the folders on the way to it.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be written.
+    pub fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> &Self {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, contents).unwrap();
+        self
+    }
+
+    /// Makes the folder of a Worker that runs a guest: its `wrangler.toml` has
+    /// the name of the folder and `more`.
+    pub fn worker(&self, name: &str, guest: &str, more: &str) -> &Self {
+        let main = guests::component(guest);
+        let text = format!("name = \"{name}\"\nmain = {main:?}\n{more}\n");
+        self.write(&format!("{name}/wrangler.toml"), text)
+    }
+
+    /// A command that runs `taffrail` in this folder.
+    #[must_use]
+    pub fn taffrail(&self, arguments: &[&str]) -> Command {
+        let mut command = taffrail();
+        command.current_dir(self.path()).args(arguments);
+        command
+    }
+
+    /// Runs `taffrail` in this folder to its end.
+    #[must_use]
+    pub fn run(&self, arguments: &[&str]) -> Finished {
+        run(self.taffrail(arguments))
+    }
+
+    /// Starts a server in this folder, on any free port.
+    #[must_use]
+    pub fn start(&self, arguments: &[&str]) -> Server {
+        let mut command = self.taffrail(arguments);
+        command.args(["--port", "0"]);
+        Server::spawn(command)
+    }
+}
+
+/// What is left of a process that ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit status; none if a signal ended it.
+    pub code: Option<i32>,
+    /// The rest of its stdout.
+    pub stdout: String,
+    /// The rest of its stderr, but for lines that tell how long something took.
+    pub stderr: String,
+}
+
+impl Finished {
+    /// The lines on stdout, each of which is JSON.
+    ///
+    /// # Panics
+    ///
+    /// When a line is something else.
+    #[must_use]
+    pub fn items(&self) -> Vec<Value> {
+        self.stdout.lines().map(parse).collect()
+    }
+}
+
+/// Runs a command to its end.
+///
+/// # Panics
+///
+/// When it takes too long.
+#[must_use]
+pub fn run(command: Command) -> Finished {
+    Process::spawn(command).finish()
+}
+
+/// A process whose output is read while it runs. It is killed when it is
+/// dropped.
+struct Process {
+    child: Child,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+}
+
+impl Process {
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = lines(child.stdout.take().unwrap());
+        let stderr = lines(child.stderr.take().unwrap());
+        Self {
+            child,
+            stdout,
+            stderr,
+        }
+    }
+
+    /// Both pipes end with the process, so that the wait behind them is short.
+    fn finish(mut self) -> Finished {
+        let stdout = rest(&self.stdout);
+        let stderr = rest(&self.stderr);
+        let stderr = stderr
+            .split_inclusive('\n')
+            .filter(|line| !line.starts_with("Compiled "))
+            .collect();
+        Finished {
+            code: self.child.wait().unwrap().code(),
+            stdout,
+            stderr,
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+/// A running `taffrail dev` or `taffrail serve`, killed when it is dropped.
+pub struct Server {
+    process: Process,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Server {
+    /// Starts `taffrail` at the root of the repository with these arguments
+    /// and `--port 0`, and waits until it listens.
+    ///
+    /// # Panics
+    ///
+    /// When it stops instead; its stderr is the message.
+    #[must_use]
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut command = taffrail();
+        command.args(arguments).args(["--port", "0"]);
+        Self::spawn(command)
+    }
+
+    /// Starts a command that runs a server.
+    ///
+    /// # Panics
+    ///
+    /// When it stops before it listens.
+    #[must_use]
+    pub fn spawn(command: Command) -> Self {
+        let process = Process::spawn(command);
+        let ready = until(&process.stderr, "Ready on http://");
+        let address = ready.rsplit("http://").next().unwrap();
+        Self {
+            address: address.parse().unwrap(),
+            process,
+        }
+    }
+
+    /// Gets a path, on a connection of its own.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Answer {
+        client::get(self.address, path)
+    }
+
+    /// The next line on stderr that contains `text`.
+    ///
+    /// # Panics
+    ///
+    /// When there is none in time; what came instead is the message.
+    pub fn until_stderr(&self, text: &str) -> String {
+        until(&self.process.stderr, text)
+    }
+
+    /// The next line on stdout that contains `text`.
+    ///
+    /// # Panics
+    ///
+    /// When there is none in time; what came instead is the message.
+    pub fn until_stdout(&self, text: &str) -> String {
+        until(&self.process.stdout, text)
+    }
+
+    /// The next item, of a server that prints items as JSON.
+    ///
+    /// # Panics
+    ///
+    /// When there is none in time.
+    #[must_use]
+    pub fn item(&self) -> Value {
+        parse(&self.until_stdout(""))
+    }
+
+    /// The id of the process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.child.id()
+    }
+
+    /// Sends it a signal, `TERM` or `INT`.
+    ///
+    /// # Panics
+    ///
+    /// When it is gone.
+    pub fn signal(&self, name: &str) {
+        let kill = Command::new("kill")
+            .args(["-s", name, &self.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+    }
+
+    /// Waits until it has stopped.
+    ///
+    /// # Panics
+    ///
+    /// When it takes too long.
+    #[must_use]
+    pub fn finish(self) -> Finished {
+        self.process.finish()
+    }
+
+    /// Asks it to stop, as a process manager does, and waits until it has.
+    ///
+    /// # Panics
+    ///
+    /// When it takes too long.
+    #[must_use]
+    pub fn terminate(self) -> Finished {
+        self.signal("TERM");
+        self.finish()
+    }
+}
+
+fn parse(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+/// Reads a stream line by line, each with its end.
+fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    let mut stream = BufReader::new(stream);
+    thread::spawn(move || {
+        loop {
+            let mut line = Vec::new();
+            match stream.read_until(b'\n', &mut line) {
+                Ok(1..) if sender.send(String::from_utf8_lossy(&line).into()).is_ok() => {}
+                _ => return,
+            }
+        }
+    });
+    receiver
+}
+
+fn until(lines: &Receiver<String>, text: &str) -> String {
+    let mut seen = String::new();
+    loop {
+        match lines.recv_timeout(PATIENCE) {
+            Ok(line) if line.contains(text) => return line.trim_end().to_owned(),
+            Ok(line) => seen += &line,
+            Err(RecvTimeoutError::Timeout) => panic!("no `{text}` in {PATIENCE:?}, but:\n{seen}"),
+            Err(RecvTimeoutError::Disconnected) => {
+                panic!("no `{text}` before the end, but:\n{seen}")
+            }
+        }
+    }
+}
+
+fn rest(lines: &Receiver<String>) -> String {
+    let mut seen = String::new();
+    loop {
+        match lines.recv_timeout(PATIENCE) {
+            Ok(line) => seen += &line,
+            Err(RecvTimeoutError::Timeout) => panic!("no end in {PATIENCE:?}, but:\n{seen}"),
+            Err(RecvTimeoutError::Disconnected) => return seen,
+        }
+    }
+}

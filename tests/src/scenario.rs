@@ -1,0 +1,357 @@
+//! Workers in process: what a client gets and what is recorded.
+
+mod endpoint;
+mod upload;
+
+pub use endpoint::{Endpoint, Received};
+pub use upload::Upload;
+
+use crate::guests;
+use bytes::Bytes;
+use http::{HeaderMap, Request};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full};
+use serde_json::Value;
+use std::sync::{Arc, Condvar, LazyLock, Mutex};
+use std::time::Duration;
+use taffrail_runtime::{
+    Code, Error, FetchResult, RequestBody, ResponseBody, Runtime, TailConsumer, WorkerSettings,
+};
+use taffrail_trace::{Outcome, TraceItem};
+use tokio::sync::watch;
+
+/// How long a test waits for something that always comes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Components that have been compiled are kept between test runs.
+static CACHE: LazyLock<std::path::PathBuf> =
+    LazyLock::new(|| guests::root().join("target/test-components"));
+
+/// Scenarios at a time. Each reserves 8 TiB of address space for its pools of
+/// instances, and a process has 128.
+const SCENARIOS: usize = 8;
+
+static RUNNING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// A runtime with Workers in it and everything that was recorded.
+pub struct Scenario {
+    runtime: Runtime,
+    items: Arc<Items>,
+    _place: Place,
+}
+
+/// A client's view of one request.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// The status, if the guest set a response.
+    pub status: Option<u16>,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// What came of the body.
+    pub body: Vec<u8>,
+    /// The trailers, if there were any.
+    pub trailers: Option<HeaderMap>,
+    /// Whether the body broke off.
+    pub broken: bool,
+    /// The outcome, if there was no response.
+    pub failed: Option<Outcome>,
+}
+
+impl Answer {
+    /// The body as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+#[derive(Default)]
+struct Items(watch::Sender<Vec<Arc<TraceItem>>>);
+
+impl TailConsumer for Items {
+    fn deliver(&self, item: &Arc<TraceItem>) {
+        self.0.send_modify(|items| items.push(Arc::clone(item)));
+    }
+}
+
+struct Place;
+
+impl Place {
+    fn take() -> Self {
+        let (running, ended) = &RUNNING;
+        let running = running.lock().unwrap();
+        *ended
+            .wait_while(running, |count| *count >= SCENARIOS)
+            .unwrap() += 1;
+        Self
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let (running, ended) = &RUNNING;
+        *running.lock().unwrap() -= 1;
+        ended.notify_one();
+    }
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Scenario {
+    /// A runtime without Workers.
+    ///
+    /// # Panics
+    ///
+    /// When the runtime cannot start.
+    #[must_use]
+    pub fn new() -> Self {
+        let place = Place::take();
+        let items = Arc::new(Items::default());
+        let runtime = Runtime::builder()
+            .cache(CACHE.as_path())
+            .tail_consumer(items.clone())
+            .build()
+            .unwrap();
+        Self {
+            runtime,
+            items,
+            _place: place,
+        }
+    }
+
+    /// The runtime itself.
+    #[must_use]
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Adds a Worker that runs the guest of the same name.
+    #[must_use]
+    pub fn worker(self, guest: &str) -> Self {
+        self.deploy(guest, WorkerSettings::new(guest))
+    }
+
+    /// Adds a Worker that runs the guest of the same name and has tail
+    /// consumers.
+    #[must_use]
+    pub fn worker_with_tails(self, guest: &str, tails: &[&str]) -> Self {
+        let settings = WorkerSettings {
+            tail_consumers: tails.iter().map(ToString::to_string).collect(),
+            ..WorkerSettings::new(guest)
+        };
+        self.deploy(guest, settings)
+    }
+
+    /// Adds a Worker that runs `guest` with these settings.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be deployed.
+    #[must_use]
+    pub fn deploy(self, guest: &str, settings: WorkerSettings) -> Self {
+        self.redeploy(guest, settings).unwrap();
+        self
+    }
+
+    /// Puts a Worker that runs `guest` in place.
+    ///
+    /// # Errors
+    ///
+    /// When its settings do not go together with those of other Workers.
+    ///
+    /// # Panics
+    ///
+    /// When the guest cannot be compiled.
+    pub fn redeploy(&self, guest: &str, settings: WorkerSettings) -> Result<(), Error> {
+        let component = std::fs::read(guests::component(guest)).unwrap();
+        let component = self.runtime.compile(&component).unwrap();
+        self.runtime.deploy(settings, Code::Component(component))
+    }
+
+    /// Sends a GET request and waits for everything that it causes.
+    pub async fn get(&self, worker: &str, path: &str) -> Answer {
+        self.send(worker, request(path, Bytes::new())).await
+    }
+
+    /// Sends a request and waits for everything that it causes.
+    pub async fn send(&self, worker: &str, request: Request<Bytes>) -> Answer {
+        let answer = self.stream(worker, request.map(full)).await;
+        self.idle().await;
+        answer
+    }
+
+    /// Sends a request whose body streams, and reads the response to its end.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such Worker.
+    pub async fn stream(&self, worker: &str, request: Request<RequestBody>) -> Answer {
+        let result = self.runtime.fetch(worker, request, None);
+        match patiently(result).await.unwrap() {
+            FetchResult::Response(response) => read(response).await,
+            FetchResult::Failed { outcome, .. } => Answer {
+                failed: Some(outcome),
+                ..Answer::default()
+            },
+        }
+    }
+
+    /// Sends a request to `path` and leaves the body of its response unread.
+    ///
+    /// # Panics
+    ///
+    /// When the Worker gives no response.
+    pub async fn open(
+        &self,
+        worker: &str,
+        path: &str,
+        body: RequestBody,
+    ) -> http::Response<ResponseBody> {
+        let result = self.runtime.fetch(worker, request(path, body), None);
+        match patiently(result).await.unwrap() {
+            FetchResult::Response(response) => response,
+            FetchResult::Failed { outcome, exception } => {
+                panic!("no response but {outcome:?}: {exception:?}")
+            }
+        }
+    }
+
+    /// Waits until nothing runs and every item is delivered.
+    pub async fn idle(&self) {
+        patiently(self.runtime.idle()).await;
+    }
+
+    /// All items, in the order in which the invocations ended.
+    #[must_use]
+    pub fn items(&self) -> Vec<Arc<TraceItem>> {
+        self.items.0.borrow().clone()
+    }
+
+    /// The items of a Worker.
+    #[must_use]
+    pub fn items_of(&self, worker: &str) -> Vec<Arc<TraceItem>> {
+        let mut items = self.items();
+        items.retain(|item| item.script.script_name.as_deref() == Some(worker));
+        items
+    }
+
+    /// The only item of a Worker.
+    ///
+    /// # Panics
+    ///
+    /// When it has none or several.
+    #[must_use]
+    pub fn item(&self, worker: &str) -> Arc<TraceItem> {
+        let mut found = self.items_of(worker);
+        assert_eq!(found.len(), 1, "items of `{worker}`: {found:#?}");
+        found.remove(0)
+    }
+
+    /// Waits for the first item of a Worker, whatever else still goes on.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come.
+    pub async fn item_from(&self, worker: &str) -> Arc<TraceItem> {
+        let mut changes = self.items.0.subscribe();
+        let arrived = changes.wait_for(|_| !self.items_of(worker).is_empty());
+        drop(patiently(arrived).await.unwrap());
+        self.items_of(worker).remove(0)
+    }
+}
+
+/// A GET request for a path.
+///
+/// # Panics
+///
+/// When the path is malformed.
+pub fn request<B>(path: &str, body: B) -> Request<B> {
+    Request::get(format!("http://localhost{path}"))
+        .header("host", "localhost")
+        .body(body)
+        .unwrap()
+}
+
+/// A request body that is there at once.
+#[must_use]
+pub fn full(bytes: impl Into<Bytes>) -> RequestBody {
+    Full::new(bytes.into())
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}
+
+/// Reads a response to its end.
+pub async fn read(response: http::Response<ResponseBody>) -> Answer {
+    let (head, mut body) = response.into_parts();
+    let mut answer = Answer {
+        status: Some(head.status.as_u16()),
+        headers: head.headers,
+        ..Answer::default()
+    };
+    while let Some(frame) = patiently(body.frame()).await {
+        match frame.map(Frame::into_data) {
+            Ok(Ok(data)) => answer.body.extend_from_slice(&data),
+            Ok(Err(frame)) => answer.trailers = frame.into_trailers().ok(),
+            Err(_) => {
+                answer.broken = true;
+                break;
+            }
+        }
+    }
+    answer
+}
+
+/// The next piece of a body.
+///
+/// # Panics
+///
+/// When the body has ended or is broken.
+pub async fn next_piece(body: &mut ResponseBody) -> Bytes {
+    let frame = patiently(body.frame()).await.expect("there is more");
+    frame.unwrap().into_data().expect("it is data")
+}
+
+/// Waits for something that always comes.
+///
+/// # Panics
+///
+/// When it does not come.
+pub async fn patiently<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .expect("it comes in time")
+}
+
+/// What an item logged, as `level text`, where a string stands as it is and
+/// other arguments as JSON.
+#[must_use]
+pub fn logs(item: &TraceItem) -> Vec<String> {
+    item.logs
+        .iter()
+        .map(|log| {
+            let arguments = log.message.iter().map(|json| {
+                serde_json::from_str::<String>(json.get()).unwrap_or_else(|_| json.get().to_owned())
+            });
+            let level = serde_json::to_value(log.level).unwrap_or_default();
+            let level = level.as_str().unwrap_or_default().to_owned();
+            std::iter::once(level)
+                .chain(arguments)
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
+        .collect()
+}
+
+/// An item as Tail Workers get it in JSON.
+///
+/// # Panics
+///
+/// When it has no JSON form.
+#[must_use]
+pub fn json(item: &TraceItem) -> Value {
+    serde_json::to_value(item).unwrap()
+}
