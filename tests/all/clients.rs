@@ -15,7 +15,7 @@ fn serve(guest: &str) -> Server {
 /// A client whose request is under way: the Worker waits for its body.
 fn waiting(server: &Server, path: &str) -> Client {
     let mut client = Client::connect(server.address);
-    client.send(&format!(
+    client.send(format!(
         "POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\nexpect: 100-continue\r\n\r\n"
     ));
     assert_eq!(client.head().status, 100);
@@ -25,7 +25,7 @@ fn waiting(server: &Server, path: &str) -> Client {
 /// A client that has sent half a request body and has got half a response.
 fn half_echoed(server: &Server, path: &str) -> Client {
     let mut client = Client::connect(server.address);
-    client.send(&format!(
+    client.send(format!(
         "POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nab"
     ));
     assert_eq!(client.head().status, 200);
@@ -36,7 +36,7 @@ fn half_echoed(server: &Server, path: &str) -> Client {
 /// A client that reads the beginning of a response without end.
 fn reading(server: &Server, path: &str) -> Client {
     let mut client = Client::connect(server.address);
-    client.send(&format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n"));
+    client.send(format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n"));
     assert_eq!(client.head().status, 200);
     assert!(!client.piece().is_empty());
     client

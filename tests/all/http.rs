@@ -190,7 +190,7 @@ fn a_connection_serves_one_request_after_the_other() {
     let mut client = Client::connect(server.address);
     for text in ["first", "second"] {
         let length = text.len();
-        client.send(&format!(
+        client.send(format!(
             "POST /body/echo HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n{text}"
         ));
         assert_eq!(client.answer().body, text);
@@ -230,7 +230,7 @@ fn a_body_is_asked_for_when_the_worker_reads_it() {
     let server = serve("probe");
     let mut client = Client::connect(server.address);
     let head = "HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\nexpect: 100-continue\r\n\r\n";
-    client.send(&format!("POST /body/count {head}"));
+    client.send(format!("POST /body/count {head}"));
     assert_eq!(client.head().status, 100);
     client.send("abc");
     assert_eq!(client.answer().body, "3");
@@ -244,7 +244,7 @@ fn a_worker_sees_that_a_body_breaks_off() {
         ("transfer-encoding: chunked", "ffffffffffffffffff\r\n"),
     ] {
         let mut client = Client::connect(server.address);
-        client.send(&format!(
+        client.send(format!(
             "POST /body/count HTTP/1.1\r\nhost: a\r\n{headers}\r\n\r\n{body}"
         ));
         assert_eq!(client.answer().status, 500);
@@ -263,7 +263,7 @@ fn a_worker_that_needs_no_body_answers_although_it_breaks_off() {
         ("content-length: 10", "abc"),
     ] {
         let mut client = Client::connect(server.address);
-        client.send(&format!(
+        client.send(format!(
             "POST / HTTP/1.1\r\nhost: a\r\n{headers}\r\n\r\n{body}"
         ));
         assert_eq!(client.answer().body, "Hello from /\n");

@@ -54,7 +54,14 @@ fn an_item_has_workerds_fields() {
     let mut item: Value = serde_json::from_str(items).unwrap();
     assert!(item["eventTimestamp"].as_u64().unwrap() > 1_795_000_000_000);
     assert_eq!(item["invocationId"].as_str().unwrap().len(), 32);
-    for varying in ["eventTimestamp", "invocationId", "cpuTime", "wallTime"] {
+    assert!(item["peakMemory"].as_u64().unwrap() > 1 << 20);
+    for varying in [
+        "eventTimestamp",
+        "invocationId",
+        "cpuTime",
+        "wallTime",
+        "peakMemory",
+    ] {
         item[varying] = Value::Null;
     }
     item["logs"][0]["timestamp"] = Value::Null;
@@ -75,6 +82,7 @@ fn an_item_has_workerds_fields() {
         "invocationId": null,
         "logs": [{ "level": "log", "message": ["Hello, GET /"], "timestamp": null }],
         "outcome": "ok",
+        "peakMemory": null,
         "scriptName": "w",
         "truncated": false,
         "wallTime": null,

@@ -8,6 +8,7 @@ mod cancel;
 mod capture;
 mod clients;
 mod configuration;
+mod cuts;
 mod delivery;
 mod deploy;
 mod dev;

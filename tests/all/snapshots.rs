@@ -5,7 +5,8 @@ use taffrail_runtime::WorkerSettings;
 use taffrail_tests::scenario::{Scenario, json};
 use taffrail_trace::TraceItem;
 
-/// The JSON of an item with every time replaced by 1 and the id by its length.
+/// The JSON of an item with every time and the memory replaced by 1 and the
+/// id by its length.
 fn normalised(item: &TraceItem) -> Value {
     let mut item = json(item);
     for key in ["eventTimestamp", "cpuTime", "wallTime"] {
@@ -18,6 +19,8 @@ fn normalised(item: &TraceItem) -> Value {
             entry["timestamp"] = 1.into();
         }
     }
+    assert!(item["peakMemory"].is_u64(), "{item}");
+    item["peakMemory"] = 1.into();
     let id = item["invocationId"].as_str().unwrap();
     assert!(id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
     item["invocationId"] = id.len().into();
@@ -51,6 +54,7 @@ fn hello(script_name: &str) -> Value {
             "response": { "status": 200 },
         },
         "invocationId": 32,
+        "peakMemory": 1,
     })
 }
 
@@ -93,6 +97,7 @@ async fn an_item_of_a_worker_that_failed() {
                 "response": { "status": 200 },
             },
             "invocationId": 32,
+            "peakMemory": 1,
         })
     );
 }
@@ -122,6 +127,7 @@ async fn an_item_of_a_tail_worker() {
             "eventTimestamp": 1,
             "event": { "consumedEvents": [{ "scriptName": "hello" }] },
             "invocationId": 32,
+            "peakMemory": 1,
         })
     );
 }

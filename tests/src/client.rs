@@ -37,7 +37,7 @@ impl Answer {
 #[must_use]
 pub fn get(server: SocketAddr, path: &str) -> Answer {
     let mut client = Client::connect(server);
-    client.send(&format!(
+    client.send(format!(
         "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
     ));
     client.answer()

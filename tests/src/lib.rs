@@ -11,3 +11,4 @@ pub mod client;
 pub mod guests;
 pub mod process;
 pub mod scenario;
+pub mod soak;

@@ -47,6 +47,14 @@ Examples:
   taffrail invoke api -X POST -H 'content-type: application/json' -d '{\"a\":1}'
   taffrail invoke api tail-log --items -     what was recorded, as JSON lines")]
     Invoke(InvokeOptions),
+    /// Stop a Worker of a running `dev` or `serve`, with the outcome killSwitch
+    #[command(after_help = "\
+Examples:
+  taffrail serve api tail-log --control /run/taffrail.sock
+  taffrail stop api --control /run/taffrail.sock")]
+    Stop(ControlOptions),
+    /// Let a Worker that was stopped answer again
+    Start(ControlOptions),
 }
 
 /// Which Workers, and how they are configured.
@@ -62,6 +70,10 @@ pub(crate) struct WorkerOptions {
     /// Set a var, of all Workers or of one
     #[arg(long = "var", value_name = "[WORKER.]KEY:VALUE")]
     pub(crate) vars: Vec<String>,
+    /// Set a limit, of all Workers or of one: cpu_ms, subrequests, memory_mb,
+    /// wall_ms or instances
+    #[arg(long = "limit", value_name = "[WORKER.]KEY=VALUE")]
+    pub(crate) limits: Vec<String>,
 }
 
 #[derive(ArgGroup, Debug)]
@@ -82,6 +94,18 @@ pub(crate) struct ServeOptions {
     /// end
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) grace: u64,
+    /// Listen on this Unix socket for `taffrail stop` and `taffrail start`
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) control: Option<PathBuf>,
+}
+
+#[derive(ArgGroup, Debug)]
+pub(crate) struct ControlOptions {
+    /// The name of the Worker
+    pub(crate) worker: String,
+    /// The socket that `dev` or `serve` was given
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) control: PathBuf,
 }
 
 /// How trace items are printed.

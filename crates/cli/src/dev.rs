@@ -20,13 +20,13 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let (consumers, printing) = serve::printer(options.format.unwrap_or(Format::Pretty));
     let listener = serve::listen(options.ip, options.port).await?;
     let runtime = workers::runtime(consumers)?;
-    let given = &options.workers;
-    let configs = workers::configure(&given.paths, given.env.as_deref(), &given.vars)?;
+    let configs = workers::configure(&options.workers)?;
     let settings = Settings {
         worker: configs[0].name.clone(),
         show_failures: true,
         grace: Duration::from_secs(options.grace),
     };
+    let control = serve::control(&options, &runtime)?;
     let (sender, changes) = mpsc::unbounded_channel();
     let mut workers = Watched::new(runtime.clone(), options.workers, configs, sender)?;
     workers.start().await?;
@@ -34,7 +34,7 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let code = serve::serve(listener, &runtime, settings).await?;
     watching.abort();
     _ = watching.await;
-    drop(runtime);
+    drop((control, runtime));
     serve::finish(printing);
     Ok(code)
 }
@@ -127,9 +127,7 @@ impl Watched {
 
     /// Reads the configurations again; says so if that cannot be done.
     fn reconfigure(&mut self) {
-        let options = &self.options;
-        let configs = workers::configure(&options.paths, options.env.as_deref(), &options.vars);
-        match configs {
+        match workers::configure(&self.options) {
             Ok(configs) if configs[0].name != self.configs[0].name => {
                 progress::warning("the name of the first Worker changed; restart to serve it");
             }

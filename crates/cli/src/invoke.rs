@@ -19,8 +19,7 @@ use taffrail_trace::{EventInfo, Outcome, TraceItem};
 
 pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
     let request = request(&options)?;
-    let given = &options.workers;
-    let configs = workers::configure(&given.paths, given.env.as_deref(), &given.vars)?;
+    let configs = workers::configure(&options.workers)?;
     let items = options.items.as_deref().map(items_writer).transpose()?;
     let collector = Arc::new(Collector::default());
     let runtime = workers::runtime(vec![collector.clone()])?;

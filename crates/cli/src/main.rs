@@ -2,6 +2,7 @@
 
 mod args;
 mod config;
+mod control;
 mod dev;
 mod invoke;
 mod items;
@@ -54,6 +55,8 @@ fn run(command: Command) -> anyhow::Result<u8> {
             Command::Dev(options) => dev::run(options).await,
             Command::Serve(options) => serve::run(options).await,
             Command::Invoke(options) => invoke::run(options).await,
+            Command::Stop(options) => control::request("stop", &options),
+            Command::Start(options) => control::request("start", &options),
         }
     });
     // Whatever a guest left hanging must not keep the process.

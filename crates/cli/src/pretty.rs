@@ -136,8 +136,7 @@ fn shown(argument: &Json) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
-    use taffrail_trace::{RequestData, Script, TailRequest, TraceBuilder, TraceException};
+    use taffrail_trace::{End, RequestData, Script, TailRequest, TraceBuilder, TraceException};
 
     #[test]
     fn an_item_reads_as_in_wrangler_tail() {
@@ -160,7 +159,10 @@ mod tests {
             message: "boom".into(),
             stack: Some("    at src/lib.rs:1:2".into()),
         });
-        let item = trace.finish(Outcome::Exception, Duration::ZERO, Duration::ZERO);
+        let item = trace.finish(End {
+            outcome: Outcome::Exception,
+            ..End::default()
+        });
         let pretty = Pretty {
             item: &item,
             zone: &TimeZone::UTC,

@@ -1,6 +1,7 @@
 //! `taffrail serve`, and the serving part of `taffrail dev`.
 
 use crate::args::{Format, ServeOptions};
+use crate::control::Control;
 use crate::items::{Printer, Printing};
 use crate::{EXIT_HOST_ERROR, EXIT_OK, progress, workers};
 use anyhow::{Context, Result, anyhow};
@@ -22,18 +23,24 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let (consumers, printing) = printer(options.format.unwrap_or(default));
     let listener = listen(options.ip, options.port).await?;
     let runtime = workers::runtime(consumers)?;
-    let given = &options.workers;
-    let configs = workers::configure(&given.paths, given.env.as_deref(), &given.vars)?;
+    let configs = workers::configure(&options.workers)?;
     workers::deploy_all(&runtime, &configs).await?;
     let settings = Settings {
         worker: configs[0].name.clone(),
         show_failures: false,
         grace: Duration::from_secs(options.grace),
     };
+    let control = control(&options, &runtime)?;
     let code = serve(listener, &runtime, settings).await?;
-    drop(runtime);
+    drop((control, runtime));
     finish(printing);
     Ok(code)
+}
+
+/// The socket for `taffrail stop`, if one is wanted.
+pub(crate) fn control(options: &ServeOptions, runtime: &Runtime) -> Result<Option<Control>> {
+    let listen = |socket| Control::listen(socket, runtime.clone());
+    options.control.as_deref().map(listen).transpose()
 }
 
 /// The consumer that prints, unless nothing is to be printed.

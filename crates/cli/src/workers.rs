@@ -1,5 +1,6 @@
 //! From configurations to Workers that run.
 
+use crate::args::WorkerOptions;
 use crate::config::{self, WorkerConfig};
 use crate::progress::{self, Spinner};
 use anyhow::{Context, Result, anyhow, bail};
@@ -41,19 +42,17 @@ fn cache_directory() -> Option<PathBuf> {
 }
 
 /// Reads and checks the configuration of all Workers given, warnings included.
-pub(crate) fn configure(
-    paths: &[PathBuf],
-    env: Option<&str>,
-    vars: &[String],
-) -> Result<Vec<WorkerConfig>> {
-    let mut workers = paths
+pub(crate) fn configure(options: &WorkerOptions) -> Result<Vec<WorkerConfig>> {
+    let mut workers = options
+        .paths
         .iter()
-        .map(|path| config::load(path, env))
+        .map(|path| config::load(path, options.env.as_deref()))
         .collect::<Result<Vec<_>>>()?;
     for warning in workers.iter().flat_map(|worker| &worker.warnings) {
         progress::warning(warning);
     }
-    config::apply_vars(&mut workers, vars)?;
+    config::apply_vars(&mut workers, &options.vars)?;
+    config::apply_limits(&mut workers, &options.limits)?;
     config::check_set(&workers)?;
     Ok(workers)
 }
@@ -177,13 +176,6 @@ fn read_main(worker: &WorkerConfig) -> Result<Vec<u8>> {
 
 /// What the runtime needs to know of a configuration.
 pub(crate) fn settings(worker: &WorkerConfig) -> WorkerSettings {
-    let mut limits = Limits::default();
-    if let Some(cpu_ms) = worker.limits.cpu_ms {
-        limits.cpu = Duration::from_millis(cpu_ms);
-    }
-    if let Some(memory) = worker.memory_bytes {
-        limits.memory = usize::try_from(memory).unwrap_or(usize::MAX);
-    }
     WorkerSettings {
         vars: worker
             .vars
@@ -191,9 +183,29 @@ pub(crate) fn settings(worker: &WorkerConfig) -> WorkerSettings {
             .map(|(name, value)| (name.clone(), var(value)))
             .collect(),
         tail_consumers: worker.tail_consumers.clone(),
-        limits,
+        limits: limits(&worker.limits),
         ..WorkerSettings::new(&worker.name)
     }
+}
+
+fn limits(set: &config::Limits) -> Limits {
+    let mut limits = Limits::default();
+    if let Some(cpu_ms) = set.cpu_ms {
+        limits.cpu = Duration::from_millis(cpu_ms);
+    }
+    if let Some(subrequests) = set.subrequests {
+        limits.subrequests = u32::try_from(subrequests).unwrap_or(u32::MAX);
+    }
+    if let Some(memory_mb) = set.memory_mb {
+        limits.memory = usize::try_from(memory_mb << 20).unwrap_or(usize::MAX);
+    }
+    if let Some(wall_ms) = set.wall_ms {
+        limits.wall_time = Some(Duration::from_millis(wall_ms));
+    }
+    if let Some(instances) = set.instances {
+        limits.instances = usize::try_from(instances).unwrap_or(usize::MAX);
+    }
+    limits
 }
 
 /// Environment variables are text: a string as it is, anything else as JSON.

@@ -1,5 +1,4 @@
 //! Generated from `wit/`.
-#![expect(clippy::unwrap_used, reason = "generated code")]
 
 wasmtime::component::bindgen!({
     inline: "

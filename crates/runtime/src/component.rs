@@ -1,7 +1,7 @@
 //! From the bytes of a component to something that can be instantiated.
 
 use crate::bindings::TailWorkerPre;
-use crate::engine::{Engines, Running, Ticker};
+use crate::engine::{Awake, Engines, Ticker};
 use crate::error::Error;
 use crate::host;
 use crate::state::State;
@@ -53,8 +53,8 @@ impl Component {
     }
 
     /// Keeps the engine's clock ticking while an invocation runs.
-    pub(crate) fn run(&self) -> Running {
-        self.ticker.run()
+    pub(crate) fn keep_awake(&self) -> Awake {
+        self.ticker.keep_awake()
     }
 
     /// Compiles `bytes`, or finds them compiled in the cache.

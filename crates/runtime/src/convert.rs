@@ -52,6 +52,8 @@ fn trace_item(
         cpu_time: milliseconds(item.cpu_time),
         wall_time: milliseconds(item.wall_time),
         invocation_id: item.invocation_id.clone(),
+        peak_memory: item.peak_memory,
+        exceeded_limit: item.exceeded_limit.as_ref().map(exceeded_limit),
         dropped: item.dropped.map(dropped_entries),
         lost_items: item.lost_items,
     })
@@ -245,6 +247,13 @@ fn outcome(outcome: Outcome) -> types::Outcome {
         Outcome::InternalError => types::Outcome::InternalError,
         Outcome::ExceededWallTime => types::Outcome::ExceededWallTime,
         Outcome::Aborted => types::Outcome::Aborted,
+    }
+}
+
+fn exceeded_limit(limit: &trace::ExceededLimit) -> types::ExceededLimit {
+    types::ExceededLimit {
+        key: limit.key.clone(),
+        value: limit.value,
     }
 }
 

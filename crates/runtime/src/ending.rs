@@ -9,20 +9,37 @@ use taffrail_trace::Outcome;
 pub(crate) struct Ending {
     pub(crate) call: Call,
     pub(crate) response: Response,
-    /// The CPU time limit was passed.
-    pub(crate) cpu_exceeded: bool,
+    /// Why the guest was cut off, if it was.
+    pub(crate) cut: Option<Cut>,
     /// The guest was refused memory at some time.
     pub(crate) memory_refused: bool,
+    /// The guest was refused a subrequest at some time.
+    pub(crate) subrequest_refused: bool,
     /// The guest said itself that its handler failed.
     pub(crate) uncaught: bool,
     /// What the guest printed of its last Rust panic.
     pub(crate) panic: Option<Panic>,
 }
 
+/// Why the host ends a guest that would go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// It used more CPU time than it may.
+    Cpu,
+    /// It took more time than it may.
+    WallTime,
+    /// The client went away in the middle of the response.
+    ClientLeft,
+    /// Somebody stopped the Worker.
+    Killed,
+    /// Taffrail is stopping.
+    Aborted,
+}
+
 /// What became of the call of the guest's handler.
 #[derive(Debug)]
 pub(crate) enum Call {
-    /// It was dropped before it returned, because nobody waits for it.
+    /// It was dropped before it returned.
     Unfinished,
     Returned,
     Trapped(Trapped),
@@ -30,7 +47,9 @@ pub(crate) enum Call {
     NoHandler(&'static str),
     /// There is no code to run; the text says why.
     NoScript(String),
-    /// All instances that the host has room for are taken.
+    /// The Worker has been stopped.
+    Stopped,
+    /// All instances that there may be are taken.
     NoInstance,
     /// The host could not do its part.
     HostFailed(String),
@@ -81,64 +100,124 @@ pub(crate) struct Failure {
     pub(crate) stack: Option<String>,
 }
 
-impl Failure {
-    fn error(message: impl Into<String>) -> Self {
+/// What the facts amount to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) outcome: Outcome,
+    /// The exception to record, unless the guest has recorded it itself.
+    pub(crate) failure: Option<Failure>,
+    /// The limit that the invocation met.
+    pub(crate) limit: Option<Limit>,
+}
+
+/// The limits of a Worker that can end an invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Cpu,
+    Memory,
+    WallTime,
+    Subrequests,
+    Instances,
+}
+
+impl Verdict {
+    fn new(outcome: Outcome) -> Self {
         Self {
-            name: "Error".to_owned(),
-            message: message.into(),
-            stack: None,
+            outcome,
+            failure: None,
+            limit: None,
         }
     }
+
+    fn error(outcome: Outcome, message: impl Into<String>) -> Self {
+        Self {
+            failure: Some(Failure {
+                name: "Error".to_owned(),
+                message: message.into(),
+                stack: None,
+            }),
+            ..Self::new(outcome)
+        }
+    }
+
+    fn limit(self, limit: Limit) -> Self {
+        Self {
+            limit: Some(limit),
+            ..self
+        }
+    }
+
+    fn stack(mut self, stack: Option<&String>) -> Self {
+        if let Some(failure) = &mut self.failure {
+            failure.stack = stack.cloned();
+        }
+        self
+    }
 }
 
-/// The outcome, and the exception to record for it, if it has one that the
-/// guest has not recorded itself.
-pub(crate) fn decide(ending: &Ending) -> (Outcome, Option<Failure>) {
-    match &ending.call {
-        Call::HostFailed(message) => (
+/// The outcome of an invocation, and what else its item says about its end.
+pub(crate) fn decide(ending: &Ending) -> Verdict {
+    let verdict = match &ending.call {
+        Call::HostFailed(message) => Verdict::error(
             Outcome::InternalError,
-            Some(Failure::error(format!("The runtime failed: {message}"))),
+            format!("The runtime failed: {message}"),
         ),
-        Call::NoScript(message) => (Outcome::ScriptNotFound, Some(Failure::error(message))),
-        Call::NoInstance => (
-            Outcome::LoadShed,
-            Some(Failure::error("Too many invocations are running.")),
-        ),
+        Call::NoScript(message) => Verdict::error(Outcome::ScriptNotFound, message),
+        Call::Stopped => Verdict::error(Outcome::KillSwitch, "The Worker is stopped."),
+        Call::NoInstance => Verdict::error(Outcome::LoadShed, "Too many invocations are running.")
+            .limit(Limit::Instances),
         // The wording is workerd's.
-        Call::NoHandler(handler) => (
+        Call::NoHandler(handler) => Verdict::error(
             Outcome::Exception,
-            Some(Failure::error(format!(
-                "Handler does not export a {handler}() function."
-            ))),
+            format!("Handler does not export a {handler}() function."),
         ),
-        Call::Trapped(trapped) => decide_trapped(ending, trapped),
-        Call::Unfinished if ending.cpu_exceeded => cpu_exceeded(None),
-        Call::Unfinished => (Outcome::Canceled, None),
-        Call::Returned if ending.uncaught => (Outcome::Exception, None),
+        Call::Trapped(trapped) => match ending.cut {
+            Some(cut) => decide_cut(cut).stack(trapped.stack.as_ref()),
+            None => decide_trapped(ending, trapped),
+        },
+        Call::Unfinished => decide_cut(ending.cut.unwrap_or(Cut::ClientLeft)),
+        Call::Returned if ending.uncaught => Verdict::new(Outcome::Exception),
         Call::Returned => decide_returned(&ending.response),
-    }
-}
-
-fn decide_trapped(ending: &Ending, trapped: &Trapped) -> (Outcome, Option<Failure>) {
-    if ending.cpu_exceeded {
-        return cpu_exceeded(trapped.stack.clone());
-    }
-    if out_of_memory(ending, &trapped.cause) {
-        let failure = Failure {
-            stack: trapped.stack.clone(),
-            ..Failure::error("Worker exceeded memory limit.")
-        };
-        return (Outcome::ExceededMemory, Some(failure));
-    }
-    (Outcome::Exception, Some(trap_failure(ending, trapped)))
-}
-
-fn cpu_exceeded(stack: Option<String>) -> (Outcome, Option<Failure>) {
-    let failure = Failure {
-        stack,
-        ..Failure::error("Worker exceeded CPU time limit.")
     };
-    (Outcome::ExceededCpu, Some(failure))
+    match verdict.limit {
+        None if ending.subrequest_refused => verdict.limit(Limit::Subrequests),
+        _ => verdict,
+    }
+}
+
+fn decide_cut(cut: Cut) -> Verdict {
+    match cut {
+        Cut::Cpu => Verdict::error(Outcome::ExceededCpu, "Worker exceeded CPU time limit.")
+            .limit(Limit::Cpu),
+        Cut::WallTime => Verdict::error(
+            Outcome::ExceededWallTime,
+            "Worker exceeded wall time limit.",
+        )
+        .limit(Limit::WallTime),
+        Cut::ClientLeft => Verdict::new(Outcome::Canceled),
+        Cut::Killed => Verdict::error(Outcome::KillSwitch, "The Worker was stopped."),
+        Cut::Aborted => Verdict::error(
+            Outcome::Aborted,
+            "The runtime stopped before the invocation ended.",
+        ),
+    }
+}
+
+fn decide_trapped(ending: &Ending, trapped: &Trapped) -> Verdict {
+    if out_of_memory(ending, &trapped.cause) {
+        return Verdict::error(Outcome::ExceededMemory, "Worker exceeded memory limit.")
+            .limit(Limit::Memory)
+            .stack(trapped.stack.as_ref());
+    }
+    // The client had a good status and then a body that broke off.
+    let outcome = match ending.response {
+        Response::Broken => Outcome::ResponseStreamDisconnected,
+        _ => Outcome::Exception,
+    };
+    Verdict {
+        failure: Some(trap_failure(ending, trapped)),
+        ..Verdict::new(outcome)
+    }
 }
 
 /// A guest that was refused memory and did not cope aborts, or writes to the
@@ -188,208 +267,23 @@ fn panic_failure(panic: &Panic, frames: Option<&str>) -> Failure {
     }
 }
 
-fn decide_returned(response: &Response) -> (Outcome, Option<Failure>) {
+fn decide_returned(response: &Response) -> Verdict {
     match response {
         Response::NotExpected | Response::Streaming(_) | Response::Complete(_) => {
-            (Outcome::Ok, None)
+            Verdict::new(Outcome::Ok)
         }
-        Response::Unset => (
+        Response::Unset => Verdict::error(
             Outcome::Exception,
-            Some(Failure::error(
-                "The handler returned without setting a response.",
-            )),
+            "The handler returned without setting a response.",
         ),
-        Response::Refused(code) => (
+        Response::Refused(code) => Verdict::error(
             Outcome::Exception,
-            Some(Failure::error(format!(
-                "The handler answered with the error {code} instead of a response."
-            ))),
+            format!("The handler answered with the error {code} instead of a response."),
         ),
-        Response::Broken => (Outcome::ResponseStreamDisconnected, None),
-        Response::Abandoned => (Outcome::Canceled, None),
+        Response::Broken => Verdict::new(Outcome::ResponseStreamDisconnected),
+        Response::Abandoned => Verdict::new(Outcome::Canceled),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ending(call: Call) -> Ending {
-        Ending {
-            call,
-            response: Response::Complete(200),
-            cpu_exceeded: false,
-            memory_refused: false,
-            uncaught: false,
-            panic: None,
-        }
-    }
-
-    fn trap(cause: Cause) -> Call {
-        Call::Trapped(Trapped {
-            cause,
-            stack: Some("    at f".into()),
-        })
-    }
-
-    fn panic(message: &str) -> Option<Panic> {
-        Some(Panic {
-            location: "src/lib.rs:1:2".into(),
-            message: message.into(),
-        })
-    }
-
-    fn check(ending: &Ending, outcome: Outcome, exception: &str) {
-        let (actual, failure) = decide(ending);
-        let shown = failure
-            .map(|f| format!("{}: {}", f.name, f.message))
-            .unwrap_or_default();
-        assert_eq!((actual, shown.as_str()), (outcome, exception), "{ending:?}");
-    }
-
-    #[test]
-    fn every_way_to_end_has_its_outcome() {
-        let table = [
-            (Call::Returned, Outcome::Ok, ""),
-            (Call::Unfinished, Outcome::Canceled, ""),
-            (
-                Call::NoHandler("tail"),
-                Outcome::Exception,
-                "Error: Handler does not export a tail() function.",
-            ),
-            (
-                Call::NoScript("gone".into()),
-                Outcome::ScriptNotFound,
-                "Error: gone",
-            ),
-            (
-                Call::NoInstance,
-                Outcome::LoadShed,
-                "Error: Too many invocations are running.",
-            ),
-            (
-                Call::HostFailed("disk".into()),
-                Outcome::InternalError,
-                "Error: The runtime failed: disk",
-            ),
-            (
-                trap(Cause::Unreachable),
-                Outcome::Exception,
-                "RuntimeError: unreachable executed",
-            ),
-            (
-                trap(Cause::Other("integer divide by zero".into())),
-                Outcome::Exception,
-                "RuntimeError: integer divide by zero",
-            ),
-            (
-                trap(Cause::NoInitialMemory),
-                Outcome::ExceededMemory,
-                "Error: Worker exceeded memory limit.",
-            ),
-        ];
-        for (call, outcome, exception) in table {
-            check(&ending(call), outcome, exception);
-        }
-    }
-
-    #[test]
-    fn a_returned_call_is_judged_by_its_response() {
-        let table = [
-            (Response::NotExpected, Outcome::Ok, ""),
-            (
-                Response::Unset,
-                Outcome::Exception,
-                "Error: The handler returned without setting a response.",
-            ),
-            (
-                Response::Refused("connection-refused".into()),
-                Outcome::Exception,
-                "Error: The handler answered with the error connection-refused instead of a response.",
-            ),
-            (Response::Broken, Outcome::ResponseStreamDisconnected, ""),
-            (Response::Abandoned, Outcome::Canceled, ""),
-        ];
-        for (response, outcome, exception) in table {
-            let ending = Ending {
-                response,
-                ..ending(Call::Returned)
-            };
-            check(&ending, outcome, exception);
-        }
-    }
-
-    #[test]
-    fn a_limit_explains_the_trap_it_caused() {
-        let cpu = Ending {
-            cpu_exceeded: true,
-            ..ending(trap(Cause::Other("interrupt".into())))
-        };
-        check(
-            &cpu,
-            Outcome::ExceededCpu,
-            "Error: Worker exceeded CPU time limit.",
-        );
-        let short_polls = Ending {
-            cpu_exceeded: true,
-            ..ending(Call::Unfinished)
-        };
-        check(
-            &short_polls,
-            Outcome::ExceededCpu,
-            "Error: Worker exceeded CPU time limit.",
-        );
-        let memory = Ending {
-            memory_refused: true,
-            ..ending(trap(Cause::Unreachable))
-        };
-        check(
-            &memory,
-            Outcome::ExceededMemory,
-            "Error: Worker exceeded memory limit.",
-        );
-    }
-
-    #[test]
-    fn a_panic_after_coping_with_a_refusal_is_the_guests_own() {
-        let coped = Ending {
-            memory_refused: true,
-            panic: panic("index out of bounds"),
-            ..ending(trap(Cause::Unreachable))
-        };
-        check(&coped, Outcome::Exception, "panic: index out of bounds");
-        let not_coped = Ending {
-            memory_refused: true,
-            panic: panic("memory allocation of 8 bytes failed"),
-            ..ending(trap(Cause::Unreachable))
-        };
-        check(
-            &not_coped,
-            Outcome::ExceededMemory,
-            "Error: Worker exceeded memory limit.",
-        );
-    }
-
-    #[test]
-    fn the_stack_of_a_panic_starts_where_it_happened() {
-        let ending = Ending {
-            panic: panic("boom"),
-            ..ending(trap(Cause::Unreachable))
-        };
-        let (_, failure) = decide(&ending);
-        assert_eq!(
-            failure.unwrap().stack.unwrap(),
-            "    at src/lib.rs:1:2\n    at f"
-        );
-    }
-
-    #[test]
-    fn a_handler_that_reported_its_failure_gets_no_second_exception() {
-        let ending = Ending {
-            uncaught: true,
-            response: Response::Unset,
-            ..ending(Call::Returned)
-        };
-        check(&ending, Outcome::Exception, "");
-    }
-}
+mod tests;

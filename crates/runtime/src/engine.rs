@@ -79,7 +79,8 @@ fn config(concurrent: bool, cache: Option<Cache>) -> Config {
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .cache(cache)
         .epoch_interruption(true)
-        .wasm_backtrace_details(WasmBacktraceDetails::Disable);
+        // Read only when a stack is made.
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
     if concurrent {
         config.wasm_component_model_async(true);
     } else {
@@ -123,21 +124,21 @@ impl Ticker {
     }
 
     /// Keeps the ticks coming until the guard is dropped.
-    pub(crate) fn run(self: &Arc<Self>) -> Running {
+    pub(crate) fn keep_awake(self: &Arc<Self>) -> Awake {
         // Sequentially consistent, as is the other side: either the thread
         // sees the count or this sees that the thread is parked.
         self.shared.running.fetch_add(1, SeqCst);
         if self.shared.parked.load(SeqCst) {
             self.thread.unpark();
         }
-        Running(Arc::clone(self))
+        Awake(Arc::clone(self))
     }
 }
 
 /// An invocation that runs.
-pub(crate) struct Running(Arc<Ticker>);
+pub(crate) struct Awake(Arc<Ticker>);
 
-impl Drop for Running {
+impl Drop for Awake {
     fn drop(&mut self) {
         self.0.shared.running.fetch_sub(1, SeqCst);
     }

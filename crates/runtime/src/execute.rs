@@ -1,14 +1,17 @@
 //! Runs one invocation in a store of its own.
 
 use crate::component::{Fetch, TailPre};
-use crate::ending::{Call, Response};
+use crate::ending::{Call, Cut, Response};
 use crate::failure::{call_failed, instantiation_failed};
 use crate::invocation::Invocation;
+use crate::limits::CpuExceeded;
 use crate::state::State;
 use crate::{convert, worker};
 use http::Request;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use taffrail_trace::TraceItem;
 use tokio::sync::oneshot;
 use wasmtime::Store;
@@ -29,13 +32,13 @@ pub(crate) async fn fetch(
 ) {
     let component = match invocation.worker.component() {
         Ok(component) => component,
-        Err(call) => return invocation.ended(call, false),
+        Err(call) => return invocation.ended(call),
     };
     let Some(handler) = &component.fetch else {
         let call = worker::log_missing_handler(&invocation, "fetch");
-        return invocation.ended(call, false);
+        return invocation.ended(call);
     };
-    let _running = component.run();
+    let _awake = component.keep_awake();
     let mut store = State::store(component.engine(), &invocation, Vec::new());
     let call = match handler {
         Fetch::P2(pre) => {
@@ -56,32 +59,65 @@ pub(crate) async fn fetch(
     if response_is_cut_off(handler, &mut store, &call) {
         invocation.response_cut_off();
     }
-    invocation.ended(call, store.data().memory.refused());
+    invocation.memory(&store.data().memory);
+    invocation.ended(call);
 }
 
 /// Runs the tail handler to its end.
 pub(crate) async fn tail(invocation: Arc<Invocation>, events: Vec<Arc<TraceItem>>) {
     let component = match invocation.worker.component() {
         Ok(component) => component,
-        Err(call) => return invocation.ended(call, false),
+        Err(call) => return invocation.ended(call),
     };
     let Some(pre) = &component.tail else {
         let call = worker::log_missing_handler(&invocation, "tail");
-        return invocation.ended(call, false);
+        return invocation.ended(call);
     };
-    let _running = component.run();
+    let _awake = component.keep_awake();
     let mut store = State::store(component.engine(), &invocation, events);
     let call = guarded(&invocation, call_tail(pre, &mut store)).await;
-    invocation.ended(call, store.data().memory.refused());
+    invocation.memory(&store.data().memory);
+    invocation.ended(call);
 }
 
-/// Runs the guest under its CPU limit, and only as long as somebody is there
-/// to receive what it sends.
+/// Runs the guest under its limits of time, and only as long as nobody wants
+/// it to end.
 async fn guarded(invocation: &Invocation, guest: impl Future<Output = Call>) -> Call {
-    tokio::select! {
+    let mut guest = pin!(invocation.cpu.measure(guest));
+    let mut turn = tokio::select! {
         biased;
-        () = invocation.until_client_left() => Call::Unfinished,
-        call = invocation.cpu.measure(guest) => call.unwrap_or(Call::Unfinished),
+        // First, so that a guest does not hear of a client that left.
+        () = invocation.until_cut() => Poll::Pending,
+        turn = &mut guest => Poll::Ready(turn),
+        () = wall_time_is_up(invocation) => {
+            invocation.cut(Cut::WallTime);
+            Poll::Pending
+        }
+    };
+    // A guest that is cut off has one more turn, in which it traps where it is,
+    // so that there is a stack to record. If it does not, it waits in the host.
+    // That a client left is nothing to record a stack for.
+    if turn.is_pending() && invocation.is_cut() != Some(Cut::ClientLeft) {
+        turn = poll_once(guest.as_mut()).await;
+    }
+    match turn {
+        Poll::Ready(Ok(call)) => call,
+        Poll::Ready(Err(CpuExceeded)) => {
+            invocation.cut(Cut::Cpu);
+            Call::Unfinished
+        }
+        Poll::Pending => Call::Unfinished,
+    }
+}
+
+async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
+}
+
+async fn wall_time_is_up(invocation: &Invocation) {
+    match invocation.wall_time_limit() {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => pending().await,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an error of wasmtime says about the guest.
 
 use crate::ending::{Call, Cause, Trapped};
-use std::fmt::Write;
+use crate::stack;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
@@ -12,7 +12,7 @@ pub(crate) fn call_failed(error: &wasmtime::Error) -> Call {
     }
     Call::Trapped(Trapped {
         cause: cause(error),
-        stack: error.downcast_ref().map(stack),
+        stack: error.downcast_ref().and_then(stack::text),
     })
 }
 
@@ -49,25 +49,4 @@ fn cause(error: &wasmtime::Error) -> Cause {
         }
         None => Cause::Other(error.root_cause().to_string()),
     }
-}
-
-/// The frames, innermost first, in the layout of JavaScript stacks.
-fn stack(backtrace: &WasmBacktrace) -> String {
-    let mut stack = String::new();
-    for frame in backtrace.frames() {
-        if !stack.is_empty() {
-            stack.push('\n');
-        }
-        stack.push_str("    at ");
-        match frame.func_name() {
-            // The alternate form leaves out the hash.
-            Some(name) => _ = write!(stack, "{:#}", rustc_demangle::demangle(name)),
-            None => _ = write!(stack, "wasm-function[{}]", frame.func_index()),
-        }
-        if let Some(offset) = frame.module_offset() {
-            let module = frame.module().name().unwrap_or("wasm");
-            _ = write!(stack, " ({module}:{offset:#x})");
-        }
-    }
-    stack
 }

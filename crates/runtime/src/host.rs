@@ -4,16 +4,21 @@ use crate::bindings::taffrail::workers::{console, context, exceptions, types};
 use crate::bindings::wasi::logging::logging;
 use crate::convert;
 use crate::ending::Failure;
+use crate::invocation::CutOff;
 use crate::state::State;
 use serde_json::value::{RawValue, to_raw_value};
 use std::sync::Arc;
 use taffrail_trace::{EventInfo, Json, LogLevel, TraceItem};
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker, Resource};
+use wasmtime_wasi::p2::bindings::io::poll;
 use wasmtime_wasi_config::WasiConfig;
 
 /// What `wasi:logging` is called by guests from before it had a version.
 const UNVERSIONED_LOGGING: &str = "wasi:logging/logging";
+
+/// Where a WASI 0.2 guest waits, in the version that wasmtime 48 provides.
+const POLL: &str = "wasi:io/poll@0.2.12";
 
 /// Access to the unredacted request of one item of a tail event.
 #[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
@@ -26,6 +31,7 @@ pub struct RawRequest {
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wait_with_an_end(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     if engine.get_concurrency_support() {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
@@ -46,6 +52,35 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     exceptions::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     context::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     Ok(linker)
+}
+
+/// Replaces the two functions in which a WASI 0.2 guest waits by ones that fail
+/// when the invocation is cut off, so that a waiting guest ends with a stack.
+fn wait_with_an_end(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    let mut instance = linker.instance(POLL)?;
+    instance.func_wrap_async("poll", |mut store, (pollables,): (Vec<Resource<_>>,)| {
+        Box::new(async move {
+            let invocation = Arc::clone(&store.data().invocation);
+            tokio::select! {
+                biased;
+                ready = poll::Host::poll(&mut store.data_mut().table, pollables) => Ok((ready?,)),
+                () = invocation.until_cut() => Err(CutOff.into()),
+            }
+        })
+    })?;
+    instance.func_wrap_async("[method]pollable.block", |mut store, (pollable,)| {
+        Box::new(async move {
+            let invocation = Arc::clone(&store.data().invocation);
+            tokio::select! {
+                biased;
+                ready = poll::HostPollable::block(&mut store.data_mut().table, pollable) => ready,
+                () = invocation.until_cut() => Err(CutOff.into()),
+            }
+        })
+    })?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
 impl console::Host for State {

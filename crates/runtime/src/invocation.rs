@@ -2,16 +2,19 @@
 //! the trace item that comes of it.
 
 use crate::clock;
-use crate::ending::{self, Call, Ending, Response};
-use crate::limits::CpuMeter;
+use crate::ending::{self, Call, Cut, Ending, Limit, Response};
+use crate::limits::{CpuMeter, MemoryLimiter};
 use crate::lines::{LineBuffer, PanicWatch};
 use crate::output::Stream;
+use crate::settings::EVENT_WALL_TIME;
 use crate::worker::Worker;
 use serde_json::value::to_raw_value;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use taffrail_trace::{
-    EventInfo, Json, LogLevel, Outcome, TailResponse, TraceBuilder, TraceException,
+    End, EventInfo, ExceededLimit, Json, LogLevel, Outcome, TailResponse, TraceBuilder,
+    TraceException,
 };
 use tokio::sync::Notify;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -28,7 +31,8 @@ pub(crate) struct Invocation {
     pub(crate) cpu: CpuMeter,
     started: Instant,
     recording: Mutex<Recording>,
-    client_left: Notify,
+    /// Raised once there is a cut.
+    cut: Notify,
     /// Keeps the runtime from counting as idle. Dropped after the item has
     /// been handed to the tails.
     _running: TaskTrackerToken,
@@ -41,13 +45,26 @@ struct Recording {
     stderr: LineBuffer,
     panics: PanicWatch,
     ending: Ending,
+    peak_memory: usize,
 }
+
+/// Ends a guest from inside. Why, the invocation knows.
+#[derive(Debug)]
+pub(crate) struct CutOff;
+
+impl fmt::Display for CutOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the invocation was cut off")
+    }
+}
+
+impl std::error::Error for CutOff {}
 
 impl Invocation {
     pub(crate) fn start(worker: &Arc<Worker>, event: EventInfo, response: Response) -> Arc<Self> {
         let id = format!("{:032x}", rand::random::<u128>());
         let trace = TraceBuilder::new(worker.script(), event, clock::epoch_ms(), id.clone());
-        Arc::new(Self {
+        let invocation = Arc::new(Self {
             id,
             cpu: CpuMeter::new(worker.settings.limits.cpu),
             started: clock::instant(),
@@ -59,16 +76,20 @@ impl Invocation {
                 ending: Ending {
                     call: Call::Unfinished,
                     response,
-                    cpu_exceeded: false,
+                    cut: None,
                     memory_refused: false,
+                    subrequest_refused: false,
                     uncaught: false,
                     panic: None,
                 },
+                peak_memory: 0,
             }),
-            client_left: Notify::new(),
+            cut: Notify::new(),
             _running: worker.tracker.token(),
             worker: Arc::clone(worker),
-        })
+        });
+        worker.running.add(&invocation);
+        invocation
     }
 
     /// Records what the guest wrote to one of its output streams.
@@ -96,12 +117,58 @@ impl Invocation {
 
     /// Records that the guest has been called and how that ended. Nothing that
     /// the guest does comes after it.
-    pub(crate) fn ended(&self, call: Call, memory_refused: bool) {
+    pub(crate) fn ended(&self, call: Call) {
         let mut recording = self.recording();
         recording.ending.call = call;
-        recording.ending.memory_refused = memory_refused;
-        recording.ending.cpu_exceeded = self.cpu.exceeded();
         recording.close_output();
+    }
+
+    /// Records what became of the guest's memory.
+    pub(crate) fn memory(&self, limiter: &MemoryLimiter) {
+        let mut recording = self.recording();
+        recording.ending.memory_refused = limiter.refused();
+        recording.peak_memory = limiter.peak();
+    }
+
+    /// Records that the guest was refused a subrequest.
+    pub(crate) fn subrequest_refused(&self) {
+        self.recording().ending.subrequest_refused = true;
+    }
+
+    /// Has the guest ended as soon as it can be. The first reason counts.
+    pub(crate) fn cut(&self, reason: Cut) {
+        self.recording().ending.cut.get_or_insert(reason);
+        self.cut.notify_waiters();
+    }
+
+    /// Whether and why the guest is to end.
+    pub(crate) fn is_cut(&self) -> Option<Cut> {
+        self.recording().ending.cut
+    }
+
+    /// Fails once the guest is to end: the error that stops it where it is.
+    pub(crate) fn go_on(&self) -> Result<(), CutOff> {
+        match self.is_cut() {
+            None => Ok(()),
+            Some(_) => Err(CutOff),
+        }
+    }
+
+    /// How long the invocation may take, waiting included.
+    pub(crate) fn wall_time_limit(&self) -> Option<Duration> {
+        let limit = self.worker.settings.limits.wall_time;
+        let has_client = self.recording().ending.response != Response::NotExpected;
+        limit.or((!has_client).then_some(EVENT_WALL_TIME))
+    }
+
+    /// Waits until the guest is to end.
+    pub(crate) async fn until_cut(&self) {
+        // A notification after this line is received, one before it has left
+        // its reason.
+        let notified = self.cut.notified();
+        if self.is_cut().is_none() {
+            notified.await;
+        }
     }
 
     /// Records what becomes of the response.
@@ -130,24 +197,41 @@ impl Invocation {
             recording.ending.response = Response::Abandoned;
         }
         drop(recording);
-        self.client_left.notify_one();
-    }
-
-    /// Waits until the client goes away in the middle of the response.
-    pub(crate) async fn until_client_left(&self) {
-        self.client_left.notified().await;
+        self.cut(Cut::ClientLeft);
     }
 
     /// How the invocation ended, for the client that gets no response.
     pub(crate) fn verdict(&self) -> (Outcome, Option<TraceException>) {
-        let (outcome, failure) = ending::decide(&self.recording().ending);
-        (outcome, failure.map(at_now))
+        let verdict = ending::decide(&self.recording().ending);
+        (verdict.outcome, verdict.failure.map(at_now))
     }
 
     fn recording(&self) -> MutexGuard<'_, Recording> {
         self.recording
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Invocation {
+    /// The limit by its key in the configuration.
+    fn exceeded(&self, limit: Limit) -> ExceededLimit {
+        let limits = &self.worker.settings.limits;
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let (key, value) = match limit {
+            Limit::Cpu => ("limits.cpu_ms", milliseconds(limits.cpu)),
+            Limit::Subrequests => ("limits.subrequests", limits.subrequests.into()),
+            Limit::Memory => ("taffrail.memory_mb", (limits.memory >> 20) as u64),
+            Limit::WallTime => {
+                let time = limits.wall_time.unwrap_or(EVENT_WALL_TIME);
+                ("taffrail.wall_ms", milliseconds(time))
+            }
+            Limit::Instances => ("taffrail.instances", limits.instances as u64),
+        };
+        ExceededLimit {
+            key: key.to_owned(),
+            value,
+        }
     }
 }
 
@@ -210,8 +294,11 @@ impl Drop for Invocation {
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
         recording.close_output();
-        let (outcome, failure) = ending::decide(&recording.ending);
-        if let Some(failure) = failure {
+        if std::thread::panicking() && matches!(recording.ending.call, Call::Unfinished) {
+            recording.ending.call = Call::HostFailed("it panicked".to_owned());
+        }
+        let verdict = ending::decide(&recording.ending);
+        if let Some(failure) = verdict.failure {
             recording.exception(failure);
         }
         let Some(mut trace) = recording.trace.take() else {
@@ -220,7 +307,14 @@ impl Drop for Invocation {
         if let Response::Complete(status) = recording.ending.response {
             trace.set_response(TailResponse { status });
         }
-        let item = trace.finish(outcome, self.cpu.used(), self.started.elapsed());
+        let item = trace.finish(End {
+            outcome: verdict.outcome,
+            cpu_time: self.cpu.used(),
+            wall_time: self.started.elapsed(),
+            peak_memory: recording.peak_memory as u64,
+            exceeded_limit: verdict.limit.map(|limit| self.exceeded(limit)),
+        });
+        self.worker.running.remove(self);
         self.worker.deliver(item);
     }
 }

@@ -42,11 +42,15 @@ mod execute;
 mod failure;
 mod host;
 mod invocation;
+mod lanes;
 mod limits;
 mod lines;
+mod outbound;
 mod output;
+mod running;
 mod runtime;
 mod settings;
+mod stack;
 mod state;
 mod worker;
 
@@ -55,7 +59,7 @@ pub use component::Component;
 pub use delivery::TailConsumer;
 pub use error::{Error, ErrorKind};
 pub use runtime::{Builder, Runtime, tail_cycle};
-pub use settings::{Limits, WorkerSettings};
+pub use settings::{EVENT_WALL_TIME, Limits, WorkerSettings};
 pub use taffrail_trace as trace;
 /// The body of a request: any `http_body::Body`, boxed.
 pub use wasmtime_wasi_http::{Error as RequestBodyError, WasiBody as RequestBody};

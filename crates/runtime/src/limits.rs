@@ -3,7 +3,7 @@
 use crate::clock;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
 use wasmtime::ResourceLimiter;
@@ -18,20 +18,11 @@ pub(crate) struct CpuMeter {
     used_ns: AtomicU64,
     /// The thread's clock at the start of the running poll.
     poll_started_ns: AtomicU64,
-    exceeded: AtomicBool,
 }
 
-/// The error that cuts an invocation off when its CPU time is used up.
+/// The CPU time limit is passed.
 #[derive(Debug)]
 pub(crate) struct CpuExceeded;
-
-impl std::fmt::Display for CpuExceeded {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("CPU time limit exceeded")
-    }
-}
-
-impl std::error::Error for CpuExceeded {}
 
 impl CpuMeter {
     pub(crate) fn new(limit: Duration) -> Self {
@@ -39,13 +30,11 @@ impl CpuMeter {
             limit_ns: u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX),
             used_ns: AtomicU64::new(0),
             poll_started_ns: AtomicU64::new(0),
-            exceeded: AtomicBool::new(false),
         }
     }
 
-    /// Runs `future`, charging its polls. Ends early, dropping the future,
-    /// when the limit is passed by many short polls between which the guest
-    /// itself is never interrupted.
+    /// Runs `future`, charging its polls. Ends early when the limit is passed
+    /// by many short polls between which the guest itself is never interrupted.
     pub(crate) async fn measure<F: Future>(&self, future: F) -> Result<F::Output, CpuExceeded> {
         let mut future = pin!(future);
         poll_fn(|cx| {
@@ -57,30 +46,20 @@ impl CpuMeter {
             self.used_ns.store(used, Relaxed);
             match poll {
                 Poll::Ready(output) => Poll::Ready(Ok(output)),
-                Poll::Pending if used > self.limit_ns => {
-                    self.exceeded.store(true, Relaxed);
-                    Poll::Ready(Err(CpuExceeded))
-                }
+                Poll::Pending if used > self.limit_ns => Poll::Ready(Err(CpuExceeded)),
                 Poll::Pending => Poll::Pending,
             }
         })
         .await
     }
 
-    /// Called from inside a poll: fails once the limit is passed.
-    pub(crate) fn check(&self) -> Result<(), CpuExceeded> {
+    /// Whether the limit is passed; to be asked from inside a poll.
+    pub(crate) fn is_exceeded(&self) -> bool {
         let running = clock::thread_cpu_ns().saturating_sub(self.poll_started_ns.load(Relaxed));
-        if self.used_ns.load(Relaxed) + running <= self.limit_ns {
-            return Ok(());
-        }
-        self.exceeded.store(true, Relaxed);
-        Err(CpuExceeded)
+        self.used_ns.load(Relaxed) + running > self.limit_ns
     }
 
-    pub(crate) fn exceeded(&self) -> bool {
-        self.exceeded.load(Relaxed)
-    }
-
+    /// The time of all finished polls.
     pub(crate) fn used(&self) -> Duration {
         Duration::from_nanos(self.used_ns.load(Relaxed))
     }
@@ -108,6 +87,11 @@ impl MemoryLimiter {
 
     pub(crate) fn refused(&self) -> bool {
         self.refused
+    }
+
+    /// The most memory that was in use at a time. Memories do not shrink.
+    pub(crate) fn peak(&self) -> usize {
+        self.used
     }
 
     fn grow(&mut self, bytes: usize) -> bool {
@@ -197,6 +181,5 @@ mod tests {
             }
         };
         assert!(meter.measure::<_>(busy).await.is_err());
-        assert!(meter.exceeded());
     }
 }

@@ -2,13 +2,17 @@
 
 use crate::component::Component;
 use crate::delivery::{TailConsumer, TailQueue};
+use crate::ending::Cut;
 use crate::engine::Engines;
 use crate::error::Error;
+use crate::lanes::Lanes;
+use crate::running::Running;
 use crate::settings::WorkerSettings;
 use crate::worker::{Code, FetchResult, Worker};
 use http::Request;
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use taffrail_trace::Json;
 use tokio_util::task::TaskTracker;
@@ -26,6 +30,7 @@ pub struct Runtime {
 
 struct Inner {
     engines: Engines,
+    lanes: Arc<Lanes>,
     workers: RwLock<HashMap<String, Arc<Worker>>>,
     queues: Mutex<HashMap<String, Arc<TailQueue>>>,
     consumers: Arc<[Arc<dyn TailConsumer>]>,
@@ -67,6 +72,7 @@ impl Builder {
         Ok(Runtime {
             inner: Arc::new(Inner {
                 engines: Engines::new(self.cache.as_deref())?,
+                lanes: Arc::new(Lanes::new()?),
                 workers: RwLock::default(),
                 queues: Mutex::default(),
                 consumers: self.consumers.into(),
@@ -136,6 +142,9 @@ impl Runtime {
                 .collect(),
             consumers: Arc::clone(&self.inner.consumers),
             tracker: self.inner.tracker.clone(),
+            lanes: Arc::clone(&self.inner.lanes),
+            running: Running::default(),
+            stopped: AtomicBool::new(false),
             settings,
             code,
         };
@@ -158,11 +167,43 @@ impl Runtime {
         request: Request<WasiBody>,
         cf: Option<Json>,
     ) -> Result<FetchResult, Error> {
-        let found = self
+        Ok(self.inner.find(worker)?.fetch(request, cf).await)
+    }
+
+    /// Stops a Worker: ends its invocations and refuses further ones, all with
+    /// the outcome `killSwitch`, until it is [started](Self::start) or deployed
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// When there is no Worker of that name.
+    pub fn stop(&self, worker: &str) -> Result<(), Error> {
+        self.inner.find(worker)?.stop();
+        Ok(())
+    }
+
+    /// Lets a Worker that was [stopped](Self::stop) run again.
+    ///
+    /// # Errors
+    ///
+    /// When there is no Worker of that name.
+    pub fn start(&self, worker: &str) -> Result<(), Error> {
+        self.inner.find(worker)?.start();
+        Ok(())
+    }
+
+    /// Ends all invocations that run, with the outcome `aborted`. Their items
+    /// are delivered as ever.
+    pub fn abort(&self) {
+        let workers = self
             .inner
-            .worker(worker)
-            .ok_or_else(|| Error::settings(format!("no Worker `{worker}` is deployed")))?;
-        Ok(found.fetch(request, cf).await)
+            .workers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let workers: Vec<_> = workers.values().cloned().collect();
+        for worker in workers {
+            worker.running.cut(Cut::Aborted);
+        }
     }
 
     /// Waits until no invocation runs and every item has been delivered, to
@@ -195,6 +236,11 @@ impl Runtime {
 }
 
 impl Inner {
+    fn find(&self, name: &str) -> Result<Arc<Worker>, Error> {
+        self.worker(name)
+            .ok_or_else(|| Error::settings(format!("no Worker `{name}` is deployed")))
+    }
+
     fn worker(&self, name: &str) -> Option<Arc<Worker>> {
         let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
         workers.get(name).cloned()

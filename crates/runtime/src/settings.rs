@@ -17,7 +17,7 @@ pub struct WorkerSettings {
     /// in this order. A name that occurs twice is called twice.
     #[serde(default)]
     pub tail_consumers: Vec<String>,
-    /// What one invocation may use.
+    /// What its invocations may use.
     #[serde(default)]
     pub limits: Limits,
 }
@@ -35,7 +35,7 @@ impl WorkerSettings {
     }
 }
 
-/// What one invocation may use.
+/// What one invocation may use, and how many there may be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Limits {
@@ -45,13 +45,29 @@ pub struct Limits {
     /// Bytes of memory and tables of all instances of the component together.
     /// Cloudflare's limit for an isolate: 128 MiB.
     pub memory: usize,
+    /// Time from the event to the end of everything it causes, waiting
+    /// included. Without it, a fetch event lasts as long as its client stays,
+    /// and any other event [`EVENT_WALL_TIME`].
+    pub wall_time: Option<Duration>,
+    /// Outgoing HTTP requests. Cloudflare's limit for paid plans: 10,000.
+    pub subrequests: u32,
+    /// Fetch events at a time. A further one is refused at once.
+    pub instances: usize,
 }
+
+/// How long an event without a client may last: Cloudflare's limit for cron
+/// triggers, alarms and queue consumers.
+pub const EVENT_WALL_TIME: Duration = Duration::from_secs(15 * 60);
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             cpu: Duration::from_secs(30),
             memory: 128 << 20,
+            wall_time: None,
+            subrequests: 10_000,
+            // A quarter of the pool, so that one Worker cannot take it all.
+            instances: 256,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What a store holds while it runs one invocation.
 
+use crate::ending::Cut;
 use crate::invocation::Invocation;
 use crate::limits::MemoryLimiter;
+use crate::outbound::Outbound;
 use crate::output::{Output, Stream};
 use std::sync::Arc;
 use taffrail_trace::TraceItem;
@@ -19,6 +21,7 @@ pub(crate) struct State {
     pub(crate) table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
+    outbound: Outbound,
 }
 
 impl State {
@@ -48,6 +51,7 @@ impl State {
                 table: ResourceTable::new(),
                 wasi: wasi.build(),
                 http: WasiHttpCtx::new(),
+                outbound: Outbound::new(invocation),
             },
         );
         store.limiter(|state| &mut state.memory);
@@ -55,7 +59,11 @@ impl State {
         // interrupted before it begins.
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| {
-            store.data().invocation.cpu.check()?;
+            let invocation = &store.data().invocation;
+            if invocation.cpu.is_exceeded() {
+                invocation.cut(Cut::Cpu);
+            }
+            invocation.go_on()?;
             Ok(UpdateDeadline::Yield(1))
         });
         store
@@ -76,7 +84,7 @@ impl WasiHttpView for State {
         WasiHttpCtxView {
             ctx: &mut self.http,
             table: &mut self.table,
-            hooks: Default::default(),
+            hooks: &mut self.outbound,
         }
     }
 }

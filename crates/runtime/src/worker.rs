@@ -3,12 +3,15 @@
 use crate::body::ResponseBody;
 use crate::component::Component;
 use crate::delivery::{TailConsumer, TailQueue};
-use crate::ending::{Call, Response};
+use crate::ending::{Call, Cut, Response};
 use crate::execute;
 use crate::invocation::Invocation;
+use crate::lanes::Lanes;
+use crate::running::Running;
 use crate::settings::WorkerSettings;
 use http::Request;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use taffrail_trace::{
     ConsumedEvent, EventInfo, LogLevel, Outcome, RequestData, Script, TailRequest, TraceException,
     TraceItem,
@@ -46,6 +49,9 @@ pub(crate) struct Worker {
     pub(crate) tails: Vec<Arc<TailQueue>>,
     pub(crate) consumers: Arc<[Arc<dyn TailConsumer>]>,
     pub(crate) tracker: TaskTracker,
+    pub(crate) lanes: Arc<Lanes>,
+    pub(crate) running: Running,
+    pub(crate) stopped: AtomicBool,
 }
 
 impl Worker {
@@ -64,8 +70,14 @@ impl Worker {
         };
         let head = *request.method() == http::Method::HEAD;
         let invocation = Invocation::start(&self, event, Response::Unset);
+        if self.running.count() > self.settings.limits.instances {
+            invocation.ended(Call::NoInstance);
+            let (outcome, exception) = invocation.verdict();
+            return FetchResult::Failed { outcome, exception };
+        }
         let (respond, mut responded) = oneshot::channel();
-        let mut run = Box::pin(execute::fetch(Arc::clone(&invocation), request, respond));
+        let fetch = execute::fetch(Arc::clone(&invocation), request, respond);
+        let mut run = Box::pin(Arc::clone(&self).run(Arc::clone(&invocation), fetch));
         // The guest is polled right here; it costs a task of its own only if
         // it goes on after its response.
         let (response, running) = tokio::select! {
@@ -103,11 +115,34 @@ impl Worker {
             EventInfo::Tail { consumed_events },
             Response::NotExpected,
         );
-        execute::tail(invocation, items).await;
+        let tail = execute::tail(Arc::clone(&invocation), items);
+        self.run(invocation, tail).await;
+    }
+
+    async fn run(
+        self: Arc<Self>,
+        invocation: Arc<Invocation>,
+        run: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.lanes.run(invocation, run).await;
+    }
+
+    /// Ends what runs, and lets nothing more begin.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Relaxed);
+        self.running.cut(Cut::Killed);
+    }
+
+    /// Takes [`stop`](Self::stop) back.
+    pub(crate) fn start(&self) {
+        self.stopped.store(false, Relaxed);
     }
 
     /// The component, or the end of an invocation that finds none.
     pub(crate) fn component(&self) -> Result<&Component, Call> {
+        if self.stopped.load(Relaxed) {
+            return Err(Call::Stopped);
+        }
         match &self.code {
             Code::Component(component) => Ok(component),
             Code::Missing(reason) => Err(Call::NoScript(format!(
@@ -147,7 +182,7 @@ fn request_data(request: &Request<WasiBody>, cf: Option<taffrail_trace::Json>) -
         .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())));
     RequestData::new(
         request.method().as_str(),
-        &request.uri().to_string(),
+        request.uri().to_string(),
         headers,
         cf,
     )

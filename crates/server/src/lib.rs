@@ -53,6 +53,9 @@ const MAX_HEAD_BYTES: usize = 128 * 1024;
 /// one on a connection that it keeps open.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long the tails of invocations that were aborted may take.
+const LAST_ITEMS: Duration = Duration::from_secs(2);
+
 /// Connections at a time; further clients wait in the listener's backlog.
 const MAX_CONNECTIONS: usize = 4096;
 
@@ -117,9 +120,23 @@ pub async fn serve(
     };
     let unfinished = match tokio::time::timeout(server.settings.grace, finished).await {
         Ok(()) => 0,
-        Err(_) => runtime.pending(),
+        Err(_) => end_the_rest(runtime).await,
     };
     Ok(Stopped { unfinished })
+}
+
+/// Ends what still runs, and sees to it that its items are delivered too.
+async fn end_the_rest(runtime: &Runtime) -> usize {
+    let unfinished = runtime.pending();
+    runtime.abort();
+    if tokio::time::timeout(LAST_ITEMS, runtime.idle())
+        .await
+        .is_err()
+    {
+        // The tails of what was ended are ended in their turn.
+        runtime.abort();
+    }
+    unfinished
 }
 
 struct Server {

@@ -14,13 +14,20 @@ pub(crate) fn from_result(result: FetchResult, show_failures: bool) -> Response 
         FetchResult::Response(response) => response.map(Either::Left),
         FetchResult::Failed { outcome, exception } => {
             let status = status(outcome);
-            match exception {
+            let mut response = match exception {
                 Some(exception) if show_failures => plain(
                     status,
                     format!("{}: {}\n", exception.name, exception.message),
                 ),
                 _ => failure(status),
+            };
+            if outcome == Outcome::LoadShed {
+                // Seconds: an invocation may well be over by then.
+                response
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
+            response
         }
     }
 }
@@ -42,6 +49,8 @@ fn status(outcome: Outcome) -> StatusCode {
         Outcome::ExceededCpu
         | Outcome::ExceededMemory
         | Outcome::LoadShed
+        | Outcome::KillSwitch
+        | Outcome::Aborted
         | Outcome::ScriptNotFound => StatusCode::SERVICE_UNAVAILABLE,
         Outcome::ExceededWallTime => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,8 +1,8 @@
 //! Recording one invocation within a budget.
 
 use crate::item::{
-    DiagnosticsChannelEvent, DroppedEntries, EpochMs, ErrorInfo, EventInfo, Json, LogLevel,
-    Outcome, Script, TailResponse, TraceException, TraceItem, TraceLog,
+    DiagnosticsChannelEvent, DroppedEntries, EpochMs, ErrorInfo, EventInfo, ExceededLimit, Json,
+    LogLevel, Outcome, Script, TailResponse, TraceException, TraceItem, TraceLog,
 };
 use crate::request::{RequestData, TailRequest};
 use serde_json::value::to_raw_value;
@@ -44,15 +44,17 @@ const DIAGNOSTICS_LIMIT_CHANNEL: &str = "workerd.LimitExceeded";
 /// [`TraceItem::dropped`].
 ///
 /// ```
-/// use std::time::Duration;
-/// use taffrail_trace::{EventInfo, LogLevel, Outcome, Script, TraceBuilder};
+/// use taffrail_trace::{End, EventInfo, LogLevel, Outcome, Script, TraceBuilder};
 ///
 /// let event = EventInfo::Rpc { rpc_method: "add".to_owned() };
 /// let mut trace = TraceBuilder::new(Script::default(), event, 1_000, "0".repeat(32));
 /// let message = serde_json::value::to_raw_value("adding")?;
 /// trace.log(1_001, LogLevel::Log, vec![message], None);
 ///
-/// let item = trace.finish(Outcome::Ok, Duration::ZERO, Duration::from_millis(2));
+/// let item = trace.finish(End {
+///     outcome: Outcome::Ok,
+///     ..End::default()
+/// });
 /// assert_eq!(item.logs[0].message[0].get(), r#""adding""#);
 /// assert!(!item.truncated);
 /// # Ok::<(), serde_json::Error>(())
@@ -80,6 +82,8 @@ impl TraceBuilder {
             item: TraceItem {
                 wall_time: Duration::ZERO,
                 cpu_time: Duration::ZERO,
+                peak_memory: 0,
+                exceeded_limit: None,
                 truncated: false,
                 script,
                 outcome: Outcome::Unknown,
@@ -172,35 +176,41 @@ impl TraceBuilder {
     /// Records the response of a fetch event; other events have none, and for
     /// them this does nothing.
     pub fn set_response(&mut self, response: TailResponse) {
-        self.replace_response(Some(response));
-    }
-
-    /// Takes the response back, because it was not completed.
-    pub fn clear_response(&mut self) {
-        self.replace_response(None);
-    }
-
-    fn replace_response(&mut self, new: Option<TailResponse>) {
-        if let Some(EventInfo::Fetch { response, .. }) = &mut self.item.event {
-            *response = new;
+        if let Some(EventInfo::Fetch {
+            response: place, ..
+        }) = &mut self.item.event
+        {
+            *place = Some(response);
         }
     }
 
     /// Ends the record.
     #[must_use]
-    pub fn finish(
-        mut self,
-        outcome: Outcome,
-        cpu_time: Duration,
-        wall_time: Duration,
-    ) -> TraceItem {
-        self.item.outcome = outcome;
-        self.item.cpu_time = cpu_time;
-        self.item.wall_time = wall_time;
+    pub fn finish(mut self, end: End) -> TraceItem {
+        self.item.outcome = end.outcome;
+        self.item.cpu_time = end.cpu_time;
+        self.item.wall_time = end.wall_time;
+        self.item.peak_memory = end.peak_memory;
+        self.item.exceeded_limit = end.exceeded_limit;
         self.item.truncated |= self.dropped != DroppedEntries::default();
         self.item.dropped = self.item.truncated.then_some(self.dropped);
         self.item
     }
+}
+
+/// How an invocation ended, and what it used.
+#[derive(Clone, Debug, Default)]
+pub struct End {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// CPU time used, without time spent waiting.
+    pub cpu_time: Duration,
+    /// Time from the event to the end of everything it caused.
+    pub wall_time: Duration,
+    /// The most bytes of memory in use at a time.
+    pub peak_memory: u64,
+    /// The limit it met, if it met one.
+    pub exceeded_limit: Option<ExceededLimit>,
 }
 
 /// What happened to an entry that asked for room.

@@ -16,7 +16,7 @@ pub type EpochMs = u64;
 ///
 /// It serialises to the JSON that `JSON.stringify(item)` gives on Workers, with
 /// the request redacted and absent fields left out, plus Taffrail's own fields
-/// `invocationId`, `dropped` and `lostItems`.
+/// `invocationId`, `peakMemory`, `exceededLimit`, `dropped` and `lostItems`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TraceItem {
@@ -46,6 +46,13 @@ pub struct TraceItem {
     pub event: Option<EventInfo>,
     /// Names this invocation: 32 hexadecimal digits.
     pub invocation_id: String,
+    /// The most bytes of memory, tables included, that its instance had at a
+    /// time.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub peak_memory: u64,
+    /// The limit that it met, if it met one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exceeded_limit: Option<ExceededLimit>,
     /// What was dropped, when `truncated`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropped: Option<DroppedEntries>,
@@ -337,6 +344,16 @@ pub enum WebSocketEvent {
     },
     /// The socket failed.
     Error,
+}
+
+/// A limit that an invocation met.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExceededLimit {
+    /// The key in the Worker's configuration that sets it, such as
+    /// `limits.cpu_ms`.
+    pub key: String,
+    /// Its value, in the unit of that key.
+    pub value: u64,
 }
 
 /// How many entries an item lost to the size limit.

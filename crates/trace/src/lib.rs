@@ -10,7 +10,7 @@ mod item;
 mod redact;
 mod request;
 
-pub use builder::{MAX_TRACE_BYTES, TraceBuilder};
+pub use builder::{End, MAX_TRACE_BYTES, TraceBuilder};
 pub use item::*;
 pub use redact::{is_sensitive_header, redact_url};
 pub use request::{RequestData, TailRequest};

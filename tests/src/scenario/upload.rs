@@ -84,7 +84,8 @@ impl Upload {
     }
 
     async fn push(&self, piece: Piece) {
-        self.0.send(piece).await.ok().expect("the body is read");
+        let sent = self.0.send(piece).await;
+        assert!(sent.is_ok(), "the body is read no more");
     }
 }
 

@@ -181,10 +181,7 @@ const INNER: &[(&str, &[Keys])] = &[
     ),
     (
         "limits",
-        &[
-            keys(Read, Inherited, &["cpu_ms"]),
-            keys(Ignored, Inherited, &["subrequests"]),
-        ],
+        &[keys(Read, Inherited, &["cpu_ms", "subrequests"])],
     ),
     (
         "tail_consumers",
@@ -193,7 +190,14 @@ const INNER: &[(&str, &[Keys])] = &[
             keys(Ignored, Inherited, &["environment"]),
         ],
     ),
-    ("taffrail", &[keys(Read, Inherited, &["memory_mb"])]),
+    (
+        "taffrail",
+        &[keys(
+            Read,
+            Inherited,
+            &["memory_mb", "wall_ms", "instances"],
+        )],
+    ),
 ];
 
 /// How a Worker's key `name`, standing at `path` in the file, is treated.

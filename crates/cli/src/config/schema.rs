@@ -12,12 +12,7 @@ use serde_json::Value;
 
 use super::environment::Entry;
 use super::file::Table;
-
-/// The most CPU time that Cloudflare grants an invocation, in milliseconds.
-const MAX_CPU_MS: u64 = 300_000;
-
-/// What a 32-bit WebAssembly memory can address, in MiB.
-const MAX_MEMORY_MB: u64 = 4096;
+use super::limits::{MAX_CPU_MS, MAX_INSTANCES, MAX_MEMORY_MB, MAX_SUBREQUESTS, MAX_WALL_MS};
 
 /// A Worker's table: the top level, or an environment laid over it.
 #[derive(Deserialize)]
@@ -57,6 +52,7 @@ pub(super) struct TailConsumer {
 #[serde(expecting = "a table")]
 pub(super) struct LimitsTable {
     pub(super) cpu_ms: Option<UpTo<MAX_CPU_MS>>,
+    pub(super) subrequests: Option<UpTo<MAX_SUBREQUESTS>>,
 }
 
 /// Taffrail's own settings.
@@ -64,6 +60,8 @@ pub(super) struct LimitsTable {
 #[serde(expecting = "a table")]
 pub(super) struct TaffrailTable {
     pub(super) memory_mb: Option<UpTo<MAX_MEMORY_MB>>,
+    pub(super) wall_ms: Option<UpTo<MAX_WALL_MS>>,
+    pub(super) instances: Option<UpTo<MAX_INSTANCES>>,
 }
 
 /// A whole number from 1 to `MAX`.

@@ -12,10 +12,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{WorkerConfig, apply_vars, check_set, load};
+use super::{WorkerConfig, apply_limits, apply_vars, check_set, load};
 
 /// Writes `files` to a fresh directory, loads them by `args` as the command line
-/// does (paths, `--env=NAME`, `--var=VAR`), and compares all there is to see.
+/// does (paths, `--env=NAME`, `--var=VAR`, `--limit=LIMIT`), and compares all there is to see.
 #[track_caller]
 fn check(files: &[(&str, &str)], args: &str, expected: &str) {
     let dir = tempfile::tempdir().unwrap();
@@ -35,12 +35,15 @@ fn check(files: &[(&str, &str)], args: &str, expected: &str) {
 }
 
 fn run(dir: &Path, args: &str) -> Result<Vec<WorkerConfig>> {
-    let (mut paths, mut env, mut vars) = (Vec::new(), None, Vec::new());
+    let (mut paths, mut env) = (Vec::new(), None);
+    let (mut vars, mut limits) = (Vec::new(), Vec::new());
     for arg in args.split_whitespace() {
         if let Some(name) = arg.strip_prefix("--env=") {
             env = Some(name);
         } else if let Some(var) = arg.strip_prefix("--var=") {
             vars.push(var);
+        } else if let Some(limit) = arg.strip_prefix("--limit=") {
+            limits.push(limit);
         } else {
             paths.push(dir.join(arg));
         }
@@ -50,6 +53,7 @@ fn run(dir: &Path, args: &str) -> Result<Vec<WorkerConfig>> {
         .map(|path| load(path, env))
         .collect::<Result<Vec<_>>>()?;
     apply_vars(&mut workers, &vars)?;
+    apply_limits(&mut workers, &limits)?;
     check_set(&workers)?;
     Ok(workers)
 }
@@ -73,11 +77,17 @@ fn render(worker: &WorkerConfig) -> String {
     for consumer in &worker.tail_consumers {
         line("tail", consumer.clone());
     }
-    if let Some(cpu_ms) = worker.limits.cpu_ms {
-        line("cpu_ms", cpu_ms.to_string());
-    }
-    if let Some(bytes) = worker.memory_bytes {
-        line("memory_bytes", bytes.to_string());
+    let limits = &worker.limits;
+    for (name, limit) in [
+        ("cpu_ms", limits.cpu_ms),
+        ("subrequests", limits.subrequests),
+        ("memory_mb", limits.memory_mb),
+        ("wall_ms", limits.wall_ms),
+        ("instances", limits.instances),
+    ] {
+        if let Some(limit) = limit {
+            line(name, limit.to_string());
+        }
     }
     for warning in &worker.warnings {
         writeln!(text, "warning: {warning}").unwrap();

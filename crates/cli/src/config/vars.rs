@@ -1,7 +1,7 @@
 //! Variables given on the command line.
 
 use super::WorkerConfig;
-use super::environment::list;
+use super::target::Target;
 use crate::args::UsageError;
 
 /// Lays `--var` arguments over the Workers' own variables, in order.
@@ -15,42 +15,21 @@ pub(crate) fn apply_vars<S: AsRef<str>>(
     vars: &[S],
 ) -> Result<(), UsageError> {
     for var in vars {
-        apply(workers, var.as_ref())?;
+        let var = var.as_ref();
+        // The value may be a secret: messages stop before it, even if `=` was typed.
+        let given = var.split([':', '=']).next().unwrap_or_default();
+        apply(workers, given, &var[given.len()..])
+            .map_err(|error| UsageError::new(format!("--var {given}: {error}")))?;
     }
     Ok(())
 }
 
-fn apply(workers: &mut [WorkerConfig], var: &str) -> Result<(), UsageError> {
-    // The value may be a secret: messages stop before it, even if `=` was typed.
-    let target = var.split([':', '=']).next().unwrap_or_default();
-    let malformed = || {
-        UsageError::new(format!(
-            "--var {target}: expected KEY:VALUE or WORKER.KEY:VALUE, no dot in KEY"
-        ))
+fn apply(workers: &mut [WorkerConfig], given: &str, value: &str) -> Result<(), String> {
+    let (Some(value), Some(target)) = (value.strip_prefix(':'), Target::parse(given)) else {
+        return Err("expected KEY:VALUE or WORKER.KEY:VALUE, no dot in KEY".to_owned());
     };
-    let value = var[target.len()..]
-        .strip_prefix(':')
-        .ok_or_else(malformed)?;
-    let (name, key) = match target.split_once('.') {
-        Some((name, key)) => (Some(name), key),
-        None => (None, target),
-    };
-    if name == Some("") || key.is_empty() || key.contains('.') {
-        return Err(malformed());
+    for worker in target.workers(workers)? {
+        worker.vars.insert(target.key.to_owned(), value.into());
     }
-    let mut found = false;
-    for worker in &mut *workers {
-        if name.is_none_or(|name| name == worker.name) {
-            found = true;
-            worker.vars.insert(key.to_owned(), value.into());
-        }
-    }
-    if found {
-        return Ok(());
-    }
-    Err(UsageError::new(format!(
-        "--var {target}: no Worker is named `{}`; the Workers given are {}",
-        name.unwrap_or_default(),
-        list(workers.iter().map(|worker| &worker.name))
-    )))
+    Ok(())
 }

@@ -9,14 +9,8 @@ use serde_json::Value;
 use super::environment::{self, Entry, Selection};
 use super::file::{self, Source, Syntax, Table};
 use super::keys::{self, Support};
+use super::limits::Limits;
 use super::schema::{self, BuildTable, Paths};
-
-/// What the `limits` of a Worker set for each of its invocations.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Limits {
-    /// CPU time in milliseconds, from 1 to 300,000, which is Cloudflare's maximum.
-    pub(crate) cpu_ms: Option<u64>,
-}
 
 /// How a Worker's component is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,10 +47,8 @@ pub(crate) struct WorkerConfig {
     /// written and in order: `--env` adds nothing to them, and a name listed
     /// twice is told twice.
     pub(crate) tail_consumers: Vec<String>,
-    /// What each invocation may use.
+    /// What its invocations may use.
     pub(crate) limits: Limits,
-    /// The most memory that an instance may have, if `taffrail.memory_mb` is set.
-    pub(crate) memory_bytes: Option<u64>,
     /// What the user should know, one line each, with the file's name.
     pub(crate) warnings: Vec<String>,
 }
@@ -90,7 +82,6 @@ fn bare(component: PathBuf) -> WorkerConfig {
         vars: BTreeMap::new(),
         tail_consumers: Vec::new(),
         limits: Limits::default(),
-        memory_bytes: None,
         warnings: Vec::new(),
     }
 }
@@ -117,8 +108,11 @@ fn configured(
             .collect(),
         limits: Limits {
             cpu_ms: table.limits.cpu_ms.map(|limit| limit.0),
+            subrequests: table.limits.subrequests.map(|limit| limit.0),
+            memory_mb: table.taffrail.memory_mb.map(|limit| limit.0),
+            wall_ms: table.taffrail.wall_ms.map(|limit| limit.0),
+            instances: table.taffrail.instances.map(|limit| limit.0),
         },
-        memory_bytes: table.taffrail.memory_mb.map(|limit| limit.0 << 20),
         warnings: warnings
             .into_iter()
             .map(|warning| format!("{}: {warning}", file.display()))

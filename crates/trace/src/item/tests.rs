@@ -1,5 +1,5 @@
 use super::*;
-use crate::builder::TraceBuilder;
+use crate::builder::{End, TraceBuilder};
 use crate::request::RequestData;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
@@ -13,7 +13,10 @@ fn item_of(event: EventInfo) -> TraceItem {
         1_795_219_451_677,
         INVOCATION_ID.to_owned(),
     )
-    .finish(Outcome::Ok, Duration::ZERO, Duration::ZERO)
+    .finish(End {
+        outcome: Outcome::Ok,
+        ..End::default()
+    })
 }
 
 fn json_of(value: impl Serialize) -> Value {
@@ -87,11 +90,16 @@ fn what_is_known_of_the_script_is_part_of_the_item() {
         execution_model: ExecutionModel::DurableObject,
     };
     let event = EventInfo::Connect {};
-    let item = TraceBuilder::new(script, event, 1, INVOCATION_ID.to_owned()).finish(
-        Outcome::Ok,
-        Duration::from_micros(1_999),
-        Duration::from_millis(12),
-    );
+    let item = TraceBuilder::new(script, event, 1, INVOCATION_ID.to_owned()).finish(End {
+        outcome: Outcome::Ok,
+        cpu_time: Duration::from_micros(1_999),
+        wall_time: Duration::from_millis(12),
+        peak_memory: 65_536,
+        exceeded_limit: Some(ExceededLimit {
+            key: "limits.subrequests".to_owned(),
+            value: 50,
+        }),
+    });
     let expected = json!({
         "wallTime": 12,
         "cpuTime": 1,
@@ -105,6 +113,8 @@ fn what_is_known_of_the_script_is_part_of_the_item() {
         "preview": { "id": "1", "slug": "s", "name": "n" },
         "durableObjectId": "e4".repeat(32),
         "executionModel": "durableObject",
+        "peakMemory": 65_536,
+        "exceededLimit": { "key": "limits.subrequests", "value": 50 },
         "outcome": "ok",
         "diagnosticsChannelEvents": [],
         "exceptions": [],
@@ -138,7 +148,10 @@ fn entries_have_the_keys_of_workerd() {
         channel: "ch".to_owned(),
         message: Some(to_raw_value(&json!({ "a": 1 })).unwrap()),
     });
-    let item = json_of(builder.finish(Outcome::Exception, Duration::ZERO, Duration::ZERO));
+    let item = json_of(builder.finish(End {
+        outcome: Outcome::Exception,
+        ..End::default()
+    }));
     assert_eq!(
         item["logs"],
         json!([
@@ -188,7 +201,10 @@ fn log_arguments_keep_their_json_text() {
     let mut builder = TraceBuilder::new(Script::default(), EventInfo::Connect {}, 1, String::new());
     let message = serde_json::from_str(text).unwrap();
     builder.log(2, LogLevel::Log, vec![message], None);
-    let item = builder.finish(Outcome::Ok, Duration::ZERO, Duration::ZERO);
+    let item = builder.finish(End {
+        outcome: Outcome::Ok,
+        ..End::default()
+    });
     let json = serde_json::to_string(&item).unwrap();
     assert!(json.contains(&format!(r#""message":[{text}]"#)), "{json}");
 }

@@ -37,6 +37,15 @@ pub fn item(item: &TraceItem) -> Value {
     set("cpuTime", item.cpu_time.into());
     set("wallTime", item.wall_time.into());
     set("invocationId", item.invocation_id.clone().into());
+    if item.peak_memory > 0 {
+        set("peakMemory", item.peak_memory.into());
+    }
+    if let Some(limit) = &item.exceeded_limit {
+        set(
+            "exceededLimit",
+            json!({ "key": limit.key, "value": limit.value }),
+        );
+    }
     if let Some(dropped) = &item.dropped {
         set(
             "dropped",

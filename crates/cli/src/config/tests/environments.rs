@@ -49,9 +49,9 @@ fn check_env(env: &str, expected: &str) {
 fn without_one_the_top_level_counts() {
     for args in ["a", "a --env="] {
         check(
-        &[("a/wrangler.toml", FILE)],
-        args,
-        "path = a/wrangler.toml
+            &[("a/wrangler.toml", FILE)],
+            args,
+            "path = a/wrangler.toml
          dir = a
          name = a
          main = a/a.wasm
@@ -60,10 +60,10 @@ fn without_one_the_top_level_counts() {
          vars.TWO = \"2\"
          tail = a
          cpu_ms = 10
+         subrequests = 1
          warning: a/wrangler.toml: `kv_namespaces` is not supported by Taffrail yet and is ignored
-         warning: a/wrangler.toml: `limits.subrequests` is not supported by Taffrail yet and is ignored
          warning: a/wrangler.toml: `routes` is not supported by Taffrail yet and is ignored",
-    );
+        );
     }
 }
 
@@ -76,9 +76,9 @@ fn it_inherits_what_can_be_inherited() {
          name = a-bare
          main = a/a.wasm
          cpu_ms = 10
+         subrequests = 1
          warning: a/wrangler.toml: `tail_consumers` is set at the top level but not in `env.bare`, which does not inherit it; add it to `env.bare`
          warning: a/wrangler.toml: `vars` is set at the top level but not in `env.bare`, which does not inherit it; add it to `env.bare`
-         warning: a/wrangler.toml: `limits.subrequests` is not supported by Taffrail yet and is ignored
          warning: a/wrangler.toml: `routes` is not supported by Taffrail yet and is ignored",
     );
 }
@@ -112,8 +112,8 @@ fn services_are_taken_as_written_and_top_level_keys_are_ignored() {
          vars.TWO = 2
          tail = a-extra
          cpu_ms = 10
+         subrequests = 1
          warning: a/wrangler.toml: `env.extra.dev` is ignored: `dev` counts at the top level only
-         warning: a/wrangler.toml: `limits.subrequests` is not supported by Taffrail yet and is ignored
          warning: a/wrangler.toml: `routes` is not supported by Taffrail yet and is ignored",
     );
 }

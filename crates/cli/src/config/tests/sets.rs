@@ -138,3 +138,54 @@ fn a_worker_may_tail_itself_and_be_tailed_on_several_ways() {
          vars.OWN = \"1\"",
     );
 }
+
+#[test]
+fn limits_go_to_every_worker_or_to_one() {
+    check_set(
+        &[("a", &[]), ("b", &[])],
+        "--limit=cpu_ms=50 --limit=b.instances=2 --limit=b.cpu_ms=60",
+        "path = a/wrangler.toml
+         dir = a
+         name = a
+         main = a/x.wasm
+         vars.OWN = \"1\"
+         cpu_ms = 50
+         ---
+         path = b/wrangler.toml
+         dir = b
+         name = b
+         main = b/x.wasm
+         vars.OWN = \"1\"
+         cpu_ms = 60
+         instances = 2",
+    );
+}
+
+#[test]
+fn limits_of_another_form_are_errors() {
+    let table = [
+        (
+            "cpu_ms",
+            "--limit cpu_ms: expected KEY=VALUE or WORKER.KEY=VALUE",
+        ),
+        (
+            "cpu_ms=0",
+            "--limit cpu_ms=0: `0` is not a whole number from 1 to 300000",
+        ),
+        (
+            "memory_mb=lots",
+            "--limit memory_mb=lots: `lots` is not a whole number from 1 to 4096",
+        ),
+        (
+            "cpu=1",
+            "--limit cpu=1: there is no limit `cpu`; there are cpu_ms, subrequests, memory_mb, wall_ms and instances",
+        ),
+        (
+            "z.cpu_ms=1",
+            "--limit z.cpu_ms=1: no Worker is named `z`; the Workers given are `a`",
+        ),
+    ];
+    for (limit, error) in table {
+        check_set(&[("a", &[])], &format!("--limit={limit}"), error);
+    }
+}

@@ -35,9 +35,12 @@ fn everything_that_taffrail_reads() {
 
             [limits]
             cpu_ms = 300000
+            subrequests = 10000000
 
             [taffrail]
             memory_mb = 4096
+            wall_ms = 86400000
+            instances = 1000
             "#,
             ),
             ("out/logs.wasm", ""),
@@ -56,7 +59,10 @@ fn everything_that_taffrail_reads() {
            tail = logs
            tail = logs
            cpu_ms = 300000
-           memory_bytes = 4294967296
+           subrequests = 10000000
+           memory_mb = 4096
+           wall_ms = 86400000
+           instances = 1000
            ---
            path = out/logs.wasm
            dir = out
@@ -165,6 +171,18 @@ fn wrong_types_name_the_key_and_both_types() {
             "`taffrail.memory_mb`: invalid value: integer `4097`, expected a whole number from 1 to 4096",
         ),
         (
+            "limits.subrequests = 0",
+            "`limits.subrequests`: invalid value: integer `0`, expected a whole number from 1 to 10000000",
+        ),
+        (
+            "taffrail.wall_ms = 0",
+            "`taffrail.wall_ms`: invalid value: integer `0`, expected a whole number from 1 to 86400000",
+        ),
+        (
+            "taffrail.instances = 1001",
+            "`taffrail.instances`: invalid value: integer `1001`, expected a whole number from 1 to 1000",
+        ),
+        (
             "limits = 5",
             "`limits`: invalid type: integer `5`, expected a table",
         ),
@@ -251,8 +269,6 @@ fn keys_that_only_wrangler_uses_are_warnings() {
         "
         [triggers]
         crons = [\"* * * * *\"]
-        [limits]
-        subrequests = 50
         [[kv_namespaces]]
         binding = \"KV\"
         [[tail_consumers]]
@@ -261,7 +277,6 @@ fn keys_that_only_wrangler_uses_are_warnings() {
         ",
         "tail = a
          warning: a/wrangler.toml: `kv_namespaces` is not supported by Taffrail yet and is ignored
-         warning: a/wrangler.toml: `limits.subrequests` is not supported by Taffrail yet and is ignored
          warning: a/wrangler.toml: `tail_consumers[0].environment` is not supported by Taffrail yet and is ignored
          warning: a/wrangler.toml: `triggers` is not supported by Taffrail yet and is ignored",
     );

@@ -1,0 +1,88 @@
+//! What the invocations of a Worker may use.
+
+use super::WorkerConfig;
+use super::target::Target;
+use crate::args::UsageError;
+
+/// The most CPU time that Cloudflare grants an invocation, in milliseconds.
+pub(super) const MAX_CPU_MS: u64 = 300_000;
+
+/// The most subrequests that Cloudflare grants an invocation.
+pub(super) const MAX_SUBREQUESTS: u64 = 10_000_000;
+
+/// What a 32-bit WebAssembly memory can address, in MiB.
+pub(super) const MAX_MEMORY_MB: u64 = 4096;
+
+/// A day. What takes longer is no invocation.
+pub(super) const MAX_WALL_MS: u64 = 86_400_000;
+
+/// As many as the runtime has room for.
+pub(super) const MAX_INSTANCES: u64 = 1000;
+
+/// The limits that a configuration sets; the runtime has defaults for the
+/// others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// CPU time in milliseconds.
+    pub(crate) cpu_ms: Option<u64>,
+    /// Outgoing requests.
+    pub(crate) subrequests: Option<u64>,
+    /// Memory in MiB.
+    pub(crate) memory_mb: Option<u64>,
+    /// Time, waiting included, in milliseconds.
+    pub(crate) wall_ms: Option<u64>,
+    /// Requests at a time.
+    pub(crate) instances: Option<u64>,
+}
+
+impl Limits {
+    /// The limit of this name, with the most that it may be.
+    fn get_mut(&mut self, name: &str) -> Option<(&mut Option<u64>, u64)> {
+        Some(match name {
+            "cpu_ms" => (&mut self.cpu_ms, MAX_CPU_MS),
+            "subrequests" => (&mut self.subrequests, MAX_SUBREQUESTS),
+            "memory_mb" => (&mut self.memory_mb, MAX_MEMORY_MB),
+            "wall_ms" => (&mut self.wall_ms, MAX_WALL_MS),
+            "instances" => (&mut self.instances, MAX_INSTANCES),
+            _ => return None,
+        })
+    }
+}
+
+/// Lays `--limit` arguments over the Workers' own limits, in order.
+///
+/// `KEY=VALUE` is for every Worker, `WORKER.KEY=VALUE` for the one of that name.
+///
+/// Errors: an argument of another form, a limit that does not exist, a value
+/// out of its range, and a `WORKER` that was not given.
+pub(crate) fn apply_limits<S: AsRef<str>>(
+    workers: &mut [WorkerConfig],
+    limits: &[S],
+) -> Result<(), UsageError> {
+    for limit in limits {
+        let limit = limit.as_ref();
+        apply(workers, limit)
+            .map_err(|error| UsageError::new(format!("--limit {limit}: {error}")))?;
+    }
+    Ok(())
+}
+
+fn apply(workers: &mut [WorkerConfig], limit: &str) -> Result<(), String> {
+    let expected = "expected KEY=VALUE or WORKER.KEY=VALUE";
+    let (target, value) = limit.split_once('=').ok_or(expected)?;
+    let target = Target::parse(target).ok_or(expected)?;
+    for worker in target.workers(workers)? {
+        let (place, max) = worker.limits.get_mut(target.key).ok_or_else(|| {
+            format!(
+                "there is no limit `{}`; there are cpu_ms, subrequests, memory_mb, wall_ms and instances",
+                target.key
+            )
+        })?;
+        let number = value.parse().unwrap_or(0);
+        if !(1..=max).contains(&number) {
+            return Err(format!("`{value}` is not a whole number from 1 to {max}"));
+        }
+        *place = Some(number);
+    }
+    Ok(())
+}
