@@ -123,8 +123,6 @@ async fn many_lines_keep_their_order_and_their_times() {
     let mut times = vec![item.event_timestamp.unwrap()];
     times.extend(item.logs.iter().map(|log| log.timestamp));
     assert!(times.is_sorted(), "{times:?}");
-    let wall = u64::try_from(item.wall_time.as_millis()).unwrap();
-    assert!(times[1000] <= times[0] + wall + 1, "{times:?}, {wall}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 use taffrail_tests::client::Client;
 use taffrail_tests::process::{Folder, Server};
 use taffrail_tests::scenario::Endpoint;
@@ -177,7 +178,7 @@ fn what_is_unfinished_after_the_grace_period_is_counted() {
 
 #[test]
 fn a_second_signal_stops_at_once() {
-    let server = with_tail("probe").start(&["serve", "w", "t"]);
+    let server = with_tail("probe").start(&["serve", "w", "t", "--grace", "3600"]);
     let client = in_the_middle(&server);
     server.signal("INT");
     server.until_stderr("Stopping");
@@ -189,17 +190,20 @@ fn a_second_signal_stops_at_once() {
     drop(client);
 }
 
+#[expect(clippy::disallowed_methods, reason = "real time is what a user waits")]
 #[test]
 fn neither_idle_nor_silent_clients_delay_the_end() {
     for signal in ["TERM", "INT"] {
-        let server = with_tail("hello").start(&["serve", "w", "t"]);
+        let server = with_tail("hello").start(&["serve", "w", "t", "--grace", "3600"]);
         let silent = Client::connect(server.address);
         let mut idle = Client::connect(server.address);
         idle.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
         assert_eq!(idle.answer().status, 200);
+        let asked = Instant::now();
         server.signal(signal);
-        // Less than the time that a client gets to send a request.
         let finished = server.finish();
+        // A client gets 30 seconds to send a request.
+        assert!(asked.elapsed() < Duration::from_secs(20));
         assert_eq!(finished.code, Some(0));
         assert_eq!(outcomes(&finished.items()), ["t ok", "w ok"]);
         drop(silent);

@@ -71,12 +71,6 @@ impl Answers {
 
     /// The latency that `share` of the good responses did not exceed.
     pub(crate) fn percentile(&self, share: f64) -> Duration {
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "an index, which is small and not negative"
-        )]
         let index = (self.latencies.len() as f64 * share) as usize;
         let last = self.latencies.len().saturating_sub(1);
         self.latencies

@@ -17,7 +17,7 @@ mod process;
 mod report;
 mod servers;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use load::Load;
 use options::Options;
@@ -27,44 +27,53 @@ use servers::Setup;
 use std::process::ExitCode;
 use std::time::Duration;
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
     let options = Options::parse();
-    if options.bare_server {
-        bare::serve()?;
-        return Ok(ExitCode::SUCCESS);
+    let result = if options.bare_server {
+        bare::serve()
+    } else {
+        run(&options)
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::progress(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
     }
+}
+
+/// Measures all servers. Fails, after the report, when a row is worth nothing.
+fn run(options: &Options) -> Result<()> {
     let servers = servers::selected(&options.only);
-    if servers.is_empty() {
-        bail!(
-            "`--only` leaves no server; there are {}",
-            servers::names().join(", ")
-        );
-    }
+    ensure!(
+        !servers.is_empty(),
+        "`--only` leaves no server; there are {}",
+        servers::names().join(", ")
+    );
     let setup = Setup::new(&servers)?;
-    report::progress(&setup.description());
+    let conditions = setup.conditions(options)?;
+    report::progress(&conditions);
     let mut rows: Vec<Row> = servers.into_iter().map(Row::new).collect();
     for row in rows.iter_mut().filter(|row| row.server.has_tail()) {
         report::progress(&format!("{}: is every request tailed?", row.server.name));
         row.problems
-            .extend(delivery::check(&setup, row.server, &options)?);
+            .extend(delivery::check(&setup, row.server, options)?);
     }
     for round in 1..=options.rounds {
         for row in &mut rows {
-            measure(&setup, row, &options)
+            measure(&setup, row, options)
                 .with_context(|| format!("{} in round {round}", row.server.name))?;
             report::progress(&format!("round {round}: {row}"));
         }
     }
-    report::print(&rows)?;
+    report::print(&rows, &conditions)?;
     if let Some(file) = &options.json {
-        report::write_json(file, &rows, &setup, &options)?;
+        report::write_json(file, &rows, &conditions)?;
     }
-    let failed = rows.iter().any(|row| !row.problems.is_empty());
-    Ok(if failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    let worthless = rows.iter().filter(|row| !row.problems.is_empty()).count();
+    ensure!(worthless == 0, "{worthless} rows are worth nothing");
+    Ok(())
 }
 
 /// Measures one server in one round, in a process of its own.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// Measures CPU time per request of `taffrail serve` beside `wasmtime serve`
 /// and a bare hyper server, in alternating rounds
 #[derive(Debug, Parser)]
-#[command(name = "cargo bench --workspace --bench http --")]
+#[command(bin_name = "cargo bench --workspace --bench http --")]
 pub(crate) struct Options {
     /// How often each server is measured
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]

@@ -91,11 +91,15 @@ impl Process {
     pub(crate) fn stop(mut self, server: &Server) -> Result<Vec<String>> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         let status = self.child.wait()?;
-        let mut problems: Vec<_> = self
+        let said: Vec<_> = self
             .rest_of_stderr()?
             .into_iter()
             .filter(|line| !line.starts_with("Stopping"))
             .collect();
+        let mut problems = Vec::new();
+        if let [first, more @ ..] = said.as_slice() {
+            problems.push(format!("it says: {first} (and {} more lines)", more.len()));
+        }
         if server.stops_gracefully() && !status.success() {
             problems.push(format!("it stopped with {status}"));
         }
@@ -144,9 +148,9 @@ fn add_usage(id: u32, sum: &mut Usage) -> Result<()> {
             .get(field - 3)
             .context("a field is missing")?
             .parse()?;
-        #[expect(clippy::cast_precision_loss, reason = "it is 100")]
-        let per_second = clock_ticks_per_second() as f64;
-        Ok(Duration::from_secs_f64(ticks / per_second))
+        Ok(Duration::from_secs_f64(
+            ticks / clock_ticks_per_second() as f64,
+        ))
     };
     sum.user += time(14)?;
     sum.system += time(15)?;

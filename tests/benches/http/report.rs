@@ -1,9 +1,8 @@
 //! The table and the JSON.
 
 use crate::load::Answers;
-use crate::options::Options;
 use crate::process::Usage;
-use crate::servers::{Server, Setup};
+use crate::servers::Server;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::fmt::{self, Display, Formatter};
@@ -38,7 +37,6 @@ pub(crate) struct Row {
 }
 
 impl Sample {
-    #[expect(clippy::cast_precision_loss, reason = "the numbers are small")]
     pub(crate) fn new(before: &Usage, after: &Usage, answers: Answers) -> Result<Self> {
         ensure!(answers.requests() > 0, "no request was answered in time");
         let requests = answers.requests() as f64;
@@ -130,9 +128,10 @@ pub(crate) fn progress(text: &str) {
     _ = writeln!(stderr(), "{text}");
 }
 
-/// Prints the table, and after it the rows that are worth nothing.
-pub(crate) fn print(rows: &[Row]) -> Result<()> {
+/// Prints the table, and after it why some rows are worth nothing.
+pub(crate) fn print(rows: &[Row], conditions: &str) -> Result<()> {
     let mut out = stdout().lock();
+    writeln!(out, "{conditions}")?;
     writeln!(
         out,
         "{:18} {:>10} {:>7} {:>7} {:>9} {:>8} {:>8} {:>8} {:>5}  vs wasmtime serve",
@@ -166,18 +165,9 @@ pub(crate) fn print(rows: &[Row]) -> Result<()> {
 }
 
 /// Writes everything that was measured.
-pub(crate) fn write_json(
-    file: &Path,
-    rows: &[Row],
-    setup: &Setup,
-    options: &Options,
-) -> Result<()> {
+pub(crate) fn write_json(file: &Path, rows: &[Row], conditions: &str) -> Result<()> {
     let report = json!({
-        "versions": setup.description(),
-        "rounds": options.rounds,
-        "seconds": options.seconds,
-        "warm_up": options.warm_up,
-        "connections": options.connections,
+        "conditions": conditions,
         "servers": rows.iter().map(|row| row.json(rows)).collect::<Vec<_>>(),
     });
     std::fs::write(file, format!("{report:#}\n"))

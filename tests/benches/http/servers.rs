@@ -1,5 +1,6 @@
 //! The servers that are measured.
 
+use crate::options::Options;
 use crate::peer::{self, Peer};
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -136,11 +137,18 @@ impl Setup {
         Ok(setup)
     }
 
-    /// Which versions are measured.
-    pub(crate) fn description(&self) -> String {
+    /// What is measured, how and where.
+    pub(crate) fn conditions(&self, options: &Options) -> Result<String> {
         let peer = self.peer.as_ref().map(|peer| peer.version.as_str());
-        let taffrail = env!("CARGO_PKG_VERSION");
-        format!("taffrail {taffrail}, {}", peer.unwrap_or("no wasmtime"))
+        Ok(format!(
+            "taffrail {}, {}; {} cores; {} rounds of {} s, {} connections",
+            env!("CARGO_PKG_VERSION"),
+            peer.unwrap_or("no wasmtime"),
+            std::thread::available_parallelism()?,
+            options.rounds,
+            options.seconds,
+            options.connections,
+        ))
     }
 
     /// The command that starts `server` on a free port. Its stdout goes where

@@ -26,7 +26,6 @@ pub fn run(behaviour: &str, argument: &str, exchange: Exchange) {
             let mut response = exchange.start(200, &[("content-length", "10")]);
             response.send(b"four");
         }
-        "empty" => exchange.respond(204, ""),
         "dropped" => {
             let mut response = exchange.start(200, &[]);
             response.send(b"the beginning");
@@ -87,7 +86,6 @@ fn large(bytes: usize, exchange: Exchange) {
         let length = left.min(piece.len());
         response.send(&piece[..length]);
         left -= length;
-        println!("{left} left");
     }
     response.finish(None);
 }
