@@ -91,9 +91,11 @@ fn clients_of_a_worker_of_wasi_0_3_cancel_in_the_same_way() {
 }
 
 /// A client that has its response; the Worker goes on until the request ends.
-fn answered(server: &Server) -> Client {
+fn answered(server: &Server, path: &str) -> Client {
     let mut client = Client::connect(server.address);
-    client.send("POST /work/behind HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nab");
+    client.send(format!(
+        "POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nab"
+    ));
     assert_eq!(client.head().status, 200);
     assert_eq!(client.piece(), b"done");
     assert_eq!(client.piece(), b"");
@@ -102,14 +104,22 @@ fn answered(server: &Server) -> Client {
 
 #[test]
 fn a_client_that_leaves_after_the_response_cancels_nothing() {
-    let server = serve("probe");
-    let mut client = answered(&server);
-    client.send("cd");
-    drop(client);
-    assert_eq!(outcome_of_next(&server), "/work/behind ok");
+    for (guest, path) in [("probe", "/work/behind"), ("probe-p3", "/behind")] {
+        let server = serve(guest);
+        for stays in [true, false] {
+            let mut client = answered(&server, path);
+            client.send("cd");
+            let client = stays.then_some(client);
+            assert_eq!(outcome_of_next(&server), format!("{path} ok"));
+            drop(client);
+        }
+    }
+}
 
-    // The Worker is told that the rest of the request will not come.
-    drop(answered(&server));
+#[test]
+fn a_worker_that_goes_on_is_told_that_its_client_left() {
+    let server = serve("probe");
+    drop(answered(&server, "/work/behind"));
     assert_eq!(outcome_of_next(&server), "/work/behind exception");
 }
 

@@ -60,6 +60,11 @@ impl Body for Upload {
                 ready!(cut_off.nobody_listens.as_mut().poll(cx));
                 return Poll::Ready(cut_off.error.take().map(Err));
             }
+            // When the response is complete, hyper does not tell the end of a
+            // body until the connection ends.
+            if self.body.is_end_stream() {
+                return Poll::Ready(None);
+            }
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Err(error)) if is_end_of_connection(&error) => {
                     self.cut_off = Some(self.cut_off(error));
