@@ -164,8 +164,8 @@ async fn requests_beyond_the_instances_of_a_worker_are_shed() {
 async fn a_subrequest_over_the_limit_fails_in_the_guest() {
     let settings = WorkerSettings {
         vars: [
-            ("MODE".to_owned(), "fetch".to_owned()),
-            ("ENDPOINT".to_owned(), "http://127.0.0.1:1/".to_owned()),
+            ("MODE".to_owned(), "fetch".into()),
+            ("ENDPOINT".to_owned(), "http://127.0.0.1:1/".into()),
         ]
         .into(),
         limits: Limits {

@@ -101,7 +101,7 @@ async fn an_endpoint_that_fails_shows_in_the_item_of_the_tail() {
     let url = format!("http://{}/", nobody.local_addr().unwrap());
     drop(nobody);
     let settings = WorkerSettings {
-        vars: [("ENDPOINT".to_owned(), url.clone())].into(),
+        vars: [("ENDPOINT".to_owned(), url.clone().into())].into(),
         ..WorkerSettings::new("tail-http")
     };
     let scenario = scenario.deploy("tail-http", settings);

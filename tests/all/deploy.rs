@@ -14,7 +14,7 @@ fn tailed(name: &str, tails: &[&str]) -> WorkerSettings {
 
 fn greeting(greeting: &str) -> WorkerSettings {
     WorkerSettings {
-        vars: [("GREETING".to_owned(), greeting.to_owned())].into(),
+        vars: [("GREETING".to_owned(), greeting.into())].into(),
         ..WorkerSettings::new("hello")
     }
 }

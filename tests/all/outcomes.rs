@@ -72,7 +72,7 @@ async fn a_panic_is_its_text_and_its_place() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backtrace_of_the_guests_own_is_no_part_of_the_panic() {
     let settings = WorkerSettings {
-        vars: [("RUST_BACKTRACE".to_owned(), "full".to_owned())].into(),
+        vars: [("RUST_BACKTRACE".to_owned(), "full".into())].into(),
         ..WorkerSettings::new("probe")
     };
     let scenario = Scenario::new().deploy("probe", settings);

@@ -105,7 +105,7 @@ async fn an_item_of_a_worker_that_failed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_item_of_a_tail_worker() {
     let quiet = WorkerSettings {
-        vars: [("MODE".to_owned(), "quiet".to_owned())].into(),
+        vars: [("MODE".to_owned(), "quiet".into())].into(),
         ..WorkerSettings::new("tail-probe")
     };
     let scenario = Scenario::new()

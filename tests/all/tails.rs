@@ -17,7 +17,7 @@ fn with_vars(name: &str, vars: &[(&str, &str)]) -> WorkerSettings {
     WorkerSettings {
         vars: vars
             .iter()
-            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .map(|(name, value)| ((*name).to_owned(), (*value).into()))
             .collect(),
         ..WorkerSettings::new(name)
     }

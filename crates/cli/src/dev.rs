@@ -2,14 +2,15 @@
 
 use crate::args::{Format, ServeOptions, WorkerOptions};
 use crate::config::WorkerConfig;
-use crate::{progress, serve, workers};
+use crate::workers::{self, Main, Platform};
+use crate::{progress, serve};
 use anyhow::{Context, Result};
 use notify_debouncer_full::notify::{RecommendedWatcher, RecursiveMode};
 use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
-use taffrail_runtime::{Code, Runtime};
+use std::sync::Arc;
+use std::time::Duration;
 use taffrail_server::Settings;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
@@ -19,51 +20,48 @@ const QUIET: Duration = Duration::from_millis(100);
 pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let (consumers, printing) = serve::printer(options.format.unwrap_or(Format::Pretty));
     let listener = serve::listen(options.ip, options.port).await?;
-    let runtime = workers::runtime(consumers)?;
+    let platform = Arc::new(Platform::new(consumers)?);
     let configs = workers::configure(&options.workers)?;
     let settings = Settings {
         worker: configs[0].name.clone(),
         show_failures: true,
         grace: Duration::from_secs(options.grace),
     };
-    let control = serve::control(&options, &runtime)?;
+    let control = serve::control(&options, platform.runtime())?;
     let (sender, changes) = mpsc::unbounded_channel();
-    let mut workers = Watched::new(runtime.clone(), options.workers, configs, sender)?;
+    let mut workers = Watched::new(Arc::clone(&platform), options.workers, configs, sender)?;
     workers.start().await?;
     let watching = tokio::spawn(workers.follow(changes));
-    let code = serve::serve(listener, &runtime, settings).await?;
+    let code = serve::serve(listener, platform.runtime(), settings).await?;
     watching.abort();
     _ = watching.await;
-    drop((control, runtime));
+    drop((control, platform));
     serve::finish(printing);
     Ok(code)
 }
 
 /// The Workers of a `dev` run, and what is known of their files.
 struct Watched {
-    runtime: Runtime,
+    platform: Arc<Platform>,
     options: WorkerOptions,
     configs: Vec<WorkerConfig>,
     /// What was last tried for each Worker, by name; it runs unless it was
-    /// broken.
-    tried: HashMap<String, (WorkerConfig, Option<Version>)>,
+    /// broken. None is for a `main` that did not exist.
+    tried: HashMap<String, (WorkerConfig, Option<Main>)>,
     watcher: Watcher,
 }
-
-/// What tells two versions of a file apart.
-type Version = (SystemTime, u64);
 
 type Watcher = Debouncer<RecommendedWatcher, RecommendedCache>;
 
 impl Watched {
     fn new(
-        runtime: Runtime,
+        platform: Arc<Platform>,
         options: WorkerOptions,
         configs: Vec<WorkerConfig>,
         changes: UnboundedSender<Vec<PathBuf>>,
     ) -> Result<Self> {
         Ok(Self {
-            runtime,
+            platform,
             options,
             configs,
             tried: HashMap::new(),
@@ -95,7 +93,9 @@ impl Watched {
     /// Watches what the configurations name, as far as it exists. What is
     /// watched already stays so.
     fn watch(&mut self) {
-        if let Err(error) = watch(&mut self.watcher, &self.configs) {
+        let scripts = self.tried.values().filter_map(|(_, main)| main.as_ref());
+        let imported = scripts.flat_map(Main::files).cloned().collect();
+        if let Err(error) = watch(&mut self.watcher, &self.configs, &imported) {
             progress::warning(&format!("some changes are not noticed: {error:#}"));
         }
     }
@@ -145,20 +145,29 @@ impl Watched {
         if build {
             workers::build(worker).await?;
         }
-        let version = version(&worker.main);
+        let main = match worker.main.exists() {
+            true => Some(self.platform.load(worker).await?),
+            false => None,
+        };
         let name = worker.name.clone();
-        let earlier = self.tried.insert(name, (worker.clone(), version));
+        let earlier = self.tried.insert(name, (worker.clone(), main.clone()));
         let same_config = matches!(&earlier, Some((config, _)) if config == worker);
-        if same_config && matches!(earlier, Some((_, earlier)) if earlier == version) {
+        if same_config && matches!(&earlier, Some((_, earlier)) if *earlier == main) {
             return Ok(false);
         }
-        if same_config && version.is_none() {
-            let reason = format!("`{}` does not exist", worker.main.display());
-            progress::warning(&format!("Worker `{}` is gone: {reason}", worker.name));
-            self.runtime
-                .deploy(workers::settings(worker), Code::Missing(reason))?;
-        } else {
-            workers::deploy(&self.runtime, worker, &self.configs).await?;
+        match main {
+            None if same_config => {
+                let reason = format!("`{}` does not exist", worker.main.display());
+                progress::warning(&format!("Worker `{}` is gone: {reason}", worker.name));
+                self.platform.deploy_missing(worker, reason)?;
+            }
+            Some(main) => {
+                self.platform.deploy(worker, &self.configs, main).await?;
+                // A script may import from elsewhere now.
+                self.watch();
+            }
+            // The attempt says what to do about it.
+            None => _ = self.platform.load(worker).await?,
         }
         Ok(true)
     }
@@ -181,8 +190,13 @@ fn watcher(changes: UnboundedSender<Vec<PathBuf>>) -> Result<Watcher> {
     Ok(watcher)
 }
 
-/// Watches the Workers' configurations, components and sources.
-fn watch(watcher: &mut Watcher, workers: &[WorkerConfig]) -> Result<()> {
+/// Watches the Workers' configurations, components and sources, and what their
+/// scripts import.
+fn watch(
+    watcher: &mut Watcher,
+    workers: &[WorkerConfig],
+    imported: &BTreeSet<PathBuf>,
+) -> Result<()> {
     let mut watch = |path: &Path, mode| {
         let path = whole(path);
         // What does not exist yet shows in the nearest folder that does.
@@ -204,6 +218,10 @@ fn watch(watcher: &mut Watcher, workers: &[WorkerConfig]) -> Result<()> {
             watch(parent, RecursiveMode::NonRecursive)?;
         }
     }
+    let folders: BTreeSet<_> = imported.iter().filter_map(|file| file.parent()).collect();
+    for folder in folders {
+        watch(folder, RecursiveMode::NonRecursive)?;
+    }
     // Last, since a folder is watched in the way that was asked for last.
     for sources in workers.iter().flat_map(sources) {
         watch(sources, RecursiveMode::Recursive)?;
@@ -224,11 +242,6 @@ fn has_changed_sources(worker: &WorkerConfig, changed: &[PathBuf]) -> bool {
             .iter()
             .any(|path| path.starts_with(&sources) && *path != main)
     })
-}
-
-fn version(path: &Path) -> Option<Version> {
-    let metadata = path.metadata().ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 /// The path from the root, as changes are told.

@@ -3,7 +3,8 @@
 use crate::args::{InvokeOptions, UsageError};
 use crate::items::{Collector, json_line};
 use crate::pretty::Pretty;
-use crate::{EXIT_NOT_OK, EXIT_OK, workers};
+use crate::workers::{self, Platform};
+use crate::{EXIT_NOT_OK, EXIT_OK};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
@@ -22,10 +23,11 @@ pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
     let configs = workers::configure(&options.workers)?;
     let items = options.items.as_deref().map(items_writer).transpose()?;
     let collector = Arc::new(Collector::default());
-    let runtime = workers::runtime(vec![collector.clone()])?;
-    workers::deploy_all(&runtime, &configs).await?;
+    let platform = Platform::new(vec![collector.clone()])?;
+    platform.deploy_all(&configs).await?;
+    let runtime = platform.runtime();
 
-    fetch(&runtime, &configs[0].name, request).await?;
+    fetch(runtime, &configs[0].name, request).await?;
     runtime.idle().await;
     let recorded = collector.take();
     match items {

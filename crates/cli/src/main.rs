@@ -6,6 +6,7 @@ mod control;
 mod dev;
 mod invoke;
 mod items;
+mod javascript;
 mod pretty;
 mod progress;
 mod serve;

@@ -4,6 +4,9 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Duration;
 
+/// What takes longer than this is worth a line.
+pub(crate) const WORTH_TELLING: Duration = Duration::from_millis(500);
+
 /// A word at the beginning of a line, in the colour it has in cargo.
 fn label(word: &str) -> String {
     let color = match word {

@@ -3,7 +3,8 @@
 use crate::args::{Format, ServeOptions};
 use crate::control::Control;
 use crate::items::{Printer, Printing};
-use crate::{EXIT_HOST_ERROR, EXIT_OK, progress, workers};
+use crate::workers::{self, Platform};
+use crate::{EXIT_HOST_ERROR, EXIT_OK, progress};
 use anyhow::{Context, Result, anyhow};
 use std::io::{self, ErrorKind, IsTerminal, stdout};
 use std::net::{IpAddr, SocketAddr};
@@ -22,17 +23,18 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     };
     let (consumers, printing) = printer(options.format.unwrap_or(default));
     let listener = listen(options.ip, options.port).await?;
-    let runtime = workers::runtime(consumers)?;
+    let platform = Platform::new(consumers)?;
     let configs = workers::configure(&options.workers)?;
-    workers::deploy_all(&runtime, &configs).await?;
+    platform.deploy_all(&configs).await?;
+    let runtime = platform.runtime();
     let settings = Settings {
         worker: configs[0].name.clone(),
         show_failures: false,
         grace: Duration::from_secs(options.grace),
     };
-    let control = control(&options, &runtime)?;
-    let code = serve(listener, &runtime, settings).await?;
-    drop((control, runtime));
+    let control = control(&options, runtime)?;
+    let code = serve(listener, runtime, settings).await?;
+    drop((control, platform));
     finish(printing);
     Ok(code)
 }

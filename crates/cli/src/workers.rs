@@ -2,43 +2,138 @@
 
 use crate::args::WorkerOptions;
 use crate::config::{self, WorkerConfig};
+use crate::javascript::JavaScript;
 use crate::progress::{self, Spinner};
 use anyhow::{Context, Result, anyhow, bail};
+use bytes::Bytes;
 use directories::ProjectDirs;
-use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
+use taffrail_javascript::Bundle;
 use taffrail_runtime::{Code, Component, Limits, Runtime, TailConsumer, WorkerSettings};
 use tokio::process::Command;
 
-/// What takes longer than this is worth a line.
-const WORTH_TELLING: Duration = Duration::from_millis(500);
-
-/// The runtime as the command line uses it: with a cache.
-pub(crate) fn runtime(consumers: Vec<Arc<dyn TailConsumer>>) -> Result<Runtime> {
-    let mut builder = Runtime::builder();
-    if let Some(directory) = cache_directory() {
-        match std::fs::create_dir_all(&directory) {
-            Ok(()) => builder = builder.cache(directory),
-            Err(error) => progress::warning(&format!(
-                "compiled components are not kept, since `{}` cannot be made: {error}; set XDG_CACHE_HOME to a directory that can be written to",
-                directory.display()
-            )),
-        }
-    }
-    for consumer in consumers {
-        builder = builder.tail_consumer(consumer);
-    }
-    Ok(builder.build()?)
+/// What Workers are deployed to.
+pub(crate) struct Platform {
+    runtime: Runtime,
+    javascript: JavaScript,
 }
 
-/// Where compiled components are kept. Without a home directory there is no
-/// such place, and every start compiles.
-fn cache_directory() -> Option<PathBuf> {
-    let project = ProjectDirs::from("", "", "taffrail")?;
-    Some(project.cache_dir().join("components"))
+/// What `main` names, as it was read.
+#[derive(Clone, PartialEq)]
+pub(crate) enum Main {
+    Component(Bytes),
+    Script(Arc<Bundle>),
+}
+
+impl Main {
+    /// The files of a script.
+    pub(crate) fn files(&self) -> &[PathBuf] {
+        match self {
+            Self::Component(_) => &[],
+            Self::Script(bundle) => &bundle.files,
+        }
+    }
+}
+
+impl Platform {
+    /// The runtime as the command line uses it: with a cache.
+    pub(crate) fn new(consumers: Vec<Arc<dyn TailConsumer>>) -> Result<Self> {
+        let mut builder = Runtime::builder();
+        let cache = cache_directory();
+        match std::fs::create_dir_all(&cache) {
+            Ok(()) => builder = builder.cache(cache.join("components")),
+            Err(error) => progress::warning(&format!(
+                "compiled components are not kept, since `{}` cannot be made: {error}; set XDG_CACHE_HOME to a directory that can be written to",
+                cache.display()
+            )),
+        }
+        for consumer in consumers {
+            builder = builder.tail_consumer(consumer);
+        }
+        Ok(Self {
+            runtime: builder.build()?,
+            javascript: JavaScript::new(&cache.join("javascript")),
+        })
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Builds, compiles and deploys all Workers.
+    pub(crate) async fn deploy_all(&self, workers: &[WorkerConfig]) -> Result<()> {
+        for worker in workers {
+            build(worker).await?;
+            let main = self.load(worker).await?;
+            self.deploy(worker, workers, main).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads a component, or a script with all that it imports.
+    pub(crate) async fn load(&self, worker: &WorkerConfig) -> Result<Main> {
+        Ok(if config::is_script(&worker.main) {
+            Main::Script(Arc::new(self.javascript.bundle(worker).await?))
+        } else {
+            Main::Component(read_main(worker)?.into())
+        })
+    }
+
+    /// Deploys one of the Workers given. The first of them must answer
+    /// requests; the others may.
+    pub(crate) async fn deploy(
+        &self,
+        worker: &WorkerConfig,
+        workers: &[WorkerConfig],
+        main: Main,
+    ) -> Result<()> {
+        let settings = settings(worker);
+        match main {
+            Main::Component(bytes) => {
+                let component = self.compile(worker, bytes).await?;
+                check_handlers(worker, workers, &component)?;
+                self.runtime.deploy(settings, Code::Component(component))?;
+            }
+            Main::Script(bundle) => {
+                let script = self.javascript.script(&self.runtime, &bundle).await?;
+                let deployed = self.runtime.deploy_script(settings, script).await;
+                deployed.with_context(|| cannot_run(worker))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deploys a Worker that has nothing to run.
+    pub(crate) fn deploy_missing(&self, worker: &WorkerConfig, reason: String) -> Result<()> {
+        Ok(self
+            .runtime
+            .deploy(settings(worker), Code::Missing(reason))?)
+    }
+
+    async fn compile(&self, worker: &WorkerConfig, bytes: Bytes) -> Result<Component> {
+        let spinner = Spinner::start(format!("Compiling {}", worker.name));
+        let compiler = self.runtime.clone();
+        let component = tokio::task::spawn_blocking(move || compiler.compile(&bytes)).await?;
+        let took = spinner.stop();
+        let component = component.with_context(|| cannot_run(worker))?;
+        if took > progress::WORTH_TELLING {
+            let seconds = took.as_secs_f32();
+            progress::status("Compiled", &format!("{} in {seconds:.1} s", worker.name));
+        }
+        Ok(component)
+    }
+}
+
+/// Where what takes long to make is kept. Without a home directory that is the
+/// directory for temporary files.
+fn cache_directory() -> PathBuf {
+    match ProjectDirs::from("", "", "taffrail") {
+        Some(project) => project.cache_dir().to_owned(),
+        None => std::env::temp_dir().join("taffrail-cache"),
+    }
 }
 
 /// Reads and checks the configuration of all Workers given, warnings included.
@@ -57,23 +152,12 @@ pub(crate) fn configure(options: &WorkerOptions) -> Result<Vec<WorkerConfig>> {
     Ok(workers)
 }
 
-/// Builds, compiles and deploys all Workers.
-pub(crate) async fn deploy_all(runtime: &Runtime, workers: &[WorkerConfig]) -> Result<()> {
-    for worker in workers {
-        build(worker).await?;
-        deploy(runtime, worker, workers).await?;
-    }
-    Ok(())
-}
-
-/// Compiles and deploys one of the Workers given. The first of them must
-/// answer requests; the others may.
-pub(crate) async fn deploy(
-    runtime: &Runtime,
+/// Looks at whether a component has the handlers that its place asks for.
+fn check_handlers(
     worker: &WorkerConfig,
     workers: &[WorkerConfig],
+    component: &Component,
 ) -> Result<()> {
-    let component = compile(runtime, worker).await?;
     if worker.name == workers[0].name && !component.handles_fetch() {
         bail!(
             "{}: Worker `{}` is given first, so it should answer requests, but its component exports no `wasi:http` handler; give the Worker that does as the first path",
@@ -81,8 +165,7 @@ pub(crate) async fn deploy(
             worker.name
         );
     }
-    warn_of_missing_tail(worker, workers, &component);
-    runtime.deploy(settings(worker), Code::Component(component))?;
+    warn_of_missing_tail(worker, workers, component);
     Ok(())
 }
 
@@ -135,21 +218,6 @@ pub(crate) async fn build(worker: &WorkerConfig) -> Result<()> {
     Ok(())
 }
 
-/// Reads and compiles the component of a Worker.
-async fn compile(runtime: &Runtime, worker: &WorkerConfig) -> Result<Component> {
-    let bytes = read_main(worker)?;
-    let spinner = Spinner::start(format!("Compiling {}", worker.name));
-    let compiler = runtime.clone();
-    let component = tokio::task::spawn_blocking(move || compiler.compile(&bytes)).await?;
-    let took = spinner.stop();
-    let component = component.with_context(|| cannot_run(worker))?;
-    if took > WORTH_TELLING {
-        let seconds = took.as_secs_f32();
-        progress::status("Compiled", &format!("{} in {seconds:.1} s", worker.name));
-    }
-    Ok(component)
-}
-
 fn cannot_run(worker: &WorkerConfig) -> String {
     let path = worker.path.display();
     let name = &worker.name;
@@ -177,11 +245,7 @@ fn read_main(worker: &WorkerConfig) -> Result<Vec<u8>> {
 /// What the runtime needs to know of a configuration.
 pub(crate) fn settings(worker: &WorkerConfig) -> WorkerSettings {
     WorkerSettings {
-        vars: worker
-            .vars
-            .iter()
-            .map(|(name, value)| (name.clone(), var(value)))
-            .collect(),
+        vars: worker.vars.clone(),
         tail_consumers: worker.tail_consumers.clone(),
         limits: limits(&worker.limits),
         ..WorkerSettings::new(&worker.name)
@@ -206,12 +270,4 @@ fn limits(set: &config::Limits) -> Limits {
         limits.instances = usize::try_from(instances).unwrap_or(usize::MAX);
     }
     limits
-}
-
-/// Environment variables are text: a string as it is, anything else as JSON.
-fn var(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }

@@ -6,6 +6,7 @@ wasmtime::component::bindgen!({
         world tail-worker {
             import wasi:logging/logging@0.1.0-draft;
             import taffrail:workers/console@0.2.0;
+            import taffrail:workers/diagnostics-channel@0.2.0;
             import taffrail:workers/exceptions@0.2.0;
             import taffrail:workers/context@0.2.0;
             export taffrail:workers/tail@0.2.0;
@@ -18,3 +19,22 @@ wasmtime::component::bindgen!({
         "taffrail:workers/types.raw-request": crate::host::RawRequest,
     },
 });
+
+/// The engine component that runs scripts.
+pub(crate) mod javascript {
+    wasmtime::component::bindgen!({
+        inline: "
+            package taffrail:host;
+            world engine {
+                import taffrail:javascript/host@0.1.0;
+                export taffrail:javascript/script@0.1.0;
+            }
+        ",
+        path: ["../../wit", "../javascript/engine/wit"],
+        imports: { default: trappable },
+        exports: { default: async },
+        with: {
+            "taffrail:workers/types": crate::bindings::taffrail::workers::types,
+        },
+    });
+}

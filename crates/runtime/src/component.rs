@@ -1,6 +1,7 @@
 //! From the bytes of a component to something that can be instantiated.
 
 use crate::bindings::TailWorkerPre;
+use crate::bindings::javascript;
 use crate::engine::{Awake, Engines, Ticker};
 use crate::error::Error;
 use crate::host;
@@ -16,6 +17,7 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 pub struct Component {
     pub(crate) fetch: Option<Fetch>,
     pub(crate) tail: Option<TailPre>,
+    pub(crate) script: Option<EnginePre>,
     engine: Engine,
     ticker: Arc<Ticker>,
 }
@@ -31,9 +33,13 @@ pub(crate) enum Fetch {
 /// The handler of tail events.
 pub(crate) type TailPre = TailWorkerPre<State>;
 
+/// The engine that runs scripts.
+pub(crate) type EnginePre = javascript::EnginePre<State>;
+
 const FETCH_P2: &str = "wasi:http/incoming-handler@0.2.";
 const FETCH_P3: &str = "wasi:http/handler@0.3.";
 const TAIL: &str = "taffrail:workers/tail@0.2.";
+const SCRIPT: &str = "taffrail:javascript/script@0.1.";
 
 impl Component {
     /// Whether it has a handler for fetch events.
@@ -46,6 +52,12 @@ impl Component {
     #[must_use]
     pub fn handles_tail(&self) -> bool {
         self.tail.is_some()
+    }
+
+    /// Whether it is an engine that runs scripts.
+    #[must_use]
+    pub fn is_engine(&self) -> bool {
+        self.script.is_some()
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -101,9 +113,15 @@ impl Component {
         } else {
             None
         };
+        let script = if names.exported(SCRIPT) {
+            Some(EnginePre::new(pre.clone())?)
+        } else {
+            None
+        };
         Ok(Self {
             fetch,
             tail,
+            script,
             engine: pre.engine().clone(),
             ticker: Arc::clone(ticker),
         })
@@ -175,7 +193,7 @@ impl Names {
     }
 
     fn check_handlers(&self) -> Result<(), Error> {
-        if [FETCH_P2, FETCH_P3, TAIL]
+        if [FETCH_P2, FETCH_P3, TAIL, SCRIPT]
             .iter()
             .any(|name| self.exported(name))
         {
@@ -194,7 +212,7 @@ impl Names {
 
 /// The packages that [`host::linker`] provides and their versions. The patch
 /// number of a release does not matter. Nothing but messages is made of this.
-const PROVIDED: [(&str, &[&str]); 10] = [
+const PROVIDED: [(&str, &[&str]); 11] = [
     ("wasi:cli", &["0.2", "0.3"]),
     ("wasi:clocks", &["0.2", "0.3"]),
     ("wasi:config", &["0.2.0-rc.1"]),
@@ -204,6 +222,7 @@ const PROVIDED: [(&str, &[&str]); 10] = [
     ("wasi:logging", &["", "0.1.0-draft"]),
     ("wasi:random", &["0.2", "0.3"]),
     ("wasi:sockets", &["0.2", "0.3"]),
+    ("taffrail:javascript", &["0.1"]),
     ("taffrail:workers", &["0.2"]),
 ];
 

@@ -180,6 +180,14 @@ fn error_info(error: &trace::ErrorInfo) -> types::ErrorInfo {
     }
 }
 
+pub(crate) fn traced_error(error: types::ErrorInfo) -> trace::ErrorInfo {
+    trace::ErrorInfo {
+        name: error.name,
+        message: error.message,
+        stack: error.stack,
+    }
+}
+
 fn trace_exception(exception: &trace::TraceException) -> types::TraceException {
     types::TraceException {
         timestamp: exception.timestamp,

@@ -15,8 +15,8 @@ pub(crate) struct Ending {
     pub(crate) memory_refused: bool,
     /// The guest was refused a subrequest at some time.
     pub(crate) subrequest_refused: bool,
-    /// The guest said itself that its handler failed.
-    pub(crate) uncaught: bool,
+    /// How the guest says that its handler failed.
+    pub(crate) uncaught: Option<Failure>,
     /// What the guest printed of its last Rust panic.
     pub(crate) panic: Option<Panic>,
 }
@@ -176,7 +176,7 @@ pub(crate) fn decide(ending: &Ending) -> Verdict {
             None => decide_trapped(ending, trapped),
         },
         Call::Unfinished => decide_cut(ending.cut.unwrap_or(Cut::ClientLeft)),
-        Call::Returned if ending.uncaught => Verdict::new(Outcome::Exception),
+        Call::Returned if ending.uncaught.is_some() => Verdict::new(Outcome::Exception),
         Call::Returned => decide_returned(&ending.response),
     };
     match verdict.limit {

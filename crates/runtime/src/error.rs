@@ -2,6 +2,7 @@
 //! never one of these: it is an outcome in a trace item.
 
 use std::fmt;
+use taffrail_trace::{Outcome, TraceException};
 
 /// Why the runtime could not do what it was asked.
 ///
@@ -18,6 +19,8 @@ pub struct Error {
 pub enum ErrorKind {
     /// The bytes given are no component that can run here.
     Component,
+    /// A script fails when it is evaluated.
+    Script,
     /// The settings of a Worker contradict themselves or those of others.
     Settings,
     /// The host is at fault or short of something.
@@ -27,6 +30,20 @@ pub enum ErrorKind {
 impl Error {
     pub(crate) fn component(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Component, message)
+    }
+
+    pub(crate) fn script(outcome: Outcome, exception: Option<TraceException>) -> Self {
+        let message = match exception {
+            Some(TraceException {
+                name,
+                message,
+                stack: Some(stack),
+                ..
+            }) => format!("{name}: {message}\n{stack}"),
+            Some(TraceException { name, message, .. }) => format!("{name}: {message}"),
+            None => format!("the script ended with the outcome {outcome:?}"),
+        };
+        Self::new(ErrorKind::Script, message)
     }
 
     pub(crate) fn settings(message: impl Into<String>) -> Self {

@@ -1,18 +1,20 @@
 //! Runs one invocation in a store of its own.
 
-use crate::component::{Fetch, TailPre};
+use crate::component::{Component, Fetch, TailPre};
 use crate::ending::{Call, Cut, Response};
 use crate::failure::{call_failed, instantiation_failed};
 use crate::invocation::Invocation;
 use crate::limits::CpuExceeded;
+use crate::script::Event;
 use crate::state::State;
-use crate::{convert, worker};
+use crate::worker::Program;
+use crate::{convert, script, worker};
 use http::Request;
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
-use taffrail_trace::TraceItem;
+use taffrail_trace::{Json, TraceItem};
 use tokio::sync::oneshot;
 use wasmtime::Store;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
@@ -22,38 +24,50 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView, p3};
 
 /// Where the guest's response goes as soon as it is set.
-type Respond = oneshot::Sender<http::Response<WasiBody>>;
+pub(crate) type Respond = oneshot::Sender<http::Response<WasiBody>>;
 
-/// Runs the fetch handler to its end.
+/// Runs the fetch handler to its end. `cf` is what the platform knows about
+/// the connection.
 pub(crate) async fn fetch(
     invocation: Arc<Invocation>,
     request: Request<WasiBody>,
+    cf: Option<Json>,
     respond: Respond,
 ) {
-    let component = match invocation.worker.component() {
-        Ok(component) => component,
-        Err(call) => return invocation.ended(call),
-    };
+    match invocation.worker.program() {
+        Ok(Program::Component(component)) => {
+            fetch_component(component, &invocation, request, respond).await;
+        }
+        Ok(Program::Script(script)) => {
+            let (head, body) = request.into_parts();
+            let event = Event::fetch(&head, &body, cf.as_ref());
+            let fetch = script::Fetch { body, respond };
+            script.run(&invocation, &event, Some(fetch)).await;
+        }
+        Err(call) => invocation.ended(call),
+    }
+}
+
+async fn fetch_component(
+    component: &Component,
+    invocation: &Arc<Invocation>,
+    request: Request<WasiBody>,
+    respond: Respond,
+) {
     let Some(handler) = &component.fetch else {
-        let call = worker::log_missing_handler(&invocation, "fetch");
+        let call = worker::log_missing_handler(invocation, "fetch");
         return invocation.ended(call);
     };
     let _awake = component.keep_awake();
-    let mut store = State::store(component.engine(), &invocation, Vec::new());
+    let mut store = State::store(component.engine(), invocation, Vec::new());
     let call = match handler {
         Fetch::P2(pre) => {
-            guarded(
-                &invocation,
-                fetch_p2(pre, &mut store, &invocation, request, respond),
-            )
-            .await
+            let run = fetch_p2(pre, &mut store, invocation, request, respond);
+            guarded(invocation, run).await
         }
         Fetch::P3(pre) => {
-            guarded(
-                &invocation,
-                fetch_p3(pre, &mut store, &invocation, request, respond),
-            )
-            .await
+            let run = fetch_p3(pre, &mut store, invocation, request, respond);
+            guarded(invocation, run).await
         }
     };
     if response_is_cut_off(handler, &mut store, &call) {
@@ -65,24 +79,35 @@ pub(crate) async fn fetch(
 
 /// Runs the tail handler to its end.
 pub(crate) async fn tail(invocation: Arc<Invocation>, events: Vec<Arc<TraceItem>>) {
-    let component = match invocation.worker.component() {
-        Ok(component) => component,
-        Err(call) => return invocation.ended(call),
-    };
+    match invocation.worker.program() {
+        Ok(Program::Component(component)) => tail_component(component, &invocation, events).await,
+        Ok(Program::Script(script)) => {
+            let event = Event::tail(events.iter().map(AsRef::as_ref));
+            script.run(&invocation, &event, None).await;
+        }
+        Err(call) => invocation.ended(call),
+    }
+}
+
+async fn tail_component(
+    component: &Component,
+    invocation: &Arc<Invocation>,
+    events: Vec<Arc<TraceItem>>,
+) {
     let Some(pre) = &component.tail else {
-        let call = worker::log_missing_handler(&invocation, "tail");
+        let call = worker::log_missing_handler(invocation, "tail");
         return invocation.ended(call);
     };
     let _awake = component.keep_awake();
-    let mut store = State::store(component.engine(), &invocation, events);
-    let call = guarded(&invocation, call_tail(pre, &mut store)).await;
+    let mut store = State::store(component.engine(), invocation, events);
+    let call = guarded(invocation, call_tail(pre, &mut store)).await;
     invocation.memory(&store.data().memory);
     invocation.ended(call);
 }
 
 /// Runs the guest under its limits of time, and only as long as nobody wants
 /// it to end.
-async fn guarded(invocation: &Invocation, guest: impl Future<Output = Call>) -> Call {
+pub(crate) async fn guarded(invocation: &Invocation, guest: impl Future<Output = Call>) -> Call {
     let mut guest = pin!(invocation.cpu.measure(guest));
     let mut turn = tokio::select! {
         biased;
@@ -201,7 +226,11 @@ async fn call_tail(pre: &TailPre, store: &mut Store<State>) -> Call {
     }
 }
 
-fn send_response(invocation: &Invocation, response: http::Response<WasiBody>, respond: Respond) {
+pub(crate) fn send_response(
+    invocation: &Invocation,
+    response: http::Response<WasiBody>,
+    respond: Respond,
+) {
     invocation.response(Response::Streaming(response.status().as_u16()));
     // Nobody is there to receive it only if the client left, and then the
     // invocation is being dropped.

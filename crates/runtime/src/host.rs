@@ -1,6 +1,9 @@
 //! The interfaces that guests may import.
 
-use crate::bindings::taffrail::workers::{console, context, exceptions, types};
+use crate::bindings::javascript::taffrail::javascript::host as javascript;
+use crate::bindings::taffrail::workers::{
+    console, context, diagnostics_channel, exceptions, types,
+};
 use crate::bindings::wasi::logging::logging;
 use crate::convert;
 use crate::ending::Failure;
@@ -38,7 +41,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
     wasmtime_wasi_config::add_to_linker(&mut linker, |state: &mut State| {
-        WasiConfig::from(&state.invocation.worker.config)
+        WasiConfig::from(&*state.config)
     })?;
     logging::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     linker.instance(UNVERSIONED_LOGGING)?.func_wrap(
@@ -49,8 +52,10 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     )?;
     types::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     console::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    diagnostics_channel::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     exceptions::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     context::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    javascript::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     Ok(linker)
 }
 
@@ -61,7 +66,11 @@ fn wait_with_an_end(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut instance = linker.instance(POLL)?;
     instance.func_wrap_async("poll", |mut store, (pollables,): (Vec<Resource<_>>,)| {
         Box::new(async move {
-            let invocation = Arc::clone(&store.data().invocation);
+            let invocation = store.data().invocation();
+            if let (Some(script), [_]) = (&store.data().outbound.script, &pollables[..]) {
+                // What asks for it is all that is waited for.
+                script.exchange.idle();
+            }
             tokio::select! {
                 biased;
                 ready = poll::Host::poll(&mut store.data_mut().table, pollables) => Ok((ready?,)),
@@ -71,7 +80,7 @@ fn wait_with_an_end(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     })?;
     instance.func_wrap_async("[method]pollable.block", |mut store, (pollable,)| {
         Box::new(async move {
-            let invocation = Arc::clone(&store.data().invocation);
+            let invocation = store.data().invocation();
             tokio::select! {
                 biased;
                 ready = poll::HostPollable::block(&mut store.data_mut().table, pollable) => ready,
@@ -85,13 +94,39 @@ fn wait_with_an_end(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 impl console::Host for State {
     fn log(&mut self, level: types::LogLevel, message: Vec<String>) -> wasmtime::Result<()> {
-        let message = message
-            .into_iter()
-            .map(json_or_string)
-            .collect::<Result<_, _>>()?;
-        self.invocation.log(convert::log_level(level), message);
+        let message = arguments(message)?;
+        self.invocation()
+            .log(convert::log_level(level), message, None);
         Ok(())
     }
+
+    fn log_errors(
+        &mut self,
+        level: types::LogLevel,
+        message: Vec<String>,
+        error_info: Vec<Option<types::ErrorInfo>>,
+    ) -> wasmtime::Result<()> {
+        let message = arguments(message)?;
+        let errors = error_info
+            .into_iter()
+            .map(|slot| slot.map(convert::traced_error))
+            .collect();
+        self.invocation()
+            .log(convert::log_level(level), message, Some(errors));
+        Ok(())
+    }
+}
+
+impl diagnostics_channel::Host for State {
+    fn publish(&mut self, channel: String, message: Option<String>) -> wasmtime::Result<()> {
+        let message = message.map(json_or_string).transpose()?;
+        self.invocation().diagnostics(channel, message);
+        Ok(())
+    }
+}
+
+fn arguments(message: Vec<String>) -> serde_json::Result<Vec<Json>> {
+    message.into_iter().map(json_or_string).collect()
 }
 
 /// The JSON that `text` is, or else `text` as a JSON string.
@@ -125,19 +160,19 @@ impl logging::Host for State {
         } else {
             vec![to_raw_value(&context)?, to_raw_value(&message)?]
         };
-        self.invocation.log(level, arguments);
+        self.invocation().log(level, arguments, None);
         Ok(())
     }
 }
 
 impl exceptions::Host for State {
     fn report(&mut self, failure: exceptions::Failure) -> wasmtime::Result<()> {
-        self.invocation.exception(failure.into(), false);
+        self.invocation().exception(failure.into(), false);
         Ok(())
     }
 
     fn uncaught(&mut self, failure: exceptions::Failure) -> wasmtime::Result<()> {
-        self.invocation.exception(failure.into(), true);
+        self.invocation().exception(failure.into(), true);
         Ok(())
     }
 }
@@ -158,7 +193,7 @@ impl context::Host for State {
     }
 
     fn invocation_id(&mut self) -> wasmtime::Result<String> {
-        Ok(self.invocation.id.clone())
+        Ok(self.invocation().id.clone())
     }
 
     fn entrypoint(&mut self) -> wasmtime::Result<Option<String>> {

@@ -10,11 +10,12 @@ use crate::settings::EVENT_WALL_TIME;
 use crate::worker::Worker;
 use serde_json::value::to_raw_value;
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use taffrail_trace::{
-    End, EventInfo, ExceededLimit, Json, LogLevel, Outcome, TailResponse, TraceBuilder,
-    TraceException,
+    DiagnosticsChannelEvent, End, ErrorInfo, EventInfo, ExceededLimit, Json, LogLevel, Outcome,
+    TailResponse, TraceBuilder, TraceException,
 };
 use tokio::sync::Notify;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -27,8 +28,11 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 /// dropped connection, can leave an invocation without its item.
 pub(crate) struct Invocation {
     pub(crate) id: String,
+    /// Whether its item is delivered.
+    told: bool,
     pub(crate) worker: Arc<Worker>,
     pub(crate) cpu: CpuMeter,
+    subrequests_left: AtomicU32,
     started: Instant,
     recording: Mutex<Recording>,
     /// Raised once there is a cut.
@@ -48,6 +52,19 @@ struct Recording {
     peak_memory: usize,
 }
 
+/// The limit of subrequests is reached.
+#[derive(Debug)]
+pub(crate) struct TooManySubrequests;
+
+/// The wording is Cloudflare's.
+const TOO_MANY_SUBREQUESTS: &str = "Too many subrequests by single Worker invocation.";
+
+impl fmt::Display for TooManySubrequests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(TOO_MANY_SUBREQUESTS)
+    }
+}
+
 /// Ends a guest from inside. Why, the invocation knows.
 #[derive(Debug)]
 pub(crate) struct CutOff;
@@ -61,12 +78,27 @@ impl fmt::Display for CutOff {
 impl std::error::Error for CutOff {}
 
 impl Invocation {
+    /// Begins the invocation that an event causes.
     pub(crate) fn start(worker: &Arc<Worker>, event: EventInfo, response: Response) -> Arc<Self> {
+        let invocation = Self::new(worker, event, response, true);
+        worker.running.add(&invocation);
+        invocation
+    }
+
+    /// Begins what no event causes and nobody is told of: the evaluation of a
+    /// script ahead of its first event.
+    pub(crate) fn rehearsal(worker: &Arc<Worker>) -> Arc<Self> {
+        Self::new(worker, EventInfo::Custom {}, Response::NotExpected, false)
+    }
+
+    fn new(worker: &Arc<Worker>, event: EventInfo, response: Response, told: bool) -> Arc<Self> {
         let id = format!("{:032x}", rand::random::<u128>());
         let trace = TraceBuilder::new(worker.script(), event, clock::epoch_ms(), id.clone());
-        let invocation = Arc::new(Self {
+        Arc::new(Self {
             id,
+            told,
             cpu: CpuMeter::new(worker.settings.limits.cpu),
+            subrequests_left: AtomicU32::new(worker.settings.limits.subrequests),
             started: clock::instant(),
             recording: Mutex::new(Recording {
                 trace: Some(trace),
@@ -79,7 +111,7 @@ impl Invocation {
                     cut: None,
                     memory_refused: false,
                     subrequest_refused: false,
-                    uncaught: false,
+                    uncaught: None,
                     panic: None,
                 },
                 peak_memory: 0,
@@ -87,9 +119,7 @@ impl Invocation {
             cut: Notify::new(),
             _running: worker.tracker.token(),
             worker: Arc::clone(worker),
-        });
-        worker.running.add(&invocation);
-        invocation
+        })
     }
 
     /// Records what the guest wrote to one of its output streams.
@@ -98,8 +128,24 @@ impl Invocation {
     }
 
     /// Records a console call.
-    pub(crate) fn log(&self, level: LogLevel, message: Vec<Json>) {
-        self.recording().log(level, message);
+    pub(crate) fn log(
+        &self,
+        level: LogLevel,
+        message: Vec<Json>,
+        errors: Option<Vec<Option<ErrorInfo>>>,
+    ) {
+        self.recording().log(level, message, errors);
+    }
+
+    /// Records a message on a diagnostics channel.
+    pub(crate) fn diagnostics(&self, channel: String, message: Option<Json>) {
+        if let Some(trace) = &mut self.recording().trace {
+            trace.diagnostics_channel_event(DiagnosticsChannelEvent {
+                timestamp: clock::epoch_ms(),
+                channel,
+                message,
+            });
+        }
     }
 
     /// Records a console call with one string.
@@ -111,8 +157,10 @@ impl Invocation {
     /// the outcome.
     pub(crate) fn exception(&self, failure: ending::Failure, uncaught: bool) {
         let mut recording = self.recording();
+        if uncaught {
+            recording.ending.uncaught.get_or_insert(failure.clone());
+        }
         recording.exception(failure);
-        recording.ending.uncaught |= uncaught;
     }
 
     /// Records that the guest has been called and how that ended. Nothing that
@@ -130,9 +178,19 @@ impl Invocation {
         recording.peak_memory = limiter.peak();
     }
 
-    /// Records that the guest was refused a subrequest.
-    pub(crate) fn subrequest_refused(&self) {
+    /// Counts a request that the guest wants to make, or refuses it.
+    pub(crate) fn subrequest(&self) -> Result<(), TooManySubrequests> {
+        let left = &self.subrequests_left;
+        if left
+            .try_update(Relaxed, Relaxed, |left| left.checked_sub(1))
+            .is_ok()
+        {
+            return Ok(());
+        }
+        // Guests tend to say no more than that the request failed.
+        self.log_text(LogLevel::Warn, TOO_MANY_SUBREQUESTS);
         self.recording().ending.subrequest_refused = true;
+        Err(TooManySubrequests)
     }
 
     /// Has the guest ended as soon as it can be. The first reason counts.
@@ -202,8 +260,10 @@ impl Invocation {
 
     /// How the invocation ended, for the client that gets no response.
     pub(crate) fn verdict(&self) -> (Outcome, Option<TraceException>) {
-        let verdict = ending::decide(&self.recording().ending);
-        (verdict.outcome, verdict.failure.map(at_now))
+        let recording = self.recording();
+        let verdict = ending::decide(&recording.ending);
+        let failure = verdict.failure.or(recording.ending.uncaught.clone());
+        (verdict.outcome, failure.map(at_now))
     }
 
     fn recording(&self) -> MutexGuard<'_, Recording> {
@@ -270,13 +330,13 @@ impl Recording {
     fn log_text(&mut self, level: LogLevel, text: &str) {
         // A string always has a JSON form.
         if let Ok(json) = to_raw_value(text) {
-            self.log(level, vec![json]);
+            self.log(level, vec![json], None);
         }
     }
 
-    fn log(&mut self, level: LogLevel, message: Vec<Json>) {
+    fn log(&mut self, level: LogLevel, message: Vec<Json>, errors: Option<Vec<Option<ErrorInfo>>>) {
         if let Some(trace) = &mut self.trace {
-            trace.log(clock::epoch_ms(), level, message, None);
+            trace.log(clock::epoch_ms(), level, message, errors);
         }
     }
 
@@ -289,6 +349,9 @@ impl Recording {
 
 impl Drop for Invocation {
     fn drop(&mut self) {
+        if !self.told {
+            return;
+        }
         let recording = self
             .recording
             .get_mut()

@@ -1,30 +1,27 @@
 //! The HTTP requests that a guest makes.
 
-use crate::invocation::Invocation;
+use crate::current::Current;
+use crate::script::{ScriptHost, is_for_host};
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use std::sync::Arc;
-use taffrail_trace::LogLevel;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
 /// Sends a guest's requests, as many as its limit allows.
 pub(crate) struct Outbound {
-    invocation: Arc<Invocation>,
-    left: u32,
+    current: Current,
+    /// Who answers a script's requests to its host.
+    pub(crate) script: Option<ScriptHost>,
 }
 
 /// A response under way, with the work that goes on behind it.
 type Sending = Box<dyn Future<Output = Result<(Response<WasiBody>, Io), Error>> + Send>;
 type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
-/// The wording is Cloudflare's.
-const TOO_MANY: &str = "Too many subrequests by single Worker invocation.";
-
 impl Outbound {
-    pub(crate) fn new(invocation: &Arc<Invocation>) -> Self {
+    pub(crate) fn new(current: Current) -> Self {
         Self {
-            left: invocation.worker.settings.limits.subrequests,
-            invocation: Arc::clone(invocation),
+            current,
+            script: None,
         }
     }
 }
@@ -36,13 +33,16 @@ impl WasiHttpHooks for Outbound {
         options: Option<RequestOptions>,
         _guest_io: Io,
     ) -> Sending {
-        let Some(left) = self.left.checked_sub(1) else {
-            // Guests tend to say no more than that the request failed.
-            self.invocation.log_text(LogLevel::Warn, TOO_MANY);
-            self.invocation.subrequest_refused();
-            return Box::new(async { Err(Error::InternalError(Some(TOO_MANY.to_owned()))) });
-        };
-        self.left = left;
+        if let Some(script) = &self.script
+            && is_for_host(request.uri())
+        {
+            let answer = script.exchange.answer(request.uri().path());
+            return Box::new(async move { Ok((answer.await?, Box::new(async { Ok(()) }) as Io)) });
+        }
+        if let Err(refusal) = self.current.invocation().subrequest() {
+            let refusal = Error::InternalError(Some(refusal.to_string()));
+            return Box::new(async { Err(refusal) });
+        }
         Box::new(async move {
             let (response, io) = default_send_request(request, options).await?;
             Ok((response.map(BodyExt::boxed_unsync), Box::new(io) as Io))

@@ -1,10 +1,9 @@
 //! The stdout and stderr of a guest, recorded line by line.
 
-use crate::invocation::Invocation;
+use crate::current::Current;
 use bytes::Bytes;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
@@ -22,7 +21,7 @@ pub(crate) enum Stream {
 #[derive(Clone)]
 pub(crate) struct Output {
     pub(crate) stream: Stream,
-    pub(crate) invocation: Arc<Invocation>,
+    pub(crate) current: Current,
 }
 
 /// How much a guest may write at once; what `wasi:io` guests are told by
@@ -47,7 +46,7 @@ impl StdoutStream for Output {
 
 impl OutputStream for Output {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.invocation.write(self.stream, &bytes);
+        self.current.invocation().write(self.stream, &bytes);
         Ok(())
     }
 
@@ -71,7 +70,7 @@ impl AsyncWrite for Output {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.invocation.write(self.stream, bytes);
+        self.current.invocation().write(self.stream, bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 

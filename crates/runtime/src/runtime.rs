@@ -7,6 +7,7 @@ use crate::engine::Engines;
 use crate::error::Error;
 use crate::lanes::Lanes;
 use crate::running::Running;
+use crate::script::Script;
 use crate::settings::WorkerSettings;
 use crate::worker::{Code, FetchResult, Worker};
 use http::Request;
@@ -16,7 +17,6 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use taffrail_trace::Json;
 use tokio_util::task::TaskTracker;
-use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::WasiBody;
 
 /// Runs Workers and delivers what happened to their Tail Workers.
@@ -111,6 +111,29 @@ impl Runtime {
     /// that only names itself is fine: its own tail invocations are not told
     /// to it.
     pub fn deploy(&self, settings: WorkerSettings, code: Code) -> Result<(), Error> {
+        self.put(self.worker(settings, code))
+    }
+
+    /// Evaluates a script and deploys it as [`deploy`](Self::deploy) does.
+    /// Deployed without this, a script is evaluated for its first event.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`deploy`](Self::deploy), and when the script fails: the kind
+    /// is [`ErrorKind::Script`](crate::ErrorKind::Script), the text the
+    /// exception with its stack.
+    pub async fn deploy_script(
+        &self,
+        settings: WorkerSettings,
+        script: Script,
+    ) -> Result<(), Error> {
+        let worker = self.worker(settings, Code::Script(script));
+        worker.start_script().await?;
+        self.put(worker)
+    }
+
+    fn put(&self, worker: Arc<Worker>) -> Result<(), Error> {
+        let settings = &worker.settings;
         let name = settings.name.clone();
         let mut workers = self
             .inner
@@ -133,8 +156,18 @@ impl Runtime {
                 cycle.join(" -> ")
             )));
         }
-        let worker = Worker {
-            config: WasiConfigVariables::from_iter(settings.vars.clone()),
+        workers.insert(name, worker);
+        Ok(())
+    }
+
+    fn worker(&self, settings: WorkerSettings, code: Code) -> Arc<Worker> {
+        Arc::new(Worker {
+            config: Arc::new(
+                settings
+                    .text_vars()
+                    .map(|(name, value)| (name.clone(), value))
+                    .collect(),
+            ),
             tails: settings
                 .tail_consumers
                 .iter()
@@ -147,9 +180,7 @@ impl Runtime {
             stopped: AtomicBool::new(false),
             settings,
             code,
-        };
-        workers.insert(name, Arc::new(worker));
-        Ok(())
+        })
     }
 
     /// Dispatches a fetch event. The URI of `request` is absolute. `cf` is

@@ -1,6 +1,7 @@
 //! What a Worker is configured with: plain data.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,9 +11,10 @@ pub struct WorkerSettings {
     /// The name under which events are dispatched to it, and the `scriptName`
     /// of its trace items.
     pub name: String,
-    /// What `wasi:config/store` and the environment variables hold.
+    /// What `env` holds, and for components `wasi:config/store` and the
+    /// environment variables: strings as they are, other values as JSON.
     #[serde(default)]
-    pub vars: BTreeMap<String, String>,
+    pub vars: BTreeMap<String, Value>,
     /// The names of the Workers that receive its trace items, one call each,
     /// in this order. A name that occurs twice is called twice.
     #[serde(default)]
@@ -32,6 +34,16 @@ impl WorkerSettings {
             tail_consumers: Vec::new(),
             limits: Limits::default(),
         }
+    }
+}
+
+impl WorkerSettings {
+    /// The vars as text.
+    pub(crate) fn text_vars(&self) -> impl Iterator<Item = (&String, String)> {
+        self.vars.iter().map(|(name, value)| match value {
+            Value::String(text) => (name, text.clone()),
+            other => (name, other.to_string()),
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a store holds while it runs one invocation.
 
+use crate::current::Current;
 use crate::ending::Cut;
 use crate::invocation::Invocation;
 use crate::limits::MemoryLimiter;
@@ -10,18 +11,20 @@ use taffrail_trace::TraceItem;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// The data of a store.
 pub(crate) struct State {
-    pub(crate) invocation: Arc<Invocation>,
+    pub(crate) current: Current,
+    pub(crate) config: Arc<WasiConfigVariables>,
     /// The events of a tail invocation.
     pub(crate) events: Vec<Arc<TraceItem>>,
     pub(crate) memory: MemoryLimiter,
     pub(crate) table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    outbound: Outbound,
+    pub(crate) outbound: Outbound,
 }
 
 impl State {
@@ -32,26 +35,28 @@ impl State {
         events: Vec<Arc<TraceItem>>,
     ) -> Store<Self> {
         let settings = &invocation.worker.settings;
+        let current = Current::new(invocation);
         let output = |stream| Output {
             stream,
-            invocation: Arc::clone(invocation),
+            current: current.clone(),
         };
         let mut wasi = WasiCtx::builder();
         wasi.stdout(output(Stream::Stdout));
         wasi.stderr(output(Stream::Stderr));
-        for (name, value) in &settings.vars {
+        for (name, value) in settings.text_vars() {
             wasi.env(name, value);
         }
         let mut store = Store::new(
             engine,
             Self {
-                invocation: Arc::clone(invocation),
+                config: Arc::clone(&invocation.worker.config),
                 events,
                 memory: MemoryLimiter::new(settings.limits.memory),
                 table: ResourceTable::new(),
                 wasi: wasi.build(),
                 http: WasiHttpCtx::new(),
-                outbound: Outbound::new(invocation),
+                outbound: Outbound::new(current.clone()),
+                current,
             },
         );
         store.limiter(|state| &mut state.memory);
@@ -59,7 +64,7 @@ impl State {
         // interrupted before it begins.
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| {
-            let invocation = &store.data().invocation;
+            let invocation = store.data().invocation();
             if invocation.cpu.is_exceeded() {
                 invocation.cut(Cut::Cpu);
             }
@@ -67,6 +72,11 @@ impl State {
             Ok(UpdateDeadline::Yield(1))
         });
         store
+    }
+
+    /// The invocation on whose behalf the guest runs.
+    pub(crate) fn invocation(&self) -> Arc<Invocation> {
+        self.current.invocation()
     }
 }
 

@@ -4,16 +4,18 @@ use crate::body::ResponseBody;
 use crate::component::Component;
 use crate::delivery::{TailConsumer, TailQueue};
 use crate::ending::{Call, Cut, Response};
+use crate::error::Error;
 use crate::execute;
 use crate::invocation::Invocation;
 use crate::lanes::Lanes;
 use crate::running::Running;
+use crate::script::Script;
 use crate::settings::WorkerSettings;
 use http::Request;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use taffrail_trace::{
-    ConsumedEvent, EventInfo, LogLevel, Outcome, RequestData, Script, TailRequest, TraceException,
+    ConsumedEvent, EventInfo, LogLevel, Outcome, RequestData, TailRequest, TraceException,
     TraceItem,
 };
 use tokio::sync::oneshot;
@@ -25,8 +27,16 @@ use wasmtime_wasi_http::WasiBody;
 pub enum Code {
     /// A compiled component.
     Component(Component),
+    /// A script and the engine that runs it.
+    Script(Script),
     /// Nothing, and the reason for it: every event ends as `scriptNotFound`.
     Missing(String),
+}
+
+/// Code that can run.
+pub(crate) enum Program<'a> {
+    Component(&'a Component),
+    Script(&'a Script),
 }
 
 /// How a fetch event was answered.
@@ -45,7 +55,7 @@ pub enum FetchResult {
 pub(crate) struct Worker {
     pub(crate) settings: WorkerSettings,
     pub(crate) code: Code,
-    pub(crate) config: WasiConfigVariables,
+    pub(crate) config: Arc<WasiConfigVariables>,
     pub(crate) tails: Vec<Arc<TailQueue>>,
     pub(crate) consumers: Arc<[Arc<dyn TailConsumer>]>,
     pub(crate) tracker: TaskTracker,
@@ -65,7 +75,7 @@ impl Worker {
         cf: Option<taffrail_trace::Json>,
     ) -> FetchResult {
         let event = EventInfo::Fetch {
-            request: TailRequest::new(request_data(&request, cf)),
+            request: TailRequest::new(request_data(&request, cf.clone())),
             response: None,
         };
         let head = *request.method() == http::Method::HEAD;
@@ -76,7 +86,7 @@ impl Worker {
             return FetchResult::Failed { outcome, exception };
         }
         let (respond, mut responded) = oneshot::channel();
-        let fetch = execute::fetch(Arc::clone(&invocation), request, respond);
+        let fetch = execute::fetch(Arc::clone(&invocation), request, cf, respond);
         let mut run = Box::pin(Arc::clone(&self).run(Arc::clone(&invocation), fetch));
         // The guest is polled right here; it costs a task of its own only if
         // it goes on after its response.
@@ -127,6 +137,19 @@ impl Worker {
         self.lanes.run(invocation, run).await;
     }
 
+    /// Evaluates the script, if it is one, ahead of its first event.
+    pub(crate) async fn start_script(self: &Arc<Self>) -> Result<(), Error> {
+        let Code::Script(script) = &self.code else {
+            return Ok(());
+        };
+        let invocation = Invocation::rehearsal(self);
+        script.start(&invocation).await;
+        match invocation.verdict() {
+            (Outcome::Ok, _) => Ok(()),
+            (outcome, exception) => Err(Error::script(outcome, exception)),
+        }
+    }
+
     /// Ends what runs, and lets nothing more begin.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Relaxed);
@@ -138,13 +161,14 @@ impl Worker {
         self.stopped.store(false, Relaxed);
     }
 
-    /// The component, or the end of an invocation that finds none.
-    pub(crate) fn component(&self) -> Result<&Component, Call> {
+    /// The code, or the end of an invocation that finds none.
+    pub(crate) fn program(&self) -> Result<Program<'_>, Call> {
         if self.stopped.load(Relaxed) {
             return Err(Call::Stopped);
         }
         match &self.code {
-            Code::Component(component) => Ok(component),
+            Code::Component(component) => Ok(Program::Component(component)),
+            Code::Script(script) => Ok(Program::Script(script)),
             Code::Missing(reason) => Err(Call::NoScript(format!(
                 "Worker `{}` has no code to run: {reason}",
                 self.settings.name
@@ -152,10 +176,10 @@ impl Worker {
         }
     }
 
-    pub(crate) fn script(&self) -> Script {
-        Script {
+    pub(crate) fn script(&self) -> taffrail_trace::Script {
+        taffrail_trace::Script {
             script_name: Some(self.settings.name.clone()),
-            ..Script::default()
+            ..taffrail_trace::Script::default()
         }
     }
 

@@ -37,7 +37,7 @@ pub(crate) fn find() -> Result<Peer> {
         .context("cargo cannot be run")?;
     ensure!(
         status.success(),
-        "`cargo install wasmtime-cli` failed; put a `wasmtime` on the path, or leave its rows out with `--only`"
+        "`cargo install wasmtime-cli` failed with {status}; put a `wasmtime` on the path, or leave its rows out with `--only`"
     );
     let version = version(&installed).context("the `wasmtime` just installed does not run")?;
     Ok(Peer {

@@ -19,8 +19,8 @@ const FILE_NAMES: [&str; 3] = ["wrangler.json", "wrangler.jsonc", "wrangler.toml
 pub(super) enum Source {
     /// A configuration file and its language.
     Config(PathBuf, Syntax),
-    /// A component without a configuration.
-    Component(PathBuf),
+    /// A component or a script without a configuration.
+    Main(PathBuf),
 }
 
 /// The language of a configuration file.
@@ -52,12 +52,12 @@ impl Syntax {
 }
 
 /// Decides what `path` is: a directory with a configuration file, such a file
-/// itself, or a component.
+/// itself, a component, or a script.
 pub(super) fn locate(path: &Path) -> Result<Source> {
     let kind = match fs::metadata(path) {
         Ok(kind) => kind,
         Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(
-            "{}: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, or a .wasm component",
+            "{}: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, or a .js, .mjs or .ts script",
             path.display()
         ),
         Err(error) => bail!("{}: {error}", path.display()),
@@ -69,26 +69,37 @@ pub(super) fn locate(path: &Path) -> Result<Source> {
             .find(|file| file.is_file())
             .with_context(|| {
                 format!(
-                    "{}: no wrangler.json, wrangler.jsonc or wrangler.toml in this directory; add one, or give the .wasm component itself",
+                    "{}: no wrangler.json, wrangler.jsonc or wrangler.toml in this directory; add one, or give the .wasm component or the script itself",
                     path.display()
                 )
             })?
     } else {
         path.to_owned()
     };
-    if file
-        .extension()
-        .is_some_and(|extension| extension == "wasm")
-    {
-        return Ok(Source::Component(file));
+    if is_component(&file) || is_script(&file) {
+        return Ok(Source::Main(file));
     }
     match Syntax::of(&file) {
         Some(syntax) => Ok(Source::Config(file, syntax)),
         None => bail!(
-            "{}: neither a configuration file (.toml, .json, .jsonc) nor a .wasm component",
+            "{}: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts)",
             path.display()
         ),
     }
+}
+
+fn is_component(file: &Path) -> bool {
+    file.extension()
+        .is_some_and(|extension| extension == "wasm")
+}
+
+/// The endings of files that are scripts, as Wrangler has them.
+const SCRIPTS: [&str; 7] = ["js", "mjs", "cjs", "jsx", "ts", "mts", "tsx"];
+
+/// Whether a file is a script and not a component.
+pub(crate) fn is_script(file: &Path) -> bool {
+    file.extension()
+        .is_some_and(|extension| SCRIPTS.iter().any(|script| extension == *script))
 }
 
 /// The directory that a file stands in, `.` for a bare file name.

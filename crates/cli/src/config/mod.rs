@@ -17,6 +17,7 @@ mod tests;
 mod vars;
 mod worker;
 
+pub(crate) use file::is_script;
 pub(crate) use limits::{Limits, apply_limits};
 pub(crate) use set::check_set;
 pub(crate) use vars::apply_vars;

@@ -31,13 +31,13 @@ pub(crate) struct Build {
 /// Paths are relative where the path that the user gave is.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct WorkerConfig {
-    /// The configuration file, or the component if there is none.
+    /// The configuration file, or the component or script if there is none.
     pub(crate) path: PathBuf,
     /// The directory that [`path`](Self::path) stands in.
     pub(crate) dir: PathBuf,
     /// The Worker's name, with `-<env>` after it if the environment sets no name of its own.
     pub(crate) name: String,
-    /// The component. It need not exist before [`build`](Self::build) has run.
+    /// The component or the script. It need not exist before [`build`](Self::build) has run.
     pub(crate) main: PathBuf,
     /// How to build the component, if a command is set.
     pub(crate) build: Option<Build>,
@@ -55,8 +55,8 @@ pub(crate) struct WorkerConfig {
 
 /// Reads the configuration of the Worker at `path`, in environment `env`.
 ///
-/// `path` is a Worker's directory, a configuration file, or a component, which
-/// makes a Worker without configuration, named after the file.
+/// `path` is a Worker's directory, a configuration file, a component or a
+/// script; the last two make a Worker without configuration, named after the file.
 ///
 /// Errors are one line and name the file and, where there is one, the place or
 /// the key: a path or file that cannot be read, broken TOML or JSON, unknown
@@ -64,20 +64,20 @@ pub(crate) struct WorkerConfig {
 /// missing `name` or `main`.
 pub(crate) fn load(path: &Path, env: Option<&str>) -> Result<WorkerConfig> {
     let (file, syntax) = match file::locate(path)? {
-        Source::Component(component) => return Ok(bare(component)),
+        Source::Main(main) => return Ok(bare(main)),
         Source::Config(file, syntax) => (file, syntax),
     };
     let table = file::read(&file, syntax)?;
     configured(&file, syntax, table, env).map_err(|error| anyhow!("{}: {error}", file.display()))
 }
 
-fn bare(component: PathBuf) -> WorkerConfig {
-    let name = component.file_prefix().unwrap_or_default();
+fn bare(main: PathBuf) -> WorkerConfig {
+    let name = main.file_prefix().unwrap_or_default();
     WorkerConfig {
-        dir: file::directory_of(&component),
+        dir: file::directory_of(&main),
         name: name.to_string_lossy().into_owned(),
-        main: component.clone(),
-        path: component,
+        main: main.clone(),
+        path: main,
         build: None,
         vars: BTreeMap::new(),
         tail_consumers: Vec::new(),

@@ -7,7 +7,7 @@ fn ending(call: Call) -> Ending {
         cut: None,
         memory_refused: false,
         subrequest_refused: false,
-        uncaught: false,
+        uncaught: None,
         panic: None,
     }
 }
@@ -247,7 +247,11 @@ fn the_stack_of_a_panic_starts_where_it_happened() {
 #[test]
 fn a_handler_that_reported_its_failure_gets_no_second_exception() {
     let ending = Ending {
-        uncaught: true,
+        uncaught: Some(Failure {
+            name: "Error".to_owned(),
+            message: "told by the guest".to_owned(),
+            stack: None,
+        }),
         response: Response::Unset,
         ..ending(Call::Returned)
     };

@@ -1,0 +1,91 @@
+// Which invocation the running code belongs to, and what `AsyncLocalStorage`
+// holds for it. A frame is captured where a callback is registered and put
+// back when it runs.
+
+const OUTSIDE = { invocation: null, values: new Map() };
+
+let frame = OUTSIDE;
+// The invocation that the instance runs. Callbacks that the engine calls by
+// itself, such as those of streams, come without a frame.
+let running = null;
+
+export function begin(invocation) {
+  running = invocation;
+}
+
+export function finish() {
+  running = null;
+}
+
+export function currentFrame() {
+  return frame;
+}
+
+export function currentInvocation() {
+  return frame.invocation ?? running;
+}
+
+export function enter(next, callback, receiver, args) {
+  const previous = frame;
+  frame = next;
+  try {
+    return Reflect.apply(callback, receiver, args);
+  } finally {
+    frame = previous;
+  }
+}
+
+// Whether what runs in `frame` may still run: nothing outlives its invocation.
+export function isOver({ invocation }) {
+  return invocation !== null && invocation.over;
+}
+
+// Runs what belongs to the instance and to no invocation.
+export function outside(callback) {
+  return enter(OUTSIDE, callback, undefined, []);
+}
+
+export function frameOf(invocation) {
+  return { invocation, values: new Map() };
+}
+
+export class AsyncLocalStorage {
+  static bind(callback) {
+    return AsyncLocalStorage.snapshot().bind(null, callback);
+  }
+
+  static snapshot() {
+    const captured = frame;
+    return (callback, ...args) => enter(captured, callback, undefined, args);
+  }
+
+  getStore() {
+    return frame.values.get(this);
+  }
+
+  run(store, callback, ...args) {
+    const values = new Map(frame.values).set(this, store);
+    return enter({ invocation: currentInvocation(), values }, callback, undefined, args);
+  }
+
+  exit(callback, ...args) {
+    return this.run(undefined, callback, ...args);
+  }
+}
+
+export class AsyncResource {
+  #frame = frame;
+
+  static bind(callback, _type, receiver) {
+    const resource = new AsyncResource();
+    return (...args) => resource.runInAsyncScope(callback, receiver, ...args);
+  }
+
+  runInAsyncScope(callback, receiver, ...args) {
+    return enter(this.#frame, callback, receiver, args);
+  }
+
+  bind(callback) {
+    return (...args) => this.runInAsyncScope(callback, undefined, ...args);
+  }
+}

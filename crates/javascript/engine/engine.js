@@ -1,0 +1,88 @@
+// The engine component: evaluates a Worker's script and hands it its events.
+
+import * as console from "./console.js";
+import * as context from "./context.js";
+import * as events from "./events.js";
+import * as failure from "./failure.js";
+import * as http from "./http.js";
+import * as promise from "./promise.js";
+import * as timers from "./timers.js";
+import { handle as handleEvent } from "./handle.js";
+import { Invocation } from "./invocation.js";
+import { provide, require } from "./modules.js";
+import { sourceText } from "taffrail:javascript/host@0.1.0";
+import { structuredClone } from "./trace-item.js";
+
+const worker = { exports: {}, env: {} };
+
+export const script = {
+  start(source, setup) {
+    try {
+      const { env, serviceWorker } = JSON.parse(setup);
+      worker.env = env;
+      provide(env);
+      if (serviceWorker) Object.assign(globalThis, env);
+      worker.exports = evaluate(source);
+      return true;
+    } catch (error) {
+      failure.uncaught(error);
+      return false;
+    }
+  },
+
+  async handle(text) {
+    const event = JSON.parse(text);
+    const invocation = new Invocation(event);
+    context.begin(invocation);
+    await invocation.run(() => handleEvent(worker, invocation, event));
+    context.finish();
+    return invocation.end();
+  },
+};
+
+function evaluate(source) {
+  const module = { exports: {} };
+  const run = (0, eval)(
+    `(function (module, exports, require) {${source}\n})\n//# sourceURL=worker.js`,
+  );
+  run(module, module.exports, require);
+  return module.exports;
+}
+
+const nativeToString = Function.prototype.toString;
+
+// The text of a function is the one in the user's own source.
+function toString() {
+  const text = Reflect.apply(nativeToString, this, []);
+  return text.includes("[native code]") ? text : sourceText(text);
+}
+
+promise.install();
+failure.install();
+http.install();
+Object.defineProperty(Function.prototype, "toString", {
+  value: toString,
+  writable: true,
+  configurable: true,
+});
+
+const GLOBALS = {
+  addEventListener: events.addEventListener,
+  clearInterval: timers.clearTimeout,
+  clearTimeout: timers.clearTimeout,
+  console: console.console,
+  dispatchEvent: events.dispatch,
+  fetch: http.fetch,
+  navigator: { userAgent: "Cloudflare-Workers" },
+  queueMicrotask: timers.queueMicrotask,
+  removeEventListener: events.removeEventListener,
+  reportError: failure.report,
+  scheduler: timers.scheduler,
+  setInterval: timers.setInterval,
+  setTimeout: timers.setTimeout,
+  structuredClone,
+};
+
+for (const [name, value] of Object.entries(GLOBALS)) {
+  Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
+}

@@ -1,0 +1,151 @@
+// What happens for each type of event.
+
+import { dispatch, listens } from "./events.js";
+import { uncaught } from "./failure.js";
+import { Entrypoint, lacking } from "./handlers.js";
+import { askHost, incomingRequest, isErrorResponse } from "./http.js";
+import { end, respond, write } from "taffrail:javascript/host@0.1.0";
+import { traceItem } from "./trace-item.js";
+
+const HANDLERS = { fetch: onFetch, queue: onQueue, scheduled: onScheduled, tail: onTail };
+
+export async function handle(worker, invocation, event) {
+  await HANDLERS[event.type](worker, invocation, event);
+  await invocation.orHung(invocation.settled()).catch(() => {});
+}
+
+async function onFetch(worker, invocation, event) {
+  try {
+    const request = await incomingRequest(event);
+    const response = await invocation.orHung(answer(worker, invocation, request));
+    invocation.waitUntil(invocation.orHung(send(response)), uncaught);
+  } catch (error) {
+    uncaught(error);
+  }
+}
+
+async function answer(worker, invocation, request) {
+  const response = await fetchHandler(worker, invocation)(request);
+  if (!(response instanceof Response)) {
+    throw new TypeError("Incorrect type for Promise: the Promise did not resolve to 'Response'.");
+  }
+  if (isErrorResponse(response)) {
+    throw new TypeError(
+      "Return value from serve handler must not be an error response (like Response.error())",
+    );
+  }
+  if (response.bodyUsed) {
+    throw new TypeError("Body has already been used. It can only be used once.");
+  }
+  return response;
+}
+
+function fetchHandler(worker, invocation) {
+  const handler = new Entrypoint(worker, invocation).find("fetch");
+  if (handler !== undefined) return handler;
+  if (listens("fetch")) return (request) => respondWith(invocation, request);
+  throw lacking("fetch");
+}
+
+// Service Worker syntax: the response is what a listener says that it is.
+function respondWith(invocation, request) {
+  return new Promise((resolve, reject) => {
+    let answered = false;
+    const event = listened(invocation, "fetch", {
+      request,
+      respondWith(response) {
+        answered = true;
+        Promise.resolve(response).then(resolve, reject);
+      },
+      passThroughOnException() {},
+    });
+    dispatch(event);
+    if (!answered) reject(new Error("No listener of the fetch event called respondWith()."));
+  });
+}
+
+function listened(invocation, type, properties) {
+  const event = new Event(type);
+  const waitUntil = (promise) => invocation.waitUntil(promise);
+  return Object.assign(event, { waitUntil, ...properties });
+}
+
+async function send(response) {
+  respond(response.status, [...response.headers]);
+  const reader = response.body?.getReader();
+  while (reader !== undefined) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    if (!write(bytes(value))) await askHost("drained");
+  }
+  end();
+}
+
+function bytes(chunk) {
+  if (chunk instanceof Uint8Array) return chunk;
+  if (ArrayBuffer.isView(chunk)) {
+    return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  }
+  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
+  throw new TypeError(
+    "This TransformStream is being used as a byte stream, but received an object of non-ArrayBuffer/ArrayBufferView type on its writable side.",
+  );
+}
+
+// A handler that throws decides the outcome; the promise that it returns is as
+// good as given to `waitUntil`.
+async function onTail(worker, invocation, { events, raw }) {
+  const items = events.map((event, index) => traceItem(event, raw[index]));
+  const handler = new Entrypoint(worker, invocation).find("tail", "trace");
+  try {
+    if (handler !== undefined) {
+      invocation.waitUntil(handler(items));
+    } else if (listens("tail") || listens("trace")) {
+      for (const type of ["tail", "trace"]) {
+        dispatch(listened(invocation, type, { events: items, traces: [...items] }));
+      }
+    } else {
+      throw lacking("tail");
+    }
+  } catch (error) {
+    uncaught(error);
+  }
+  // Tail handlers tend not to wait for what they send.
+  await Promise.allSettled(invocation.requests);
+}
+
+async function onScheduled(worker, invocation, { cron, scheduledTime }) {
+  const controller = { cron, scheduledTime, type: "scheduled", noRetry() {} };
+  invocation.backgroundFailure = uncaught;
+  await run(worker, invocation, "scheduled", controller);
+}
+
+async function onQueue(worker, invocation, { queue, messages }) {
+  const batch = {
+    queue,
+    messages: messages.map((message) => ({
+      ...message,
+      timestamp: new Date(message.timestamp),
+      ack() {},
+      retry() {},
+    })),
+    ackAll() {},
+    retryAll() {},
+  };
+  await run(worker, invocation, "queue", batch);
+}
+
+async function run(worker, invocation, type, argument) {
+  const handler = new Entrypoint(worker, invocation).find(type);
+  try {
+    if (handler !== undefined) {
+      await invocation.orHung(handler(argument));
+    } else if (listens(type)) {
+      dispatch(listened(invocation, type, argument));
+    } else {
+      throw lacking(type);
+    }
+  } catch (error) {
+    uncaught(error);
+  }
+}

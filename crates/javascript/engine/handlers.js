@@ -1,0 +1,59 @@
+// From an event to the function of the script that handles it.
+
+import { record } from "./console.js";
+
+// What `ctx` is in a handler.
+export class ExecutionContext {
+  #invocation;
+
+  constructor(invocation) {
+    this.#invocation = invocation;
+    Object.defineProperty(this, "props", { value: invocation.props, enumerable: true });
+  }
+
+  waitUntil(promise) {
+    this.#invocation.waitUntil(promise);
+  }
+
+  passThroughOnException() {}
+}
+
+// A handler of one event: `call(name, ...args)` calls the function of that name.
+export class Entrypoint {
+  #script;
+  #env;
+  #ctx;
+
+  constructor(script, invocation) {
+    this.#ctx = new ExecutionContext(invocation);
+    this.#env = script.env;
+    this.#script = script.exports[invocation.entrypoint ?? "default"];
+  }
+
+  // The function and what `this` is in it, of the first name that there is.
+  find(...names) {
+    const target = isClass(this.#script) ? new this.#script(this.#ctx, this.#env) : this.#script;
+    for (const name of names) {
+      if (typeof target?.[name] === "function") {
+        return (argument) => target[name](argument, this.#env, this.#ctx);
+      }
+    }
+    return undefined;
+  }
+}
+
+function isClass(value) {
+  return typeof value === "function" && value.prototype !== undefined;
+}
+
+const LACKING = {
+  fetch:
+    "Received a FetchEvent but we lack a handler for FetchEvents. Did you remember to export a fetch() function?",
+  tail: "Attempted to send events but we lack a handler, did you remember to export a tail() function?",
+};
+
+// The failure of an event that meets a script without its handler.
+export function lacking(name) {
+  if (name in LACKING) record("warn", LACKING[name]);
+  return new Error(`Handler does not export a ${name}() function.`);
+}

@@ -1,0 +1,76 @@
+// `fetch` and the classes around it, as far as they differ from the engine's.
+
+import { currentInvocation } from "./context.js";
+
+const native = { fetch: globalThis.fetch };
+const ORIGIN = "http://taffrail.invalid";
+
+// A request that the host answers itself.
+export function askHost(path, init) {
+  return native.fetch(`${ORIGIN}/${path}`, init);
+}
+
+export function fetch(input, init) {
+  const invocation = currentInvocation();
+  const request = native.fetch(input, init);
+  const answered = () => invocation?.requests.delete(request);
+  invocation?.requests.add(request);
+  request.then(answered, answered);
+  return request;
+}
+
+// The request of a fetch event.
+export async function incomingRequest({ url, method, headers, body, cf }) {
+  const init = { method, headers };
+  if (body) {
+    init.body = (await askHost("request")).body;
+    init.duplex = "half";
+  }
+  const request = new Request(url, init);
+  // A request that is to be sent may not have all headers that one may have
+  // that was received.
+  Object.defineProperty(request, "headers", { value: new Headers(headers) });
+  Object.defineProperty(request, "cf", { value: cf });
+  return request;
+}
+
+function clone() {
+  if (this.bodyUsed) throw new TypeError("Body has already been used.");
+  const init = { status: this.status, statusText: this.statusText, headers: this.headers };
+  if (this.body === null) return new Response(null, init);
+  const [mine, theirs] = this.body.tee();
+  const rest = new Response(mine);
+  Object.defineProperty(this, "body", { get: () => rest.body, configurable: true });
+  Object.defineProperty(this, "bodyUsed", { get: () => rest.bodyUsed, configurable: true });
+  for (const method of ["arrayBuffer", "blob", "formData", "json", "text"]) {
+    Object.defineProperty(this, method, { value: () => rest[method](), configurable: true });
+  }
+  return new Response(theirs, init);
+}
+
+const ERROR = Symbol("Response.error()");
+
+export function isErrorResponse(response) {
+  return response[ERROR] === true;
+}
+
+function error() {
+  const response = new Response(null);
+  Object.defineProperty(response, ERROR, { value: true });
+  Object.defineProperty(response, "type", { value: "error" });
+  Object.defineProperty(response, "status", { value: 0 });
+  return response;
+}
+
+function define(target, name, value) {
+  if (!(name in target)) {
+    Object.defineProperty(target, name, { value, writable: true, configurable: true });
+  }
+}
+
+// What this version of the engine lacks.
+export function install() {
+  define(Response.prototype, "clone", clone);
+  define(Response, "error", error);
+  define(Headers.prototype, Symbol.toStringTag, "Headers");
+}

@@ -1,0 +1,41 @@
+// The modules that a script may import without a file of that name.
+
+import * as context from "./context.js";
+import * as diagnostics from "./diagnostics.js";
+
+export class WorkerEntrypoint {
+  constructor(ctx, env) {
+    this.ctx = ctx;
+    this.env = env;
+  }
+}
+
+// Filled when the script starts.
+const workers = { WorkerEntrypoint, env: {}, waitUntil };
+
+function waitUntil(promise) {
+  const invocation = context.currentInvocation();
+  if (invocation === null) throw new Error("waitUntil() can be called within a handler only.");
+  invocation.waitUntil(promise);
+}
+
+const asyncHooks = {
+  AsyncLocalStorage: context.AsyncLocalStorage,
+  AsyncResource: context.AsyncResource,
+};
+
+const MODULES = {
+  "cloudflare:workers": workers,
+  "node:async_hooks": { ...asyncHooks, default: asyncHooks },
+  "node:diagnostics_channel": { ...diagnostics, default: diagnostics },
+};
+
+export function require(name) {
+  const module = MODULES[name];
+  if (module === undefined) throw new Error(`No such module "${name}".`);
+  return module;
+}
+
+export function provide(env) {
+  workers.env = env;
+}

@@ -1,0 +1,106 @@
+//! Events as the engine component is told of them, in JSON.
+
+use super::Source;
+use crate::invocation::Invocation;
+use http::request::Parts;
+use http_body::Body;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use taffrail_trace::{EventInfo, Json, RequestData, TraceItem};
+use wasmtime_wasi_http::WasiBody;
+
+/// One event.
+#[derive(Serialize)]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
+pub(crate) enum Event<'a> {
+    /// A request. Its body does not come with it.
+    Fetch {
+        method: &'a str,
+        url: String,
+        headers: Vec<(&'a str, String)>,
+        /// Whether it has a body.
+        body: bool,
+        cf: Option<&'a Json>,
+    },
+    /// Trace items, and for each the unredacted request if it has one.
+    Tail {
+        events: Vec<&'a TraceItem>,
+        raw: Vec<Option<&'a RequestData>>,
+    },
+    /// A cron trigger, due at `scheduled_time` in milliseconds since 1970.
+    Scheduled { cron: &'a str, scheduled_time: u64 },
+    /// A batch of messages.
+    Queue {
+        queue: &'a str,
+        messages: Vec<QueueMessage<'a>>,
+    },
+}
+
+/// A message of a queue.
+#[derive(Serialize)]
+pub(crate) struct QueueMessage<'a> {
+    pub(crate) id: &'a str,
+    /// When it was sent, in milliseconds since 1970.
+    pub(crate) timestamp: u64,
+    /// How often it has been delivered, this time included.
+    pub(crate) attempts: u32,
+    pub(crate) body: &'a Json,
+}
+
+impl<'a> Event<'a> {
+    /// The event of a request.
+    pub(crate) fn fetch(head: &'a Parts, body: &WasiBody, cf: Option<&'a Json>) -> Self {
+        let headers = head.headers.iter();
+        Self::Fetch {
+            method: head.method.as_str(),
+            url: head.uri.to_string(),
+            headers: headers
+                .map(|(name, value)| {
+                    let value = String::from_utf8_lossy(value.as_bytes());
+                    (name.as_str(), value.into_owned())
+                })
+                .collect(),
+            body: !body.is_end_stream(),
+            cf,
+        }
+    }
+
+    /// The event of a Tail Worker.
+    pub(crate) fn tail(items: impl IntoIterator<Item = &'a TraceItem>) -> Self {
+        let events: Vec<_> = items.into_iter().collect();
+        let raw = events
+            .iter()
+            .map(|item| match &item.event {
+                Some(EventInfo::Fetch { request, .. }) => Some(request.unredacted()),
+                _ => None,
+            })
+            .collect();
+        Self::Tail { events, raw }
+    }
+
+    /// The event with the entrypoint that is to handle it.
+    pub(crate) fn to_json(&self, _invocation: &Invocation) -> serde_json::Result<String> {
+        serde_json::to_string(self)
+    }
+}
+
+/// What a script is told when it starts.
+pub(crate) fn setup(invocation: &Invocation, source: &Source) -> String {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Setup<'a> {
+        env: &'a BTreeMap<String, Value>,
+        service_worker: bool,
+    }
+    let setup = Setup {
+        env: &invocation.worker.settings.vars,
+        service_worker: source.is_service_worker(),
+    };
+    // Maps with text as keys always have a JSON form.
+    serde_json::to_string(&setup).unwrap_or_default()
+}

@@ -1,0 +1,58 @@
+//! What the engine component asks of its host.
+
+use super::{Exchange, Source};
+use crate::bindings::javascript::taffrail::javascript::host;
+use crate::execute::send_response;
+use crate::state::State;
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use std::sync::Arc;
+use wasmtime::bail;
+
+/// What a store has for a script.
+pub(crate) struct ScriptHost {
+    pub(crate) source: Arc<Source>,
+    pub(crate) exchange: Arc<Exchange>,
+}
+
+impl State {
+    fn script(&self) -> wasmtime::Result<&ScriptHost> {
+        match &self.outbound.script {
+            Some(script) => Ok(script),
+            None => bail!("`taffrail:javascript/host` is for the engine component only"),
+        }
+    }
+}
+
+impl host::Host for State {
+    fn respond(&mut self, status: u16, headers: Vec<(String, String)>) -> wasmtime::Result<()> {
+        let Some((respond, body)) = self.script()?.exchange.respond() else {
+            bail!("the event that runs has no response or has it already");
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = StatusCode::from_u16(status)?;
+        for (name, value) in headers {
+            let name = HeaderName::try_from(name)?;
+            let value = HeaderValue::from_str(&value)?;
+            response.headers_mut().append(name, value);
+        }
+        send_response(&self.invocation(), response, respond);
+        Ok(())
+    }
+
+    fn write(&mut self, chunk: Vec<u8>) -> wasmtime::Result<bool> {
+        Ok(self.script()?.exchange.write(chunk))
+    }
+
+    fn end(&mut self) -> wasmtime::Result<()> {
+        self.script()?.exchange.end();
+        Ok(())
+    }
+
+    fn frames(&mut self, stack: String) -> wasmtime::Result<String> {
+        Ok(self.script()?.source.frames(&stack))
+    }
+
+    fn source_text(&mut self, text: String) -> wasmtime::Result<String> {
+        Ok(self.script()?.source.original_text(text))
+    }
+}

@@ -1,0 +1,209 @@
+//! Workers that are scripts: the engine component evaluates them once and is
+//! kept for further events.
+
+mod event;
+mod exchange;
+mod host;
+mod source;
+
+pub(crate) use event::Event;
+use exchange::Exchange;
+pub(crate) use exchange::is_for_host;
+pub(crate) use host::ScriptHost;
+pub use source::Source;
+
+use crate::bindings::javascript::Engine as Guest;
+use crate::component::Component;
+use crate::ending::Call;
+use crate::execute::{Respond, guarded};
+use crate::failure::{call_failed, instantiation_failed};
+use crate::invocation::Invocation;
+use crate::state::State;
+use std::sync::{Arc, Mutex, PoisonError};
+use wasmtime::Store;
+use wasmtime_wasi_http::WasiBody;
+
+/// A script, and the engine that runs it.
+pub struct Script {
+    engine: Arc<Component>,
+    source: Arc<Source>,
+    idle: Mutex<Vec<Isolate>>,
+}
+
+/// Isolates that wait for a further event. Each holds the memory of its
+/// script.
+const IDLE_ISOLATES: usize = 16;
+
+/// An instance of the engine that has evaluated the script, or is about to.
+struct Isolate {
+    store: Store<State>,
+    guest: Option<Guest>,
+    exchange: Arc<Exchange>,
+}
+
+/// What belongs to a fetch event beside what the script is told of it.
+pub(crate) struct Fetch {
+    pub(crate) body: WasiBody,
+    pub(crate) respond: Respond,
+}
+
+impl Script {
+    /// The script of a Worker, to be run by `engine`: a component that
+    /// [is an engine](Component::is_engine).
+    #[must_use]
+    pub fn new(engine: Arc<Component>, source: Source) -> Self {
+        Self {
+            engine,
+            source: Arc::new(source),
+            idle: Mutex::default(),
+        }
+    }
+
+    /// Evaluates the script, so that an isolate is ready for the first event.
+    pub(crate) async fn start(&self, invocation: &Arc<Invocation>) {
+        let _awake = self.engine.keep_awake();
+        let mut isolate = self.new_isolate(invocation);
+        let start = async {
+            match isolate.guest(&self.engine, &self.source).await {
+                Ok(_) => Call::Returned,
+                Err(call) => call,
+            }
+        };
+        let call = guarded(invocation, start).await;
+        let started = matches!(call, Call::Returned) && isolate.guest.is_some();
+        invocation.memory(&isolate.store.data().memory);
+        invocation.ended(call);
+        if started {
+            self.keep(isolate);
+        }
+    }
+
+    /// Runs one event to its end.
+    pub(crate) async fn run(
+        &self,
+        invocation: &Arc<Invocation>,
+        event: &Event<'_>,
+        fetch: Option<Fetch>,
+    ) {
+        let event = match event.to_json(invocation) {
+            Ok(event) => event,
+            Err(error) => return invocation.ended(Call::HostFailed(error.to_string())),
+        };
+        let _awake = self.engine.keep_awake();
+        let mut isolate = match self.kept_isolate(invocation) {
+            Some(isolate) => isolate,
+            None => self.new_isolate(invocation),
+        };
+        if let Some(fetch) = fetch {
+            isolate.exchange.begin(fetch);
+        }
+        let mut reusable = false;
+        let run = isolate.run(&self.engine, &self.source, &event, &mut reusable);
+        let call = guarded(invocation, run).await;
+        if isolate.exchange.is_open() {
+            invocation.response_cut_off();
+        }
+        isolate.exchange.finish();
+        let memory = &isolate.store.data().memory;
+        invocation.memory(memory);
+        // One that keeps much is given up before it meets its limit.
+        reusable &= memory.peak() < invocation.worker.settings.limits.memory / 2;
+        invocation.ended(call);
+        if reusable {
+            self.keep(isolate);
+        }
+    }
+
+    fn kept_isolate(&self, invocation: &Arc<Invocation>) -> Option<Isolate> {
+        let isolate = self.idle().pop()?;
+        let current = &isolate.store.data().current;
+        current.set(Some(Arc::clone(invocation)));
+        Some(isolate)
+    }
+
+    fn new_isolate(&self, invocation: &Arc<Invocation>) -> Isolate {
+        let exchange = Arc::new(Exchange::default());
+        let mut store = State::store(self.engine.engine(), invocation, Vec::new());
+        store.data_mut().outbound.script = Some(ScriptHost {
+            source: Arc::clone(&self.source),
+            exchange: Arc::clone(&exchange),
+        });
+        Isolate {
+            store,
+            guest: None,
+            exchange,
+        }
+    }
+
+    fn keep(&self, isolate: Isolate) {
+        isolate.store.data().current.set(None);
+        let mut idle = self.idle();
+        if idle.len() < IDLE_ISOLATES {
+            idle.push(isolate);
+        }
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Isolate>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Isolate {
+    /// The instance, which has evaluated the script. None if that failed.
+    async fn guest(&mut self, engine: &Component, source: &Source) -> Result<Option<&Guest>, Call> {
+        if self.guest.is_some() {
+            return Ok(self.guest.as_ref());
+        }
+        let Some(pre) = &engine.script else {
+            let message = "the component that is to run the script is no engine".to_owned();
+            return Err(Call::HostFailed(message));
+        };
+        let store = &mut self.store;
+        let guest = pre
+            .instantiate_async(&mut *store)
+            .await
+            .map_err(|error| instantiation_failed(&error, store.data().memory.refused()))?;
+        let setup = event::setup(&store.data().invocation(), source);
+        let script = guest.taffrail_javascript_script();
+        let started = script.call_start(store, source.text(), &setup).await;
+        // A script that fails tells why itself.
+        if started.map_err(|error| failed(&error))? {
+            self.guest = Some(guest);
+        }
+        Ok(self.guest.as_ref())
+    }
+
+    /// Handles an event, and tells whether the isolate can take another one.
+    #[expect(clippy::ptr_arg, reason = "the generated code takes nothing else")]
+    async fn run(
+        &mut self,
+        engine: &Component,
+        source: &Source,
+        event: &String,
+        reusable: &mut bool,
+    ) -> Call {
+        let handler = match self.guest(engine, source).await {
+            Ok(Some(guest)) => guest.taffrail_javascript_script().clone(),
+            Ok(None) => return Call::Returned,
+            Err(call) => return call,
+        };
+        match handler.call_handle(&mut self.store, event).await {
+            Ok(clean) => {
+                *reusable = clean;
+                Call::Returned
+            }
+            Err(error) => failed(&error),
+        }
+    }
+}
+
+/// The end of a call that failed. Its stack would be the engine's.
+fn failed(error: &wasmtime::Error) -> Call {
+    match call_failed(error) {
+        Call::Trapped(mut trapped) => {
+            trapped.stack = None;
+            Call::Trapped(trapped)
+        }
+        call => call,
+    }
+}
