@@ -40,9 +40,11 @@ Examples:
   taffrail serve api tail-log --ip 0.0.0.0 --port 80
   taffrail serve hello.wasm --format none")]
     Serve(ServeOptions),
-    /// Send one request to a Worker, without a socket
+    /// Send one request or another event to a Worker, without a socket
     #[command(after_help = "\
 Examples:
+  taffrail invoke api --event scheduled --cron '*/5 * * * *'
+  taffrail invoke api --event queue --queue jobs -d '[\"one\", {\"n\": 2}]'
   taffrail invoke api --url http://localhost/users/1
   taffrail invoke api -X POST -H 'content-type: application/json' -d '{\"a\":1}'
   taffrail invoke api tail-log --items -     what was recorded, as JSON lines")]
@@ -119,10 +121,34 @@ pub(crate) enum Format {
     None,
 }
 
+/// An event that `invoke` can start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EventKind {
+    /// A request
+    Fetch,
+    /// A cron trigger
+    Scheduled,
+    /// A batch of messages
+    Queue,
+}
+
 #[derive(ArgGroup, Debug)]
 pub(crate) struct InvokeOptions {
     #[command(flatten)]
     pub(crate) workers: WorkerOptions,
+    /// Which event to start
+    #[arg(long, value_name = "EVENT", default_value = "fetch")]
+    pub(crate) event: EventKind,
+    /// The cron expression of a `scheduled` event
+    #[arg(long, default_value = "* * * * *")]
+    pub(crate) cron: String,
+    /// When a `scheduled` event was due, in milliseconds since 1970 [default:
+    /// now]
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub(crate) time: Option<u64>,
+    /// The queue of a `queue` event, whose messages are --data as a JSON array
+    #[arg(long, default_value = "queue")]
+    pub(crate) queue: String,
     /// The URL of the request
     #[arg(long, default_value = "http://localhost:8787/")]
     pub(crate) url: String,

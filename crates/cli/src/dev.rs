@@ -2,6 +2,7 @@
 
 use crate::args::{Format, ServeOptions, WorkerOptions};
 use crate::config::WorkerConfig;
+use crate::crons::Crons;
 use crate::workers::{self, Main, Platform};
 use crate::{progress, serve};
 use anyhow::{Context, Result};
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use taffrail_server::Settings;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio_util::task::AbortOnDropHandle;
 
 /// Editors and compilers write in bursts.
 const QUIET: Duration = Duration::from_millis(100);
@@ -25,16 +27,15 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let settings = Settings {
         worker: configs[0].name.clone(),
         show_failures: true,
+        triggers: true,
         grace: Duration::from_secs(options.grace),
     };
     let control = serve::control(&options, platform.runtime())?;
     let (sender, changes) = mpsc::unbounded_channel();
     let mut workers = Watched::new(Arc::clone(&platform), options.workers, configs, sender)?;
     workers.start().await?;
-    let watching = tokio::spawn(workers.follow(changes));
-    let code = serve::serve(listener, platform.runtime(), settings).await?;
-    watching.abort();
-    _ = watching.await;
+    let watching = AbortOnDropHandle::new(tokio::spawn(workers.follow(changes)));
+    let code = serve::serve(listener, platform.runtime(), settings, watching).await?;
     drop((control, platform));
     serve::finish(printing);
     Ok(code)
@@ -48,6 +49,7 @@ struct Watched {
     /// What was last tried for each Worker, by name; it runs unless it was
     /// broken. None is for a `main` that did not exist.
     tried: HashMap<String, (WorkerConfig, Option<Main>)>,
+    crons: Crons,
     watcher: Watcher,
 }
 
@@ -61,6 +63,7 @@ impl Watched {
         changes: UnboundedSender<Vec<PathBuf>>,
     ) -> Result<Self> {
         Ok(Self {
+            crons: Crons::new(platform.runtime()),
             platform,
             options,
             configs,
@@ -163,6 +166,7 @@ impl Watched {
             }
             Some(main) => {
                 self.platform.deploy(worker, &self.configs, main).await?;
+                self.crons.set(worker);
                 // A script may import from elsewhere now.
                 self.watch();
             }

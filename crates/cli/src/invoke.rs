@@ -1,6 +1,6 @@
-//! `taffrail invoke`: one fetch event, in process.
+//! `taffrail invoke`: one event, in process.
 
-use crate::args::{InvokeOptions, UsageError};
+use crate::args::{EventKind, InvokeOptions, UsageError};
 use crate::items::{Collector, json_line};
 use crate::pretty::Pretty;
 use crate::workers::{self, Platform};
@@ -9,17 +9,18 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt, Full};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write, stdin, stdout};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
-use taffrail_runtime::{FetchResult, RequestBody, Runtime};
-use taffrail_trace::{EventInfo, Outcome, TraceItem};
+use taffrail_runtime::{Event, FetchResult, QueueMessage, RequestBody, Runtime};
+use taffrail_trace::{EventInfo, Json, Outcome, TraceItem};
 
 pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
-    let request = request(&options)?;
+    let event = event(&options)?;
     let configs = workers::configure(&options.workers)?;
     let items = options.items.as_deref().map(items_writer).transpose()?;
     let collector = Arc::new(Collector::default());
@@ -27,7 +28,10 @@ pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
     platform.deploy_all(&configs).await?;
     let runtime = platform.runtime();
 
-    fetch(runtime, &configs[0].name, request).await?;
+    match event {
+        Invoked::Request(request) => fetch(runtime, &configs[0].name, request).await?,
+        Invoked::Event(event) => _ = runtime.dispatch(&configs[0].name, event).await?,
+    }
     runtime.idle().await;
     let recorded = collector.take();
     match items {
@@ -36,7 +40,7 @@ pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
     }
     let outcome = recorded
         .iter()
-        .find(|item| is_fetch_of(item, &configs[0].name))
+        .find(|item| is_of(item, &configs[0].name))
         .map_or(Outcome::Unknown, |item| item.outcome);
     Ok(if outcome == Outcome::Ok {
         EXIT_OK
@@ -60,6 +64,42 @@ async fn fetch(runtime: &Runtime, worker: &str, request: Request<RequestBody>) -
         }
     }
     out.flush().context("cannot write to stdout")
+}
+
+/// What the Worker is given.
+enum Invoked {
+    Request(Request<RequestBody>),
+    Event(Event),
+}
+
+fn event(options: &InvokeOptions) -> Result<Invoked> {
+    Ok(match options.event {
+        EventKind::Fetch => Invoked::Request(request(options)?),
+        EventKind::Scheduled => Invoked::Event(Event::scheduled(&options.cron, options.time)),
+        EventKind::Queue => Invoked::Event(Event::Queue {
+            queue: options.queue.clone(),
+            messages: messages(options)?,
+        }),
+    })
+}
+
+fn messages(options: &InvokeOptions) -> Result<Vec<QueueMessage>> {
+    let json = options.data.as_deref().map_or(Ok(b"[]".to_vec()), data)?;
+    let bodies: Vec<Json> = serde_json::from_slice(&json).map_err(|error| {
+        UsageError::new(format!(
+            "--data of a `queue` event is not a JSON array with a message in each place: {error}"
+        ))
+    })?;
+    let sent = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default();
+    let messages = bodies.into_iter().enumerate();
+    Ok(messages
+        .map(|(index, body)| QueueMessage {
+            id: (index + 1).to_string(),
+            timestamp: sent,
+            attempts: 1,
+            body,
+        })
+        .collect())
 }
 
 fn request(options: &InvokeOptions) -> Result<Request<RequestBody>> {
@@ -160,7 +200,9 @@ fn show(items: &[Arc<TraceItem>]) {
     }
 }
 
-fn is_fetch_of(item: &TraceItem, worker: &str) -> bool {
+/// Whether an item is of the event that was invoked. The Worker may be a tail
+/// consumer of its own besides.
+fn is_of(item: &TraceItem, worker: &str) -> bool {
     item.script.script_name.as_deref() == Some(worker)
-        && matches!(item.event, Some(EventInfo::Fetch { .. }))
+        && !matches!(item.event, Some(EventInfo::Tail { .. }))
 }

@@ -3,6 +3,7 @@
 mod args;
 mod config;
 mod control;
+mod crons;
 mod dev;
 mod invoke;
 mod items;

@@ -2,6 +2,7 @@
 
 use crate::args::{Format, ServeOptions};
 use crate::control::Control;
+use crate::crons::Crons;
 use crate::items::{Printer, Printing};
 use crate::workers::{self, Platform};
 use crate::{EXIT_HOST_ERROR, EXIT_OK, progress};
@@ -26,14 +27,17 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let platform = Platform::new(consumers)?;
     let configs = workers::configure(&options.workers)?;
     platform.deploy_all(&configs).await?;
+    let mut crons = Crons::new(platform.runtime());
+    configs.iter().for_each(|worker| crons.set(worker));
     let runtime = platform.runtime();
     let settings = Settings {
         worker: configs[0].name.clone(),
         show_failures: false,
+        triggers: false,
         grace: Duration::from_secs(options.grace),
     };
     let control = control(&options, runtime)?;
-    let code = serve(listener, runtime, settings).await?;
+    let code = serve(listener, runtime, settings, crons).await?;
     drop((control, platform));
     finish(printing);
     Ok(code)
@@ -74,16 +78,19 @@ pub(crate) async fn listen(ip: IpAddr, port: u16) -> Result<TcpListener> {
     })
 }
 
-/// Serves until a signal, and tells what was left behind.
+/// Serves until a signal, and tells what was left behind. `active` is what
+/// starts events by itself, and is dropped at the signal.
 pub(crate) async fn serve(
     listener: TcpListener,
     runtime: &Runtime,
     settings: Settings,
+    active: impl Send + 'static,
 ) -> Result<u8> {
     let mut once = StopSignals::listen()?;
     let mut twice = StopSignals::listen()?;
     let shutdown = async move {
         once.next().await;
+        drop(active);
         progress::status(
             "Stopping",
             "once everything under way has ended; a second signal stops at once",

@@ -49,11 +49,15 @@ function isClass(value) {
 const LACKING = {
   fetch:
     "Received a FetchEvent but we lack a handler for FetchEvents. Did you remember to export a fetch() function?",
+  queue:
+    "Received a QueueEvent but we lack a handler for QueueEvents. Did you remember to export a queue() function?",
+  scheduled:
+    "Received a ScheduledEvent but we lack a handler for ScheduledEvents (a.k.a. Cron Triggers). Did you remember to export a scheduled() function?",
   tail: "Attempted to send events but we lack a handler, did you remember to export a tail() function?",
 };
 
 // The failure of an event that meets a script without its handler.
 export function lacking(name) {
-  if (name in LACKING) record("warn", LACKING[name]);
+  record("warn", LACKING[name]);
   return new Error(`Handler does not export a ${name}() function.`);
 }

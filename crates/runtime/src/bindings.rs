@@ -20,6 +20,36 @@ wasmtime::component::bindgen!({
     },
 });
 
+/// Workers that cron triggers start.
+pub(crate) mod scheduled {
+    wasmtime::component::bindgen!({
+        inline: "
+            package taffrail:host;
+            world scheduled-worker { export taffrail:workers/scheduled@0.2.0; }
+        ",
+        path: "../../wit",
+        exports: { default: async },
+        with: {
+            "taffrail:workers/types": crate::bindings::taffrail::workers::types,
+        },
+    });
+}
+
+/// Workers that consume queues.
+pub(crate) mod queue {
+    wasmtime::component::bindgen!({
+        inline: "
+            package taffrail:host;
+            world queue-worker { export taffrail:workers/queue@0.2.0; }
+        ",
+        path: "../../wit",
+        exports: { default: async },
+        with: {
+            "taffrail:workers/types": crate::bindings::taffrail::workers::types,
+        },
+    });
+}
+
 /// The engine component that runs scripts.
 pub(crate) mod javascript {
     wasmtime::component::bindgen!({

@@ -1,7 +1,7 @@
 //! From the bytes of a component to something that can be instantiated.
 
 use crate::bindings::TailWorkerPre;
-use crate::bindings::javascript;
+use crate::bindings::{javascript, queue, scheduled};
 use crate::engine::{Awake, Engines, Ticker};
 use crate::error::Error;
 use crate::host;
@@ -17,6 +17,8 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 pub struct Component {
     pub(crate) fetch: Option<Fetch>,
     pub(crate) tail: Option<TailPre>,
+    pub(crate) scheduled: Option<ScheduledPre>,
+    pub(crate) queue: Option<QueuePre>,
     pub(crate) script: Option<EnginePre>,
     engine: Engine,
     ticker: Arc<Ticker>,
@@ -33,12 +35,20 @@ pub(crate) enum Fetch {
 /// The handler of tail events.
 pub(crate) type TailPre = TailWorkerPre<State>;
 
+/// The handler of cron triggers.
+pub(crate) type ScheduledPre = scheduled::ScheduledWorkerPre<State>;
+
+/// The handler of queue batches.
+pub(crate) type QueuePre = queue::QueueWorkerPre<State>;
+
 /// The engine that runs scripts.
 pub(crate) type EnginePre = javascript::EnginePre<State>;
 
 const FETCH_P2: &str = "wasi:http/incoming-handler@0.2.";
 const FETCH_P3: &str = "wasi:http/handler@0.3.";
 const TAIL: &str = "taffrail:workers/tail@0.2.";
+const SCHEDULED: &str = "taffrail:workers/scheduled@0.2.";
+const QUEUE: &str = "taffrail:workers/queue@0.2.";
 const SCRIPT: &str = "taffrail:javascript/script@0.1.";
 
 impl Component {
@@ -113,6 +123,16 @@ impl Component {
         } else {
             None
         };
+        let scheduled = if names.exported(SCHEDULED) {
+            Some(ScheduledPre::new(pre.clone())?)
+        } else {
+            None
+        };
+        let queue = if names.exported(QUEUE) {
+            Some(QueuePre::new(pre.clone())?)
+        } else {
+            None
+        };
         let script = if names.exported(SCRIPT) {
             Some(EnginePre::new(pre.clone())?)
         } else {
@@ -121,6 +141,8 @@ impl Component {
         Ok(Self {
             fetch,
             tail,
+            scheduled,
+            queue,
             script,
             engine: pre.engine().clone(),
             ticker: Arc::clone(ticker),
@@ -193,7 +215,7 @@ impl Names {
     }
 
     fn check_handlers(&self) -> Result<(), Error> {
-        if [FETCH_P2, FETCH_P3, TAIL, SCRIPT]
+        if [FETCH_P2, FETCH_P3, TAIL, SCHEDULED, QUEUE, SCRIPT]
             .iter()
             .any(|name| self.exported(name))
         {
@@ -205,7 +227,7 @@ impl Names {
             format!("`{}`", self.exports.join("`, `"))
         };
         Err(Error::component(format!(
-            "it has no handler: it exports {exports}. A Worker exports `wasi:http/incoming-handler@0.2.x` or `wasi:http/handler@0.3.x` to answer requests, a Tail Worker exports `taffrail:workers/tail@0.2.0`"
+            "it has no handler: it exports {exports}. A Worker exports `wasi:http/incoming-handler@0.2.x` or `wasi:http/handler@0.3.x` to answer requests, a Tail Worker exports `taffrail:workers/tail@0.2.0`; `scheduled` and `queue` are beside it"
         )))
     }
 }

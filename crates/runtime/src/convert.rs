@@ -1,6 +1,8 @@
 //! Between the trace item and `taffrail:workers@0.2`.
 
+use crate::bindings::queue::exports::taffrail::workers::queue::Message;
 use crate::bindings::taffrail::workers::types;
+use crate::event::QueueMessage;
 use crate::host::RawRequest;
 use crate::state::State;
 use std::sync::Arc;
@@ -139,6 +141,15 @@ fn web_socket_event(event: &trace::WebSocketEvent) -> types::HibernatableWebSock
             })
         }
         trace::WebSocketEvent::Error => types::HibernatableWebSocketEvent::Error,
+    }
+}
+
+pub(crate) fn queue_message(message: QueueMessage) -> Message {
+    Message {
+        body: json(&message.body),
+        id: message.id,
+        timestamp: message.timestamp,
+        attempts: message.attempts,
     }
 }
 

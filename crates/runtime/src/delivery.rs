@@ -1,5 +1,6 @@
 //! How a finished trace item reaches those who asked for it.
 
+use crate::event::Event;
 use crate::worker::Worker;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -107,7 +108,7 @@ async fn pump(
             return;
         };
         tokio::spawn(async move {
-            worker.tail(vec![item]).await;
+            worker.dispatch(Event::Tail(vec![item])).await;
             drop((place, pending));
         });
     }

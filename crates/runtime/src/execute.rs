@@ -1,11 +1,13 @@
 //! Runs one invocation in a store of its own.
 
-use crate::component::{Component, Fetch, TailPre};
+use crate::bindings::queue::exports::taffrail::workers::queue::Message;
+use crate::bindings::taffrail::workers::types;
+use crate::component::{Component, Fetch, QueuePre, ScheduledPre, TailPre};
 use crate::ending::{Call, Cut, Response};
+use crate::event::Event;
 use crate::failure::{call_failed, instantiation_failed};
 use crate::invocation::Invocation;
 use crate::limits::CpuExceeded;
-use crate::script::Event;
 use crate::state::State;
 use crate::worker::Program;
 use crate::{convert, script, worker};
@@ -14,7 +16,7 @@ use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
-use taffrail_trace::{Json, TraceItem};
+use taffrail_trace::Json;
 use tokio::sync::oneshot;
 use wasmtime::Store;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
@@ -40,7 +42,7 @@ pub(crate) async fn fetch(
         }
         Ok(Program::Script(script)) => {
             let (head, body) = request.into_parts();
-            let event = Event::fetch(&head, &body, cf.as_ref());
+            let event = script::Event::fetch(&head, &body, cf.as_ref());
             let fetch = script::Fetch { body, respond };
             script.run(&invocation, &event, Some(fetch)).await;
         }
@@ -77,30 +79,54 @@ async fn fetch_component(
     invocation.ended(call);
 }
 
-/// Runs the tail handler to its end.
-pub(crate) async fn tail(invocation: Arc<Invocation>, events: Vec<Arc<TraceItem>>) {
+/// Runs the handler of an event that no client waits for to its end.
+pub(crate) async fn dispatch(invocation: Arc<Invocation>, event: Event) {
     match invocation.worker.program() {
-        Ok(Program::Component(component)) => tail_component(component, &invocation, events).await,
+        Ok(Program::Component(component)) => {
+            dispatch_component(component, &invocation, event).await;
+        }
         Ok(Program::Script(script)) => {
-            let event = Event::tail(events.iter().map(AsRef::as_ref));
+            let event = script::Event::of(&event);
             script.run(&invocation, &event, None).await;
         }
         Err(call) => invocation.ended(call),
     }
 }
 
-async fn tail_component(
-    component: &Component,
-    invocation: &Arc<Invocation>,
-    events: Vec<Arc<TraceItem>>,
-) {
-    let Some(pre) = &component.tail else {
-        let call = worker::log_missing_handler(invocation, "tail");
-        return invocation.ended(call);
+async fn dispatch_component(component: &Component, invocation: &Arc<Invocation>, event: Event) {
+    let handler = event.handler();
+    let events = match &event {
+        Event::Tail(items) => items.clone(),
+        Event::Scheduled { .. } | Event::Queue { .. } => Vec::new(),
     };
     let _awake = component.keep_awake();
     let mut store = State::store(component.engine(), invocation, events);
-    let call = guarded(invocation, call_tail(pre, &mut store)).await;
+    let run = async {
+        match (event, &component.tail, &component.scheduled, &component.queue) {
+            (Event::Tail(_), Some(pre), ..) => call_tail(pre, &mut store).await,
+            (
+                Event::Scheduled {
+                    cron,
+                    scheduled_time,
+                },
+                _,
+                Some(pre),
+                _,
+            ) => {
+                let event = types::ScheduledEvent {
+                    cron,
+                    scheduled_time,
+                };
+                call_scheduled(pre, &mut store, event).await
+            }
+            (Event::Queue { queue, messages }, .., Some(pre)) => {
+                let messages: Vec<_> = messages.into_iter().map(convert::queue_message).collect();
+                call_queue(pre, &mut store, &queue, &messages).await
+            }
+            _ => worker::log_missing_handler(invocation, handler),
+        }
+    };
+    let call = guarded(invocation, run).await;
     invocation.memory(&store.data().memory);
     invocation.ended(call);
 }
@@ -219,10 +245,40 @@ async fn call_tail(pre: &TailPre, store: &mut Store<State>) -> Call {
         Ok(events) => events,
         Err(error) => return Call::HostFailed(format!("{error:#}")),
     };
-    let tail = guest.taffrail_workers_tail();
-    match tail.call_tail(&mut *store, &events).await {
+    returned(&guest.taffrail_workers_tail().call_tail(store, &events).await)
+}
+
+async fn call_scheduled(
+    pre: &ScheduledPre,
+    store: &mut Store<State>,
+    event: types::ScheduledEvent,
+) -> Call {
+    let guest = match pre.instantiate_async(&mut *store).await {
+        Ok(guest) => guest,
+        Err(error) => return instantiation_failed(&error, store.data().memory.refused()),
+    };
+    let scheduled = guest.taffrail_workers_scheduled();
+    returned(&scheduled.call_scheduled(store, &event).await)
+}
+
+async fn call_queue(
+    pre: &QueuePre,
+    store: &mut Store<State>,
+    queue: &str,
+    messages: &[Message],
+) -> Call {
+    let guest = match pre.instantiate_async(&mut *store).await {
+        Ok(guest) => guest,
+        Err(error) => return instantiation_failed(&error, store.data().memory.refused()),
+    };
+    let consumer = guest.taffrail_workers_queue();
+    returned(&consumer.call_queue(store, queue, messages).await)
+}
+
+fn returned(result: &wasmtime::Result<()>) -> Call {
+    match result {
         Ok(()) => Call::Returned,
-        Err(error) => call_failed(&error),
+        Err(error) => call_failed(error),
     }
 }
 

@@ -5,6 +5,7 @@ use crate::delivery::{TailConsumer, TailQueue};
 use crate::ending::Cut;
 use crate::engine::Engines;
 use crate::error::Error;
+use crate::event::Event;
 use crate::lanes::Lanes;
 use crate::running::Running;
 use crate::script::Script;
@@ -15,7 +16,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
-use taffrail_trace::Json;
+use taffrail_trace::{Json, Outcome};
 use tokio_util::task::TaskTracker;
 use wasmtime_wasi_http::WasiBody;
 
@@ -199,6 +200,15 @@ impl Runtime {
         cf: Option<Json>,
     ) -> Result<FetchResult, Error> {
         Ok(self.inner.find(worker)?.fetch(request, cf).await)
+    }
+
+    /// Dispatches an event that no client waits for, and tells how it ended.
+    ///
+    /// # Errors
+    ///
+    /// When there is no Worker of that name.
+    pub async fn dispatch(&self, worker: &str, event: Event) -> Result<Outcome, Error> {
+        Ok(self.inner.find(worker)?.dispatch(event).await)
     }
 
     /// Stops a Worker: ends its invocations and refuses further ones, all with

@@ -5,6 +5,7 @@ use crate::component::Component;
 use crate::delivery::{TailConsumer, TailQueue};
 use crate::ending::{Call, Cut, Response};
 use crate::error::Error;
+use crate::event::Event;
 use crate::execute;
 use crate::invocation::Invocation;
 use crate::lanes::Lanes;
@@ -15,7 +16,7 @@ use http::Request;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use taffrail_trace::{
-    ConsumedEvent, EventInfo, LogLevel, Outcome, RequestData, TailRequest, TraceException,
+    EventInfo, LogLevel, Outcome, RequestData, TailRequest, TraceException,
     TraceItem,
 };
 use tokio::sync::oneshot;
@@ -112,21 +113,12 @@ impl Worker {
         }
     }
 
-    /// Runs a tail event to its end.
-    pub(crate) async fn tail(self: Arc<Self>, items: Vec<Arc<TraceItem>>) {
-        let consumed_events = items
-            .iter()
-            .map(|item| ConsumedEvent {
-                script_name: item.script.script_name.clone(),
-            })
-            .collect();
-        let invocation = Invocation::start(
-            &self,
-            EventInfo::Tail { consumed_events },
-            Response::NotExpected,
-        );
-        let tail = execute::tail(Arc::clone(&invocation), items);
-        self.run(invocation, tail).await;
+    /// Runs an event that no client waits for to its end.
+    pub(crate) async fn dispatch(self: Arc<Self>, event: Event) -> Outcome {
+        let invocation = Invocation::start(&self, event.info(), Response::NotExpected);
+        let run = execute::dispatch(Arc::clone(&invocation), event);
+        self.run(Arc::clone(&invocation), run).await;
+        invocation.verdict().0
     }
 
     async fn run(
@@ -218,8 +210,14 @@ pub(crate) fn log_missing_handler(invocation: &Invocation, handler: &'static str
         "fetch" => {
             "Received a FetchEvent but we lack a handler for FetchEvents. Did you remember to export a fetch() function?"
         }
-        _ => {
+        "tail" => {
             "Attempted to send events but we lack a handler, did you remember to export a tail() function?"
+        }
+        "scheduled" => {
+            "Received a ScheduledEvent but we lack a handler for ScheduledEvents (a.k.a. Cron Triggers). Did you remember to export a scheduled() function?"
+        }
+        _ => {
+            "Received a QueueEvent but we lack a handler for QueueEvents. Did you remember to export a queue() function?"
         }
     };
     invocation.log_text(LogLevel::Warn, text);

@@ -5,6 +5,7 @@
 
 mod request;
 mod response;
+mod triggers;
 mod upload;
 
 use http::StatusCode;
@@ -32,6 +33,10 @@ pub struct Settings {
     /// Whether a client is told what went wrong in the Worker, or only that
     /// something did.
     pub show_failures: bool,
+    /// Whether a request for `/cdn-cgi/handler/scheduled` fires a cron trigger,
+    /// as in `wrangler dev`. Its query may hold `cron` and, in milliseconds
+    /// since 1970, `time`.
+    pub triggers: bool,
     /// How long invocations, and the tails behind them, may go on after the
     /// end was asked for.
     pub grace: Duration,
@@ -180,6 +185,11 @@ impl Server {
             Ok(request) => request,
             Err(problem) => return response::bad_request(problem),
         };
+        if self.settings.triggers
+            && let Some(event) = triggers::event(request.uri())
+        {
+            return triggers::fire(&self.runtime, &self.settings.worker, event).await;
+        }
         let request = request.map(|body| body.map_err(RequestBodyError::from).boxed_unsync());
         let cf = request::cf(peer);
         match self.runtime.fetch(&self.settings.worker, request, cf).await {

@@ -57,7 +57,7 @@ fn status(outcome: Outcome) -> StatusCode {
     }
 }
 
-fn plain(status: StatusCode, text: String) -> Response {
+pub(crate) fn plain(status: StatusCode, text: String) -> Response {
     let mut response = http::Response::new(Either::Right(Full::from(text)));
     *response.status_mut() = status;
     response.headers_mut().insert(

@@ -4,6 +4,7 @@ use crate::request::TailRequest;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 /// JSON text that is known to be valid.
@@ -176,6 +177,13 @@ pub enum Outcome {
     ExceededWallTime,
     /// The invocation was aborted.
     Aborted,
+}
+
+/// The name that it has in JSON.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// The console method that wrote a log entry.

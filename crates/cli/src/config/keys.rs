@@ -54,7 +54,7 @@ const WORKER: &[Keys] = &[
     keys(
         Read,
         Inherited,
-        &["name", "main", "build", "limits", "taffrail"],
+        &["name", "main", "build", "limits", "taffrail", "triggers"],
     ),
     keys(Read, PerEnvironment, &["vars", "tail_consumers"]),
     keys(
@@ -116,7 +116,7 @@ const WORKER: &[Keys] = &[
         Ignored,
         Inherited,
         &[
-            "access", "assets", "cache", "exports", "logfwdr", "route", "routes", "triggers",
+            "access", "assets", "cache", "exports", "logfwdr", "route", "routes",
         ],
     ),
     keys(
@@ -190,6 +190,7 @@ const INNER: &[(&str, &[Keys])] = &[
             keys(Ignored, Inherited, &["environment"]),
         ],
     ),
+    ("triggers", &[keys(Read, Inherited, &["crons"])]),
     (
         "taffrail",
         &[keys(

@@ -5,6 +5,7 @@
 //! and [`apply_limits`] lay `--var` and `--limit` over a set of them, and [`check_set`] looks at what only the set
 //! can tell: names and tail consumers.
 
+mod cron;
 mod environment;
 mod file;
 mod keys;
@@ -17,6 +18,7 @@ mod tests;
 mod vars;
 mod worker;
 
+pub(crate) use cron::Cron;
 pub(crate) use file::is_script;
 pub(crate) use limits::{Limits, apply_limits};
 pub(crate) use set::check_set;

@@ -28,6 +28,8 @@ pub(super) struct WorkerTable {
     #[serde(default)]
     pub(super) limits: LimitsTable,
     #[serde(default)]
+    pub(super) triggers: TriggersTable,
+    #[serde(default)]
     pub(super) taffrail: TaffrailTable,
 }
 
@@ -53,6 +55,14 @@ pub(super) struct TailConsumer {
 pub(super) struct LimitsTable {
     pub(super) cpu_ms: Option<UpTo<MAX_CPU_MS>>,
     pub(super) subrequests: Option<UpTo<MAX_SUBREQUESTS>>,
+}
+
+/// What starts a Worker by itself.
+#[derive(Default, Deserialize)]
+#[serde(expecting = "a table")]
+pub(super) struct TriggersTable {
+    #[serde(default)]
+    pub(super) crons: Vec<String>,
 }
 
 /// Taffrail's own settings.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
+use super::cron::Cron;
 use super::environment::{self, Entry, Selection};
 use super::file::{self, Source, Syntax, Table};
 use super::keys::{self, Support};
@@ -47,6 +48,8 @@ pub(crate) struct WorkerConfig {
     /// written and in order: `--env` adds nothing to them, and a name listed
     /// twice is told twice.
     pub(crate) tail_consumers: Vec<String>,
+    /// When it is started by itself.
+    pub(crate) crons: Vec<Cron>,
     /// What its invocations may use.
     pub(crate) limits: Limits,
     /// What the user should know, one line each, with the file's name.
@@ -81,6 +84,7 @@ fn bare(main: PathBuf) -> WorkerConfig {
         build: None,
         vars: BTreeMap::new(),
         tail_consumers: Vec::new(),
+        crons: Vec::new(),
         limits: Limits::default(),
         warnings: Vec::new(),
     }
@@ -106,6 +110,12 @@ fn configured(
             .into_iter()
             .map(|consumer| consumer.service)
             .collect(),
+        crons: table
+            .triggers
+            .crons
+            .iter()
+            .map(|text| Cron::parse(text).map_err(|error| anyhow!("`triggers.crons`: {error}")))
+            .collect::<Result<_>>()?,
         limits: Limits {
             cpu_ms: table.limits.cpu_ms.map(|limit| limit.0),
             subrequests: table.limits.subrequests.map(|limit| limit.0),

@@ -1,12 +1,14 @@
 //! Events as the engine component is told of them, in JSON.
 
 use super::Source;
+use crate::event::QueueMessage;
 use crate::invocation::Invocation;
 use http::request::Parts;
 use http_body::Body;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use taffrail_trace::{EventInfo, Json, RequestData, TraceItem};
 use wasmtime_wasi_http::WasiBody;
 
@@ -37,19 +39,8 @@ pub(crate) enum Event<'a> {
     /// A batch of messages.
     Queue {
         queue: &'a str,
-        messages: Vec<QueueMessage<'a>>,
+        messages: &'a [QueueMessage],
     },
-}
-
-/// A message of a queue.
-#[derive(Serialize)]
-pub(crate) struct QueueMessage<'a> {
-    pub(crate) id: &'a str,
-    /// When it was sent, in milliseconds since 1970.
-    pub(crate) timestamp: u64,
-    /// How often it has been delivered, this time included.
-    pub(crate) attempts: u32,
-    pub(crate) body: &'a Json,
 }
 
 impl<'a> Event<'a> {
@@ -70,9 +61,23 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// The event of a Tail Worker.
-    pub(crate) fn tail(items: impl IntoIterator<Item = &'a TraceItem>) -> Self {
-        let events: Vec<_> = items.into_iter().collect();
+    /// An event that no client waits for.
+    pub(crate) fn of(event: &'a crate::event::Event) -> Self {
+        match event {
+            crate::event::Event::Scheduled {
+                cron,
+                scheduled_time,
+            } => Self::Scheduled {
+                cron,
+                scheduled_time: *scheduled_time,
+            },
+            crate::event::Event::Queue { queue, messages } => Self::Queue { queue, messages },
+            crate::event::Event::Tail(items) => Self::tail(items),
+        }
+    }
+
+    fn tail(items: &'a [Arc<TraceItem>]) -> Self {
+        let events: Vec<_> = items.iter().map(AsRef::as_ref).collect();
         let raw = events
             .iter()
             .map(|item| match &item.event {

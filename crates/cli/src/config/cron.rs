@@ -1,0 +1,69 @@
+//! Cron expressions, as Cloudflare reads them.
+
+use anyhow::{Result, anyhow};
+use croner::parser::{CronParser, Seconds, Year};
+use jiff::{Timestamp, tz::TimeZone};
+
+/// A cron expression of five fields, in UTC. Weekdays count from 1, which is
+/// Sunday.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Cron {
+    /// The expression as it was written.
+    pub(crate) text: String,
+    parsed: croner::Cron,
+}
+
+impl Cron {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let parser = CronParser::builder()
+            .seconds(Seconds::Disallowed)
+            .year(Year::Disallowed)
+            .alternative_weekdays(true)
+            .build();
+        let parsed = parser.parse(text).map_err(|error| {
+            anyhow!("`{text}` is no cron expression: {error}; one has five fields, such as `*/5 * * * *`")
+        })?;
+        Ok(Self {
+            text: text.to_owned(),
+            parsed,
+        })
+    }
+
+    /// When it is due next after `now`, if ever.
+    pub(crate) fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        let now = now.to_zoned(TimeZone::UTC);
+        let next = self.parsed.find_next_occurrence(&now, false).ok()?;
+        Some(next.timestamp())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crons_are_due_when_cloudflare_fires_them() {
+        // A Saturday.
+        let now: Timestamp = "2026-11-21T12:34:56Z".parse().unwrap();
+        for (cron, next) in [
+            ("* * * * *", "2026-11-21T12:35:00Z"),
+            ("*/15 * * * *", "2026-11-21T12:45:00Z"),
+            ("0 17 * * 1", "2026-11-22T17:00:00Z"),
+            ("0 17 * * sun", "2026-11-22T17:00:00Z"),
+            ("10 7 * * mon-fri", "2026-11-23T07:10:00Z"),
+            ("0 15 1 * *", "2026-12-01T15:00:00Z"),
+            ("59 23 LW * *", "2026-11-30T23:59:00Z"),
+        ] {
+            let due = Cron::parse(cron).unwrap().next(now).unwrap();
+            assert_eq!(due.to_string(), next, "{cron}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_cron_expression_is_told() {
+        for text in ["", "* * * *", "61 * * * *", "* * * * * *", "often"] {
+            let error = Cron::parse(text).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("`{text}` is no cron")), "{error}");
+        }
+    }
+}

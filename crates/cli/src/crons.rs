@@ -1,0 +1,62 @@
+//! Fires cron triggers.
+
+use crate::config::{Cron, WorkerConfig};
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::time::Duration;
+use taffrail_runtime::{Event, Runtime};
+use tokio_util::task::AbortOnDropHandle;
+
+/// The cron triggers of the Workers that run. They stop when this is dropped.
+pub(crate) struct Crons {
+    runtime: Runtime,
+    /// By the name of the Worker.
+    timers: HashMap<String, Vec<AbortOnDropHandle<()>>>,
+}
+
+impl Crons {
+    pub(crate) fn new(runtime: &Runtime) -> Self {
+        Self {
+            runtime: runtime.clone(),
+            timers: HashMap::new(),
+        }
+    }
+
+    /// Has the triggers of a Worker fire, and no earlier ones of it.
+    pub(crate) fn set(&mut self, worker: &WorkerConfig) {
+        let timers = worker.crons.iter().map(|cron| {
+            let fire = fire(self.runtime.clone(), worker.name.clone(), cron.clone());
+            AbortOnDropHandle::new(tokio::spawn(fire))
+        });
+        self.timers.insert(worker.name.clone(), timers.collect());
+    }
+}
+
+/// Fires whenever the expression is due. A run that takes longer than that
+/// does not hold up the next.
+async fn fire(runtime: Runtime, worker: String, cron: Cron) {
+    let mut last = Timestamp::now();
+    while let Some(due) = cron.next(last) {
+        wait_until(due).await;
+        last = due;
+        let runtime = runtime.clone();
+        let worker = worker.clone();
+        let time = u64::try_from(due.as_millisecond()).ok();
+        let event = Event::scheduled(&cron.text, time);
+        tokio::spawn(async move { runtime.dispatch(&worker, event).await });
+    }
+}
+
+async fn wait_until(due: Timestamp) {
+    loop {
+        let left = due.duration_since(Timestamp::now());
+        let Ok(left) = Duration::try_from(left) else {
+            return;
+        };
+        if left.is_zero() {
+            return;
+        }
+        // The clock of the machine may be set meanwhile.
+        tokio::time::sleep(left.min(Duration::from_secs(60))).await;
+    }
+}
