@@ -32,7 +32,7 @@ fn a_path_that_leads_nowhere() {
     check(
         &Folder::new(),
         &["nowhere"],
-        "error: nowhere: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, or a .wasm component",
+        "error: nowhere: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, or a .js, .mjs or .ts script",
     );
 }
 
@@ -41,18 +41,18 @@ fn a_folder_without_a_configuration_file() {
     check_file(
         "Cargo.toml",
         "",
-        "error: w: no wrangler.json, wrangler.jsonc or wrangler.toml in this directory; add one, or give the .wasm component itself",
+        "error: w: no wrangler.json, wrangler.jsonc or wrangler.toml in this directory; add one, or give the .wasm component or the script itself",
     );
 }
 
 #[test]
 fn a_file_of_another_kind() {
     let folder = Folder::new();
-    folder.write("worker.js", "export default {}");
+    folder.write("worker.py", "def tail(): pass");
     check(
         &folder,
-        &["worker.js"],
-        "error: worker.js: neither a configuration file (.toml, .json, .jsonc) nor a .wasm component",
+        &["worker.py"],
+        "error: worker.py: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts)",
     );
 }
 
@@ -138,7 +138,7 @@ fn a_key_that_only_wrangler_supports_is_a_warning() {
     folder.worker(
         "w",
         "hello",
-        "[triggers]\ncrons = [\"* * * * *\"]\n[[kv_namespaces]]\nbinding = \"KV\"",
+        "routes = [\"example.com/*\"]\n[[kv_namespaces]]\nbinding = \"KV\"",
     );
     let finished = folder.run(&["invoke", "w", "--items", "items"]);
     assert_eq!(
@@ -148,7 +148,7 @@ fn a_key_that_only_wrangler_supports_is_a_warning() {
     assert_eq!(
         finished.stderr,
         "warning: w/wrangler.toml: `kv_namespaces` is not supported by Taffrail yet and is ignored\n\
-         warning: w/wrangler.toml: `triggers` is not supported by Taffrail yet and is ignored\n"
+         warning: w/wrangler.toml: `routes` is not supported by Taffrail yet and is ignored\n"
     );
 }
 

@@ -1,13 +1,13 @@
 //! Workers put in place, and in the place of others.
 
 use std::sync::Arc;
-use taffrail_runtime::{ErrorKind, WorkerSettings};
+use taffrail_runtime::{ErrorKind, Target, WorkerSettings};
 use taffrail_tests::scenario::{Scenario, Upload, full, json, read, request};
 use taffrail_trace::Outcome;
 
 fn tailed(name: &str, tails: &[&str]) -> WorkerSettings {
     WorkerSettings {
-        tail_consumers: tails.iter().map(ToString::to_string).collect(),
+        tail_consumers: tails.iter().map(|tail| Target::from(*tail)).collect(),
         ..WorkerSettings::new(name)
     }
 }

@@ -372,7 +372,7 @@ fn compiled_components_are_kept() {
         (uncached.code, uncached.stdout.as_str()),
         (Some(0), "Hello from /\n")
     );
-    let place = folder.path().join("file/taffrail/components");
+    let place = folder.path().join("file/taffrail");
     let warning = format!(
         "warning: compiled components are not kept, since `{}` cannot be made: Not a directory (os error 20); set XDG_CACHE_HOME to a directory that can be written to\n",
         place.display()

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 use std::time::Duration;
-use taffrail_runtime::{Code, Limits, WorkerSettings};
+use taffrail_runtime::{Code, Limits, Target, WorkerSettings};
 use taffrail_tests::scenario::{Scenario, Upload, full, json, logs, read};
 use taffrail_trace::{Outcome, TraceItem};
 
 fn tailed(name: &str, tails: &[&str]) -> WorkerSettings {
     WorkerSettings {
-        tail_consumers: tails.iter().map(ToString::to_string).collect(),
+        tail_consumers: tails.iter().map(|tail| Target::from(*tail)).collect(),
         ..WorkerSettings::new(name)
     }
 }

@@ -15,7 +15,8 @@ use serde_json::Value;
 use std::sync::{Arc, Condvar, LazyLock, Mutex};
 use std::time::Duration;
 use taffrail_runtime::{
-    Code, Error, FetchResult, RequestBody, ResponseBody, Runtime, TailConsumer, WorkerSettings,
+    Code, Error, FetchResult, RequestBody, ResponseBody, Runtime, TailConsumer, Target,
+    WorkerSettings,
 };
 use taffrail_trace::{Outcome, TraceItem};
 use tokio::sync::watch;
@@ -140,7 +141,7 @@ impl Scenario {
     #[must_use]
     pub fn worker_with_tails(self, guest: &str, tails: &[&str]) -> Self {
         let settings = WorkerSettings {
-            tail_consumers: tails.iter().map(ToString::to_string).collect(),
+            tail_consumers: tails.iter().map(|tail| Target::from(*tail)).collect(),
             ..WorkerSettings::new(guest)
         };
         self.deploy(guest, settings)

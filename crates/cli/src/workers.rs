@@ -171,9 +171,10 @@ fn check_handlers(
 
 /// Says that a Worker which others name as their tail consumer cannot be one.
 fn warn_of_missing_tail(worker: &WorkerConfig, workers: &[WorkerConfig], component: &Component) {
-    let producer = workers
-        .iter()
-        .find(|producer| producer.tail_consumers.contains(&worker.name));
+    let producer = workers.iter().find(|producer| {
+        let mut tails = producer.tail_consumers.iter();
+        tails.any(|tail| tail.worker == worker.name)
+    });
     if let Some(producer) = producer
         && !component.handles_tail()
     {

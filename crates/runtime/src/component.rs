@@ -227,7 +227,7 @@ impl Names {
             format!("`{}`", self.exports.join("`, `"))
         };
         Err(Error::component(format!(
-            "it has no handler: it exports {exports}. A Worker exports `wasi:http/incoming-handler@0.2.x` or `wasi:http/handler@0.3.x` to answer requests, a Tail Worker exports `taffrail:workers/tail@0.2.0`; `scheduled` and `queue` are beside it"
+            "it has no handler: it exports {exports}. A Worker exports `wasi:http/incoming-handler@0.2.x` or `wasi:http/handler@0.3.x` to answer requests, a Tail Worker exports `taffrail:workers/tail@0.2.0`, others `taffrail:workers/scheduled@0.2.0` or `queue@0.2.0`"
         )))
     }
 }

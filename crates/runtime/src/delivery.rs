@@ -1,7 +1,8 @@
 //! How a finished trace item reaches those who asked for it.
 
 use crate::event::Event;
-use crate::worker::Worker;
+use crate::settings::Target;
+use crate::worker::{Via, Worker};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use taffrail_trace::TraceItem;
@@ -37,6 +38,7 @@ pub(crate) struct TailQueue {
 
 struct Queued {
     item: Arc<TraceItem>,
+    target: Arc<Target>,
     /// Keeps the runtime from counting as idle.
     pending: TaskTrackerToken,
 }
@@ -59,14 +61,9 @@ impl TailQueue {
         })
     }
 
-    /// The name of the Tail Worker.
-    pub(crate) fn worker(&self) -> &str {
-        &self.worker
-    }
-
     /// Queues an item, or counts it as lost when the queue is full. The count
     /// goes out with the next item that finds a place.
-    pub(crate) fn push(&self, item: &Arc<TraceItem>) {
+    pub(crate) fn push(&self, item: &Arc<TraceItem>, target: &Arc<Target>) {
         let Ok(place) = self.sender.try_reserve() else {
             let lost = self.lost.fetch_add(1, Relaxed) + 1;
             // One line a doubling, not one an item.
@@ -89,6 +86,7 @@ impl TailQueue {
         };
         place.send(Queued {
             item,
+            target: Arc::clone(target),
             pending: self.tracker.token(),
         });
     }
@@ -99,7 +97,12 @@ async fn pump(
     find: impl Fn() -> Option<Arc<Worker>> + Send + 'static,
 ) {
     let places = Arc::new(Semaphore::new(CONCURRENT_TAILS));
-    while let Some(Queued { item, pending }) = receiver.recv().await {
+    while let Some(queued) = receiver.recv().await {
+        let Queued {
+            item,
+            target,
+            pending,
+        } = queued;
         let Some(worker) = find() else {
             tracing::warn!("an item was lost: its tail consumer no longer exists");
             continue;
@@ -108,7 +111,10 @@ async fn pump(
             return;
         };
         tokio::spawn(async move {
-            worker.dispatch(Event::Tail(vec![item])).await;
+            let via = Via {
+                target: Some(target),
+            };
+            worker.dispatch(Event::Tail(vec![item]), via).await;
             drop((place, pending));
         });
     }

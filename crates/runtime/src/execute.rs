@@ -102,7 +102,12 @@ async fn dispatch_component(component: &Component, invocation: &Arc<Invocation>,
     let _awake = component.keep_awake();
     let mut store = State::store(component.engine(), invocation, events);
     let run = async {
-        match (event, &component.tail, &component.scheduled, &component.queue) {
+        match (
+            event,
+            &component.tail,
+            &component.scheduled,
+            &component.queue,
+        ) {
             (Event::Tail(_), Some(pre), ..) => call_tail(pre, &mut store).await,
             (
                 Event::Scheduled {
@@ -245,7 +250,12 @@ async fn call_tail(pre: &TailPre, store: &mut Store<State>) -> Call {
         Ok(events) => events,
         Err(error) => return Call::HostFailed(format!("{error:#}")),
     };
-    returned(&guest.taffrail_workers_tail().call_tail(store, &events).await)
+    returned(
+        &guest
+            .taffrail_workers_tail()
+            .call_tail(store, &events)
+            .await,
+    )
 }
 
 async fn call_scheduled(

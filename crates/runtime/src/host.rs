@@ -189,7 +189,10 @@ impl From<exceptions::Failure> for Failure {
 
 impl context::Host for State {
     fn props(&mut self) -> wasmtime::Result<String> {
-        Ok("{}".to_owned())
+        Ok(match &self.invocation().via.target {
+            Some(target) => serde_json::to_string(&target.props)?,
+            None => "{}".to_owned(),
+        })
     }
 
     fn invocation_id(&mut self) -> wasmtime::Result<String> {
@@ -197,7 +200,7 @@ impl context::Host for State {
     }
 
     fn entrypoint(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(None)
+        Ok(self.invocation().via.entrypoint().map(ToOwned::to_owned))
     }
 
     fn events_json(&mut self) -> wasmtime::Result<String> {

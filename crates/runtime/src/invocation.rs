@@ -7,7 +7,7 @@ use crate::limits::{CpuMeter, MemoryLimiter};
 use crate::lines::{LineBuffer, PanicWatch};
 use crate::output::Stream;
 use crate::settings::EVENT_WALL_TIME;
-use crate::worker::Worker;
+use crate::worker::{Via, Worker};
 use serde_json::value::to_raw_value;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -28,6 +28,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 /// dropped connection, can leave an invocation without its item.
 pub(crate) struct Invocation {
     pub(crate) id: String,
+    pub(crate) via: Via,
     /// Whether its item is delivered.
     told: bool,
     pub(crate) worker: Arc<Worker>,
@@ -79,8 +80,13 @@ impl std::error::Error for CutOff {}
 
 impl Invocation {
     /// Begins the invocation that an event causes.
-    pub(crate) fn start(worker: &Arc<Worker>, event: EventInfo, response: Response) -> Arc<Self> {
-        let invocation = Self::new(worker, event, response, true);
+    pub(crate) fn start(
+        worker: &Arc<Worker>,
+        via: Via,
+        event: EventInfo,
+        response: Response,
+    ) -> Arc<Self> {
+        let invocation = Self::new(worker, via, event, response, true);
         worker.running.add(&invocation);
         invocation
     }
@@ -88,14 +94,27 @@ impl Invocation {
     /// Begins what no event causes and nobody is told of: the evaluation of a
     /// script ahead of its first event.
     pub(crate) fn rehearsal(worker: &Arc<Worker>) -> Arc<Self> {
-        Self::new(worker, EventInfo::Custom {}, Response::NotExpected, false)
+        let event = EventInfo::Custom {};
+        Self::new(worker, Via::default(), event, Response::NotExpected, false)
     }
 
-    fn new(worker: &Arc<Worker>, event: EventInfo, response: Response, told: bool) -> Arc<Self> {
+    fn new(
+        worker: &Arc<Worker>,
+        via: Via,
+        event: EventInfo,
+        response: Response,
+        told: bool,
+    ) -> Arc<Self> {
         let id = format!("{:032x}", rand::random::<u128>());
-        let trace = TraceBuilder::new(worker.script(), event, clock::epoch_ms(), id.clone());
+        let trace = TraceBuilder::new(
+            worker.script(via.entrypoint()),
+            event,
+            clock::epoch_ms(),
+            id.clone(),
+        );
         Arc::new(Self {
             id,
+            via,
             told,
             cpu: CpuMeter::new(worker.settings.limits.cpu),
             subrequests_left: AtomicU32::new(worker.settings.limits.subrequests),

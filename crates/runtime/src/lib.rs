@@ -11,7 +11,7 @@
 //! let tail = runtime.compile(&std::fs::read("tail_log.wasm")?)?;
 //! runtime.deploy(
 //!     WorkerSettings {
-//!         tail_consumers: vec!["tail-log".to_owned()],
+//!         tail_consumers: vec!["tail-log".into()],
 //!         ..WorkerSettings::new("hello")
 //!     },
 //!     Code::Component(hello),
@@ -64,7 +64,7 @@ pub use error::{Error, ErrorKind};
 pub use event::{Event, QueueMessage};
 pub use runtime::{Builder, Runtime, tail_cycle};
 pub use script::{Script, Source};
-pub use settings::{EVENT_WALL_TIME, Limits, WorkerSettings};
+pub use settings::{EVENT_WALL_TIME, Limits, Target, WorkerSettings};
 pub use taffrail_trace as trace;
 /// The body of a request: any `http_body::Body`, boxed.
 pub use wasmtime_wasi_http::{Error as RequestBodyError, WasiBody as RequestBody};

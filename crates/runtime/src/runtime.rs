@@ -10,7 +10,7 @@ use crate::lanes::Lanes;
 use crate::running::Running;
 use crate::script::Script;
 use crate::settings::WorkerSettings;
-use crate::worker::{Code, FetchResult, Worker};
+use crate::worker::{Code, FetchResult, Tail, Via, Worker};
 use http::Request;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -142,14 +142,13 @@ impl Runtime {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         let tails_of = |worker: &str| -> Vec<String> {
-            if worker == name {
-                settings.tail_consumers.clone()
-            } else {
-                workers
-                    .get(worker)
-                    .map(|worker| worker.settings.tail_consumers.clone())
-                    .unwrap_or_default()
-            }
+            let settings = match workers.get(worker) {
+                _ if worker == name => settings,
+                Some(worker) => &worker.settings,
+                None => return Vec::new(),
+            };
+            let tails = settings.tail_consumers.iter();
+            tails.map(|tail| tail.worker.clone()).collect()
         };
         if let Some(cycle) = tail_cycle(&name, &tails_of) {
             return Err(Error::settings(format!(
@@ -172,7 +171,10 @@ impl Runtime {
             tails: settings
                 .tail_consumers
                 .iter()
-                .map(|tail| self.queue(tail))
+                .map(|tail| Tail {
+                    queue: self.queue(&tail.worker),
+                    target: Arc::new(tail.clone()),
+                })
                 .collect(),
             consumers: Arc::clone(&self.inner.consumers),
             tracker: self.inner.tracker.clone(),
@@ -199,7 +201,8 @@ impl Runtime {
         request: Request<WasiBody>,
         cf: Option<Json>,
     ) -> Result<FetchResult, Error> {
-        Ok(self.inner.find(worker)?.fetch(request, cf).await)
+        let worker = self.inner.find(worker)?;
+        Ok(worker.fetch(request, cf, Via::default()).await)
     }
 
     /// Dispatches an event that no client waits for, and tells how it ended.
@@ -208,7 +211,11 @@ impl Runtime {
     ///
     /// When there is no Worker of that name.
     pub async fn dispatch(&self, worker: &str, event: Event) -> Result<Outcome, Error> {
-        Ok(self.inner.find(worker)?.dispatch(event).await)
+        Ok(self
+            .inner
+            .find(worker)?
+            .dispatch(event, Via::default())
+            .await)
     }
 
     /// Stops a Worker: ends its invocations and refuses further ones, all with

@@ -1,7 +1,7 @@
 //! What a Worker is configured with: plain data.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ pub struct WorkerSettings {
     /// environment variables: strings as they are, other values as JSON.
     #[serde(default)]
     pub vars: BTreeMap<String, Value>,
-    /// The names of the Workers that receive its trace items, one call each,
-    /// in this order. A name that occurs twice is called twice.
+    /// The Workers that receive its trace items, one call each, in this order.
+    /// One that occurs twice is called twice.
     #[serde(default)]
-    pub tail_consumers: Vec<String>,
+    pub tail_consumers: Vec<Target>,
     /// What its invocations may use.
     #[serde(default)]
     pub limits: Limits,
@@ -44,6 +44,29 @@ impl WorkerSettings {
             Value::String(text) => (name, text.clone()),
             other => (name, other.to_string()),
         })
+    }
+}
+
+/// A Worker as another one refers to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    /// The name of the Worker.
+    pub worker: String,
+    /// The export that handles the event, none for the default one.
+    #[serde(default)]
+    pub entrypoint: Option<String>,
+    /// What that export knows as `ctx.props`.
+    #[serde(default)]
+    pub props: Map<String, Value>,
+}
+
+impl<W: Into<String>> From<W> for Target {
+    fn from(worker: W) -> Self {
+        Self {
+            worker: worker.into(),
+            entrypoint: None,
+            props: Map::new(),
+        }
     }
 }
 

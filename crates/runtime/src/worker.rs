@@ -11,13 +11,12 @@ use crate::invocation::Invocation;
 use crate::lanes::Lanes;
 use crate::running::Running;
 use crate::script::Script;
-use crate::settings::WorkerSettings;
+use crate::settings::{Target, WorkerSettings};
 use http::Request;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use taffrail_trace::{
-    EventInfo, LogLevel, Outcome, RequestData, TailRequest, TraceException,
-    TraceItem,
+    EventInfo, LogLevel, Outcome, RequestData, TailRequest, TraceException, TraceItem,
 };
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
@@ -53,11 +52,30 @@ pub enum FetchResult {
     },
 }
 
+/// One of a Worker's tail consumers, and the way to it.
+pub(crate) struct Tail {
+    pub(crate) target: Arc<Target>,
+    pub(crate) queue: Arc<TailQueue>,
+}
+
+/// The way by which an event comes to a Worker.
+#[derive(Clone, Default)]
+pub(crate) struct Via {
+    /// How the caller refers to the Worker, if another Worker is the caller.
+    pub(crate) target: Option<Arc<Target>>,
+}
+
+impl Via {
+    pub(crate) fn entrypoint(&self) -> Option<&str> {
+        self.target.as_ref()?.entrypoint.as_deref()
+    }
+}
+
 pub(crate) struct Worker {
     pub(crate) settings: WorkerSettings,
     pub(crate) code: Code,
     pub(crate) config: Arc<WasiConfigVariables>,
-    pub(crate) tails: Vec<Arc<TailQueue>>,
+    pub(crate) tails: Vec<Tail>,
     pub(crate) consumers: Arc<[Arc<dyn TailConsumer>]>,
     pub(crate) tracker: TaskTracker,
     pub(crate) lanes: Arc<Lanes>,
@@ -74,13 +92,14 @@ impl Worker {
         self: Arc<Self>,
         request: Request<WasiBody>,
         cf: Option<taffrail_trace::Json>,
+        via: Via,
     ) -> FetchResult {
         let event = EventInfo::Fetch {
             request: TailRequest::new(request_data(&request, cf.clone())),
             response: None,
         };
         let head = *request.method() == http::Method::HEAD;
-        let invocation = Invocation::start(&self, event, Response::Unset);
+        let invocation = Invocation::start(&self, via, event, Response::Unset);
         if self.running.count() > self.settings.limits.instances {
             invocation.ended(Call::NoInstance);
             let (outcome, exception) = invocation.verdict();
@@ -114,8 +133,8 @@ impl Worker {
     }
 
     /// Runs an event that no client waits for to its end.
-    pub(crate) async fn dispatch(self: Arc<Self>, event: Event) -> Outcome {
-        let invocation = Invocation::start(&self, event.info(), Response::NotExpected);
+    pub(crate) async fn dispatch(self: Arc<Self>, event: Event, via: Via) -> Outcome {
+        let invocation = Invocation::start(&self, via, event.info(), Response::NotExpected);
         let run = execute::dispatch(Arc::clone(&invocation), event);
         self.run(Arc::clone(&invocation), run).await;
         invocation.verdict().0
@@ -168,9 +187,10 @@ impl Worker {
         }
     }
 
-    pub(crate) fn script(&self) -> taffrail_trace::Script {
+    pub(crate) fn script(&self, entrypoint: Option<&str>) -> taffrail_trace::Script {
         taffrail_trace::Script {
             script_name: Some(self.settings.name.clone()),
+            entrypoint: entrypoint.map(ToOwned::to_owned),
             ..taffrail_trace::Script::default()
         }
     }
@@ -179,10 +199,10 @@ impl Worker {
     pub(crate) fn deliver(&self, item: TraceItem) {
         let is_tail = matches!(item.event, Some(EventInfo::Tail { .. }));
         let item = Arc::new(item);
-        for queue in &self.tails {
+        for tail in &self.tails {
             // A Worker that tails itself is not told about its own telling.
-            if !(is_tail && queue.worker() == self.settings.name) {
-                queue.push(&item);
+            if !(is_tail && tail.target.worker == self.settings.name) {
+                tail.queue.push(&item, &tail.target);
             }
         }
         for consumer in self.consumers.iter() {

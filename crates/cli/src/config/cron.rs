@@ -21,7 +21,9 @@ impl Cron {
             .alternative_weekdays(true)
             .build();
         let parsed = parser.parse(text).map_err(|error| {
-            anyhow!("`{text}` is no cron expression: {error}; one has five fields, such as `*/5 * * * *`")
+            let error = error.to_string();
+            let error = error.trim_end_matches('.');
+            anyhow!("`{text}` is no cron expression such as `*/5 * * * *`: {error}")
         })?;
         Ok(Self {
             text: text.to_owned(),
@@ -63,7 +65,10 @@ mod tests {
     fn what_is_no_cron_expression_is_told() {
         for text in ["", "* * * *", "61 * * * *", "* * * * * *", "often"] {
             let error = Cron::parse(text).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("`{text}` is no cron")), "{error}");
+            assert!(
+                error.starts_with(&format!("`{text}` is no cron")),
+                "{error}"
+            );
         }
     }
 }

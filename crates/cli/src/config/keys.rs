@@ -186,7 +186,7 @@ const INNER: &[(&str, &[Keys])] = &[
     (
         "tail_consumers",
         &[
-            keys(Read, Inherited, &["service"]),
+            keys(Read, Inherited, &["service", "entrypoint", "props"]),
             keys(Ignored, Inherited, &["environment"]),
         ],
     ),

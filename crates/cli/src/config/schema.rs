@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow};
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{DeserializeOwned, Error, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::environment::Entry;
 use super::file::Table;
@@ -47,6 +47,9 @@ pub(super) struct BuildTable {
 #[serde(expecting = "a table with the key `service`")]
 pub(super) struct TailConsumer {
     pub(super) service: String,
+    pub(super) entrypoint: Option<String>,
+    #[serde(default)]
+    pub(super) props: Map<String, Value>,
 }
 
 /// What one invocation may use.

@@ -29,10 +29,11 @@ pub(crate) fn check_set(workers: &[WorkerConfig]) -> Result<()> {
     }
     for worker in workers {
         for consumer in &worker.tail_consumers {
-            if !by_name.contains_key(consumer.as_str()) {
+            if !by_name.contains_key(consumer.worker.as_str()) {
                 bail!(
-                    "{}: `tail_consumers` has the service `{consumer}`, which is not among the Workers given ({}); pass its directory too",
+                    "{}: `tail_consumers` has the service `{}`, which is not among the Workers given ({}); pass its directory too",
                     worker.path.display(),
+                    consumer.worker,
                     list(workers.iter().map(|worker| &worker.name))
                 );
             }
@@ -48,8 +49,10 @@ fn check_tails_end(
     let tails_of = |name: &str| {
         by_name
             .get(name)
-            .map(|worker| worker.tail_consumers.clone())
-            .unwrap_or_default()
+            .into_iter()
+            .flat_map(|worker| &worker.tail_consumers)
+            .map(|tail| tail.worker.clone())
+            .collect::<Vec<_>>()
     };
     let Some(cycle) = workers
         .iter()

@@ -11,6 +11,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
+use taffrail_runtime::Target;
 
 use super::{WorkerConfig, apply_limits, apply_vars, check_set, load};
 
@@ -75,7 +76,21 @@ fn render(worker: &WorkerConfig) -> String {
         line(&format!("vars.{key}"), value.to_string());
     }
     for consumer in &worker.tail_consumers {
-        line("tail", consumer.clone());
+        let Target {
+            worker,
+            entrypoint,
+            props,
+        } = consumer;
+        let entrypoint = entrypoint.as_ref().map(|name| format!("#{name}"));
+        let props = (!props.is_empty()).then(|| serde_json::to_string(props).unwrap());
+        let detail = [entrypoint, props]
+            .into_iter()
+            .flatten()
+            .collect::<String>();
+        line("tail", format!("{worker}{detail}"));
+    }
+    for cron in &worker.crons {
+        line("cron", cron.text.clone());
     }
     let limits = &worker.limits;
     for (name, limit) in [

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
+use taffrail_runtime::Target;
 
 use super::cron::Cron;
 use super::environment::{self, Entry, Selection};
@@ -44,10 +45,10 @@ pub(crate) struct WorkerConfig {
     pub(crate) build: Option<Build>,
     /// The Worker's variables: strings, or any JSON.
     pub(crate) vars: BTreeMap<String, Value>,
-    /// The names of the Workers that are told of this Worker's invocations, as
+    /// The Workers that are told of this Worker's invocations, as
     /// written and in order: `--env` adds nothing to them, and a name listed
     /// twice is told twice.
-    pub(crate) tail_consumers: Vec<String>,
+    pub(crate) tail_consumers: Vec<Target>,
     /// When it is started by itself.
     pub(crate) crons: Vec<Cron>,
     /// What its invocations may use.
@@ -108,7 +109,11 @@ fn configured(
         tail_consumers: table
             .tail_consumers
             .into_iter()
-            .map(|consumer| consumer.service)
+            .map(|consumer| Target {
+                worker: consumer.service,
+                entrypoint: consumer.entrypoint,
+                props: consumer.props,
+            })
             .collect(),
         crons: table
             .triggers

@@ -6,7 +6,7 @@ use crate::invocation::Invocation;
 use http::request::Parts;
 use http_body::Body;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use taffrail_trace::{EventInfo, Json, RequestData, TraceItem};
@@ -89,8 +89,22 @@ impl<'a> Event<'a> {
     }
 
     /// The event with the entrypoint that is to handle it.
-    pub(crate) fn to_json(&self, _invocation: &Invocation) -> serde_json::Result<String> {
-        serde_json::to_string(self)
+    pub(crate) fn to_json(&self, invocation: &Invocation) -> serde_json::Result<String> {
+        #[derive(Serialize)]
+        struct Entry<'a> {
+            #[serde(flatten)]
+            event: &'a Event<'a>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            entrypoint: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            props: Option<&'a Map<String, Value>>,
+        }
+        let target = invocation.via.target.as_deref();
+        serde_json::to_string(&Entry {
+            event: self,
+            entrypoint: invocation.via.entrypoint(),
+            props: target.map(|target| &target.props),
+        })
     }
 }
 

@@ -62,17 +62,17 @@ fn paths_that_lead_nowhere() {
     check(
         &[],
         "nowhere",
-        "nowhere: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, or a .wasm component",
+        "nowhere: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, or a .js, .mjs or .ts script",
     );
     check(
         &[("a/Cargo.lock", "")],
         "a",
-        "a: no wrangler.json, wrangler.jsonc or wrangler.toml in this directory; add one, or give the .wasm component itself",
+        "a: no wrangler.json, wrangler.jsonc or wrangler.toml in this directory; add one, or give the .wasm component or the script itself",
     );
     check(
-        &[("a/worker.js", "")],
-        "a/worker.js",
-        "a/worker.js: neither a configuration file (.toml, .json, .jsonc) nor a .wasm component",
+        &[("a/worker.py", "")],
+        "a/worker.py",
+        "a/worker.py: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts)",
     );
 }
 

@@ -267,8 +267,7 @@ fn keys_that_nobody_knows_are_errors() {
 fn keys_that_only_wrangler_uses_are_warnings() {
     check_warnings(
         "
-        [triggers]
-        crons = [\"* * * * *\"]
+        routes = [\"example.com/*\"]
         [[kv_namespaces]]
         binding = \"KV\"
         [[tail_consumers]]
@@ -277,8 +276,8 @@ fn keys_that_only_wrangler_uses_are_warnings() {
         ",
         "tail = a
          warning: a/wrangler.toml: `kv_namespaces` is not supported by Taffrail yet and is ignored
-         warning: a/wrangler.toml: `tail_consumers[0].environment` is not supported by Taffrail yet and is ignored
-         warning: a/wrangler.toml: `triggers` is not supported by Taffrail yet and is ignored",
+         warning: a/wrangler.toml: `routes` is not supported by Taffrail yet and is ignored
+         warning: a/wrangler.toml: `tail_consumers[0].environment` is not supported by Taffrail yet and is ignored",
     );
 }
 
@@ -305,5 +304,25 @@ fn keys_that_make_no_difference_are_silent() {
         )],
         "a",
         "path = a/wrangler.json\ndir = a\nname = a\nmain = a/a.wasm",
+    );
+}
+
+#[test]
+fn crons_and_the_entrypoints_of_tail_consumers() {
+    check_warnings(
+        "
+        triggers = { crons = [\"*/5 * * * *\", \"0 17 * * SUN\"] }
+        [[tail_consumers]]
+        service = \"a\"
+        entrypoint = \"Logs\"
+        props = { customer = 7 }
+        ",
+        "tail = a#Logs{\"customer\":7}
+         cron = */5 * * * *
+         cron = 0 17 * * SUN",
+    );
+    check_toml(
+        "triggers = { crons = [\"* * *\"] }",
+        "a/wrangler.toml: `triggers.crons`: `* * *` is no cron expression such as `*/5 * * * *`: Invalid pattern: Pattern must have 5 fields when seconds are disallowed",
     );
 }
