@@ -49,6 +49,12 @@ Examples:
   taffrail invoke api -X POST -H 'content-type: application/json' -d '{\"a\":1}'
   taffrail invoke api tail-log --items -     what was recorded, as JSON lines")]
     Invoke(InvokeOptions),
+    /// Make a component of a Worker's script, evaluated ahead of time
+    #[command(after_help = "\
+Examples:
+  taffrail build api                makes api/dist/api.wasm
+  taffrail build worker.ts -o worker.wasm && taffrail serve worker.wasm")]
+    Build(BuildOptions),
     /// Stop a Worker of a running `dev` or `serve`, with the outcome killSwitch
     #[command(after_help = "\
 Examples:
@@ -99,6 +105,21 @@ pub(crate) struct ServeOptions {
     /// Listen on this Unix socket for `taffrail stop` and `taffrail start`
     #[arg(long, value_name = "SOCKET")]
     pub(crate) control: Option<PathBuf>,
+}
+
+#[derive(ArgGroup, Debug)]
+pub(crate) struct BuildOptions {
+    /// The Worker's directory, its wrangler.toml, .json or .jsonc, or its
+    /// script
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(crate) path: PathBuf,
+    /// Use this environment of the configuration file
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// Where to write the component [default: dist/NAME.wasm beside the
+    /// configuration]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(ArgGroup, Debug)]

@@ -17,10 +17,10 @@ pub(crate) struct JavaScript {
 }
 
 impl JavaScript {
-    /// Keeps the engine under `cache`.
+    /// Keeps the engine below `cache`.
     pub(crate) fn new(cache: &Path) -> Self {
         Self {
-            toolchain: Toolchain::new(cache),
+            toolchain: Toolchain::new(&cache.join("javascript")),
             engine: OnceCell::new(),
         }
     }
@@ -48,6 +48,15 @@ impl JavaScript {
             .with_map(bundle.source_map.as_str())
             .service_worker(bundle.service_worker);
         Ok(Script::new(Arc::clone(engine), source))
+    }
+
+    /// Makes a component of a Worker's script.
+    pub(crate) async fn build(&self, worker: &WorkerConfig, bundle: Bundle) -> Result<Vec<u8>> {
+        let spinner = Spinner::start(format!("Building {}", worker.name));
+        let toolchain = self.toolchain.clone();
+        let built = tokio::task::spawn_blocking(move || toolchain.build(&bundle)).await?;
+        drop(spinner);
+        built.with_context(|| format!("{}: Worker `{}`", worker.path.display(), worker.name))
     }
 
     async fn install(&self) -> Result<()> {

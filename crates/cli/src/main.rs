@@ -1,6 +1,7 @@
 //! The command line `taffrail`.
 
 mod args;
+mod build;
 mod config;
 mod control;
 mod crons;
@@ -57,6 +58,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
             Command::Dev(options) => dev::run(options).await,
             Command::Serve(options) => serve::run(options).await,
             Command::Invoke(options) => invoke::run(options).await,
+            Command::Build(options) => build::run(options).await,
             Command::Stop(options) => control::request("stop", &options),
             Command::Start(options) => control::request("start", &options),
         }

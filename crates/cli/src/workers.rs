@@ -9,6 +9,7 @@ use bytes::Bytes;
 use directories::ProjectDirs;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 use taffrail_javascript::Bundle;
@@ -55,7 +56,7 @@ impl Platform {
         }
         Ok(Self {
             runtime: builder.build()?,
-            javascript: JavaScript::new(&cache.join("javascript")),
+            javascript: JavaScript::new(&cache),
         })
     }
 
@@ -104,6 +105,15 @@ impl Platform {
             }
         }
         Ok(())
+    }
+
+    /// Makes a component of a script that can be evaluated.
+    pub(crate) async fn build_script(&self, worker: &WorkerConfig) -> Result<Vec<u8>> {
+        let bundle = self.javascript.bundle(worker).await?;
+        let script = Main::Script(Arc::new(bundle.clone()));
+        // An exception is told in terms of the user's source only like this.
+        self.deploy(worker, slice::from_ref(worker), script).await?;
+        self.javascript.build(worker, bundle).await
     }
 
     /// Deploys a Worker that has nothing to run.
@@ -158,7 +168,7 @@ fn check_handlers(
     workers: &[WorkerConfig],
     component: &Component,
 ) -> Result<()> {
-    if worker.name == workers[0].name && !component.handles_fetch() {
+    if worker.name == workers[0].name && !component.handles_fetch() && !component.is_engine() {
         bail!(
             "{}: Worker `{}` is given first, so it should answer requests, but its component exports no `wasi:http` handler; give the Worker that does as the first path",
             worker.path.display(),
@@ -177,6 +187,7 @@ fn warn_of_missing_tail(worker: &WorkerConfig, workers: &[WorkerConfig], compone
     });
     if let Some(producer) = producer
         && !component.handles_tail()
+        && !component.is_engine()
     {
         progress::warning(&format!(
             "{}: `tail_consumers` names `{}`, whose component does not export `taffrail:workers/tail`: every delivery to it will fail",

@@ -13,7 +13,12 @@ import { provide, require } from "./modules.js";
 import { sourceText } from "taffrail:javascript/host@0.1.0";
 import { structuredClone } from "./trace-item.js";
 
-const worker = { exports: {}, env: {} };
+const worker = { exports: undefined, env: {} };
+
+// Evaluates a script ahead of everything, to become a part of the component.
+export function embed(source) {
+  worker.exports = evaluate(source);
+}
 
 export const script = {
   start(source, setup) {
@@ -22,7 +27,7 @@ export const script = {
       worker.env = env;
       provide(env);
       if (serviceWorker) Object.assign(globalThis, env);
-      worker.exports = evaluate(source);
+      worker.exports ??= evaluate(source);
       return true;
     } catch (error) {
       failure.uncaught(error);

@@ -9,6 +9,7 @@
 mod bundle;
 mod command;
 mod error;
+mod section;
 mod toolchain;
 
 pub use bundle::{Bundle, PROVIDED_MODULES};

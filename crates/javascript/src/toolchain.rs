@@ -3,6 +3,7 @@
 use crate::bundle::{self, Bundle};
 use crate::command::run;
 use crate::error::Error;
+use crate::section;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::fs;
@@ -26,6 +27,7 @@ const PACKAGES: &str = r#"{
 const SOURCES: &[(&str, &str)] = &[
     ("package.json", PACKAGES),
     ("build.mjs", include_str!("../engine/build.mjs")),
+    ("built.js", include_str!("../engine/built.js")),
     ("console.js", include_str!("../engine/console.js")),
     ("context.js", include_str!("../engine/context.js")),
     ("diagnostics.js", include_str!("../engine/diagnostics.js")),
@@ -92,20 +94,32 @@ impl Toolchain {
     /// When Node.js or npm is missing, when the packages cannot be fetched, and
     /// when the directory cannot be written to.
     pub fn install(&self) -> Result<(), Error> {
-        if self.is_installed() {
-            return Ok(());
-        }
-        let parent = self.home.parent().unwrap_or(Path::new("."));
-        let work = fs::create_dir_all(parent)
-            .and_then(|()| TempDir::with_prefix_in("making-", parent))
-            .map_err(|error| unwritable(parent, &error))?;
-        write_sources(work.path()).map_err(|error| unwritable(parent, &error))?;
-        let made = make(work.path())?;
-        // Whoever was faster made the same.
-        match fs::rename(made, &self.home) {
-            Err(error) if !self.is_installed() => Err(unwritable(&self.home, &error)),
-            _ => Ok(()),
-        }
+        in_place(&self.home, |work| {
+            fetch_packages(work)?;
+            make_engine(work)
+        })
+    }
+
+    /// Makes a component of a script and the engine: the script is evaluated
+    /// already in it. This takes about ten seconds, and Node.js.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`install`](Self::install), and when the script fails.
+    pub fn build(&self, bundle: &Bundle) -> Result<Vec<u8>, Error> {
+        let builder = self.home.with_extension("build");
+        in_place(&builder, |work| {
+            fetch_packages(work)?;
+            Ok(work.to_owned())
+        })?;
+        let unwritten = |error| unwritable(&builder, &error);
+        let work = TempDir::with_prefix_in("script-", &builder).map_err(unwritten)?;
+        write_sources(work.path()).map_err(unwritten)?;
+        fs::write(work.path().join("script.txt"), &bundle.text).map_err(unwritten)?;
+        let esbuild = find_esbuild(&builder).map_err(unwritten)?;
+        make_component(&esbuild, work.path(), "built.js", ENGINE)?;
+        let made = fs::read(work.path().join(ENGINE)).map_err(unwritten)?;
+        Ok(section::append(made, bundle))
     }
 
     /// The bytes of the engine component.
@@ -155,48 +169,63 @@ fn write_sources(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Fetches the packages into `work`, makes the engine there, and returns a
-/// directory with what is to be kept.
-fn make(work: &Path) -> Result<PathBuf, Error> {
-    let failed = |what: &str, said: &str| Error::new(format!("{what} failed:\n{said}"));
+/// Has `make` make something in a directory for that, and moves what it returns
+/// to `home`.
+fn in_place(home: &Path, make: impl FnOnce(&Path) -> Result<PathBuf, Error>) -> Result<(), Error> {
+    if home.is_dir() {
+        return Ok(());
+    }
+    let parent = home.parent().unwrap_or(Path::new("."));
+    let work = fs::create_dir_all(parent)
+        .and_then(|()| TempDir::with_prefix_in("making-", parent))
+        .map_err(|error| unwritable(parent, &error))?;
+    write_sources(work.path()).map_err(|error| unwritable(parent, &error))?;
+    let made = make(work.path())?;
+    // Whoever was faster made the same.
+    match fs::rename(made, home) {
+        Err(error) if !home.is_dir() => Err(unwritable(home, &error)),
+        _ => Ok(()),
+    }
+}
+
+fn fetch_packages(work: &Path) -> Result<(), Error> {
     let mut npm = Command::new("npm");
     npm.args(["install", "--ignore-scripts", "--no-audit", "--no-fund"])
         .args(["--loglevel", "error"])
         .current_dir(work);
-    run(&mut npm, NODE)?
-        .map_err(|said| failed("`npm install` for the JavaScript engine", &said))?;
+    run(&mut npm, NODE)?.map_err(|said| failed("`npm install` for the JavaScript engine", &said))
+}
 
+/// Makes the engine in `work`, and returns a directory with what is to be kept.
+fn make_engine(work: &Path) -> Result<PathBuf, Error> {
     let kept = work.join("kept");
-    let keep = fs::create_dir(&kept).and_then(|()| {
-        let esbuild = kept.join(ESBUILD);
-        fs::copy(find_esbuild(work)?, &esbuild)?;
-        Ok(esbuild)
-    });
-    let esbuild = keep.map_err(|error| Error::new(format!("esbuild cannot be kept: {error}")))?;
+    let esbuild = kept.join(ESBUILD);
+    fs::create_dir(&kept)
+        .and_then(|()| fs::copy(find_esbuild(work)?, &esbuild))
+        .map_err(|error| unwritable(&kept, &error))?;
+    make_component(&esbuild, work, "engine.js", "kept/engine.wasm")?;
+    Ok(kept)
+}
 
-    let mut bundle = Command::new(&esbuild);
+/// Makes a component of the engine in `work`, of which `entry` is the entry.
+fn make_component(esbuild: &Path, work: &Path, entry: &str, output: &str) -> Result<(), Error> {
+    let mut bundle = Command::new(esbuild);
     bundle
-        .args([
-            "engine.js",
-            "--bundle",
-            "--format=esm",
-            "--outfile=bundled.js",
-        ])
-        .args([
-            "--external:taffrail:*",
-            "--log-level=error",
-            "--color=false",
-        ])
+        .args([entry, "--bundle", "--format=esm", "--outfile=bundled.js"])
+        .args(["--external:taffrail:*", "--loader:.txt=text"])
+        .args(["--log-level=error", "--color=false"])
         .args(bundle::LOWERED)
         .current_dir(work);
     run(&mut bundle, NODE)?.map_err(|said| failed("bundling the JavaScript engine", &said))?;
 
     let mut node = Command::new("node");
-    node.args(["build.mjs", "bundled.js", "wit"])
-        .arg(kept.join(ENGINE))
+    node.args(["build.mjs", "bundled.js", "wit", output])
         .current_dir(work);
-    run(&mut node, NODE)?.map_err(|said| failed("making the JavaScript engine", &said))?;
-    Ok(kept)
+    run(&mut node, NODE)?.map_err(|said| failed("making the JavaScript engine", &said))
+}
+
+fn failed(what: &str, said: &str) -> Error {
+    Error::new(format!("{what} failed:\n{said}"))
 }
 
 /// The program of the esbuild package for this system.

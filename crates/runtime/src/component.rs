@@ -20,6 +20,8 @@ pub struct Component {
     pub(crate) scheduled: Option<ScheduledPre>,
     pub(crate) queue: Option<QueuePre>,
     pub(crate) script: Option<EnginePre>,
+    /// The script that is a part of it.
+    built: Option<Vec<u8>>,
     engine: Engine,
     ticker: Arc<Ticker>,
 }
@@ -68,6 +70,12 @@ impl Component {
     #[must_use]
     pub fn is_engine(&self) -> bool {
         self.script.is_some()
+    }
+
+    /// The script of an engine that was built with one.
+    pub(crate) fn take_built(&mut self) -> Option<Vec<u8>> {
+        self.script.as_ref()?;
+        self.built.take()
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -144,6 +152,7 @@ impl Component {
             scheduled,
             queue,
             script,
+            built: names.script.clone(),
             engine: pre.engine().clone(),
             ticker: Arc::clone(ticker),
         })
@@ -155,6 +164,8 @@ impl Component {
 struct Names {
     imports: Vec<String>,
     exports: Vec<String>,
+    /// The script that the component was built of.
+    script: Option<Vec<u8>>,
 }
 
 impl Names {
@@ -178,6 +189,7 @@ impl Names {
         let mut names = Self {
             imports: Vec::new(),
             exports: Vec::new(),
+            script: None,
         };
         let mut depth = 0_usize;
         for payload in Parser::new(0).parse_all(bytes) {
@@ -196,6 +208,11 @@ impl Names {
                     for export in section {
                         names.exports.push(export?.name.name.to_owned());
                     }
+                }
+                Payload::CustomSection(section)
+                    if depth == 1 && section.name() == "taffrail-script" =>
+                {
+                    names.script = Some(section.data().to_owned());
                 }
                 _ => {}
             }

@@ -161,6 +161,10 @@ impl Runtime {
     }
 
     fn worker(&self, settings: WorkerSettings, code: Code) -> Arc<Worker> {
+        let code = match code {
+            Code::Component(component) => Script::of_component(component),
+            code => code,
+        };
         Arc::new(Worker {
             config: Arc::new(
                 settings

@@ -19,6 +19,7 @@ use crate::execute::{Respond, guarded};
 use crate::failure::{call_failed, instantiation_failed};
 use crate::invocation::Invocation;
 use crate::state::State;
+use crate::worker::Code;
 use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::Store;
 use wasmtime_wasi_http::WasiBody;
@@ -56,6 +57,15 @@ impl Script {
             engine,
             source: Arc::new(source),
             idle: Mutex::default(),
+        }
+    }
+
+    /// The script that a component was built with, or the component itself if
+    /// it was built otherwise.
+    pub(crate) fn of_component(mut component: Component) -> Code {
+        match component.take_built().map(|json| Source::built(&json)) {
+            Some(source) => Code::Script(Self::new(Arc::new(component), source)),
+            None => Code::Component(component),
         }
     }
 

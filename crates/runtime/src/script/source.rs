@@ -1,6 +1,7 @@
 //! The text of a script, and the way back from its bundle to the user's own
 //! source.
 
+use serde::Deserialize;
 use sourcemap::SourceMap;
 use std::fmt::Write;
 use std::sync::OnceLock;
@@ -49,6 +50,22 @@ impl Source {
             service_worker,
             ..self
         }
+    }
+
+    /// The source that a component was built of, as told in it. What cannot be
+    /// read is missing in stacks only.
+    pub(crate) fn built(json: &[u8]) -> Self {
+        #[derive(Default, Deserialize)]
+        #[serde(default, rename_all = "camelCase")]
+        struct Built {
+            text: String,
+            map: String,
+            service_worker: bool,
+        }
+        let built: Built = serde_json::from_slice(json).unwrap_or_default();
+        Self::new(built.text)
+            .with_map(built.map)
+            .service_worker(built.service_worker)
     }
 
     pub(crate) fn text(&self) -> &str {

@@ -1,0 +1,46 @@
+//! `taffrail build`: a component of a script.
+
+use crate::args::BuildOptions;
+use crate::config::{self, WorkerConfig};
+use crate::workers::{self, Platform};
+use crate::{EXIT_OK, progress};
+use anyhow::{Context, Result, bail};
+use std::path::Path;
+
+pub(crate) async fn run(options: BuildOptions) -> Result<u8> {
+    let worker = config::load(&options.path, options.env.as_deref())?;
+    workers::build(&worker).await?;
+    if !config::is_script(&worker.main) {
+        bail!(
+            "{}: `main` is `{}`, which is no script (.js, .mjs, .ts): there is nothing to build",
+            worker.path.display(),
+            worker.main.display()
+        );
+    }
+    let output = options.output.unwrap_or_else(|| {
+        let file = format!("{}.wasm", worker.name);
+        worker.dir.join("dist").join(file)
+    });
+    let platform = Platform::new(Vec::new())?;
+    let component = platform.build_script(&worker).await?;
+    write(&output, &component)
+        .with_context(|| format!("`{}` cannot be written", output.display()))?;
+    progress::status("Built", &told(&worker, &output, component.len()));
+    Ok(EXIT_OK)
+}
+
+fn write(output: &Path, component: &[u8]) -> std::io::Result<()> {
+    if let Some(parent) = output.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    std::fs::write(output, component)
+}
+
+fn told(worker: &WorkerConfig, output: &Path, bytes: usize) -> String {
+    let megabytes = bytes as f64 / 1e6;
+    format!(
+        "{} as `{}`, {megabytes:.1} MB",
+        worker.name,
+        output.display()
+    )
+}
