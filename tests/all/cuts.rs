@@ -5,7 +5,7 @@ use taffrail_runtime::{Limits, WorkerSettings};
 use taffrail_tests::scenario::{
     Scenario, Upload, full, json, logs, next_piece, patiently, read, request,
 };
-use taffrail_tests::soak;
+use taffrail_tests::{fairness, soak};
 use taffrail_trace::{ExceededLimit, Outcome};
 
 fn ms(milliseconds: u64) -> Duration {
@@ -272,29 +272,9 @@ async fn the_same_cut_has_the_same_outcome_each_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn endless_loops_beside_it_leave_a_worker_answering() {
-    let cpu = Limits {
-        cpu: ms(60_000),
-        ..Limits::default()
-    };
-    let scenario = limited("probe", cpu).worker("hello");
-    let mut loops = tokio::task::JoinSet::new();
-    for _ in 0..16 {
-        let runtime = scenario.runtime().clone();
-        let request = request("/work/loop", full(""));
-        loops.spawn(async move { drop(runtime.fetch("probe", request, None).await) });
-    }
-    while scenario.runtime().pending() < 16 {
-        tokio::task::yield_now().await;
-    }
-    let started = tokio::time::Instant::now();
-    for _ in 0..100 {
-        let answer = scenario.stream("hello", request("/", full(""))).await;
-        assert_eq!(answer.status, Some(200));
-    }
-    // A hundredth of what they would take in a fair queue with the loops.
-    assert!(started.elapsed() < ms(10_000), "{:?}", started.elapsed());
-    scenario.runtime().abort();
-    loops.join_all().await;
+    let report = fairness::run(500).await;
+    println!("{report:?}");
+    report.verdict().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

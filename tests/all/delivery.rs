@@ -2,7 +2,8 @@
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use taffrail_runtime::WorkerSettings;
+use std::sync::{Arc, Mutex};
+use taffrail_runtime::{Runtime, TailConsumer, WorkerSettings};
 use taffrail_tests::scenario::{Endpoint, Scenario, full, json, logs, request};
 use taffrail_trace::{Outcome, TraceItem};
 
@@ -153,4 +154,56 @@ async fn what_does_not_fit_in_the_queue_is_counted_and_told() {
     assert_eq!(lost, [TOO_MANY]);
     assert_eq!(received.len() + TOO_MANY, produced);
     assert_eq!(received.last().unwrap()[0]["lostItems"], TOO_MANY);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_tail_is_not_there_to_be_told_is_counted_and_told_when_it_is() {
+    let scenario = Scenario::new().worker_with_tails("hello", &["tail-probe"]);
+    for _ in 0..2 {
+        scenario.get("hello", "/").await;
+    }
+    let scenario = scenario.worker("tail-probe");
+    for _ in 0..2 {
+        scenario.get("hello", "/").await;
+    }
+    let told: Vec<_> = scenario
+        .items_of("tail-probe")
+        .iter()
+        .map(|item| told(item)[0]["lostItems"].clone())
+        .collect();
+    assert_eq!(told, [json!(2), Value::Null]);
+}
+
+/// How many invocations and items are under way when the item of a producer
+/// comes.
+#[derive(Default)]
+struct Pending {
+    runtime: Mutex<Option<Runtime>>,
+    seen: Mutex<Option<usize>>,
+}
+
+impl TailConsumer for Pending {
+    fn deliver(&self, item: &Arc<TraceItem>) {
+        let runtime = self.runtime.lock().unwrap();
+        if let (Some("hello"), Some(runtime)) = (item.script.script_name.as_deref(), &*runtime) {
+            *self.seen.lock().unwrap() = Some(runtime.pending());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_native_consumer_has_an_item_before_any_tail_can_have_it() {
+    let consumer = Arc::new(Pending::default());
+    let scenario = Scenario::with_consumers(vec![consumer.clone()])
+        .worker_with_tails("hello", &["tail-log"])
+        .worker("tail-log");
+    *consumer.runtime.lock().unwrap() = Some(scenario.runtime().clone());
+    scenario.get("hello", "/").await;
+    // The producer itself; nothing is queued yet.
+    assert_eq!(consumer.seen.lock().unwrap().take(), Some(1));
+    let items = scenario.items();
+    let names = items.iter().map(|item| item.script.script_name.as_deref());
+    assert!(names.eq([Some("hello"), Some("tail-log")]));
+    // It would keep itself.
+    consumer.runtime.lock().unwrap().take();
 }

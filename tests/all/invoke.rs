@@ -58,6 +58,7 @@ fn an_item_has_workerds_fields() {
     for varying in [
         "eventTimestamp",
         "invocationId",
+        "requestId",
         "cpuTime",
         "wallTime",
         "peakMemory",
@@ -80,6 +81,7 @@ fn an_item_has_workerds_fields() {
         "exceptions": [],
         "executionModel": "stateless",
         "invocationId": null,
+        "requestId": null,
         "logs": [{ "level": "log", "message": ["Hello, GET /"], "timestamp": null }],
         "outcome": "ok",
         "peakMemory": null,

@@ -9,6 +9,7 @@ mod capture;
 mod clients;
 mod configuration;
 mod cuts;
+mod debug_files;
 mod delivery;
 mod deploy;
 mod dev;

@@ -21,9 +21,13 @@ fn normalised(item: &TraceItem) -> Value {
     }
     assert!(item["peakMemory"].is_u64(), "{item}");
     item["peakMemory"] = 1.into();
-    let id = item["invocationId"].as_str().unwrap();
+    let id = item["invocationId"].as_str().unwrap().to_owned();
     assert!(id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
-    item["invocationId"] = id.len().into();
+    // Nobody called it.
+    assert_eq!(item["requestId"], id);
+    for key in ["invocationId", "requestId"] {
+        item[key] = id.len().into();
+    }
     item
 }
 
@@ -54,6 +58,7 @@ fn hello(script_name: &str) -> Value {
             "response": { "status": 200 },
         },
         "invocationId": 32,
+        "requestId": 32,
         "peakMemory": 1,
     })
 }
@@ -97,6 +102,7 @@ async fn an_item_of_a_worker_that_failed() {
                 "response": { "status": 200 },
             },
             "invocationId": 32,
+        "requestId": 32,
             "peakMemory": 1,
         })
     );
@@ -127,6 +133,7 @@ async fn an_item_of_a_tail_worker() {
             "eventTimestamp": 1,
             "event": { "consumedEvents": [{ "scriptName": "hello" }] },
             "invocationId": 32,
+        "requestId": 32,
             "peakMemory": 1,
         })
     );

@@ -110,13 +110,25 @@ impl Scenario {
     /// When the runtime cannot start.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_consumers(Vec::new())
+    }
+
+    /// A runtime without Workers that tells these consumers, too.
+    ///
+    /// # Panics
+    ///
+    /// When the runtime cannot start.
+    #[must_use]
+    pub fn with_consumers(consumers: Vec<Arc<dyn TailConsumer>>) -> Self {
         let place = Place::take();
         let items = Arc::new(Items::default());
-        let runtime = Runtime::builder()
+        let mut builder = Runtime::builder()
             .cache(CACHE.as_path())
-            .tail_consumer(items.clone())
-            .build()
-            .unwrap();
+            .tail_consumer(items.clone());
+        for consumer in consumers {
+            builder = builder.tail_consumer(consumer);
+        }
+        let runtime = builder.build().unwrap();
         Self {
             runtime,
             items,

@@ -15,6 +15,7 @@ use taffrail_runtime::{Runtime, TailConsumer};
 use taffrail_server::Settings;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let default = if stdout().is_terminal() {
@@ -86,28 +87,27 @@ pub(crate) async fn serve(
     settings: Settings,
     active: impl Send + 'static,
 ) -> Result<u8> {
-    let mut once = StopSignals::listen()?;
-    let mut twice = StopSignals::listen()?;
-    let shutdown = async move {
-        once.next().await;
+    let mut signals = StopSignals::listen()?;
+    let (stop, stopping) = oneshot::channel();
+    let address = listener
+        .local_addr()
+        .context("the listener has no address")?;
+    progress::status("Ready", &format!("on http://{address}"));
+    let shutdown = async { _ = stopping.await };
+    let served = taffrail_server::serve(listener, runtime.clone(), settings, shutdown);
+    let stopped_twice = async {
+        signals.next().await;
         drop(active);
         progress::status(
             "Stopping",
             "once everything under way has ended; a second signal stops at once",
         );
-    };
-    let address = listener
-        .local_addr()
-        .context("the listener has no address")?;
-    progress::status("Ready", &format!("on http://{address}"));
-    let served = taffrail_server::serve(listener, runtime.clone(), settings, shutdown);
-    let impatient = async {
-        twice.next().await;
-        twice.next().await;
+        _ = stop.send(());
+        signals.next().await;
     };
     let unfinished = tokio::select! {
         stopped = served => stopped?.unfinished,
-        () = impatient => runtime.pending(),
+        () = stopped_twice => runtime.pending(),
     };
     if unfinished == 0 {
         return Ok(EXIT_OK);

@@ -126,7 +126,9 @@ impl Platform {
     async fn compile(&self, worker: &WorkerConfig, bytes: Bytes) -> Result<Component> {
         let spinner = Spinner::start(format!("Compiling {}", worker.name));
         let compiler = self.runtime.clone();
-        let component = tokio::task::spawn_blocking(move || compiler.compile(&bytes)).await?;
+        let main = worker.main.clone();
+        let compile = move || compiler.compile_from(&bytes, &main);
+        let component = tokio::task::spawn_blocking(compile).await?;
         let took = spinner.stop();
         let component = component.with_context(|| cannot_run(worker))?;
         if took > progress::WORTH_TELLING {
@@ -259,6 +261,7 @@ pub(crate) fn settings(worker: &WorkerConfig) -> WorkerSettings {
     WorkerSettings {
         vars: worker.vars.clone(),
         tail_consumers: worker.tail_consumers.clone(),
+        services: worker.services.clone(),
         limits: limits(&worker.limits),
         ..WorkerSettings::new(&worker.name)
     }

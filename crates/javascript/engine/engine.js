@@ -10,10 +10,11 @@ import * as timers from "./timers.js";
 import { handle as handleEvent } from "./handle.js";
 import { Invocation } from "./invocation.js";
 import { provide, require } from "./modules.js";
+import { Fetcher, ownExports } from "./services.js";
 import { sourceText } from "taffrail:javascript/host@0.1.0";
 import { structuredClone } from "./trace-item.js";
 
-const worker = { exports: undefined, env: {} };
+const worker = { exports: undefined, env: {}, loopback: {} };
 
 // Evaluates a script ahead of everything, to become a part of the component.
 export function embed(source) {
@@ -23,11 +24,14 @@ export function embed(source) {
 export const script = {
   start(source, setup) {
     try {
-      const { env, serviceWorker } = JSON.parse(setup);
+      const { vars, services, serviceWorker } = JSON.parse(setup);
+      const env = { ...vars };
+      for (const binding of services) env[binding] = new Fetcher({ binding });
       worker.env = env;
       provide(env);
       if (serviceWorker) Object.assign(globalThis, env);
       worker.exports ??= evaluate(source);
+      worker.loopback = ownExports(worker.exports);
       return true;
     } catch (error) {
       failure.uncaught(error);

@@ -7,6 +7,9 @@ import { askHost, incomingRequest, isErrorResponse } from "./http.js";
 import { end, respond, write } from "taffrail:javascript/host@0.1.0";
 import { traceItem } from "./trace-item.js";
 
+// Nobody reads the body any more.
+const GONE = 410;
+
 const HANDLERS = { fetch: onFetch, queue: onQueue, scheduled: onScheduled, tail: onTail };
 
 export async function handle(worker, invocation, event) {
@@ -76,7 +79,9 @@ async function send(response) {
   while (reader !== undefined) {
     const { done, value } = await reader.read();
     if (done) break;
-    if (!write(bytes(value))) await askHost("drained");
+    if (write(bytes(value))) continue;
+    const { status } = await askHost("drained");
+    if (status === GONE) return reader.cancel();
   }
   end();
 }

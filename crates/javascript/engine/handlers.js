@@ -6,8 +6,9 @@ import { record } from "./console.js";
 export class ExecutionContext {
   #invocation;
 
-  constructor(invocation) {
+  constructor(invocation, loopback) {
     this.#invocation = invocation;
+    Object.defineProperty(this, "exports", { value: loopback, enumerable: true });
     Object.defineProperty(this, "props", { value: invocation.props, enumerable: true });
   }
 
@@ -25,7 +26,7 @@ export class Entrypoint {
   #ctx;
 
   constructor(script, invocation) {
-    this.#ctx = new ExecutionContext(invocation);
+    this.#ctx = new ExecutionContext(invocation, script.loopback);
     this.#env = script.env;
     this.#script = script.exports[invocation.entrypoint ?? "default"];
   }

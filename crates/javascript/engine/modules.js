@@ -10,8 +10,17 @@ export class WorkerEntrypoint {
   }
 }
 
+export class DurableObject {
+  constructor(ctx, env) {
+    this.ctx = ctx;
+    this.env = env;
+  }
+}
+
+export class RpcTarget {}
+
 // Filled when the script starts.
-const workers = { WorkerEntrypoint, env: {}, waitUntil };
+const workers = { DurableObject, RpcTarget, WorkerEntrypoint, env: {}, waitUntil };
 
 function waitUntil(promise) {
   const invocation = context.currentInvocation();

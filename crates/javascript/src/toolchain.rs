@@ -40,6 +40,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("invocation.js", include_str!("../engine/invocation.js")),
     ("modules.js", include_str!("../engine/modules.js")),
     ("promise.js", include_str!("../engine/promise.js")),
+    ("services.js", include_str!("../engine/services.js")),
     ("timers.js", include_str!("../engine/timers.js")),
     ("trace-item.js", include_str!("../engine/trace-item.js")),
     ("wit/engine.wit", include_str!("../engine/wit/engine.wit")),

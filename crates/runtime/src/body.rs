@@ -19,11 +19,21 @@ pub struct ResponseBody {
     inner: WasiBody,
     invocation: Arc<Invocation>,
     status: u16,
-    /// Nobody reads it: the answer to a HEAD request, or a 204 or 304.
-    unread: bool,
+    reader: Reader,
     /// Bytes that were announced and have not come yet.
     expected: Option<u64>,
     ended: bool,
+}
+
+/// Who reads a body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// A client, who is gone when it does not read on.
+    Client,
+    /// Another Worker, which reads as much as it likes.
+    Worker,
+    /// Nobody: it answers a HEAD request, or has the status 204 or 304.
+    Nobody,
 }
 
 /// The guest stopped before the end of its response body.
@@ -39,12 +49,11 @@ impl fmt::Display for BodyError {
 impl std::error::Error for BodyError {}
 
 impl ResponseBody {
-    /// Attaches the body of a guest's response to its invocation. `head` says
-    /// that the request's method is HEAD.
+    /// Attaches the body of a guest's response to its invocation.
     pub(crate) fn attach(
         response: http::Response<WasiBody>,
         invocation: Arc<Invocation>,
-        head: bool,
+        reader: Reader,
     ) -> http::Response<Self> {
         let status = response.status().as_u16();
         let expected = response
@@ -55,7 +64,10 @@ impl ResponseBody {
             inner,
             invocation,
             status,
-            unread: head || matches!(status, 204 | 304),
+            reader: match status {
+                204 | 304 => Reader::Nobody,
+                _ => reader,
+            },
             expected,
             ended: false,
         })
@@ -123,11 +135,15 @@ impl Drop for ResponseBody {
         // An HTTP server reads no further than it has to.
         if self.expected == Some(0) || self.inner.is_end_stream() {
             self.end(Response::Complete(self.status));
-        } else if self.unread {
-            self.end(Response::Complete(self.status));
-            discard(std::mem::take(&mut self.inner));
-        } else {
-            self.invocation.client_left();
+            return;
+        }
+        match self.reader {
+            Reader::Client => self.invocation.client_left(),
+            Reader::Worker => self.end(Response::Unread),
+            Reader::Nobody => {
+                self.end(Response::Complete(self.status));
+                discard(std::mem::take(&mut self.inner));
+            }
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use crate::bindings::TailWorkerPre;
 use crate::bindings::{javascript, queue, scheduled};
+use crate::debug_file::DebugFile;
 use crate::engine::{Awake, Engines, Ticker};
 use crate::error::Error;
 use crate::host;
 use crate::state::State;
+use std::path::Path;
 use std::sync::Arc;
 use wasmparser::{Encoding, Parser, Payload};
 use wasmtime::Engine;
@@ -22,6 +24,8 @@ pub struct Component {
     pub(crate) script: Option<EnginePre>,
     /// The script that is a part of it.
     built: Option<Vec<u8>>,
+    /// Debug information that is not in it.
+    pub(crate) debug: Option<DebugFile>,
     engine: Engine,
     ticker: Arc<Ticker>,
 }
@@ -85,6 +89,15 @@ impl Component {
     /// Keeps the engine's clock ticking while an invocation runs.
     pub(crate) fn keep_awake(&self) -> Awake {
         self.ticker.keep_awake()
+    }
+
+    /// Looks for debug information beside `path`, where `bytes`, of which it is
+    /// compiled, were read.
+    pub(crate) fn with_debug_file(self, bytes: &[u8], path: &Path) -> Self {
+        Self {
+            debug: DebugFile::find(bytes, path),
+            ..self
+        }
     }
 
     /// Compiles `bytes`, or finds them compiled in the cache.
@@ -153,6 +166,7 @@ impl Component {
             queue,
             script,
             built: names.script.clone(),
+            debug: None,
             engine: pre.engine().clone(),
             ticker: Arc::clone(ticker),
         })

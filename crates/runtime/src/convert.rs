@@ -54,6 +54,8 @@ fn trace_item(
         cpu_time: milliseconds(item.cpu_time),
         wall_time: milliseconds(item.wall_time),
         invocation_id: item.invocation_id.clone(),
+        request_id: item.request_id.clone(),
+        parent_invocation_id: item.parent_invocation_id.clone(),
         peak_memory: item.peak_memory,
         exceeded_limit: item.exceeded_limit.as_ref().map(exceeded_limit),
         dropped: item.dropped.map(dropped_entries),

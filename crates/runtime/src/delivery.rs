@@ -30,10 +30,29 @@ const CONCURRENT_TAILS: usize = 32;
 /// The way to one Tail Worker: a bounded queue that never makes a producer
 /// wait.
 pub(crate) struct TailQueue {
-    worker: String,
     sender: mpsc::Sender<Queued>,
-    lost: AtomicU64,
+    lost: Arc<Lost>,
     tracker: TaskTracker,
+}
+
+/// What did not reach a tail consumer since the last item that did.
+struct Lost {
+    worker: String,
+    items: AtomicU64,
+}
+
+impl Lost {
+    fn add(&self, items: u64, reason: &str) {
+        let earlier = self.items.fetch_add(items, Relaxed);
+        let lost = earlier + items;
+        // One line a doubling, not one an item.
+        if earlier.checked_ilog2() != lost.checked_ilog2() {
+            tracing::warn!(
+                "tail consumer `{}` {reason}: {lost} item(s) lost since its last one",
+                self.worker
+            );
+        }
+    }
 }
 
 struct Queued {
@@ -52,11 +71,14 @@ impl TailQueue {
         find: impl Fn() -> Option<Arc<Worker>> + Send + 'static,
     ) -> Arc<Self> {
         let (sender, receiver) = mpsc::channel(QUEUED_ITEMS);
-        tokio::spawn(pump(receiver, find));
-        Arc::new(Self {
+        let lost = Arc::new(Lost {
             worker,
+            items: AtomicU64::new(0),
+        });
+        tokio::spawn(pump(receiver, Arc::clone(&lost), find));
+        Arc::new(Self {
             sender,
-            lost: AtomicU64::new(0),
+            lost,
             tracker,
         })
     }
@@ -65,17 +87,9 @@ impl TailQueue {
     /// goes out with the next item that finds a place.
     pub(crate) fn push(&self, item: &Arc<TraceItem>, target: &Arc<Target>) {
         let Ok(place) = self.sender.try_reserve() else {
-            let lost = self.lost.fetch_add(1, Relaxed) + 1;
-            // One line a doubling, not one an item.
-            if lost.is_power_of_two() {
-                tracing::warn!(
-                    "the queue of tail consumer `{}` is full: {lost} item(s) lost since its last one",
-                    self.worker
-                );
-            }
-            return;
+            return self.lost.add(1, "has a full queue");
         };
-        let lost_items = self.lost.swap(0, Relaxed);
+        let lost_items = self.lost.items.swap(0, Relaxed);
         let item = if lost_items == 0 {
             Arc::clone(item)
         } else {
@@ -94,6 +108,7 @@ impl TailQueue {
 
 async fn pump(
     mut receiver: mpsc::Receiver<Queued>,
+    lost: Arc<Lost>,
     find: impl Fn() -> Option<Arc<Worker>> + Send + 'static,
 ) {
     let places = Arc::new(Semaphore::new(CONCURRENT_TAILS));
@@ -104,7 +119,8 @@ async fn pump(
             pending,
         } = queued;
         let Some(worker) = find() else {
-            tracing::warn!("an item was lost: its tail consumer no longer exists");
+            // With the item goes the count that it was to take along.
+            lost.add(1 + item.lost_items, "is not deployed");
             continue;
         };
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
@@ -113,6 +129,7 @@ async fn pump(
         tokio::spawn(async move {
             let via = Via {
                 target: Some(target),
+                parent: None,
             };
             worker.dispatch(Event::Tail(vec![item]), via).await;
             drop((place, pending));

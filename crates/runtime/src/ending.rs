@@ -90,6 +90,8 @@ pub(crate) enum Response {
     Broken,
     /// The client went away before its end.
     Abandoned,
+    /// The Worker that called did not read it to its end.
+    Unread,
 }
 
 /// An exception without its time.
@@ -269,9 +271,10 @@ fn panic_failure(panic: &Panic, frames: Option<&str>) -> Failure {
 
 fn decide_returned(response: &Response) -> Verdict {
     match response {
-        Response::NotExpected | Response::Streaming(_) | Response::Complete(_) => {
-            Verdict::new(Outcome::Ok)
-        }
+        Response::NotExpected
+        | Response::Streaming(_)
+        | Response::Complete(_)
+        | Response::Unread => Verdict::new(Outcome::Ok),
         Response::Unset => Verdict::error(
             Outcome::Exception,
             "The handler returned without setting a response.",

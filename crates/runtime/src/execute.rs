@@ -186,7 +186,7 @@ async fn fetch_p2(
 ) -> Call {
     let proxy = match pre.instantiate_async(&mut *store).await {
         Ok(proxy) => proxy,
-        Err(error) => return instantiation_failed(&error, store.data().memory.refused()),
+        Err(error) => return instantiation_failed(&error, store.data()),
     };
     let answered = Arc::clone(invocation);
     let mut http = store.data_mut().http();
@@ -207,7 +207,7 @@ async fn fetch_p2(
     let handler = proxy.wasi_http_incoming_handler();
     match handler.call_handle(&mut *store, request, outparam).await {
         Ok(()) => Call::Returned,
-        Err(error) => call_failed(&error),
+        Err(error) => call_failed(&error, invocation.worker.debug_file()),
     }
 }
 
@@ -220,7 +220,7 @@ async fn fetch_p3(
 ) -> Call {
     let service = match pre.instantiate_async(&mut *store).await {
         Ok(service) => service,
-        Err(error) => return instantiation_failed(&error, store.data().memory.refused()),
+        Err(error) => return instantiation_failed(&error, store.data()),
     };
     let (request, sent) = p3::Request::from_http(store.data_mut().http().hooks, request);
     let run = store.run_concurrent(async |accessor| {
@@ -237,25 +237,22 @@ async fn fetch_p3(
     });
     match run.await.and_then(|result| result) {
         Ok(()) => Call::Returned,
-        Err(error) => call_failed(&error),
+        Err(error) => call_failed(&error, invocation.worker.debug_file()),
     }
 }
 
 async fn call_tail(pre: &TailPre, store: &mut Store<State>) -> Call {
     let guest = match pre.instantiate_async(&mut *store).await {
         Ok(guest) => guest,
-        Err(error) => return instantiation_failed(&error, store.data().memory.refused()),
+        Err(error) => return instantiation_failed(&error, store.data()),
     };
     let events = match convert::trace_items(store.data_mut()) {
         Ok(events) => events,
         Err(error) => return Call::HostFailed(format!("{error:#}")),
     };
-    returned(
-        &guest
-            .taffrail_workers_tail()
-            .call_tail(store, &events)
-            .await,
-    )
+    let tail = guest.taffrail_workers_tail();
+    let result = tail.call_tail(&mut *store, &events).await;
+    returned(&result, store.data())
 }
 
 async fn call_scheduled(
@@ -265,10 +262,11 @@ async fn call_scheduled(
 ) -> Call {
     let guest = match pre.instantiate_async(&mut *store).await {
         Ok(guest) => guest,
-        Err(error) => return instantiation_failed(&error, store.data().memory.refused()),
+        Err(error) => return instantiation_failed(&error, store.data()),
     };
     let scheduled = guest.taffrail_workers_scheduled();
-    returned(&scheduled.call_scheduled(store, &event).await)
+    let result = scheduled.call_scheduled(&mut *store, &event).await;
+    returned(&result, store.data())
 }
 
 async fn call_queue(
@@ -279,16 +277,17 @@ async fn call_queue(
 ) -> Call {
     let guest = match pre.instantiate_async(&mut *store).await {
         Ok(guest) => guest,
-        Err(error) => return instantiation_failed(&error, store.data().memory.refused()),
+        Err(error) => return instantiation_failed(&error, store.data()),
     };
     let consumer = guest.taffrail_workers_queue();
-    returned(&consumer.call_queue(store, queue, messages).await)
+    let result = consumer.call_queue(&mut *store, queue, messages).await;
+    returned(&result, store.data())
 }
 
-fn returned(result: &wasmtime::Result<()>) -> Call {
+fn returned(result: &wasmtime::Result<()>, state: &State) -> Call {
     match result {
         Ok(()) => Call::Returned,
-        Err(error) => call_failed(error),
+        Err(error) => call_failed(error, state.invocation().worker.debug_file()),
     }
 }
 

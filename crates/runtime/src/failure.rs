@@ -1,31 +1,36 @@
 //! What an error of wasmtime says about the guest.
 
+use crate::debug_file::DebugFile;
 use crate::ending::{Call, Cause, Trapped};
 use crate::stack;
+use crate::state::State;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-/// The end of a call that failed with `error`.
-pub(crate) fn call_failed(error: &wasmtime::Error) -> Call {
+/// The end of a call that failed with `error`. `debug` is what its stack is
+/// made with, if the component has no debug information itself.
+pub(crate) fn call_failed(error: &wasmtime::Error, debug: Option<&DebugFile>) -> Call {
     if let Some(I32Exit(0)) = error.downcast_ref() {
         return Call::Returned;
     }
     Call::Trapped(Trapped {
         cause: cause(error),
-        stack: error.downcast_ref().and_then(stack::text),
+        stack: error
+            .downcast_ref()
+            .and_then(|backtrace| stack::text(backtrace, debug)),
     })
 }
 
 /// The end of an invocation whose instance could not be made.
-pub(crate) fn instantiation_failed(error: &wasmtime::Error, memory_refused: bool) -> Call {
+pub(crate) fn instantiation_failed(error: &wasmtime::Error, state: &State) -> Call {
     if error.is::<PoolConcurrencyLimitError>() {
         return Call::NoInstance;
     }
     // A start function runs during instantiation, and fails as a call does.
     if error.is::<Trap>() || error.is::<WasmBacktrace>() {
-        return call_failed(error);
+        return call_failed(error, state.invocation().worker.debug_file());
     }
-    if memory_refused {
+    if state.memory.refused() {
         return Call::Trapped(Trapped {
             cause: Cause::NoInitialMemory,
             stack: None,

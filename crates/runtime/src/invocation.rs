@@ -106,12 +106,15 @@ impl Invocation {
         told: bool,
     ) -> Arc<Self> {
         let id = format!("{:032x}", rand::random::<u128>());
-        let trace = TraceBuilder::new(
+        let mut trace = TraceBuilder::new(
             worker.script(via.entrypoint()),
             event,
             clock::epoch_ms(),
             id.clone(),
         );
+        if let Some(parent) = &via.parent {
+            trace = trace.called_by(parent.invocation.clone(), parent.request.clone());
+        }
         Arc::new(Self {
             id,
             via,
@@ -139,6 +142,12 @@ impl Invocation {
             _running: worker.tracker.token(),
             worker: Arc::clone(worker),
         })
+    }
+
+    /// The id of the invocation with which the request began.
+    pub(crate) fn request_id(&self) -> &str {
+        let parent = self.via.parent.as_ref();
+        parent.map_or(&self.id, |parent| &parent.request)
     }
 
     /// Records what the guest wrote to one of its output streams.

@@ -1,9 +1,10 @@
 //! The HTTP requests that a guest makes.
 
 use crate::current::Current;
-use crate::script::{ScriptHost, is_for_host};
+use crate::script::{Exchange, ScriptHost, call, is_for_host};
 use http::{Request, Response};
 use http_body_util::BodyExt;
+use std::sync::Arc;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
 /// Sends a guest's requests, as many as its limit allows.
@@ -26,6 +27,23 @@ impl Outbound {
     }
 }
 
+impl Outbound {
+    /// Answers a request of a script to its host.
+    fn answer(&self, exchange: &Arc<Exchange>, request: Request<WasiBody>) -> Sending {
+        let exchange = Arc::clone(exchange);
+        // Other requests may outlast the invocation.
+        let caller = (request.uri().path() == "/service").then(|| self.current.invocation());
+        Box::new(async move {
+            let response = match caller {
+                Some(caller) => call::fetch(&caller, request).await,
+                None => exchange.answer(request.uri().path()).await?,
+            };
+            let response = response.map(|body| exchange.lease(body));
+            Ok((response, Box::new(async { Ok(()) }) as Io))
+        })
+    }
+}
+
 impl WasiHttpHooks for Outbound {
     fn send_request(
         &mut self,
@@ -33,19 +51,25 @@ impl WasiHttpHooks for Outbound {
         options: Option<RequestOptions>,
         _guest_io: Io,
     ) -> Sending {
-        if let Some(script) = &self.script
+        let exchange = self.script.as_ref().map(|script| &script.exchange);
+        if let Some(exchange) = exchange
             && is_for_host(request.uri())
         {
-            let answer = script.exchange.answer(request.uri().path());
-            return Box::new(async move { Ok((answer.await?, Box::new(async { Ok(()) }) as Io)) });
+            return self.answer(exchange, request);
         }
         if let Err(refusal) = self.current.invocation().subrequest() {
             let refusal = Error::InternalError(Some(refusal.to_string()));
             return Box::new(async { Err(refusal) });
         }
+        let exchange = exchange.cloned();
         Box::new(async move {
             let (response, io) = default_send_request(request, options).await?;
-            Ok((response.map(BodyExt::boxed_unsync), Box::new(io) as Io))
+            let response = response.map(BodyExt::boxed_unsync);
+            let response = match exchange {
+                Some(exchange) => response.map(|body| exchange.lease(body)),
+                None => response,
+            };
+            Ok((response, Box::new(io) as Io))
         })
     }
 }

@@ -1,7 +1,9 @@
 //! The Workers of one process and the dispatch of events to them.
 
+use crate::body::Reader;
 use crate::component::Component;
 use crate::delivery::{TailConsumer, TailQueue};
+use crate::directory::Directory;
 use crate::ending::Cut;
 use crate::engine::Engines;
 use crate::error::Error;
@@ -13,9 +15,9 @@ use crate::settings::WorkerSettings;
 use crate::worker::{Code, FetchResult, Tail, Via, Worker};
 use http::Request;
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use taffrail_trace::{Json, Outcome};
 use tokio_util::task::TaskTracker;
 use wasmtime_wasi_http::WasiBody;
@@ -32,7 +34,7 @@ pub struct Runtime {
 struct Inner {
     engines: Engines,
     lanes: Arc<Lanes>,
-    workers: RwLock<HashMap<String, Arc<Worker>>>,
+    directory: Directory,
     queues: Mutex<HashMap<String, Arc<TailQueue>>>,
     consumers: Arc<[Arc<dyn TailConsumer>]>,
     tracker: TaskTracker,
@@ -74,7 +76,7 @@ impl Builder {
             inner: Arc::new(Inner {
                 engines: Engines::new(self.cache.as_deref())?,
                 lanes: Arc::new(Lanes::new()?),
-                workers: RwLock::default(),
+                directory: Directory::default(),
                 queues: Mutex::default(),
                 consumers: self.consumers.into(),
                 tracker,
@@ -99,6 +101,19 @@ impl Runtime {
     /// provides, and when it exports no handler.
     pub fn compile(&self, bytes: &[u8]) -> Result<Component, Error> {
         Component::compile(&self.inner.engines, bytes)
+    }
+
+    /// Compiles a component that was read from `path`. Debug information that
+    /// it lacks is looked for beside it: for `X.wasm` in `X.debug.wasm`, else in
+    /// the file that a section `external_debug_info` of a core module in it
+    /// names (WebAssembly tool conventions). That file is read when the first
+    /// stack is made.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`compile`](Self::compile).
+    pub fn compile_from(&self, bytes: &[u8], path: &Path) -> Result<Component, Error> {
+        Ok(self.compile(bytes)?.with_debug_file(bytes, path))
     }
 
     /// Puts a Worker in place, or in the place of an earlier one of the same
@@ -136,11 +151,7 @@ impl Runtime {
     fn put(&self, worker: Arc<Worker>) -> Result<(), Error> {
         let settings = &worker.settings;
         let name = settings.name.clone();
-        let mut workers = self
-            .inner
-            .workers
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut workers = self.inner.directory.write();
         let tails_of = |worker: &str| -> Vec<String> {
             let settings = match workers.get(worker) {
                 _ if worker == name => settings,
@@ -181,6 +192,7 @@ impl Runtime {
                 })
                 .collect(),
             consumers: Arc::clone(&self.inner.consumers),
+            peers: self.inner.directory.peers(),
             tracker: self.inner.tracker.clone(),
             lanes: Arc::clone(&self.inner.lanes),
             running: Running::default(),
@@ -206,7 +218,9 @@ impl Runtime {
         cf: Option<Json>,
     ) -> Result<FetchResult, Error> {
         let worker = self.inner.find(worker)?;
-        Ok(worker.fetch(request, cf, Via::default()).await)
+        Ok(worker
+            .fetch(request, cf, Via::default(), Reader::Client)
+            .await)
     }
 
     /// Dispatches an event that no client waits for, and tells how it ended.
@@ -247,13 +261,7 @@ impl Runtime {
     /// Ends all invocations that run, with the outcome `aborted`. Their items
     /// are delivered as ever.
     pub fn abort(&self) {
-        let workers = self
-            .inner
-            .workers
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let workers: Vec<_> = workers.values().cloned().collect();
-        for worker in workers {
+        for worker in self.inner.directory.all() {
             worker.running.cut(Cut::Aborted);
         }
     }
@@ -278,9 +286,9 @@ impl Runtime {
             .unwrap_or_else(PoisonError::into_inner);
         let queue = queues.entry(tail.to_owned()).or_insert_with(|| {
             let name = tail.to_owned();
-            let inner: Weak<Inner> = Arc::downgrade(&self.inner);
+            let peers = self.inner.directory.peers();
             TailQueue::start(tail.to_owned(), self.inner.tracker.clone(), move || {
-                inner.upgrade()?.worker(&name)
+                peers.find(&name)
             })
         });
         Arc::clone(queue)
@@ -289,13 +297,9 @@ impl Runtime {
 
 impl Inner {
     fn find(&self, name: &str) -> Result<Arc<Worker>, Error> {
-        self.worker(name)
+        self.directory
+            .find(name)
             .ok_or_else(|| Error::settings(format!("no Worker `{name}` is deployed")))
-    }
-
-    fn worker(&self, name: &str) -> Option<Arc<Worker>> {
-        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
-        workers.get(name).cloned()
     }
 }
 

@@ -19,6 +19,9 @@ pub struct WorkerSettings {
     /// One that occurs twice is called twice.
     #[serde(default)]
     pub tail_consumers: Vec<Target>,
+    /// The Workers that it may call, by the names of its bindings.
+    #[serde(default)]
+    pub services: BTreeMap<String, Target>,
     /// What its invocations may use.
     #[serde(default)]
     pub limits: Limits,
@@ -32,6 +35,7 @@ impl WorkerSettings {
             name: name.into(),
             vars: BTreeMap::new(),
             tail_consumers: Vec::new(),
+            services: BTreeMap::new(),
             limits: Limits::default(),
         }
     }

@@ -1,13 +1,19 @@
 //! The stack of a guest, as text that a person can use.
 
+use crate::debug_file::DebugFile;
 use std::fmt::Write;
-use wasmtime::{FrameInfo, FrameSymbol, WasmBacktrace};
+use wasmtime::{FrameInfo, WasmBacktrace};
 
 /// The frames, innermost first, in the layout of JavaScript stacks, without
-/// those through which a Rust guest gives up. With debug information, inlined
-/// functions have frames of their own, and each names its place in the source.
-pub(crate) fn text(backtrace: &WasmBacktrace) -> Option<String> {
-    let frames: Vec<Frame> = backtrace.frames().iter().flat_map(frames).collect();
+/// those through which a Rust guest gives up. With debug information, in the
+/// component or else in `debug`, inlined functions have frames of their own,
+/// and each names its place in the source.
+pub(crate) fn text(backtrace: &WasmBacktrace, debug: Option<&DebugFile>) -> Option<String> {
+    let frames: Vec<Frame> = backtrace
+        .frames()
+        .iter()
+        .flat_map(|frame| frames(frame, debug))
+        .collect();
     let gives_up = frames
         .iter()
         .take_while(|frame| is_giving_up(&frame.function))
@@ -28,13 +34,26 @@ pub(crate) fn text(backtrace: &WasmBacktrace) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// What debug information says of one address, once for each function that is
+/// inlined there.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Symbol {
+    pub(crate) name: Option<String>,
+    pub(crate) file: Option<String>,
+    pub(crate) line: Option<u32>,
+    pub(crate) column: Option<u32>,
+}
+
 struct Frame {
     function: String,
     place: String,
 }
 
-fn frames(frame: &FrameInfo) -> Vec<Frame> {
-    let mut frames: Vec<_> = frame.symbols().iter().filter_map(from_symbol).collect();
+fn frames(frame: &FrameInfo, debug: Option<&DebugFile>) -> Vec<Frame> {
+    let mut frames: Vec<_> = symbols(frame, debug)
+        .into_iter()
+        .filter_map(from_symbol)
+        .collect();
     match (frames.last_mut(), frame.func_name()) {
         (None, _) => frames.push(from_offset(frame)),
         // The last one is not inlined. DWARF has its bare name, the name
@@ -45,16 +64,28 @@ fn frames(frame: &FrameInfo) -> Vec<Frame> {
     frames
 }
 
-fn from_symbol(symbol: &FrameSymbol) -> Option<Frame> {
-    let mut place = symbol.file()?.to_owned();
-    for number in [symbol.line(), symbol.column()]
-        .into_iter()
-        .map_while(|n| n)
-    {
+fn symbols(frame: &FrameInfo, debug: Option<&DebugFile>) -> Vec<Symbol> {
+    if let (Some(debug), Some(offset), []) = (debug, frame.module_offset(), frame.symbols()) {
+        return debug.symbols(offset);
+    }
+    let symbols = frame.symbols().iter();
+    symbols
+        .map(|symbol| Symbol {
+            name: symbol.name().map(ToOwned::to_owned),
+            file: symbol.file().map(ToOwned::to_owned),
+            line: symbol.line(),
+            column: symbol.column(),
+        })
+        .collect()
+}
+
+fn from_symbol(symbol: Symbol) -> Option<Frame> {
+    let mut place = symbol.file?;
+    for number in [symbol.line, symbol.column].into_iter().map_while(|n| n) {
         _ = write!(place, ":{number}");
     }
     Some(Frame {
-        function: demangled(symbol.name()?),
+        function: demangled(&symbol.name?),
         place,
     })
 }

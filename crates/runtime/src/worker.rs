@@ -1,8 +1,10 @@
 //! A deployed Worker: its settings, its code, and who receives its items.
 
-use crate::body::ResponseBody;
+use crate::body::{Reader, ResponseBody};
 use crate::component::Component;
+use crate::debug_file::DebugFile;
 use crate::delivery::{TailConsumer, TailQueue};
+use crate::directory::Peers;
 use crate::ending::{Call, Cut, Response};
 use crate::error::Error;
 use crate::event::Event;
@@ -24,6 +26,10 @@ use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::WasiBody;
 
 /// What there is to run for a Worker.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one a Worker, and no one has to box a component"
+)]
 pub enum Code {
     /// A compiled component.
     Component(Component),
@@ -63,11 +69,28 @@ pub(crate) struct Tail {
 pub(crate) struct Via {
     /// How the caller refers to the Worker, if another Worker is the caller.
     pub(crate) target: Option<Arc<Target>>,
+    /// The invocation that called.
+    pub(crate) parent: Option<Parent>,
+}
+
+/// An invocation that called another Worker.
+#[derive(Clone)]
+pub(crate) struct Parent {
+    /// Its id.
+    pub(crate) invocation: String,
+    /// The id of the invocation with which the request began.
+    pub(crate) request: String,
+    /// How many Workers have called each other until here.
+    pub(crate) depth: u32,
 }
 
 impl Via {
     pub(crate) fn entrypoint(&self) -> Option<&str> {
         self.target.as_ref()?.entrypoint.as_deref()
+    }
+
+    pub(crate) fn depth(&self) -> u32 {
+        self.parent.as_ref().map_or(0, |parent| parent.depth)
     }
 }
 
@@ -77,6 +100,8 @@ pub(crate) struct Worker {
     pub(crate) config: Arc<WasiConfigVariables>,
     pub(crate) tails: Vec<Tail>,
     pub(crate) consumers: Arc<[Arc<dyn TailConsumer>]>,
+    /// The other Workers, to be called.
+    pub(crate) peers: Peers,
     pub(crate) tracker: TaskTracker,
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) running: Running,
@@ -93,12 +118,16 @@ impl Worker {
         request: Request<WasiBody>,
         cf: Option<taffrail_trace::Json>,
         via: Via,
+        reader: Reader,
     ) -> FetchResult {
         let event = EventInfo::Fetch {
             request: TailRequest::new(request_data(&request, cf.clone())),
             response: None,
         };
-        let head = *request.method() == http::Method::HEAD;
+        let reader = match reader {
+            Reader::Client if *request.method() == http::Method::HEAD => Reader::Nobody,
+            reader => reader,
+        };
         let invocation = Invocation::start(&self, via, event, Response::Unset);
         if self.running.count() > self.settings.limits.instances {
             invocation.ended(Call::NoInstance);
@@ -120,7 +149,7 @@ impl Worker {
                 if running {
                     tokio::spawn(run);
                 }
-                FetchResult::Response(ResponseBody::attach(response, invocation, head))
+                FetchResult::Response(ResponseBody::attach(response, invocation, reader))
             }
             None => {
                 if running {
@@ -187,6 +216,14 @@ impl Worker {
         }
     }
 
+    /// The debug information beside its component.
+    pub(crate) fn debug_file(&self) -> Option<&DebugFile> {
+        match &self.code {
+            Code::Component(component) => component.debug.as_ref(),
+            Code::Script(_) | Code::Missing(_) => None,
+        }
+    }
+
     pub(crate) fn script(&self, entrypoint: Option<&str>) -> taffrail_trace::Script {
         taffrail_trace::Script {
             script_name: Some(self.settings.name.clone()),
@@ -199,14 +236,15 @@ impl Worker {
     pub(crate) fn deliver(&self, item: TraceItem) {
         let is_tail = matches!(item.event, Some(EventInfo::Tail { .. }));
         let item = Arc::new(item);
+        // First, or a tail's own item could come before the one it was told.
+        for consumer in self.consumers.iter() {
+            consumer.deliver(&item);
+        }
         for tail in &self.tails {
             // A Worker that tails itself is not told about its own telling.
             if !(is_tail && tail.target.worker == self.settings.name) {
                 tail.queue.push(&item, &tail.target);
             }
-        }
-        for consumer in self.consumers.iter() {
-            consumer.deliver(&item);
         }
     }
 }

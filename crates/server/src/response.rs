@@ -36,10 +36,13 @@ pub(crate) fn bad_request(problem: &'static str) -> Response {
     plain(StatusCode::BAD_REQUEST, format!("{problem}\n"))
 }
 
-/// Says no more than that something went wrong.
+/// Says no more than that something went wrong, and like workerd not even of
+/// which type the text is.
 pub(crate) fn failure(status: StatusCode) -> Response {
     let reason = status.canonical_reason().unwrap_or("Error");
-    plain(status, reason.to_owned())
+    let mut response = plain(status, reason.to_owned());
+    response.headers_mut().remove(header::CONTENT_TYPE);
+    response
 }
 
 /// The status for an invocation that set no response: 503 where Cloudflare

@@ -92,7 +92,9 @@ impl TraceBuilder {
                 logs: Vec::new(),
                 event_timestamp: Some(event_timestamp),
                 event: None,
+                request_id: invocation_id.clone(),
                 invocation_id,
+                parent_invocation_id: None,
                 dropped: None,
                 lost_items: 0,
             },
@@ -101,6 +103,14 @@ impl TraceBuilder {
         };
         builder.set_event(event, event_timestamp);
         builder
+    }
+
+    /// Says which invocation called, and with which one the request began.
+    #[must_use]
+    pub fn called_by(mut self, parent_invocation_id: String, request_id: String) -> Self {
+        self.item.parent_invocation_id = Some(parent_invocation_id);
+        self.item.request_id = request_id;
+        self
     }
 
     fn set_event(&mut self, mut event: EventInfo, timestamp: EpochMs) {

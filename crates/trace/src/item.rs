@@ -17,7 +17,8 @@ pub type EpochMs = u64;
 ///
 /// It serialises to the JSON that `JSON.stringify(item)` gives on Workers, with
 /// the request redacted and absent fields left out, plus Taffrail's own fields
-/// `invocationId`, `peakMemory`, `exceededLimit`, `dropped` and `lostItems`.
+/// `invocationId`, `requestId`, `parentInvocationId`, `peakMemory`,
+/// `exceededLimit`, `dropped` and `lostItems`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TraceItem {
@@ -47,6 +48,12 @@ pub struct TraceItem {
     pub event: Option<EventInfo>,
     /// Names this invocation: 32 hexadecimal digits.
     pub invocation_id: String,
+    /// The id of the invocation with which the request began that this one is
+    /// a part of: its own, unless another Worker called.
+    pub request_id: String,
+    /// The id of the invocation that called, if another Worker called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_invocation_id: Option<String>,
     /// The most bytes of memory, tables included, that its instance had at a
     /// time.
     #[serde(skip_serializing_if = "is_zero")]

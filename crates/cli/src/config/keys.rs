@@ -56,7 +56,11 @@ const WORKER: &[Keys] = &[
         Inherited,
         &["name", "main", "build", "limits", "taffrail", "triggers"],
     ),
-    keys(Read, PerEnvironment, &["vars", "tail_consumers"]),
+    keys(
+        Read,
+        PerEnvironment,
+        &["vars", "services", "tail_consumers"],
+    ),
     keys(
         Harmless,
         TopLevel,
@@ -148,7 +152,6 @@ const WORKER: &[Keys] = &[
             "secrets",
             "secrets_store_secrets",
             "send_email",
-            "services",
             "stream",
             "streaming_tail_consumers",
             "unsafe",
@@ -182,6 +185,17 @@ const INNER: &[(&str, &[Keys])] = &[
     (
         "limits",
         &[keys(Read, Inherited, &["cpu_ms", "subrequests"])],
+    ),
+    (
+        "services",
+        &[
+            keys(
+                Read,
+                Inherited,
+                &["binding", "service", "entrypoint", "props"],
+            ),
+            keys(Ignored, Inherited, &["environment", "remote"]),
+        ],
     ),
     (
         "tail_consumers",

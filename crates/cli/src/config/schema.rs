@@ -26,6 +26,8 @@ pub(super) struct WorkerTable {
     #[serde(default)]
     pub(super) tail_consumers: Vec<TailConsumer>,
     #[serde(default)]
+    pub(super) services: Vec<Service>,
+    #[serde(default)]
     pub(super) limits: LimitsTable,
     #[serde(default)]
     pub(super) triggers: TriggersTable,
@@ -46,6 +48,17 @@ pub(super) struct BuildTable {
 #[derive(Deserialize)]
 #[serde(expecting = "a table with the key `service`")]
 pub(super) struct TailConsumer {
+    pub(super) service: String,
+    pub(super) entrypoint: Option<String>,
+    #[serde(default)]
+    pub(super) props: Map<String, Value>,
+}
+
+/// One Worker that this Worker may call.
+#[derive(Deserialize)]
+#[serde(expecting = "a table with the keys `binding` and `service`")]
+pub(super) struct Service {
+    pub(super) binding: String,
     pub(super) service: String,
     pub(super) entrypoint: Option<String>,
     #[serde(default)]

@@ -11,7 +11,7 @@ use super::environment::list;
 /// Checks the Workers of one run against each other.
 ///
 /// Errors, with the files to change: two Workers of one name, a tail consumer
-/// that is not among the Workers, and Workers that consume each other's tails in
+/// or a service that is not among the Workers, and Workers that consume each other's tails in
 /// a circle, where each item would make the next without end. A Worker that lists
 /// itself is no such circle: what it does as a tail consumer is not handed to it
 /// again.
@@ -34,6 +34,18 @@ pub(crate) fn check_set(workers: &[WorkerConfig]) -> Result<()> {
                     "{}: `tail_consumers` has the service `{}`, which is not among the Workers given ({}); pass its directory too",
                     worker.path.display(),
                     consumer.worker,
+                    list(workers.iter().map(|worker| &worker.name))
+                );
+            }
+        }
+    }
+    for worker in workers {
+        for (binding, target) in &worker.services {
+            if !by_name.contains_key(target.worker.as_str()) {
+                bail!(
+                    "{}: the binding `{binding}` in `services` is for the service `{}`, which is not among the Workers given ({}); pass its directory too",
+                    worker.path.display(),
+                    target.worker,
                     list(workers.iter().map(|worker| &worker.name))
                 );
             }

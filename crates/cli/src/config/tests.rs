@@ -89,6 +89,9 @@ fn render(worker: &WorkerConfig) -> String {
             .collect::<String>();
         line("tail", format!("{worker}{detail}"));
     }
+    for (binding, target) in &worker.services {
+        line("service", format!("{binding} -> {}", target.worker));
+    }
     for cron in &worker.crons {
         line("cron", cron.text.clone());
     }

@@ -12,7 +12,7 @@ use super::environment::{self, Entry, Selection};
 use super::file::{self, Source, Syntax, Table};
 use super::keys::{self, Support};
 use super::limits::Limits;
-use super::schema::{self, BuildTable, Paths};
+use super::schema::{self, BuildTable, Paths, Service};
 
 /// How a Worker's component is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub(crate) struct WorkerConfig {
     /// written and in order: `--env` adds nothing to them, and a name listed
     /// twice is told twice.
     pub(crate) tail_consumers: Vec<Target>,
+    /// The Workers that it may call, by the names of its bindings.
+    pub(crate) services: BTreeMap<String, Target>,
     /// When it is started by itself.
     pub(crate) crons: Vec<Cron>,
     /// What its invocations may use.
@@ -85,6 +87,7 @@ fn bare(main: PathBuf) -> WorkerConfig {
         build: None,
         vars: BTreeMap::new(),
         tail_consumers: Vec::new(),
+        services: BTreeMap::new(),
         crons: Vec::new(),
         limits: Limits::default(),
         warnings: Vec::new(),
@@ -105,7 +108,6 @@ fn configured(
         name: worker_name(table.name, &selection, syntax)?,
         main: component(table.main, &dir, syntax)?,
         build: build(table.build, &dir),
-        vars: table.vars,
         tail_consumers: table
             .tail_consumers
             .into_iter()
@@ -115,6 +117,8 @@ fn configured(
                 props: consumer.props,
             })
             .collect(),
+        services: services(table.services, &table.vars)?,
+        vars: table.vars,
         crons: table
             .triggers
             .crons
@@ -178,6 +182,28 @@ fn component(main: Option<PathBuf>, dir: &Path, syntax: Syntax) -> Result<PathBu
     main.filter(|main| !main.as_os_str().is_empty())
         .map(|main| below(dir, &main))
         .with_context(|| missing("main", syntax.assignment("main", "build/worker.wasm")))
+}
+
+/// The service bindings by name. Each name in `env` is given once.
+fn services(
+    services: Vec<Service>,
+    vars: &BTreeMap<String, Value>,
+) -> Result<BTreeMap<String, Target>> {
+    let mut bindings = BTreeMap::new();
+    for service in services {
+        let binding = service.binding;
+        ensure!(
+            !vars.contains_key(&binding) && !bindings.contains_key(&binding),
+            "`services` has the binding `{binding}`, which is the name of another binding or var; rename one of them"
+        );
+        let target = Target {
+            worker: service.service,
+            entrypoint: service.entrypoint,
+            props: service.props,
+        };
+        bindings.insert(binding, target);
+    }
+    Ok(bindings)
 }
 
 fn missing(key: &str, example: String) -> String {

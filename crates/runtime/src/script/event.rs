@@ -113,11 +113,14 @@ pub(crate) fn setup(invocation: &Invocation, source: &Source) -> String {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Setup<'a> {
-        env: &'a BTreeMap<String, Value>,
+        vars: &'a BTreeMap<String, Value>,
+        services: Vec<&'a String>,
         service_worker: bool,
     }
+    let settings = &invocation.worker.settings;
     let setup = Setup {
-        env: &invocation.worker.settings.vars,
+        vars: &settings.vars,
+        services: settings.services.keys().collect(),
         service_worker: source.is_service_worker(),
     };
     // Maps with text as keys always have a JSON form.

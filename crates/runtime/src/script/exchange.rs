@@ -8,10 +8,9 @@
 use super::Fetch;
 use crate::execute::Respond;
 use bytes::Bytes;
-use http::{Response, Uri};
+use http::{Response, StatusCode, Uri};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
-use std::future::pending;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,7 +37,12 @@ struct Event {
     request: Option<WasiBody>,
     respond: Option<Respond>,
     body: Option<mpsc::Sender<Bytes>>,
+    /// Bodies of responses that the script has received. What it does not read
+    /// to its end would stay until it is collected as garbage.
+    leased: Vec<Lease>,
 }
+
+type Lease = Arc<Mutex<Option<WasiBody>>>;
 
 /// Whether a request is meant for the host itself.
 pub(crate) fn is_for_host(uri: &Uri) -> bool {
@@ -53,13 +57,18 @@ impl Exchange {
         *self.event() = Event {
             request: Some(fetch.body),
             respond: Some(fetch.respond),
-            body: None,
+            ..Event::default()
         };
     }
 
     /// Ends it: the body of the response breaks off unless it was ended.
     pub(crate) fn finish(&self) {
-        *self.event() = Event::default();
+        let ended = std::mem::take(&mut *self.event());
+        for lease in ended.leased {
+            // Dropped outside of any lock: this may end another invocation.
+            let body = lease.lock().unwrap_or_else(PoisonError::into_inner).take();
+            drop(body);
+        }
     }
 
     /// Where the response goes, and the body that goes with it; once an
@@ -76,12 +85,9 @@ impl Exchange {
     /// Adds to the body. False once it is the guest's turn to wait.
     pub(crate) fn write(&self, chunk: Vec<u8>) -> bool {
         match &self.event().body {
-            Some(body) => {
-                // It fails when the client is gone, which ends the guest
-                // elsewhere, or when the guest does not wait: its own loss.
-                _ = body.try_send(chunk.into());
-                body.capacity() > 0
-            }
+            // It fails when nobody reads on, which `drained` tells, or when the
+            // guest does not wait: its own loss.
+            Some(body) => body.try_send(chunk.into()).is_ok() && body.capacity() > 0,
             None => true,
         }
     }
@@ -89,6 +95,13 @@ impl Exchange {
     /// The body is complete.
     pub(crate) fn end(&self) {
         self.event().body = None;
+    }
+
+    /// A body that lasts no longer than the event.
+    pub(crate) fn lease(&self, body: WasiBody) -> WasiBody {
+        let lease: Lease = Arc::new(Mutex::new(Some(body)));
+        self.event().leased.push(Arc::clone(&lease));
+        Leased(lease).boxed_unsync()
     }
 
     /// Whether the body has begun and not ended.
@@ -121,12 +134,13 @@ impl Exchange {
             "/drained" => {
                 let body = self.event().body.clone();
                 Box::pin(async move {
-                    match body {
-                        // It fails when the client is gone; the guest is ended.
-                        Some(body) => _ = body.reserve().await,
-                        None => pending().await,
+                    let mut response = Response::new(empty());
+                    if let Some(body) = body
+                        && body.reserve().await.is_err()
+                    {
+                        *response.status_mut() = StatusCode::GONE;
                     }
-                    Ok(Response::new(empty()))
+                    Ok(response)
                 })
             }
             other => {
@@ -143,6 +157,25 @@ impl Exchange {
 
 fn empty() -> WasiBody {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+/// A body that the host may take back.
+struct Leased(Lease);
+
+impl Body for Leased {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let mut lease = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *lease {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
 }
 
 /// The body of a response as the script writes it.

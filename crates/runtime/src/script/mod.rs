@@ -1,13 +1,14 @@
 //! Workers that are scripts: the engine component evaluates them once and is
 //! kept for further events.
 
+pub(crate) mod call;
 mod event;
 mod exchange;
 mod host;
 mod source;
 
 pub(crate) use event::Event;
-use exchange::Exchange;
+pub(crate) use exchange::Exchange;
 pub(crate) use exchange::is_for_host;
 pub(crate) use host::ScriptHost;
 pub use source::Source;
@@ -172,7 +173,7 @@ impl Isolate {
         let guest = pre
             .instantiate_async(&mut *store)
             .await
-            .map_err(|error| instantiation_failed(&error, store.data().memory.refused()))?;
+            .map_err(|error| instantiation_failed(&error, store.data()))?;
         let setup = event::setup(&store.data().invocation(), source);
         let script = guest.taffrail_javascript_script();
         let started = script.call_start(store, source.text(), &setup).await;
@@ -184,7 +185,6 @@ impl Isolate {
     }
 
     /// Handles an event, and tells whether the isolate can take another one.
-    #[expect(clippy::ptr_arg, reason = "the generated code takes nothing else")]
     async fn run(
         &mut self,
         engine: &Component,
@@ -209,7 +209,7 @@ impl Isolate {
 
 /// The end of a call that failed. Its stack would be the engine's.
 fn failed(error: &wasmtime::Error) -> Call {
-    match call_failed(error) {
+    match call_failed(error, None) {
         Call::Trapped(mut trapped) => {
             trapped.stack = None;
             Call::Trapped(trapped)

@@ -58,7 +58,8 @@ fn a_plain_item_has_exactly_the_keys_of_workerd_and_its_invocation_id() {
             },
             "response": { "status": 200 }
         },
-        "invocationId": INVOCATION_ID
+        "invocationId": INVOCATION_ID,
+        "requestId": INVOCATION_ID
     });
     assert_eq!(json_of(item), expected);
 }
@@ -121,7 +122,8 @@ fn what_is_known_of_the_script_is_part_of_the_item() {
         "logs": [],
         "eventTimestamp": 1,
         "event": {},
-        "invocationId": INVOCATION_ID
+        "invocationId": INVOCATION_ID,
+        "requestId": INVOCATION_ID
     });
     assert_eq!(json_of(item), expected);
 }

@@ -37,6 +37,10 @@ pub fn item(item: &TraceItem) -> Value {
     set("cpuTime", item.cpu_time.into());
     set("wallTime", item.wall_time.into());
     set("invocationId", item.invocation_id.clone().into());
+    set("requestId", item.request_id.clone().into());
+    if let Some(parent) = &item.parent_invocation_id {
+        set("parentInvocationId", parent.clone().into());
+    }
     if item.peak_memory > 0 {
         set("peakMemory", item.peak_memory.into());
     }

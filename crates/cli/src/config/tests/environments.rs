@@ -19,7 +19,7 @@ const FILE: &str = r#"
     limits = {}
     vars = { ONE = 1 }
     tail_consumers = []
-    services = [{ binding = "B" }]
+    services = [{ binding = "B", service = "b" }]
 
     [env.extra]
     vars = { ONE = 1, TWO = 2, THREE = 3, FOUR = 4 }
@@ -92,9 +92,9 @@ fn its_own_values_count_whole() {
          name = b
          main = a/b.wasm
          vars.ONE = 1
+         service = B -> b
          warning: a/wrangler.toml: `THREE`, `TWO` are set in `vars` at the top level but not in `env.full.vars`, which does not inherit from it
-         warning: a/wrangler.toml: `routes` is not supported by Taffrail yet and is ignored
-         warning: a/wrangler.toml: `env.full.services` is not supported by Taffrail yet and is ignored",
+         warning: a/wrangler.toml: `routes` is not supported by Taffrail yet and is ignored",
     );
 }
 

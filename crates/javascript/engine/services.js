@@ -1,0 +1,61 @@
+// Other Workers, and entrypoints of this one, to be called.
+
+import { askHost } from "./http.js";
+
+// A Worker behind a service binding: `{ binding }`, or an export of this one:
+// `{ export, props }`.
+export class Fetcher {
+  #callee;
+
+  constructor(callee) {
+    this.#callee = callee;
+  }
+
+  async fetch(input, init) {
+    const request = input instanceof Request && init === undefined ? input : new Request(input, init);
+    const call = {
+      ...this.#callee,
+      method: request.method,
+      url: request.url,
+      headers: [...request.headers],
+      cf: init?.cf ?? input.cf ?? undefined,
+    };
+    const response = await askHost("service", {
+      method: "POST",
+      headers: { "taffrail-call": ascii(JSON.stringify(call)) },
+      body: request.body,
+      duplex: "half",
+    });
+    const failed = response.headers.get("taffrail-failed");
+    if (failed !== null) throw revived(JSON.parse(failed));
+    return response;
+  }
+}
+
+// Headers are ASCII.
+function ascii(json) {
+  return json.replace(/[\u0080-\uffff]/g, (unit) =>
+    `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+const ERRORS = { EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
+
+// The error of a callee. Its stack is the callee's affair.
+function revived({ name, message }) {
+  const error = new (ERRORS[name] ?? Error)(message);
+  Object.defineProperty(error, "stack", { value: `${error.name}: ${message}`, writable: true });
+  return error;
+}
+
+// What `ctx.exports` is: each entrypoint as a Fetcher, or called with `{ props }`
+// one that has these.
+export function ownExports(exports) {
+  const loopback = {};
+  for (const name of Object.keys(exports)) {
+    const withProps = (options = {}) => new Fetcher({ export: name, props: options.props ?? {} });
+    const fetcher = withProps();
+    loopback[name] = Object.assign(withProps, { fetch: (...args) => fetcher.fetch(...args) });
+  }
+  return loopback;
+}

@@ -1,0 +1,83 @@
+//! Calls of one Worker by another.
+
+use crate::body::Reader;
+use crate::invocation::Invocation;
+use crate::settings::Target;
+use crate::worker::{FetchResult, Parent, Via, Worker};
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use std::sync::Arc;
+use taffrail_trace::{Json, TraceException};
+use wasmtime_wasi_http::{Error, WasiBody};
+
+/// Workers that may call each other in a row; Cloudflare's limit of Workers
+/// for one request.
+const DEPTH: u32 = 32;
+
+/// Why a call failed, as the caller is told.
+#[derive(serde::Serialize)]
+pub(crate) struct CallFailed {
+    pub(crate) name: String,
+    pub(crate) message: String,
+}
+
+impl CallFailed {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            name: "Error".to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+impl From<Option<TraceException>> for CallFailed {
+    fn from(exception: Option<TraceException>) -> Self {
+        match exception {
+            Some(TraceException { name, message, .. }) => Self { name, message },
+            None => Self::new("The Worker did not answer."),
+        }
+    }
+}
+
+/// Sends a request to a Worker on behalf of another one. Dropping the future
+/// or the body of the response tells the callee that nobody waits for it.
+pub(crate) async fn fetch(
+    caller: &Invocation,
+    target: Arc<Target>,
+    request: Request<WasiBody>,
+    cf: Option<Json>,
+) -> Result<Response<WasiBody>, CallFailed> {
+    let (worker, via) = callee(caller, target)?;
+    match worker.fetch(request, cf, via, Reader::Worker).await {
+        FetchResult::Response(response) => Ok(response.map(|body| {
+            body.map_err(|error| Error::InternalError(Some(error.to_string())))
+                .boxed_unsync()
+        })),
+        FetchResult::Failed { exception, .. } => Err(exception.into()),
+    }
+}
+
+/// The Worker that is called, and the way to it.
+fn callee(caller: &Invocation, target: Arc<Target>) -> Result<(Arc<Worker>, Via), CallFailed> {
+    let depth = caller.via.depth() + 1;
+    if depth > DEPTH {
+        return Err(CallFailed::new(format!(
+            "Workers called each other {DEPTH} times in a row: is there a cycle of service bindings?"
+        )));
+    }
+    let Some(worker) = caller.worker.peers.find(&target.worker) else {
+        return Err(CallFailed::new(format!(
+            "there is no Worker `{}` to call",
+            target.worker
+        )));
+    };
+    let via = Via {
+        target: Some(target),
+        parent: Some(Parent {
+            invocation: caller.id.clone(),
+            request: caller.request_id().to_owned(),
+            depth,
+        }),
+    };
+    Ok((worker, via))
+}
