@@ -4,10 +4,13 @@
 //! - [`scenario`] runs Workers in process: `producer + tail → fetch → response
 //!   and items`;
 //! - [`process`] runs the `taffrail` binary as a user would;
+//! - [`conformance`] compares Taffrail with recordings of workerd;
 //! - [`client`] talks to it, also in ways that no client should.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 pub mod client;
+pub mod conformance;
+pub mod fairness;
 pub mod guests;
 pub mod process;
 pub mod scenario;

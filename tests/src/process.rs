@@ -20,7 +20,9 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Built with the profile and into the target directory of the tests.
 static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
     let profile = std::env::current_exe().unwrap();
-    let profile = profile.ancestors().nth(2).unwrap().to_owned();
+    let mut folders = profile.ancestors().skip(1);
+    let profile = folders.find(|folder| !folder.ends_with("deps"));
+    let profile = profile.unwrap().to_owned();
     let mut build = Command::new(env!("CARGO"));
     build.current_dir(guests::root()).args([
         "build",
@@ -239,12 +241,40 @@ impl Server {
     /// When it stops before it listens.
     #[must_use]
     pub fn spawn(command: Command) -> Self {
+        let started = Self::try_spawn(command);
+        started.unwrap_or_else(|finished| panic!("it stopped: {}", finished.stderr))
+    }
+
+    /// Starts a command that may refuse to run a server.
+    ///
+    /// # Errors
+    ///
+    /// When it stops before it listens.
+    ///
+    /// # Panics
+    ///
+    /// When it does neither in time.
+    pub fn try_spawn(command: Command) -> Result<Self, Finished> {
         let process = Process::spawn(command);
-        let ready = until(&process.stderr, "Ready on http://");
-        let address = ready.rsplit("http://").next().unwrap();
-        Self {
-            address: address.parse().unwrap(),
-            process,
+        let mut seen = String::new();
+        loop {
+            match process.stderr.recv_timeout(PATIENCE) {
+                Ok(line) => match line.trim_end().split_once("Ready on http://") {
+                    Some((_, address)) => {
+                        return Ok(Self {
+                            address: address.parse().unwrap(),
+                            process,
+                        });
+                    }
+                    None => seen += &line,
+                },
+                Err(RecvTimeoutError::Timeout) => panic!("not ready in {PATIENCE:?}, but:\n{seen}"),
+                Err(RecvTimeoutError::Disconnected) => {
+                    let mut finished = process.finish();
+                    finished.stderr.insert_str(0, &seen);
+                    return Err(finished);
+                }
+            }
         }
     }
 

@@ -1,0 +1,202 @@
+//! What no two runs have in common, replaced by a word for it: ports, clocks,
+//! ids, `cf`, the fields that workerd leaves hollow, and stack frames.
+
+use super::observed::{Observed, TailCall};
+use serde_json::{Map, Value};
+use std::ops::RangeInclusive;
+
+/// How far a clock may be from the times of a run's invocations and still be
+/// taken for one: longer than any run, shorter than the distance of any other
+/// time that a scenario makes up.
+const CLOCK_SLACK: u64 = 600_000;
+
+/// Normalises what was seen on one side, each with its own clock.
+pub(super) fn normalise(seen: &Observed) -> Observed {
+    let run = Run::of(seen);
+    let answers = seen.answers.iter().map(|answer| {
+        let mut answer = answer.clone();
+        answer.body = answer.body.as_deref().map(|body| run.text(body));
+        answer.headers = answer.headers.as_ref().map(|headers| run.table(headers));
+        answer
+    });
+    let tail_calls = seen.tail_calls.iter().map(|call| TailCall {
+        props: run.value(&call.props),
+        events: run.events(&call.events),
+        ..call.clone()
+    });
+    Observed {
+        answers: answers.collect(),
+        tail_calls: tail_calls.collect(),
+        marks: seen.marks.iter().map(|mark| run.value(mark)).collect(),
+    }
+}
+
+/// What is peculiar to one run.
+struct Run {
+    clock: Option<RangeInclusive<u64>>,
+    cfs: Vec<Value>,
+}
+
+impl Run {
+    fn of(seen: &Observed) -> Self {
+        let calls = seen.tail_calls.iter();
+        let items: Vec<&Value> = calls
+            .filter_map(|call| call.events.as_array())
+            .flatten()
+            .collect();
+        let times = items
+            .iter()
+            .filter_map(|item| item["eventTimestamp"].as_u64());
+        let first = times.clone().min();
+        let clock = first.zip(times.max()).map(|(first, last)| {
+            first.saturating_sub(CLOCK_SLACK)..=last.saturating_add(CLOCK_SLACK)
+        });
+        let cfs = items.iter().map(|item| &item["event"]["request"]["cf"]);
+        Self {
+            clock,
+            cfs: cfs.filter(|cf| cf.is_object()).cloned().collect(),
+        }
+    }
+
+    fn events(&self, events: &Value) -> Value {
+        match events {
+            Value::Array(items) => items.iter().map(|item| self.item(item)).collect(),
+            other => self.value(other),
+        }
+    }
+
+    fn item(&self, item: &Value) -> Value {
+        let mut item = self.value(item);
+        hollow(&mut item, "scriptName", "<name>", |name| {
+            name.is_null() || name.is_string()
+        });
+        hollow(&mut item, "cpuTime", "<ms>", Value::is_u64);
+        hollow(&mut item, "wallTime", "<ms>", Value::is_u64);
+        hollow(&mut item, "durableObjectId", "<id>", Value::is_string);
+        let consumed = item["event"]["consumedEvents"].as_array_mut();
+        for event in consumed.into_iter().flatten() {
+            hollow(event, "scriptName", "<name>", |name| {
+                name.is_null() || name.is_string()
+            });
+        }
+        item
+    }
+
+    /// Any value, wherever it stands.
+    fn value(&self, value: &Value) -> Value {
+        match value {
+            value if self.cfs.contains(value) => "<cf>".into(),
+            Value::Number(number) => match number.as_f64() {
+                Some(number) if self.is_clock(number) => "<clock>".into(),
+                _ => value.clone(),
+            },
+            Value::String(text) => self.text(text).into(),
+            Value::Array(values) => values.iter().map(|value| self.value(value)).collect(),
+            Value::Object(table) => self.table(table).into(),
+            other => other.clone(),
+        }
+    }
+
+    fn table(&self, table: &Map<String, Value>) -> Map<String, Value> {
+        let entries = table.iter();
+        entries
+            .map(|(key, value)| (key.clone(), self.value(value)))
+            .collect()
+    }
+
+    fn text(&self, text: &str) -> String {
+        // `cf` as a Worker logs or answers it.
+        if text.starts_with('{')
+            && let Ok(value) = serde_json::from_str::<Value>(text)
+            && self.cfs.contains(&value)
+        {
+            return "<cf>".to_owned();
+        }
+        let text = without_frames(&without_ports(text));
+        digits(&text, |digits| {
+            let number = digits.parse::<u64>().ok()?;
+            (digits.len() == 13 && self.is_clock(number as f64)).then_some("<clock>")
+        })
+    }
+
+    fn is_clock(&self, number: f64) -> bool {
+        let clock = self.clock.as_ref();
+        clock.is_some_and(|clock| (*clock.start() as f64..=*clock.end() as f64).contains(&number))
+    }
+}
+
+/// Replaces a field that is as it should be.
+fn hollow(table: &mut Value, key: &str, word: &str, is_right: fn(&Value) -> bool) {
+    if let Some(value) = table.get_mut(key)
+        && is_right(value)
+    {
+        *value = word.into();
+    }
+}
+
+/// The text without the ports of this machine.
+fn without_ports(text: &str) -> String {
+    let mut result = text.to_owned();
+    for host in ["127.0.0.1:", "localhost:", "[::1]:"] {
+        let mut parts = result.split(host);
+        let mut replaced = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+            replaced += host;
+            if rest.len() < part.len() {
+                replaced += "<port>";
+            }
+            replaced += rest;
+        }
+        result = replaced;
+    }
+    result
+}
+
+/// The text with some of its longest runs of digits replaced.
+fn digits(text: &str, replace: impl Fn(&str) -> Option<&'static str>) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, from) = rest.split_at(start);
+        let end = from
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(from.len());
+        let (run, after) = from.split_at(end);
+        result += before;
+        result += replace(run).unwrap_or(run);
+        rest = after;
+    }
+    result + rest
+}
+
+/// The text with each series of stack frames of an engine replaced. Frames are
+/// the engine's if they have a line and a column, or a name for native code;
+/// others have been made up by the scenario.
+fn without_frames(text: &str) -> String {
+    if !text.split('\n').any(is_frame) {
+        return text.to_owned();
+    }
+    let mut lines: Vec<&str> = Vec::new();
+    for line in text.split('\n') {
+        let line = if is_frame(line) { "<frames>" } else { line };
+        if line != "<frames>" || lines.last() != Some(&line) {
+            lines.push(line);
+        }
+    }
+    lines.join("\n")
+}
+
+fn is_frame(line: &str) -> bool {
+    let Some(place) = line.trim_start().strip_prefix("at ") else {
+        return false;
+    };
+    let place = place.trim_end_matches(')');
+    let mut parts = place.rsplit(':');
+    let mut number = || parts.next().is_some_and(|part| part.parse::<u32>().is_ok());
+    let located = number() && number();
+    located
+        || ["<anonymous>", "(index", "native code"]
+            .iter()
+            .any(|mark| place.contains(mark))
+}

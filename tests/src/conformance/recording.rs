@@ -1,0 +1,232 @@
+//! A recording as it stands in its file.
+
+use super::answer::{self, Answer};
+use super::capnp;
+use super::observed::{Observed, TailCall};
+use super::surrogates;
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// One scenario, as workerd ran it.
+#[derive(Debug, Deserialize)]
+pub struct Recording {
+    /// Its name.
+    #[serde(rename = "scenario")]
+    pub name: String,
+    /// The source of each Worker but the recording tails, by service.
+    #[serde(rename = "producer_source", default)]
+    pub(super) sources: BTreeMap<String, String>,
+    #[serde(rename = "config")]
+    pub(super) services: Vec<Service>,
+    #[serde(default)]
+    pub(super) request: Value,
+    #[serde(default)]
+    response_seen_by_client: Value,
+    #[serde(default)]
+    tail_calls: Vec<Value>,
+    #[serde(default)]
+    pub(super) tail_meta: Vec<TailMeta>,
+    #[serde(default)]
+    marks: Vec<Map<String, Value>>,
+}
+
+/// What a tail call was besides its items.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct TailMeta {
+    #[serde(rename = "tail_worker")]
+    worker: String,
+    argc: Value,
+    is_array: Value,
+    ctx_props: Value,
+    /// When it arrived, in milliseconds since the epoch.
+    #[serde(rename = "received_at")]
+    pub(super) received_at: Option<u64>,
+}
+
+/// One Worker of a scenario.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Service {
+    pub(super) name: String,
+    /// `tail` or `stream` for a Worker of the recording itself.
+    pub(super) kind: Option<String>,
+    #[serde(default)]
+    pub(super) tails: Vec<Target>,
+    #[serde(default)]
+    pub(super) streaming_tails: Vec<Value>,
+    #[serde(default)]
+    bindings: Vec<String>,
+    #[serde(default)]
+    pub(super) flags: Vec<String>,
+    #[serde(default)]
+    opts: String,
+    #[serde(default, rename = "serviceWorkerScript")]
+    _service_worker: bool,
+    /// What no recording had when this was written.
+    #[serde(flatten)]
+    pub(super) other: Map<String, Value>,
+}
+
+/// A Worker that is called, and how.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(untagged)]
+pub(super) enum Target {
+    Name(String),
+    Entrypoint {
+        name: String,
+        entrypoint: Option<String>,
+        #[serde(default)]
+        props: Map<String, Value>,
+    },
+}
+
+impl Target {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Name(name) | Self::Entrypoint { name, .. } => name,
+        }
+    }
+}
+
+impl Service {
+    /// The bindings, each a table with `name` and a key that is its kind.
+    pub(super) fn bindings(&self) -> Result<Vec<Map<String, Value>>> {
+        let tables = self.bindings.iter().map(|text| capnp::table(text));
+        tables
+            .collect::<Result<_>>()
+            .with_context(|| format!("a binding of `{}`", self.name))
+    }
+
+    /// The bindings to other Workers, as name and target.
+    pub(super) fn callees(&self) -> Result<Vec<(String, Target)>> {
+        let bindings = self.bindings()?;
+        let services = bindings.into_iter().filter_map(|mut binding| {
+            let name = binding.get("name")?.as_str()?.to_owned();
+            Some((name, binding.remove("service")?))
+        });
+        services
+            .map(|(name, target)| Ok((name, serde_json::from_value(target)?)))
+            .collect()
+    }
+
+    /// The other options of the Worker in workerd's configuration.
+    pub(super) fn options(&self) -> Result<Map<String, Value>> {
+        capnp::table(&format!("({})", self.opts))
+            .with_context(|| format!("the options of `{}`", self.name))
+    }
+}
+
+impl Recording {
+    /// Reads a recording.
+    ///
+    /// # Errors
+    ///
+    /// When the file is none.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path);
+        let parsed = text
+            .map_err(anyhow::Error::from)
+            .and_then(|text| Ok(serde_json::from_str(&surrogates::replace(&text))?));
+        parsed.with_context(|| format!("{} is not a recording", path.display()))
+    }
+
+    /// The Worker that the client talked to: the first that no other Worker
+    /// calls, unless that is its tail.
+    pub(super) fn front(&self) -> Result<&Service> {
+        let mut called = Vec::new();
+        for caller in &self.services {
+            for (_, target) in caller.callees()? {
+                let callee = target.name().to_owned();
+                if callee != caller.name && !self.is_tail_of(&caller.name, &callee) {
+                    called.push(callee);
+                }
+            }
+        }
+        let own = || {
+            self.services
+                .iter()
+                .filter(|service| service.kind.is_none())
+        };
+        own()
+            .find(|service| !called.contains(&service.name))
+            .or_else(|| own().next())
+            .context("there is no Worker")
+    }
+
+    fn is_tail_of(&self, tail: &str, producer: &str) -> bool {
+        self.services
+            .iter()
+            .filter(|service| service.name == producer)
+            .any(|service| service.tails.iter().any(|target| target.name() == tail))
+    }
+
+    /// What the client was answered; none if the recording says it in a way
+    /// that is not known.
+    pub(super) fn answers(&self) -> Option<Vec<Answer>> {
+        answer::read(&self.response_seen_by_client)
+    }
+
+    /// How long it took, from the first request to the last tail call, as far
+    /// as that is known.
+    pub(super) fn duration(&self) -> Duration {
+        let items = self.items().unwrap_or_default();
+        let began = items
+            .iter()
+            .filter_map(|item| item["eventTimestamp"].as_u64());
+        let ended = self.tail_meta.iter().filter_map(|call| call.received_at);
+        let took = began.min().zip(ended.max());
+        Duration::from_millis(took.map_or(0, |(began, ended)| ended.saturating_sub(began)))
+    }
+
+    /// Every item of every tail call.
+    pub(super) fn items(&self) -> Result<Vec<Value>> {
+        let calls = self.tail_calls.iter().map(events);
+        let calls: Result<Vec<Value>> = calls.collect();
+        let items = calls?.into_iter().filter_map(|events| match events {
+            Value::Array(items) => Some(items),
+            _ => None,
+        });
+        Ok(items.flatten().collect())
+    }
+
+    /// All that is compared.
+    pub(super) fn observed(&self) -> Result<Observed> {
+        let answers = self
+            .answers()
+            .context("the recording does not say what the client was answered")?;
+        let calls = self.tail_calls.iter().enumerate();
+        let tail_calls = calls.map(|(index, call)| {
+            let meta = self.tail_meta.get(index).context("a call has no meta")?;
+            Ok(TailCall {
+                worker: meta.worker.clone(),
+                argc: meta.argc.clone(),
+                is_array: meta.is_array.clone(),
+                props: meta.ctx_props.clone(),
+                events: events(call)?,
+            })
+        });
+        let marks = self.marks.iter().cloned().map(|mut mark| {
+            mark.remove("received_at");
+            Value::Object(mark)
+        });
+        Ok(Observed {
+            answers,
+            tail_calls: tail_calls.collect::<Result<_>>()?,
+            marks: marks.collect(),
+        })
+    }
+}
+
+/// The items of a call, which may be there as text.
+fn events(call: &Value) -> Result<Value> {
+    match call {
+        Value::String(text) => Ok(serde_json::from_str(text)?),
+        value => Ok(value.clone()),
+    }
+}

@@ -1,0 +1,172 @@
+//! What scenarios use that Taffrail does not have, or not yet.
+
+use super::recording::{Recording, Service};
+use anyhow::Result;
+use serde_json::Value;
+
+type Detector = fn(&Recording) -> Result<bool>;
+
+/// Each feature with the test for its use. When a feature lands, its row goes.
+const FEATURES: [(&str, Detector); 9] = [
+    ("streaming tails", has_streaming_tails),
+    ("Durable Objects", |recording| {
+        has_binding(recording, "durableObjectNamespace")
+    }),
+    ("dynamic Workers (worker loader)", |recording| {
+        has_binding(recording, "workerLoader")
+    }),
+    ("WebSockets", |recording| {
+        Ok(mentions(
+            recording,
+            &["WebSocketPair", "new WebSocket(", "webSocket:", "websocket"],
+        ) || has_event(recording, "getWebSocketEvent")?)
+    }),
+    ("RPC", |recording| {
+        Ok(has_event(recording, "rpcMethod")?
+            || uses_binding(recording, |member| !EVENTS.contains(&member))?)
+    }),
+    ("TCP sockets (`connect`)", |recording| {
+        Ok(mentions(recording, &["cloudflare:sockets"])
+            || uses_binding(recording, |member| member == "connect")?)
+    }),
+    (
+        "events through a binding (`scheduled`, `queue`)",
+        |recording| uses_binding(recording, |member| ["scheduled", "queue"].contains(&member)),
+    ),
+    ("`globalOutbound`", |recording| {
+        let options = options(recording)?;
+        Ok(options.iter().any(|name| name == "globalOutbound"))
+    }),
+    ("email events", |recording| has_event(recording, "mailFrom")),
+];
+
+/// Members of a binding to a Worker that are not RPC.
+const EVENTS: [&str; 4] = ["fetch", "connect", "scheduled", "queue"];
+
+/// Kinds of bindings that the runner can set up.
+const BINDINGS: [&str; 3] = ["service", "text", "json"];
+
+/// Why this scenario cannot be run, if it cannot.
+pub(super) fn reason(recording: &Recording) -> Result<Option<String>> {
+    for (feature, is_used) in FEATURES {
+        if is_used(recording)? {
+            return Ok(Some(feature.to_owned()));
+        }
+    }
+    unknown(recording)
+}
+
+/// What this runner has no idea of.
+fn unknown(recording: &Recording) -> Result<Option<String>> {
+    for service in &recording.services {
+        let name = &service.name;
+        if let Some(key) = service.other.keys().next() {
+            return Ok(Some(format!("`{key}` in the configuration of `{name}`")));
+        }
+        for binding in service.bindings()? {
+            let known = |key: &String| key == "name" || BINDINGS.contains(&key.as_str());
+            if let Some(kind) = binding.keys().find(|key| !known(key)) {
+                return Ok(Some(format!("a binding of the kind `{kind}`")));
+            }
+        }
+        if service.kind.is_none() && !recording.sources.contains_key(name) {
+            return Ok(Some(format!("the source of `{name}` is not there")));
+        }
+    }
+    if let Some(option) = options(recording)?.first() {
+        return Ok(Some(format!("the option `{option}`")));
+    }
+    let helpers = recording
+        .sources
+        .values()
+        .flat_map(|source| imported(source, "lib"));
+    if let Some(helper) = helpers.into_iter().find(|name| name != "record") {
+        return Ok(Some(format!("`{helper}` of the recording's library")));
+    }
+    if recording.answers().is_none() {
+        return Ok(Some("it is not said what the client did".to_owned()));
+    }
+    Ok(None)
+}
+
+fn has_streaming_tails(recording: &Recording) -> Result<bool> {
+    let streams = |service: &Service| {
+        !service.streaming_tails.is_empty() || service.kind.as_deref() == Some("stream")
+    };
+    Ok(recording.services.iter().any(streams))
+}
+
+fn has_binding(recording: &Recording, kind: &str) -> Result<bool> {
+    for service in &recording.services {
+        if service
+            .bindings()?
+            .iter()
+            .any(|table| table.contains_key(kind))
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn has_event(recording: &Recording, key: &str) -> Result<bool> {
+    let items = recording.items()?;
+    Ok(items.iter().any(|item| item["event"].get(key).is_some()))
+}
+
+fn mentions(recording: &Recording, texts: &[&str]) -> bool {
+    let mut sources = recording.sources.values();
+    sources.any(|source| texts.iter().any(|text| source.contains(text)))
+}
+
+/// Whether a source has `env.BINDING.member` with such a member.
+fn uses_binding(recording: &Recording, is_such: fn(&str) -> bool) -> Result<bool> {
+    for service in &recording.services {
+        let Some(source) = recording.sources.get(&service.name) else {
+            continue;
+        };
+        for (binding, _) in service.callees()? {
+            let use_of = format!("env.{binding}.");
+            let mut uses = source.split(&use_of).skip(1);
+            if uses.any(|rest| is_such(identifier(rest))) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+fn identifier(text: &str) -> &str {
+    let end = text.find(|c: char| !(c.is_alphanumeric() || "_$".contains(c)));
+    &text[..end.unwrap_or(text.len())]
+}
+
+/// The names of the options that Workers have.
+fn options(recording: &Recording) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for service in &recording.services {
+        names.extend(
+            service
+                .options()?
+                .into_iter()
+                .map(|(name, _): (_, Value)| name),
+        );
+    }
+    Ok(names)
+}
+
+/// What `import { a, b } from 'module'` names.
+fn imported(source: &str, module: &str) -> Vec<String> {
+    let imports = source.split("import").skip(1).filter_map(|import| {
+        let (names, rest) = import.trim_start().strip_prefix('{')?.split_once('}')?;
+        let from = rest.trim_start().strip_prefix("from")?.trim_start();
+        let quoted = from.strip_prefix(['\'', '"'])?;
+        quoted.strip_prefix(module)?.strip_prefix(['\'', '"'])?;
+        Some(names)
+    });
+    let names = imports.flat_map(|names| names.split(','));
+    names
+        .map(|name| identifier(name.trim()).to_owned())
+        .filter(|name| !name.is_empty())
+        .collect()
+}
