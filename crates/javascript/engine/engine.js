@@ -32,6 +32,7 @@ export const script = {
       if (serviceWorker) Object.assign(globalThis, env);
       worker.exports ??= evaluate(source);
       worker.loopback = ownExports(worker.exports);
+      if (!handlesAnything(worker.exports)) throw new Error(NOTHING_TO_RUN);
       return true;
     } catch (error) {
       failure.uncaught(error);
@@ -56,6 +57,15 @@ function evaluate(source) {
   );
   run(module, module.exports, require);
   return module.exports;
+}
+
+const NOTHING_TO_RUN =
+  "No event handlers were registered. This script does nothing: export a default object or class with fetch(), tail(), scheduled() or queue().";
+
+// Whether an event could be handled at all.
+function handlesAnything(exports) {
+  const isTarget = (value) => typeof value === "object" || typeof value === "function";
+  return events.areListenedTo() || Object.values(exports).some((value) => value && isTarget(value));
 }
 
 const nativeToString = Function.prototype.toString;

@@ -12,6 +12,11 @@ export function removeEventListener(type, listener) {
   listeners.set(type, (listeners.get(type) ?? []).filter((other) => other !== listener));
 }
 
+// Whether a script in Service Worker syntax handles any event.
+export function areListenedTo() {
+  return listeners.size > 0;
+}
+
 export function listens(type) {
   return (listeners.get(type) ?? []).length > 0;
 }

@@ -56,7 +56,7 @@ function ofAnything(value) {
     return { name: "Error", message: text(value), stack: undefined };
   }
   const name = typeof value.name === "string" ? value.name : "Error";
-  const message = value.message === undefined ? describe(value) : String(value.message);
+  const message = typeof value.message === "string" ? value.message : describe(value);
   return { name, message, stack: withoutHeader(value.stack, name, message) };
 }
 

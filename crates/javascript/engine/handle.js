@@ -77,13 +77,22 @@ async function send(response) {
   respond(response.status, [...response.headers]);
   const reader = response.body?.getReader();
   while (reader !== undefined) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch(brokenOff);
+    // The host breaks off what does not end here.
+    if (done === undefined) return;
     if (done) break;
     if (write(bytes(value))) continue;
     const { status } = await askHost("drained");
     if (status === GONE) return reader.cancel();
   }
   end();
+}
+
+// A body that was received and passed on has failed on its way here, which is
+// no failure of the script.
+function brokenOff(error) {
+  if (error?.message === "IO error reading from incoming response body") return {};
+  throw error;
 }
 
 function bytes(chunk) {

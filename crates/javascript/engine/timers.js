@@ -63,6 +63,13 @@ export function queueMicrotask(callback) {
   });
 }
 
+// The clock of Workers begins where that of Date does.
+const { performance } = globalThis;
+Object.defineProperties(performance, {
+  now: { value: () => Date.now(), writable: true, configurable: true },
+  timeOrigin: { value: 0, configurable: true },
+});
+
 export const scheduler = {
   wait(delay, { signal } = {}) {
     return new Promise((resolve, reject) => {

@@ -31,17 +31,24 @@ impl Outbound {
     /// Answers a request of a script to its host.
     fn answer(&self, exchange: &Arc<Exchange>, request: Request<WasiBody>) -> Sending {
         let exchange = Arc::clone(exchange);
-        // Other requests may outlast the invocation.
-        let caller = (request.uri().path() == "/service").then(|| self.current.invocation());
-        Box::new(async move {
-            let response = match caller {
-                Some(caller) => call::fetch(&caller, request).await,
-                None => exchange.answer(request.uri().path()).await?,
-            };
-            let response = response.map(|body| exchange.lease(body));
-            Ok((response, Box::new(async { Ok(()) }) as Io))
-        })
+        let path = request.uri().path();
+        // Only this one holds on to the invocation: others may outlast it.
+        if path == "/service" {
+            let caller = self.current.invocation();
+            return Box::new(async move {
+                let response = call::fetch(&caller, request).await;
+                Ok(answered(response.map(|body| exchange.lease(body))))
+            });
+        }
+        // The exchange has to know at once what is asked for, not only when
+        // the answer is waited for.
+        let answer = exchange.answer(path);
+        Box::new(async move { Ok(answered(answer.await?.map(|body| exchange.lease(body)))) })
     }
+}
+
+fn answered(response: Response<WasiBody>) -> (Response<WasiBody>, Io) {
+    (response, Box::new(async { Ok(()) }))
 }
 
 impl WasiHttpHooks for Outbound {

@@ -15,6 +15,7 @@ use crate::running::Running;
 use crate::script::Script;
 use crate::settings::{Target, WorkerSettings};
 use http::Request;
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use taffrail_trace::{
@@ -254,9 +255,11 @@ fn request_data(request: &Request<WasiBody>, cf: Option<taffrail_trace::Json>) -
         .headers()
         .iter()
         .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())));
+    let uri = request.uri().to_string();
     RequestData::new(
         request.method().as_str(),
-        request.uri().to_string(),
+        // Some clients send other characters as they are.
+        utf8_percent_encode(&uri, CONTROLS).to_string(),
         headers,
         cf,
     )

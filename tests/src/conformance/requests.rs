@@ -8,6 +8,7 @@ use super::answer::Answer;
 use super::recording::Recording;
 use anyhow::{Context, Result};
 use serde_json::Value;
+use std::time::Duration;
 
 /// One request of a scenario's client.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,8 @@ pub(super) struct Request {
     pub(super) after: Vec<usize>,
     /// The tail calls that had arrived before.
     pub(super) after_calls: usize,
+    /// How long the client then did nothing.
+    pub(super) pause: Duration,
 }
 
 /// The requests of a recording's client, in order.
@@ -53,6 +56,7 @@ pub(super) fn of(recording: &Recording) -> Result<Vec<Request>> {
             request.headers.push(("host".to_owned(), host.clone()));
         }
         request.after = times.before(index);
+        request.pause = times.pause(index);
         request.after_calls = answer.started.map_or(0, |started| {
             let calls = recording.tail_meta.iter();
             let earlier = |at: Option<u64>| at.is_some_and(|at| at <= started);
@@ -62,6 +66,9 @@ pub(super) fn of(recording: &Recording) -> Result<Vec<Request>> {
     });
     Ok(requests.collect())
 }
+
+/// Longer pauses were those of the one who recorded.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// What stands for redacted text.
 const REDACTED: &str = "REDACTED";
@@ -75,6 +82,7 @@ impl Request {
             body: Vec::new(),
             after: Vec::new(),
             after_calls: 0,
+            pause: Duration::ZERO,
         }
     }
 }
@@ -135,6 +143,15 @@ impl Times {
             })
         });
         Self(times.collect())
+    }
+
+    /// The time between the end of the answer before and the beginning.
+    fn pause(&self, index: usize) -> Duration {
+        let over = self.before(index).into_iter();
+        let ended = over.filter_map(|earlier| Some(self.0[earlier]?.1)).max();
+        let started = self.0[index].map(|(started, _)| started);
+        let pause = started.zip(ended).map(|(started, ended)| started - ended);
+        Duration::from_millis(pause.unwrap_or(0)).min(LONGEST_PAUSE)
     }
 
     /// The requests that were over when this one began.

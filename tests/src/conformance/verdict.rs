@@ -17,8 +17,8 @@ pub(super) struct Findings {
 
 /// Compares all that can be seen.
 pub(super) fn compare(recording: &Recording, got: &Observed) -> Result<Findings> {
-    let recorded = normalise(&recording.observed()?);
-    let got = normalise(got);
+    let recorded = normalise(&recording.observed()?, &recording.request);
+    let got = normalise(got, &recording.request);
     let mut findings = Findings::default();
     for (index, (recorded, got)) in recorded.answers.iter().zip(&got.answers).enumerate() {
         let path = format!("response_seen_by_client[{index}]");

@@ -3,6 +3,7 @@
 use crate::invocation::Invocation;
 use crate::service::{self, CallFailed};
 use crate::settings::Target;
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Empty};
 use serde::Deserialize;
@@ -73,6 +74,8 @@ async fn answered(
         Method::from_bytes(call.method.as_bytes()).map_err(|_| malformed("method"))?;
     *called.uri_mut() = uri;
     *called.headers_mut() = headers(&call.headers).ok_or_else(|| malformed("header"))?;
+    // In process a body has no length before its end, as on workerd.
+    called.headers_mut().remove(CONTENT_LENGTH);
     service::fetch(invocation, target, called, call.cf).await
 }
 
