@@ -8,6 +8,7 @@ mod cancel;
 mod capture;
 mod clients;
 mod configuration;
+mod conformance;
 mod cuts;
 mod debug_files;
 mod delivery;

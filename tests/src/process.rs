@@ -17,6 +17,10 @@ use tempfile::TempDir;
 /// How long a test waits for something that always comes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a server may take to start: the first one that runs a script makes
+/// the JavaScript engine.
+const START_PATIENCE: Duration = Duration::from_secs(300);
+
 /// Built with the profile and into the target directory of the tests.
 static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
     let profile = std::env::current_exe().unwrap();
@@ -258,7 +262,7 @@ impl Server {
         let process = Process::spawn(command);
         let mut seen = String::new();
         loop {
-            match process.stderr.recv_timeout(PATIENCE) {
+            match process.stderr.recv_timeout(START_PATIENCE) {
                 Ok(line) => match line.trim_end().split_once("Ready on http://") {
                     Some((_, address)) => {
                         return Ok(Self {
@@ -268,7 +272,7 @@ impl Server {
                     }
                     None => seen += &line,
                 },
-                Err(RecvTimeoutError::Timeout) => panic!("not ready in {PATIENCE:?}, but:\n{seen}"),
+                Err(RecvTimeoutError::Timeout) => panic!("not ready in {START_PATIENCE:?}, but:\n{seen}"),
                 Err(RecvTimeoutError::Disconnected) => {
                     let mut finished = process.finish();
                     finished.stderr.insert_str(0, &seen);

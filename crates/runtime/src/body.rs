@@ -23,6 +23,8 @@ pub struct ResponseBody {
     /// Bytes that were announced and have not come yet.
     expected: Option<u64>,
     ended: bool,
+    /// What it breaks off with, at the next poll.
+    error: Option<BodyError>,
 }
 
 /// Who reads a body.
@@ -70,12 +72,25 @@ impl ResponseBody {
             },
             expected,
             ended: false,
+            error: None,
         })
     }
 
     fn end(&mut self, response: Response) {
         self.ended = true;
         self.invocation.response(response);
+    }
+
+    /// Breaks off, but only after an HTTP server had the chance to send what
+    /// it has, which it drops when it meets an error.
+    fn broken_off(
+        &mut self,
+        cx: &mut Context<'_>,
+        error: String,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.error = Some(BodyError(error));
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -87,6 +102,9 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(error) = self.error.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
             Some(Ok(frame)) => {
                 if let (Some(expected), Some(data)) = (&mut self.expected, frame.data_ref()) {
@@ -99,14 +117,15 @@ impl Body for ResponseBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {
-                self.end(Response::Broken);
-                Poll::Ready(Some(Err(BodyError(error.to_string()))))
+                let broken = Response::Broken(self.status);
+                self.end(broken);
+                self.broken_off(cx, error.to_string())
             }
             // A guest that was cut off takes its end of the body with it, and
             // that looks like an end.
             None if !self.ended && self.invocation.response_is_broken() => {
                 self.ended = true;
-                Poll::Ready(Some(Err(BodyError("the Worker was stopped".to_owned()))))
+                self.broken_off(cx, "the Worker was stopped".to_owned())
             }
             None => {
                 if !self.ended {

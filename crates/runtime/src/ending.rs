@@ -87,7 +87,7 @@ pub(crate) enum Response {
     /// All of it went out.
     Complete(u16),
     /// The guest ended it before its end.
-    Broken,
+    Broken(u16),
     /// The client went away before its end.
     Abandoned,
     /// The Worker that called did not read it to its end.
@@ -213,7 +213,7 @@ fn decide_trapped(ending: &Ending, trapped: &Trapped) -> Verdict {
     }
     // The client had a good status and then a body that broke off.
     let outcome = match ending.response {
-        Response::Broken => Outcome::ResponseStreamDisconnected,
+        Response::Broken(_) => Outcome::ResponseStreamDisconnected,
         _ => Outcome::Exception,
     };
     Verdict {
@@ -283,7 +283,7 @@ fn decide_returned(response: &Response) -> Verdict {
             Outcome::Exception,
             format!("The handler answered with the error {code} instead of a response."),
         ),
-        Response::Broken => Verdict::new(Outcome::ResponseStreamDisconnected),
+        Response::Broken(_) => Verdict::new(Outcome::ResponseStreamDisconnected),
         Response::Abandoned => Verdict::new(Outcome::Canceled),
     }
 }

@@ -265,15 +265,15 @@ impl Invocation {
     /// Records that the guest was stopped with its response body still open.
     pub(crate) fn response_cut_off(&self) {
         let mut recording = self.recording();
-        if matches!(recording.ending.response, Response::Streaming(_)) {
-            recording.ending.response = Response::Broken;
+        if let Response::Streaming(status) = recording.ending.response {
+            recording.ending.response = Response::Broken(status);
         }
     }
 
     /// Whether the run ended in a way that leaves the response body without
     /// its rest.
     pub(crate) fn response_is_broken(&self) -> bool {
-        self.recording().ending.response == Response::Broken
+        matches!(self.recording().ending.response, Response::Broken(_))
     }
 
     /// Records that the client went away in the middle of the response.
@@ -395,8 +395,13 @@ impl Drop for Invocation {
         let Some(mut trace) = recording.trace.take() else {
             return;
         };
-        if let Response::Complete(status) = recording.ending.response {
-            trace.set_response(TailResponse { status });
+        match recording.ending.response {
+            Response::Complete(status) => trace.set_response(TailResponse { status }),
+            // SEMANTICS R46: its status went out, and nothing else is at fault.
+            Response::Broken(status) if verdict.outcome == Outcome::ResponseStreamDisconnected => {
+                trace.set_response(TailResponse { status });
+            }
+            _ => {}
         }
         let item = trace.finish(End {
             outcome: verdict.outcome,

@@ -111,7 +111,11 @@ fn a_returned_call_is_judged_by_its_response() {
             Outcome::Exception,
             "Error: The handler answered with the error connection-refused instead of a response.",
         ),
-        (Response::Broken, Outcome::ResponseStreamDisconnected, ""),
+        (
+            Response::Broken(200),
+            Outcome::ResponseStreamDisconnected,
+            "",
+        ),
         (Response::Abandoned, Outcome::Canceled, ""),
     ];
     for (response, outcome, exception) in table {
@@ -175,7 +179,7 @@ fn a_guest_that_returned_before_the_cut_is_judged_as_returned() {
 #[test]
 fn a_trap_in_the_middle_of_the_body_breaks_the_stream() {
     let ending = Ending {
-        response: Response::Broken,
+        response: Response::Broken(200),
         ..ending(trap(Cause::Unreachable))
     };
     check(
