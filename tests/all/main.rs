@@ -16,6 +16,7 @@ mod deploy;
 mod dev;
 mod http;
 mod invoke;
+mod javascript;
 mod limits;
 mod outcomes;
 mod serve;

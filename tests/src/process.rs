@@ -272,7 +272,9 @@ impl Server {
                     }
                     None => seen += &line,
                 },
-                Err(RecvTimeoutError::Timeout) => panic!("not ready in {START_PATIENCE:?}, but:\n{seen}"),
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("not ready in {START_PATIENCE:?}, but:\n{seen}")
+                }
                 Err(RecvTimeoutError::Disconnected) => {
                     let mut finished = process.finish();
                     finished.stderr.insert_str(0, &seen);

@@ -178,7 +178,9 @@ pub(crate) fn decide(ending: &Ending) -> Verdict {
             None => decide_trapped(ending, trapped),
         },
         Call::Unfinished => decide_cut(ending.cut.unwrap_or(Cut::ClientLeft)),
-        Call::Returned if ending.uncaught.is_some() => Verdict::new(Outcome::Exception),
+        Call::Returned if let Some(uncaught) = &ending.uncaught => {
+            decide_uncaught(ending, uncaught)
+        }
         Call::Returned => decide_returned(&ending.response),
     };
     match verdict.limit {
@@ -220,6 +222,14 @@ fn decide_trapped(ending: &Ending, trapped: &Trapped) -> Verdict {
         failure: Some(trap_failure(ending, trapped)),
         ..Verdict::new(outcome)
     }
+}
+
+/// The JavaScript engine throws this when it is refused memory.
+fn decide_uncaught(ending: &Ending, uncaught: &Failure) -> Verdict {
+    if ending.memory_refused && uncaught.message == "out of memory" {
+        return Verdict::new(Outcome::ExceededMemory).limit(Limit::Memory);
+    }
+    Verdict::new(Outcome::Exception)
 }
 
 /// A guest that was refused memory and did not cope aborts, or writes to the

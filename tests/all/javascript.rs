@@ -1,0 +1,405 @@
+//! Workers in JavaScript and TypeScript: the examples, and what their users
+//! meet when something is wrong with a script.
+
+use serde_json::{Value, json};
+use std::fs;
+use taffrail_tests::client;
+use taffrail_tests::guests::root;
+use taffrail_tests::process::{Finished, Folder, Server, run, taffrail};
+
+/// `taffrail invoke` with examples and other arguments; items go to stdout.
+fn invoke(examples: &[&str], arguments: &[&str]) -> Finished {
+    let mut command = taffrail();
+    command.arg("invoke");
+    for example in examples {
+        command.arg(root().join("guest-examples/javascript").join(example));
+    }
+    command.args(arguments);
+    run(command)
+}
+
+/// The items of an example and of the Tail Worker behind it.
+fn items(examples: &[&str], arguments: &[&str]) -> Vec<Value> {
+    let folder = Folder::new();
+    let file = folder.path().join("items");
+    let file = file.to_str().unwrap();
+    _ = invoke(examples, &[arguments, &["--items", file]].concat());
+    let text = fs::read_to_string(file).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn logged(item: &Value) -> &Value {
+    &item["logs"][0]["message"]
+}
+
+#[test]
+fn hello_answers_and_its_tail_tells_of_it() {
+    let finished = invoke(&["hello", "tail-log"], &["--url", "http://localhost/there"]);
+    assert_eq!(finished.stdout, "Hello from /there\n");
+    let items = items(&["hello", "tail-log"], &["--url", "http://localhost/there"]);
+    let [hello, tail] = &items[..] else {
+        panic!("{items:?}");
+    };
+    let values = json!(["Hello,", { "method": "GET", "pathname": "/there" }]);
+    assert_eq!(logged(hello), &values);
+    let line = r#"hello GET /there ok | Hello, {"method":"GET","pathname":"/there"}"#;
+    assert_eq!(logged(tail), &json!([line]));
+}
+
+#[test]
+fn every_fault_is_recorded_as_what_it_is() {
+    for (path, outcome, name, message) in [
+        ("throw", "exception", "TypeError", "this is thrown"),
+        ("reject", "ok", "Error", "nobody waits for this"),
+        ("midway", "exception", "Error", "the rest is missing"),
+        (
+            "loop",
+            "exceededCpu",
+            "Error",
+            "Worker exceeded CPU time limit.",
+        ),
+        ("memory", "exceededMemory", "Error", "out of memory"),
+        (
+            "hang",
+            "exception",
+            "Error",
+            "The Workers runtime canceled this request because",
+        ),
+        (
+            "nothing",
+            "exception",
+            "TypeError",
+            "Incorrect type for Promise",
+        ),
+    ] {
+        let url = format!("http://localhost/{path}");
+        let items = items(&["faulty", "tail-log"], &["--url", &url]);
+        let [faulty, tail] = &items[..] else {
+            panic!("{path}: {items:?}");
+        };
+        assert_eq!(faulty["outcome"], outcome, "{path}");
+        let exception = &faulty["exceptions"][0];
+        assert_eq!(exception["name"], name, "{path}");
+        let told = exception["message"].as_str().unwrap();
+        assert!(told.starts_with(message), "{path}: {told}");
+        assert_eq!(
+            logged(faulty),
+            &json!(["about to fail:", format!("/{path}")])
+        );
+        assert_eq!(tail["outcome"], "ok", "{path}");
+    }
+}
+
+#[test]
+fn a_stack_names_the_users_own_source() {
+    let items = items(
+        &["faulty", "tail-log"],
+        &["--url", "http://localhost/throw"],
+    );
+    let stack = items[0]["exceptions"][0]["stack"].as_str().unwrap();
+    assert_eq!(
+        stack,
+        "    at worker.js:4:11\n    at fetch (worker.js:36:12)"
+    );
+}
+
+#[test]
+fn a_cron_trigger_is_an_event() {
+    let cron = ["--event", "scheduled", "--cron", "*/5 * * * *"];
+    let closed = ["--var", "heartbeat.TARGET:http://127.0.0.1:1/"];
+    let items = items(
+        &["heartbeat", "tail-log"],
+        &[&cron[..], &closed[..]].concat(),
+    );
+    assert_eq!(items[0]["event"]["cron"], "*/5 * * * *");
+    // What is given to `waitUntil` counts for a scheduled event.
+    assert_eq!(items[0]["outcome"], "exception");
+    let line = logged(&items[1])[0].as_str().unwrap();
+    assert!(line.starts_with("heartbeat */5 * * * * exception | */5 * * * * is due at "));
+}
+
+#[test]
+fn a_tail_posts_the_items_as_json() {
+    let folder = Folder::new();
+    folder
+        .write("sink/worker.js", SINK)
+        .write("sink/wrangler.toml", config("sink", ""));
+    let sink = folder.start(&["serve", "sink", "--format", "json"]);
+    let endpoint = format!("tail-http.ENDPOINT:http://{}/", sink.address);
+    let tails = folder_with_tail("tail-http");
+    let mut command = tails.taffrail(&["invoke", "hello"]);
+    command.arg(root().join("guest-examples/javascript/tail-http"));
+    command.args(["--url", "http://localhost/", "--var", &endpoint]);
+    assert_eq!(run(command).code, Some(0));
+    let item = sink.item();
+    assert_eq!(logged(&item), &json!(["POST", 1, "hello", "ok"]));
+}
+
+#[test]
+fn a_tail_may_be_in_service_worker_syntax() {
+    let folder = folder_with_tail("tail-service-worker");
+    let mut command = folder.taffrail(&["invoke", "hello"]);
+    command.arg(root().join("guest-examples/javascript/tail-service-worker"));
+    command.args(["--url", "http://localhost/", "--items", "items"]);
+    assert_eq!(run(command).code, Some(0));
+    let text = fs::read_to_string(folder.path().join("items")).unwrap();
+    let tail: Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
+    assert_eq!(logged(&tail), &json!(["hello ended ok after 1 log(s)"]));
+}
+
+/// Says what it received.
+const SINK: &str = "\
+export default {
+  async fetch(request) {
+    const items = await request.json();
+    console.log(request.method, items.length, items[0].scriptName, items[0].outcome);
+    return new Response();
+  },
+};
+";
+
+const HELLO: &str = "\
+export default {
+  fetch(request) {
+    console.log('here');
+    return new Response('hello');
+  },
+};
+";
+
+fn config(name: &str, more: &str) -> String {
+    format!(
+        "name = \"{name}\"\nmain = \"worker.js\"\ncompatibility_date = \"2026-04-01\"\n{more}\n"
+    )
+}
+
+fn folder_with_tail(tail: &str) -> Folder {
+    let folder = Folder::new();
+    let tails = format!("tail_consumers = [{{ service = \"{tail}\" }}]");
+    folder
+        .write("hello/worker.js", HELLO)
+        .write("hello/wrangler.toml", config("hello", &tails));
+    folder
+}
+
+/// A folder with one script.
+fn script(source: &str) -> Folder {
+    let folder = Folder::new();
+    folder
+        .write("worker.js", source)
+        .write("wrangler.toml", config("w", ""));
+    folder
+}
+
+#[test]
+fn a_script_that_cannot_start_is_refused_with_the_place() {
+    for (source, told) in [
+        ("export default {\n  fetch( {\n};", "worker.js:3:1:"),
+        (
+            "import x from './missing';\nexport default { fetch: x };",
+            "worker.js:1:14",
+        ),
+        (
+            "const x = 1;\nthrow new Error('too early');",
+            "worker.js:2:7",
+        ),
+        ("export const x = 1;", "No event handlers were registered."),
+    ] {
+        let folder = script(source);
+        let finished = folder.run(&["invoke", "."]);
+        assert_eq!(finished.code, Some(1), "{source}");
+        assert!(
+            finished.stderr.contains(told),
+            "{source}: {}",
+            finished.stderr
+        );
+    }
+}
+
+#[test]
+fn a_new_version_serves_once_it_is_saved_and_a_bad_one_does_not() {
+    let folder = script(HELLO);
+    let server = folder.start(&["dev", "."]);
+    assert_eq!(server.get("/").body, "hello");
+    folder.write("worker.js", "export default { fetch( {");
+    server.until_stderr("worker.js:1:");
+    assert_eq!(server.get("/").body, "hello");
+    folder.write("worker.js", HELLO.replace("'hello'", "'goodbye'"));
+    server.until_stderr("Reloaded");
+    assert_eq!(server.get("/").body, "goodbye");
+}
+
+#[test]
+fn an_instance_keeps_its_globals_but_nothing_of_an_earlier_request() {
+    let source = "\
+let count = 0;
+export default {
+  async fetch(request, env, ctx) {
+    count += 1;
+    setTimeout(() => console.log('late', count), 10_000);
+    return new Response(String(count));
+  },
+};
+";
+    let folder = script(source);
+    let server = folder.start(&["serve", ".", "--format", "json"]);
+    let answers = [(); 3].map(|()| {
+        let answer = server.get("/").body;
+        // Its end is the end of the invocation: the instance is free.
+        assert_eq!(server.item()["logs"], json!([]));
+        answer
+    });
+    assert_eq!(answers, ["1", "2", "3"]);
+}
+
+#[test]
+fn concurrent_requests_do_not_share_an_instance_or_their_logs() {
+    let source = "\
+export default {
+  async fetch(request) {
+    const id = new URL(request.url).pathname;
+    console.log(id);
+    await scheduler.wait(50);
+    console.log(id);
+    return new Response(id);
+  },
+};
+";
+    let folder = script(source);
+    let server = folder.start(&["serve", ".", "--format", "json"]);
+    let address = server.address;
+    let clients = (0..8)
+        .map(|index| std::thread::spawn(move || client::get(address, &format!("/{index}")).body));
+    let clients: Vec<_> = clients.collect();
+    for (index, client) in clients.into_iter().enumerate() {
+        assert_eq!(client.join().unwrap(), format!("/{index}"));
+    }
+    for _ in 0..8 {
+        let item = server.item();
+        let url = item["event"]["request"]["url"].as_str().unwrap();
+        let path = url.rsplit_once('/').unwrap().1;
+        let logs = item["logs"].as_array().unwrap();
+        let expected = json!([format!("/{path}")]);
+        assert!(logs.iter().all(|log| log["message"] == expected), "{item}");
+        assert_eq!(logs.len(), 2);
+    }
+}
+
+#[test]
+fn a_built_component_runs_without_its_sources() {
+    let folder = script(HELLO);
+    let built = folder.run(&["build", "."]);
+    assert_eq!(built.code, Some(0), "{}", built.stderr);
+    fs::remove_file(folder.path().join("worker.js")).unwrap();
+    let component = fs::read_dir(folder.path())
+        .unwrap()
+        .chain(
+            fs::read_dir(folder.path().join("dist"))
+                .into_iter()
+                .flatten(),
+        )
+        .map(|entry| entry.unwrap().path())
+        .find(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "wasm")
+        })
+        .unwrap();
+    let finished = folder.run(&["invoke", component.to_str().unwrap()]);
+    assert_eq!(finished.stdout, "hello", "{}", finished.stderr);
+}
+
+#[test]
+fn a_service_binding_calls_another_worker_and_both_are_recorded() {
+    let folder = Folder::new();
+    let caller = "\
+export default {
+  async fetch(request, env) {
+    const answer = await env.OTHER.fetch('http://other/path', { method: 'POST', body: 'some' });
+    return new Response('got ' + (await answer.text()));
+  },
+};
+";
+    let callee = "\
+import { WorkerEntrypoint } from 'cloudflare:workers';
+export class Named extends WorkerEntrypoint {
+  async fetch(request) {
+    console.log(request.method, this.ctx.props.plan);
+    return new Response((await request.text()).toUpperCase());
+  }
+}
+";
+    let binding = "services = [{ binding = \"OTHER\", service = \"b\", entrypoint = \"Named\", props = { plan = \"free\" } }]";
+    folder
+        .write("a/worker.js", caller)
+        .write("a/wrangler.toml", config("a", binding))
+        .write("b/worker.js", callee)
+        .write("b/wrangler.toml", config("b", ""));
+    let finished = folder.run(&["invoke", "a", "b", "--items", "items"]);
+    assert_eq!(finished.stdout, "got SOME", "{}", finished.stderr);
+    let text = fs::read_to_string(folder.path().join("items")).unwrap();
+    let items: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of = |name: &str| {
+        let mut items = items.iter();
+        items.find(|item| item["scriptName"] == name).unwrap()
+    };
+    let (a, b) = (of("a"), of("b"));
+    assert_eq!(logged(b), &json!(["POST", "free"]));
+    assert_eq!(b["entrypoint"], "Named");
+    assert_eq!(b["parentInvocationId"], a["invocationId"]);
+    assert_eq!(b["requestId"], a["requestId"]);
+    assert_eq!(a["requestId"], a["invocationId"]);
+}
+
+#[test]
+fn workers_that_call_each_other_in_a_circle_are_told() {
+    let source = "\
+export default {
+  async fetch(request, env) {
+    try {
+      return await env.SELF.fetch(request);
+    } catch (error) {
+      return new Response(error.message);
+    }
+  },
+};
+";
+    let folder = Folder::new();
+    let binding = "services = [{ binding = \"SELF\", service = \"w\" }]";
+    folder
+        .write("worker.js", source)
+        .write("wrangler.toml", config("w", binding));
+    let finished = folder.run(&["invoke", "."]);
+    assert!(
+        finished
+            .stdout
+            .contains("is there a cycle of service bindings?"),
+        "{} {}",
+        finished.stdout,
+        finished.stderr
+    );
+}
+
+#[test]
+fn a_service_that_is_not_there_is_an_error_at_the_start() {
+    let folder = Folder::new();
+    let binding = "services = [{ binding = \"OTHER\", service = \"b\" }]";
+    folder
+        .write("worker.js", HELLO)
+        .write("wrangler.toml", config("w", binding));
+    let server = Server::try_spawn(folder.taffrail(&["serve", ".", "--port", "0"]));
+    let Err(finished) = server else {
+        panic!("it serves");
+    };
+    assert!(
+        finished
+            .stderr
+            .contains("the binding `OTHER` in `services` is for the service `b`"),
+        "{}",
+        finished.stderr
+    );
+}
