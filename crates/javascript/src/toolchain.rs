@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::section;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -177,9 +177,15 @@ fn in_place(home: &Path, make: impl FnOnce(&Path) -> Result<PathBuf, Error>) -> 
         return Ok(());
     }
     let parent = home.parent().unwrap_or(Path::new("."));
-    let work = fs::create_dir_all(parent)
-        .and_then(|()| TempDir::with_prefix_in("making-", parent))
-        .map_err(|error| unwritable(parent, &error))?;
+    let unwritten = |error| unwritable(parent, &error);
+    fs::create_dir_all(parent).map_err(unwritten)?;
+    // One process makes it, and those that start meanwhile wait for that.
+    let lock = File::create(parent.join("lock")).map_err(unwritten)?;
+    lock.lock().map_err(unwritten)?;
+    if home.is_dir() {
+        return Ok(());
+    }
+    let work = TempDir::with_prefix_in("making-", parent).map_err(unwritten)?;
     write_sources(work.path()).map_err(|error| unwritable(parent, &error))?;
     let made = make(work.path())?;
     // Whoever was faster made the same.

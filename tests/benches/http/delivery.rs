@@ -29,9 +29,9 @@ struct Recorded {
 /// server prints. Returns what does not agree.
 pub(crate) fn check(setup: &Setup, server: &Server, options: &Options) -> Result<Vec<String>> {
     let mut output = tempfile::NamedTempFile::new()?;
-    let mut command = setup.command(server, "json")?;
+    let (mut command, listening) = setup.command(server, "json")?;
     command.stdout(output.reopen()?);
-    let process = Process::start(command)?;
+    let process = Process::start((command, listening))?;
     let answers = Load {
         address: process.address,
         connections: options.connections,

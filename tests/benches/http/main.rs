@@ -1,8 +1,8 @@
 //! What a request costs a server: CPU time per request of `taffrail serve`
-//! beside `wasmtime serve` and a bare hyper server. See ../README.md.
+//! beside `wasmtime serve`, workerd and a bare hyper server. See ../README.md.
 //!
 //! - [`servers`] are the rows, and how each is started;
-//! - [`peer`] finds `wasmtime`, or installs it;
+//! - [`peer`] finds `wasmtime` and `workerd`, or installs them;
 //! - [`process`] is a server that runs, and the CPU time that it has used;
 //! - [`load`] sends the requests and checks every response;
 //! - [`delivery`] checks, before any timing, that a tail misses nothing;

@@ -3,8 +3,8 @@
 use clap::Parser;
 use std::path::PathBuf;
 
-/// Measures CPU time per request of `taffrail serve` beside `wasmtime serve`
-/// and a bare hyper server, in alternating rounds
+/// Measures CPU time per request of `taffrail serve` beside `wasmtime serve`,
+/// workerd and a bare hyper server, in alternating rounds
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo bench --workspace --bench http --")]
 pub(crate) struct Options {

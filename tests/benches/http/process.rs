@@ -6,7 +6,7 @@ use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
@@ -14,6 +14,9 @@ use std::time::Duration;
 
 /// How long a server may take to listen: wasmtime compiles first.
 const START: Duration = Duration::from_secs(60);
+
+/// How long to wait before it is tried again to connect.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A server that used no CPU time for so long has nothing left to do.
 const REST: Duration = Duration::from_millis(50);
@@ -41,9 +44,17 @@ pub(crate) struct Usage {
     pub(crate) resident_kib: u64,
 }
 
+/// How it is known where a server listens.
+pub(crate) enum Listening {
+    /// The server says it on stderr.
+    IsSaid,
+    /// It was told where.
+    At(SocketAddr),
+}
+
 impl Process {
-    /// Starts a server and waits until it says on stderr where it listens.
-    pub(crate) fn start(mut command: Command) -> Result<Self> {
+    /// Starts a server and waits until it listens.
+    pub(crate) fn start((mut command, listening): (Command, Listening)) -> Result<Self> {
         let mut child = command
             .stderr(Stdio::piped())
             .spawn()
@@ -55,6 +66,11 @@ impl Process {
             address: ([127, 0, 0, 1], 0).into(),
             stderr: Some(thread::spawn(move || read_stderr(stderr, &sender))),
         };
+        if let Listening::At(address) = listening {
+            process.address = address;
+            wait_for(address).with_context(|| format!("{command:?} does not listen"))?;
+            return Ok(process);
+        }
         match receiver.recv_timeout(START) {
             Ok(address) => process.address = address,
             Err(_) => {
@@ -117,6 +133,19 @@ impl Drop for Process {
         // It has stopped already, unless something went wrong before.
         _ = self.child.kill();
         _ = self.child.wait();
+    }
+}
+
+/// Waits until somebody listens.
+fn wait_for(address: SocketAddr) -> Result<()> {
+    let mut tries = START.as_millis() / PAUSE.as_millis();
+    loop {
+        match TcpStream::connect(address) {
+            Ok(_) => return Ok(()),
+            Err(error) if tries == 0 => return Err(error.into()),
+            Err(_) => thread::sleep(PAUSE),
+        }
+        tries -= 1;
     }
 }
 

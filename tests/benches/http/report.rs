@@ -134,7 +134,7 @@ pub(crate) fn print(rows: &[Row], conditions: &str) -> Result<()> {
     writeln!(out, "{conditions}")?;
     writeln!(
         out,
-        "{:18} {:>10} {:>7} {:>7} {:>9} {:>8} {:>8} {:>8} {:>5}  vs wasmtime serve",
+        "{:18} {:>10} {:>7} {:>7} {:>9} {:>8} {:>8} {:>8} {:>5}  vs peer",
         "server", "CPU µs/req", "user", "sys", "req/s", "p50 ms", "p99 ms", "RSS MiB", "bad"
     )?;
     for row in rows {

@@ -2,8 +2,11 @@
 
 use crate::options::Options;
 use crate::peer::{self, Peer};
+use crate::process::Listening;
 use anyhow::{Context, Result};
 use serde_json::json;
+use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use taffrail_tests::{guests, process};
@@ -12,8 +15,9 @@ use tempfile::TempDir;
 /// What every server answers to `GET /`.
 pub(crate) const BODY: &str = "Hello from /\n";
 
-/// The Tail Worker of the rows that have one.
+/// The Tail Workers of the rows that have one.
 const TAIL: &str = "tail-log";
+const SCRIPT_TAIL: &str = "tail-service-worker";
 
 /// A row: a host, and the guest that it runs.
 pub(crate) struct Server {
@@ -29,6 +33,10 @@ enum Host {
     Wasmtime(&'static [&'static str]),
     /// `taffrail serve`, with a Tail Worker or without.
     Taffrail { tail: bool },
+    /// The same with a script.
+    Script { tail: bool },
+    /// `workerd serve` with that script.
+    Workerd { tail: bool },
 }
 
 /// `wasmtime serve` with its defaults stands before those compared with it.
@@ -73,7 +81,45 @@ const SERVERS: &[Server] = &[
         guest: "hello-p3",
         host: Host::Taffrail { tail: true },
     },
+    Server {
+        name: "workerd-js",
+        guest: "hello.js",
+        host: Host::Workerd { tail: false },
+    },
+    Server {
+        name: "workerd-js-tail",
+        guest: "hello.js",
+        host: Host::Workerd { tail: true },
+    },
+    Server {
+        name: "taffrail-js",
+        guest: "hello.js",
+        host: Host::Script { tail: false },
+    },
+    Server {
+        name: "taffrail-js-tail",
+        guest: "hello.js",
+        host: Host::Script { tail: true },
+    },
 ];
+
+/// What `wrangler.json` says, for workerd.
+const WORKERD: &str = r#"using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [(name = "hello", worker = .hello), (name = "tail", worker = .tail)],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "hello")],
+);
+const hello :Workerd.Worker = (
+  modules = [(name = "worker.js", esModule = embed "hello/worker.js")],
+  compatibilityDate = "2026-04-01",
+  bindings = [(name = "GREETING", text = "Hello")],
+  TAILS
+);
+const tail :Workerd.Worker = (
+  serviceWorkerScript = embed "tail-service-worker/worker.js",
+  compatibilityDate = "2026-04-01",
+);
+"#;
 
 /// The servers whose names contain one of `filters`; all of them without any.
 pub(crate) fn selected(filters: &[String]) -> Vec<&'static Server> {
@@ -92,58 +138,73 @@ pub(crate) fn names() -> Vec<&'static str> {
 
 impl Server {
     /// The name of the row that this one is compared with: `wasmtime serve`
-    /// with its defaults and the same guest.
+    /// with its defaults and the same guest, or workerd without a tail.
     pub(crate) fn baseline(&self) -> Option<&'static str> {
         SERVERS
             .iter()
-            .find(|peer| peer.guest == self.guest && matches!(peer.host, Host::Wasmtime([])))
+            .find(|peer| {
+                let is_peer = matches!(
+                    peer.host,
+                    Host::Wasmtime([]) | Host::Workerd { tail: false }
+                );
+                peer.guest == self.guest && is_peer
+            })
             .map(|peer| peer.name)
     }
 
+    /// Whether its tail can be seen to miss nothing.
     pub(crate) fn has_tail(&self) -> bool {
-        matches!(self.host, Host::Taffrail { tail: true })
+        matches!(
+            self.host,
+            Host::Taffrail { tail: true } | Host::Script { tail: true }
+        )
     }
 
     /// Whether it ends what is under way when it is asked to stop, and says so
     /// with its exit status.
     pub(crate) fn stops_gracefully(&self) -> bool {
-        matches!(self.host, Host::Taffrail { .. })
+        matches!(self.host, Host::Taffrail { .. } | Host::Script { .. })
     }
 }
 
 /// What the servers are started with.
 pub(crate) struct Setup {
-    peer: Option<Peer>,
+    wasmtime: Option<Peer>,
+    workerd: Option<Peer>,
     configurations: TempDir,
 }
 
 impl Setup {
     /// Gets ready what `servers` need.
     pub(crate) fn new(servers: &[&Server]) -> Result<Self> {
-        let needs_peer = |server: &&Server| matches!(server.host, Host::Wasmtime(_));
-        let peer = servers
-            .iter()
-            .any(needs_peer)
-            .then(peer::find)
-            .transpose()?;
+        let any = |is_one: fn(&Host) -> bool| servers.iter().any(|server| is_one(&server.host));
+        let needs_wasmtime = any(|host| matches!(host, Host::Wasmtime(_)));
+        let needs_workerd = any(|host| matches!(host, Host::Workerd { .. }));
         let setup = Self {
-            peer,
+            wasmtime: needs_wasmtime.then(peer::find_wasmtime).transpose()?,
+            workerd: needs_workerd.then(peer::find_workerd).transpose()?,
             configurations: TempDir::new()?,
         };
-        setup.configure(TAIL, &[])?;
-        for server in servers.iter().filter(|server| server.has_tail()) {
-            setup.configure(server.guest, &[TAIL])?;
+        setup.configure(TAIL, &guests::component(TAIL), &[])?;
+        for server in servers {
+            match server.host {
+                Host::Taffrail { tail: true } => {
+                    setup.configure(server.guest, &guests::component(server.guest), &[TAIL])?;
+                }
+                Host::Script { tail } | Host::Workerd { tail } => setup.configure_script(tail)?,
+                _ => {}
+            }
         }
         Ok(setup)
     }
 
     /// What is measured, how and where.
     pub(crate) fn conditions(&self, options: &Options) -> Result<String> {
-        let peer = self.peer.as_ref().map(|peer| peer.version.as_str());
+        let peers = self.wasmtime.iter().chain(&self.workerd);
+        let peers: String = peers.map(|peer| format!(", {}", peer.version)).collect();
         Ok(format!(
-            "taffrail {}, {}; {} cores; {} rounds of {} s, {} connections",
+            "taffrail {}{peers}; {} cores; {} rounds of {} s, {} connections",
             env!("CARGO_PKG_VERSION"),
-            peer.unwrap_or("no wasmtime"),
             std::thread::available_parallelism()?,
             options.rounds,
             options.seconds,
@@ -154,15 +215,20 @@ impl Setup {
     /// The command that starts `server` on a free port. Its stdout goes where
     /// it costs nobody anything. `format` is how `taffrail serve` prints what
     /// was recorded.
-    pub(crate) fn command(&self, server: &Server, format: &str) -> Result<Command> {
+    pub(crate) fn command(&self, server: &Server, format: &str) -> Result<(Command, Listening)> {
         let mut command = match server.host {
             Host::Bare => Command::new(std::env::current_exe()?),
             Host::Wasmtime(_) => {
-                let peer = self.peer.as_ref().context("wasmtime is not ready")?;
+                let peer = self.wasmtime.as_ref().context("wasmtime is not ready")?;
                 Command::new(&peer.program)
             }
-            Host::Taffrail { .. } => process::taffrail(),
+            Host::Workerd { .. } => {
+                let peer = self.workerd.as_ref().context("workerd is not ready")?;
+                Command::new(&peer.program)
+            }
+            Host::Taffrail { .. } | Host::Script { .. } => process::taffrail(),
         };
+        let mut listening = Listening::IsSaid;
         match server.host {
             Host::Bare => command.arg("--bare-server"),
             Host::Wasmtime(options) => command
@@ -178,25 +244,84 @@ impl Setup {
                     command.arg(guests::component(server.guest))
                 }
             }
+            Host::Script { tail } => {
+                command.args(["serve", "--port", "0", "--format", format]);
+                let folder = self.scripts(tail);
+                command.arg(folder.join("hello"));
+                if tail {
+                    command.arg(folder.join(SCRIPT_TAIL));
+                }
+                &mut command
+            }
+            Host::Workerd { tail } => {
+                // It does not say which port it takes.
+                let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+                listening = Listening::At(([127, 0, 0, 1], port).into());
+                let address = format!("--socket-addr=http=127.0.0.1:{port}");
+                let config = self.scripts(tail).join("workerd.capnp");
+                // Tails are experimental in it.
+                command
+                    .args(["serve", "--experimental", &address])
+                    .arg(config)
+            }
         };
         command.stdin(Stdio::null()).stdout(Stdio::null());
-        Ok(command)
+        Ok((command, listening))
+    }
+
+    fn scripts(&self, tail: bool) -> PathBuf {
+        let name = if tail { "tailed" } else { "alone" };
+        self.configurations.path().join(name)
+    }
+
+    /// Copies the examples in JavaScript, and configures them for Taffrail and
+    /// for workerd.
+    fn configure_script(&self, tail: bool) -> Result<()> {
+        let folder = self.scripts(tail);
+        let examples = guests::root().join("guest-examples/javascript");
+        for name in ["hello", SCRIPT_TAIL] {
+            let place = folder.join(name);
+            fs::create_dir_all(&place)?;
+            fs::copy(
+                examples.join(name).join("worker.js"),
+                place.join("worker.js"),
+            )?;
+            let tails = if tail && name == "hello" {
+                vec![json!({ "service": SCRIPT_TAIL })]
+            } else {
+                Vec::new()
+            };
+            let config = json!({
+                "name": name,
+                "main": "worker.js",
+                "compatibility_date": "2026-04-01",
+                "vars": { "GREETING": "Hello" },
+                "tail_consumers": tails,
+            });
+            fs::write(place.join("wrangler.json"), config.to_string())?;
+        }
+        let tails = if tail { "tails = [\"tail\"]," } else { "" };
+        fs::write(
+            folder.join("workerd.capnp"),
+            WORKERD.replace("TAILS", tails),
+        )?;
+        Ok(())
     }
 
     /// Configures a Worker like the example of the same name, but with its
     /// component as it is built already.
-    fn configure(&self, guest: &str, tails: &[&str]) -> Result<()> {
+    fn configure(&self, guest: &str, main: &Path, tails: &[&str]) -> Result<()> {
         let tails: Vec<_> = tails
             .iter()
             .map(|tail| json!({ "service": tail }))
             .collect();
         let configuration = json!({
             "name": guest,
-            "main": guests::component(guest),
+            "main": main,
             "tail_consumers": tails,
         });
         let file = self.configuration(guest);
-        std::fs::write(&file, configuration.to_string())
+        fs::write(&file, configuration.to_string())
             .with_context(|| format!("{} cannot be written", file.display()))
     }
 
