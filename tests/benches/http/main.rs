@@ -6,6 +6,7 @@
 //! - [`process`] is a server that runs, and the CPU time that it has used;
 //! - [`load`] sends the requests and checks every response;
 //! - [`delivery`] checks, before any timing, that a tail misses nothing;
+//! - [`reload`] measures the way from saving a script to its first answer;
 //! - [`report`] is the table and the JSON.
 
 mod bare;
@@ -14,6 +15,7 @@ mod load;
 mod options;
 mod peer;
 mod process;
+mod reload;
 mod report;
 mod servers;
 
@@ -45,7 +47,8 @@ fn main() -> ExitCode {
 
 /// Measures all servers. Fails, after the report, when a row is worth nothing.
 fn run(options: &Options) -> Result<()> {
-    let servers = servers::selected(&options.only);
+    let mut servers = servers::selected(&options.only);
+    servers.retain(|server| !options.reload || server.reloads());
     ensure!(
         !servers.is_empty(),
         "`--only` leaves no server; there are {}",
@@ -54,6 +57,12 @@ fn run(options: &Options) -> Result<()> {
     let setup = Setup::new(&servers)?;
     let conditions = setup.conditions(options)?;
     report::progress(&conditions);
+    if options.reload {
+        for server in servers {
+            reload::measure(&setup, server, options.rounds)?;
+        }
+        return Ok(());
+    }
     let mut rows: Vec<Row> = servers.into_iter().map(Row::new).collect();
     for row in rows.iter_mut().filter(|row| row.server.has_tail()) {
         report::progress(&format!("{}: is every request tailed?", row.server.name));

@@ -20,6 +20,10 @@ pub(crate) struct Options {
     /// Connections, each with one request at a time
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) connections: u32,
+    /// Measure instead how long it takes from saving a script to the first
+    /// answer of its new version
+    #[arg(long)]
+    pub(crate) reload: bool,
     /// Only servers with this in their name; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) only: Vec<String>,

@@ -160,6 +160,14 @@ impl Server {
         )
     }
 
+    /// Whether its script may change while it runs.
+    pub(crate) fn reloads(&self) -> bool {
+        matches!(
+            self.host,
+            Host::Script { tail: false } | Host::Workerd { tail: false }
+        )
+    }
+
     /// Whether it ends what is under way when it is asked to stop, and says so
     /// with its exit status.
     pub(crate) fn stops_gracefully(&self) -> bool {
@@ -267,6 +275,31 @@ impl Setup {
         };
         command.stdin(Stdio::null()).stdout(Stdio::null());
         Ok((command, listening))
+    }
+
+    /// The command that starts `server` so that it looks for new versions of
+    /// its script.
+    pub(crate) fn developing(&self, server: &Server) -> Result<(Command, Listening)> {
+        let (command, listening) = self.command(server, "none")?;
+        let mut developing = Command::new(command.get_program());
+        let arguments = command.get_args();
+        match server.host {
+            Host::Workerd { .. } => developing.args(arguments).arg("--watch"),
+            _ => developing.arg("dev").args(arguments.skip(1)),
+        };
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => developing.env(name, value),
+                None => developing.env_remove(name),
+            };
+        }
+        developing.stdin(Stdio::null()).stdout(Stdio::null());
+        Ok((developing, listening))
+    }
+
+    /// The script of the rows that have one, and no tail.
+    pub(crate) fn script(&self) -> PathBuf {
+        self.scripts(false).join("hello/worker.js")
     }
 
     fn scripts(&self, tail: bool) -> PathBuf {
