@@ -4,7 +4,7 @@ import { dispatch, listens } from "./events.js";
 import { uncaught } from "./failure.js";
 import { Entrypoint, lacking } from "./handlers.js";
 import { askHost, incomingRequest, isErrorResponse } from "./http.js";
-import { end, respond, write } from "taffrail:javascript/host@0.1.0";
+import { end, respond, settle, write } from "taffrail:javascript/host@0.1.0";
 import { traceItem } from "./trace-item.js";
 
 // Nobody reads the body any more.
@@ -13,8 +13,9 @@ const GONE = 410;
 const HANDLERS = { fetch: onFetch, queue: onQueue, scheduled: onScheduled, tail: onTail };
 
 export async function handle(worker, invocation, event) {
-  await HANDLERS[event.type](worker, invocation, event);
+  const wishes = await HANDLERS[event.type](worker, invocation, event);
   await invocation.orHung(invocation.settled()).catch(() => {});
+  if (wishes !== undefined) settle(JSON.stringify(wishes));
 }
 
 async function onFetch(worker, invocation, event) {
@@ -128,25 +129,39 @@ async function onTail(worker, invocation, { events, raw }) {
   await Promise.allSettled(invocation.requests);
 }
 
+// What these two return may still change until the invocation ends.
 async function onScheduled(worker, invocation, { cron, scheduledTime }) {
-  const controller = { cron, scheduledTime, type: "scheduled", noRetry() {} };
+  const wishes = { noRetry: false };
+  const controller = { cron, scheduledTime, noRetry: () => void (wishes.noRetry = true) };
   invocation.backgroundFailure = uncaught;
   await run(worker, invocation, "scheduled", controller);
+  return wishes;
 }
 
 async function onQueue(worker, invocation, { queue, messages }) {
+  const wishes = {
+    ackAll: false,
+    retryBatch: { retry: false },
+    explicitAcks: [],
+    retryMessages: [],
+  };
   const batch = {
     queue,
     messages: messages.map((message) => ({
       ...message,
       timestamp: new Date(message.timestamp),
-      ack() {},
-      retry() {},
+      ack: () => void wishes.explicitAcks.push(message.id),
+      retry: (options) => void wishes.retryMessages.push({ msgId: message.id, ...delay(options) }),
     })),
-    ackAll() {},
-    retryAll() {},
+    ackAll: () => void (wishes.ackAll = true),
+    retryAll: (options) => void (wishes.retryBatch = { retry: true, ...delay(options) }),
   };
   await run(worker, invocation, "queue", batch);
+  return wishes;
+}
+
+function delay({ delaySeconds } = {}) {
+  return delaySeconds === undefined ? {} : { delaySeconds };
 }
 
 async function run(worker, invocation, type, argument) {

@@ -20,16 +20,39 @@ export class Fetcher {
       headers: [...request.headers],
       cf: init?.cf ?? input.cf ?? undefined,
     };
-    const response = await askHost("service", {
-      method: "POST",
-      headers: { "taffrail-call": ascii(JSON.stringify(call)) },
-      body: request.body,
-      duplex: "half",
-    });
-    const failed = response.headers.get("taffrail-failed");
-    if (failed !== null) throw revived(JSON.parse(failed));
-    return response;
+    return ask(call, request.body);
   }
+
+  async scheduled({ cron = "", scheduledTime = Date.now() } = {}) {
+    return this.#event({ type: "scheduled", cron, scheduledTime: Number(scheduledTime) });
+  }
+
+  async queue(queue, messages) {
+    const plain = messages.map(({ id, timestamp = Date.now(), attempts = 1, body = null }) => ({
+      id,
+      timestamp: Number(timestamp),
+      attempts,
+      body,
+    }));
+    return this.#event({ type: "queue", queue, messages: plain });
+  }
+
+  async #event(event) {
+    const response = await ask({ ...this.#callee, event: true }, JSON.stringify(event));
+    return response.json();
+  }
+}
+
+async function ask(call, body) {
+  const response = await askHost("service", {
+    method: "POST",
+    headers: { "taffrail-call": ascii(JSON.stringify(call)) },
+    body,
+    duplex: "half",
+  });
+  const failed = response.headers.get("taffrail-failed");
+  if (failed !== null) throw revived(JSON.parse(failed));
+  return response;
 }
 
 // Headers are ASCII.

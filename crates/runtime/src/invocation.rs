@@ -51,6 +51,8 @@ struct Recording {
     panics: PanicWatch,
     ending: Ending,
     peak_memory: usize,
+    /// What a script wants to become of an event, as JSON.
+    wishes: Option<String>,
 }
 
 /// The limit of subrequests is reached.
@@ -137,6 +139,7 @@ impl Invocation {
                     panic: None,
                 },
                 peak_memory: 0,
+                wishes: None,
             }),
             cut: Notify::new(),
             _running: worker.tracker.token(),
@@ -189,6 +192,16 @@ impl Invocation {
             recording.ending.uncaught.get_or_insert(failure.clone());
         }
         recording.exception(failure);
+    }
+
+    /// Keeps what a script wants to become of the event, as JSON.
+    pub(crate) fn settle(&self, wishes: String) {
+        self.recording().wishes = Some(wishes);
+    }
+
+    /// What the script wanted to become of the event.
+    pub(crate) fn wishes(&self) -> Option<String> {
+        self.recording().wishes.take()
     }
 
     /// Records that the guest has been called and how that ended. Nothing that

@@ -233,7 +233,8 @@ impl Runtime {
             .inner
             .find(worker)?
             .dispatch(event, Via::default())
-            .await)
+            .await
+            .0)
     }
 
     /// Stops a Worker: ends its invocations and refuses further ones, all with

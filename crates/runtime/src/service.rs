@@ -1,11 +1,13 @@
 //! Calls of one Worker by another.
 
 use crate::body::Reader;
+use crate::event::Event;
 use crate::invocation::Invocation;
 use crate::settings::Target;
 use crate::worker::{FetchResult, Parent, Via, Worker};
 use http::{Request, Response};
 use http_body_util::BodyExt;
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use taffrail_trace::{Json, TraceException};
 use wasmtime_wasi_http::{Error, WasiBody};
@@ -55,6 +57,21 @@ pub(crate) async fn fetch(
         })),
         FetchResult::Failed { exception, .. } => Err(exception.into()),
     }
+}
+
+/// Has a Worker handle another event on behalf of one, and returns the outcome
+/// and what the handler wants to become of the event, as one JSON object.
+pub(crate) async fn dispatch(
+    caller: &Invocation,
+    target: Arc<Target>,
+    event: Event,
+) -> Result<Value, CallFailed> {
+    let (worker, via) = callee(caller, target)?;
+    let (outcome, wishes) = worker.dispatch(event, via).await;
+    let mut result = Map::from_iter([("outcome".to_owned(), json!(outcome))]);
+    let wishes = wishes.and_then(|wishes| serde_json::from_str::<Map<_, _>>(&wishes).ok());
+    result.extend(wishes.unwrap_or_default());
+    Ok(result.into())
 }
 
 /// The Worker that is called, and the way to it.

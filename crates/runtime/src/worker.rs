@@ -162,12 +162,17 @@ impl Worker {
         }
     }
 
-    /// Runs an event that no client waits for to its end.
-    pub(crate) async fn dispatch(self: Arc<Self>, event: Event, via: Via) -> Outcome {
+    /// Runs an event that no client waits for to its end, and returns what its
+    /// handler wants to become of it, too.
+    pub(crate) async fn dispatch(
+        self: Arc<Self>,
+        event: Event,
+        via: Via,
+    ) -> (Outcome, Option<String>) {
         let invocation = Invocation::start(&self, via, event.info(), Response::NotExpected);
         let run = execute::dispatch(Arc::clone(&invocation), event);
         self.run(Arc::clone(&invocation), run).await;
-        invocation.verdict().0
+        (invocation.verdict().0, invocation.wishes())
     }
 
     async fn run(

@@ -7,7 +7,7 @@ use serde_json::Value;
 type Detector = fn(&Recording) -> Result<bool>;
 
 /// Each feature with the test for its use. When a feature lands, its row goes.
-const FEATURES: [(&str, Detector); 9] = [
+const FEATURES: [(&str, Detector); 8] = [
     ("streaming tails", has_streaming_tails),
     ("Durable Objects", |recording| {
         has_binding(recording, "durableObjectNamespace")
@@ -29,10 +29,6 @@ const FEATURES: [(&str, Detector); 9] = [
         Ok(mentions(recording, &["cloudflare:sockets"])
             || uses_binding(recording, |member| member == "connect")?)
     }),
-    (
-        "events through a binding (`scheduled`, `queue`)",
-        |recording| uses_binding(recording, |member| ["scheduled", "queue"].contains(&member)),
-    ),
     ("`globalOutbound`", |recording| {
         let options = options(recording)?;
         Ok(options.iter().any(|name| name == "globalOutbound"))

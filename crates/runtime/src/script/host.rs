@@ -48,6 +48,11 @@ impl host::Host for State {
         Ok(())
     }
 
+    fn settle(&mut self, wishes: String) -> wasmtime::Result<()> {
+        self.invocation().settle(wishes);
+        Ok(())
+    }
+
     fn frames(&mut self, stack: String) -> wasmtime::Result<String> {
         Ok(self.script()?.source.frames(&stack))
     }
