@@ -1,7 +1,7 @@
 //! Taffrail beside recordings of workerd.
 //!
 //! A recording holds the Workers, what a client was answered and what the tail
-//! consumers received. [`run`] has Taffrail run the same Workers and says where
+//! consumers received. [`run()`] has Taffrail run the same Workers and says where
 //! the two differ.
 //!
 //! - `recording` reads a file (`surrogates` makes it UTF-8), `capnp` the
