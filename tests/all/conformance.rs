@@ -1,6 +1,5 @@
 //! Workers as workerd was recorded with them.
 
-use std::path::Path;
 use taffrail_tests::conformance;
 use taffrail_tests::guests::root;
 
@@ -11,9 +10,7 @@ const UNSUPPORTED: usize = 42;
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_supported_is_as_recorded() {
     let scenarios = root().join("tests/conformance/scenarios");
-    let report = conformance::run(Path::new(&scenarios), None, |_| {})
-        .await
-        .unwrap();
+    let report = conformance::run(&scenarios, None, |_| {}).await.unwrap();
     let [agree, differ, unsupported] = report.counts();
     let differing = report.scenarios.iter();
     let differing: String = differing

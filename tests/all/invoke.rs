@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use std::fs::File;
-use taffrail_tests::process::{Finished, Folder, run};
+use taffrail_tests::process::{Finished, Folder, run, run_recorded};
 
 /// Runs `taffrail invoke` with a Worker `w` of this guest and nothing else.
 fn invoke(guest: &str, arguments: &[&str]) -> Finished {
@@ -103,15 +103,10 @@ fn items_are_written_when_all_tails_have_ended() {
         )
         .worker("t", "tail-log", "tail_consumers = [{ service = \"u\" }]")
         .worker("u", "tail-log", "");
-    let finished = folder.run(&["invoke", "w", "t", "u", "--items", "items.jsonl"]);
+    let (finished, items) = run_recorded(folder.taffrail(&["invoke", "w", "t", "u"]));
     assert_eq!(finished.code, Some(0));
     assert_eq!(finished.stdout, "Hello from /\n");
     assert_eq!(finished.stderr, "");
-    let text = std::fs::read_to_string(folder.path().join("items.jsonl")).unwrap();
-    let items: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
     let mut told: Vec<_> = items
         .iter()
         .map(|item| {

@@ -3,31 +3,25 @@
 
 use serde_json::{Value, json};
 use std::fs;
+use std::path::PathBuf;
 use taffrail_tests::client;
 use taffrail_tests::guests::root;
-use taffrail_tests::process::{Finished, Folder, Server, run, taffrail};
+use taffrail_tests::process::{Finished, Folder, Server, run, run_recorded, taffrail};
 
-/// `taffrail invoke` with examples and other arguments; items go to stdout.
-fn invoke(examples: &[&str], arguments: &[&str]) -> Finished {
+/// `taffrail invoke` with examples and other arguments, with the items of the
+/// Workers.
+fn invoke(examples: &[&str], arguments: &[&str]) -> (Finished, Vec<Value>) {
     let mut command = taffrail();
     command.arg("invoke");
-    for example in examples {
-        command.arg(root().join("guest-examples/javascript").join(example));
+    for name in examples {
+        command.arg(example(name));
     }
     command.args(arguments);
-    run(command)
+    run_recorded(command)
 }
 
-/// The items of an example and of the Tail Worker behind it.
-fn items(examples: &[&str], arguments: &[&str]) -> Vec<Value> {
-    let folder = Folder::new();
-    let file = folder.path().join("items");
-    let file = file.to_str().unwrap();
-    _ = invoke(examples, &[arguments, &["--items", file]].concat());
-    let text = fs::read_to_string(file).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+fn example(name: &str) -> PathBuf {
+    root().join("guest-examples/javascript").join(name)
 }
 
 fn logged(item: &Value) -> &Value {
@@ -36,9 +30,9 @@ fn logged(item: &Value) -> &Value {
 
 #[test]
 fn hello_answers_and_its_tail_tells_of_it() {
-    let finished = invoke(&["hello", "tail-log"], &["--url", "http://localhost/there"]);
+    let arguments = ["--url", "http://localhost/there"];
+    let (finished, items) = invoke(&["hello", "tail-log"], &arguments);
     assert_eq!(finished.stdout, "Hello from /there\n");
-    let items = items(&["hello", "tail-log"], &["--url", "http://localhost/there"]);
     let [hello, tail] = &items[..] else {
         panic!("{items:?}");
     };
@@ -75,7 +69,7 @@ fn every_fault_is_recorded_as_what_it_is() {
         ),
     ] {
         let url = format!("http://localhost/{path}");
-        let items = items(&["faulty", "tail-log"], &["--url", &url]);
+        let (_, items) = invoke(&["faulty", "tail-log"], &["--url", &url]);
         let [faulty, tail] = &items[..] else {
             panic!("{path}: {items:?}");
         };
@@ -94,7 +88,7 @@ fn every_fault_is_recorded_as_what_it_is() {
 
 #[test]
 fn a_stack_names_the_users_own_source() {
-    let items = items(
+    let (_, items) = invoke(
         &["faulty", "tail-log"],
         &["--url", "http://localhost/throw"],
     );
@@ -109,7 +103,7 @@ fn a_stack_names_the_users_own_source() {
 fn a_cron_trigger_is_an_event() {
     let cron = ["--event", "scheduled", "--cron", "*/5 * * * *"];
     let closed = ["--var", "heartbeat.TARGET:http://127.0.0.1:1/"];
-    let items = items(
+    let (_, items) = invoke(
         &["heartbeat", "tail-log"],
         &[&cron[..], &closed[..]].concat(),
     );
@@ -130,7 +124,7 @@ fn a_tail_posts_the_items_as_json() {
     let endpoint = format!("tail-http.ENDPOINT:http://{}/", sink.address);
     let tails = folder_with_tail("tail-http");
     let mut command = tails.taffrail(&["invoke", "hello"]);
-    command.arg(root().join("guest-examples/javascript/tail-http"));
+    command.arg(example("tail-http"));
     command.args(["--url", "http://localhost/", "--var", &endpoint]);
     assert_eq!(run(command).code, Some(0));
     let item = sink.item();
@@ -141,12 +135,11 @@ fn a_tail_posts_the_items_as_json() {
 fn a_tail_may_be_in_service_worker_syntax() {
     let folder = folder_with_tail("tail-service-worker");
     let mut command = folder.taffrail(&["invoke", "hello"]);
-    command.arg(root().join("guest-examples/javascript/tail-service-worker"));
-    command.args(["--url", "http://localhost/", "--items", "items"]);
-    assert_eq!(run(command).code, Some(0));
-    let text = fs::read_to_string(folder.path().join("items")).unwrap();
-    let tail: Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
-    assert_eq!(logged(&tail), &json!(["hello ended ok after 1 log(s)"]));
+    command.arg(example("tail-service-worker"));
+    command.args(["--url", "http://localhost/"]);
+    let (finished, items) = run_recorded(command);
+    assert_eq!(finished.code, Some(0));
+    assert_eq!(logged(&items[1]), &json!(["hello ended ok after 1 log(s)"]));
 }
 
 /// Says what it received.
@@ -336,13 +329,8 @@ export class Named extends WorkerEntrypoint {
         .write("a/wrangler.toml", config("a", binding))
         .write("b/worker.js", callee)
         .write("b/wrangler.toml", config("b", ""));
-    let finished = folder.run(&["invoke", "a", "b", "--items", "items"]);
+    let (finished, items) = run_recorded(folder.taffrail(&["invoke", "a", "b"]));
     assert_eq!(finished.stdout, "got SOME", "{}", finished.stderr);
-    let text = fs::read_to_string(folder.path().join("items")).unwrap();
-    let items: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
     let of = |name: &str| {
         let mut items = items.iter();
         items.find(|item| item["scriptName"] == name).unwrap()

@@ -156,8 +156,24 @@ impl Finished {
     /// When a line is something else.
     #[must_use]
     pub fn items(&self) -> Vec<Value> {
-        self.stdout.lines().map(parse).collect()
+        items(&self.stdout)
     }
+}
+
+/// Runs `taffrail invoke` to its end, and returns the items, too, which do not
+/// go to stdout.
+///
+/// # Panics
+///
+/// When it does not end in time, or writes no items.
+#[must_use]
+pub fn run_recorded(mut command: Command) -> (Finished, Vec<Value>) {
+    let folder = Folder::new();
+    let file = folder.path().join("items.jsonl");
+    command.arg("--items").arg(&file);
+    let finished = run(command);
+    let text = fs::read_to_string(file).unwrap();
+    (finished, items(&text))
 }
 
 /// Runs a command to its end.
@@ -356,6 +372,10 @@ impl Server {
         self.signal("TERM");
         self.finish()
     }
+}
+
+fn items(lines: &str) -> Vec<Value> {
+    lines.lines().map(parse).collect()
 }
 
 fn parse(line: &str) -> Value {

@@ -15,16 +15,18 @@ export class Fetcher {
     const request = input instanceof Request && init === undefined ? input : new Request(input, init);
     const call = {
       ...this.#callee,
-      method: request.method,
-      url: request.url,
-      headers: [...request.headers],
-      cf: init?.cf ?? input.cf ?? undefined,
+      request: {
+        method: request.method,
+        url: request.url,
+        headers: [...request.headers],
+        cf: init?.cf ?? input.cf ?? undefined,
+      },
     };
     return ask(call, request.body);
   }
 
   async scheduled({ cron = "", scheduledTime = Date.now() } = {}) {
-    return this.#event({ type: "scheduled", cron, scheduledTime: Number(scheduledTime) });
+    return this.#event({ scheduled: { cron, scheduledTime: Number(scheduledTime) } });
   }
 
   async queue(queue, messages) {
@@ -34,11 +36,11 @@ export class Fetcher {
       attempts,
       body,
     }));
-    return this.#event({ type: "queue", queue, messages: plain });
+    return this.#event({ queue: { queue, messages: plain } });
   }
 
   async #event(event) {
-    const response = await ask({ ...this.#callee, event: true }, JSON.stringify(event));
+    const response = await ask(this.#callee, JSON.stringify(event));
     return response.json();
   }
 }

@@ -139,32 +139,13 @@ impl Component {
         } else {
             None
         };
-        let tail = if names.exported(TAIL) {
-            Some(TailWorkerPre::new(pre.clone())?)
-        } else {
-            None
-        };
-        let scheduled = if names.exported(SCHEDULED) {
-            Some(ScheduledPre::new(pre.clone())?)
-        } else {
-            None
-        };
-        let queue = if names.exported(QUEUE) {
-            Some(QueuePre::new(pre.clone())?)
-        } else {
-            None
-        };
-        let script = if names.exported(SCRIPT) {
-            Some(EnginePre::new(pre.clone())?)
-        } else {
-            None
-        };
+        let exported = |name: &str| names.exported(name).then(|| pre.clone());
         Ok(Self {
             fetch,
-            tail,
-            scheduled,
-            queue,
-            script,
+            tail: exported(TAIL).map(TailPre::new).transpose()?,
+            scheduled: exported(SCHEDULED).map(ScheduledPre::new).transpose()?,
+            queue: exported(QUEUE).map(QueuePre::new).transpose()?,
+            script: exported(SCRIPT).map(EnginePre::new).transpose()?,
             built: names.script.clone(),
             debug: None,
             engine: pre.engine().clone(),

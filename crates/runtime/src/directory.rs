@@ -38,8 +38,6 @@ impl Directory {
 
 impl Peers {
     pub(crate) fn find(&self, name: &str) -> Option<Arc<Worker>> {
-        let workers = self.0.upgrade()?;
-        let workers = workers.read().unwrap_or_else(PoisonError::into_inner);
-        workers.get(name).cloned()
+        Directory(self.0.upgrade()?).find(name)
     }
 }

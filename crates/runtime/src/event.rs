@@ -26,7 +26,7 @@ pub enum Event {
 }
 
 /// One message of a queue.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 pub struct QueueMessage {
     /// Its id.
     pub id: String,

@@ -180,7 +180,7 @@ impl Runtime {
             config: Arc::new(
                 settings
                     .text_vars()
-                    .map(|(name, value)| (name.clone(), value))
+                    .map(|(name, value)| (name.clone(), value.into_owned()))
                     .collect(),
             ),
             tails: settings

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -43,10 +44,10 @@ impl WorkerSettings {
 
 impl WorkerSettings {
     /// The vars as text.
-    pub(crate) fn text_vars(&self) -> impl Iterator<Item = (&String, String)> {
+    pub(crate) fn text_vars(&self) -> impl Iterator<Item = (&String, Cow<'_, str>)> {
         self.vars.iter().map(|(name, value)| match value {
-            Value::String(text) => (name, text.clone()),
-            other => (name, other.to_string()),
+            Value::String(text) => (name, Cow::from(text)),
+            other => (name, Cow::from(other.to_string())),
         })
     }
 }

@@ -260,14 +260,12 @@ fn request_data(request: &Request<WasiBody>, cf: Option<taffrail_trace::Json>) -
         .headers()
         .iter()
         .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())));
-    let uri = request.uri().to_string();
-    RequestData::new(
-        request.method().as_str(),
+    let uri = match request.uri().to_string() {
+        uri if uri.is_ascii() => uri,
         // Some clients send other characters as they are.
-        utf8_percent_encode(&uri, CONTROLS).to_string(),
-        headers,
-        cf,
-    )
+        uri => utf8_percent_encode(&uri, CONTROLS).to_string(),
+    };
+    RequestData::new(request.method().as_str(), uri, headers, cf)
 }
 
 /// What workerd logs when an event meets a Worker without its handler.

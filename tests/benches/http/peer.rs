@@ -18,63 +18,48 @@ pub(crate) struct Peer {
     pub(crate) version: String,
 }
 
-/// Finds `wasmtime` on the path or where an earlier run has put it, and
-/// installs it there otherwise.
 pub(crate) fn find_wasmtime() -> Result<Peer> {
     let root = guests::root().join("target/peers");
-    let installed = root.join("bin/wasmtime");
-    for program in [PathBuf::from("wasmtime"), installed.clone()] {
-        if let Some(version) = version(&program) {
-            return Ok(Peer { program, version });
-        }
-    }
-    crate::report::progress(&format!(
-        "Installing wasmtime {WASMTIME} in {}; this takes some minutes, once",
-        root.display()
-    ));
-    let status = Command::new(env!("CARGO"))
+    let mut install = Command::new(env!("CARGO"));
+    install
         .args(["install", "wasmtime-cli", "--locked", "--version", WASMTIME])
         .arg("--root")
-        .arg(&root)
-        .status()
-        .context("cargo cannot be run")?;
-    ensure!(
-        status.success(),
-        "`cargo install wasmtime-cli` failed with {status}; put a `wasmtime` on the path, or leave its rows out with `--only`"
-    );
-    let version = version(&installed).context("the `wasmtime` just installed does not run")?;
-    Ok(Peer {
-        program: installed,
-        version,
-    })
+        .arg(&root);
+    find("wasmtime", root.join("bin/wasmtime"), install)
 }
 
-/// Finds `workerd` on the path or where an earlier run has put it, and installs
-/// it there otherwise.
 pub(crate) fn find_workerd() -> Result<Peer> {
     let root = guests::root().join("target/peers/workerd");
-    let installed = root.join("node_modules/.bin/workerd");
-    for program in [PathBuf::from("workerd"), installed.clone()] {
+    std::fs::create_dir_all(&root)?;
+    let mut install = Command::new("npm");
+    install
+        .args(["install", "--no-audit", "--no-fund", "--loglevel", "error"])
+        .arg(format!("workerd@{WORKERD}"))
+        .current_dir(&root);
+    find("workerd", root.join("node_modules/.bin/workerd"), install)
+}
+
+/// Finds a program on the path or where an earlier run has put it, and installs
+/// it there otherwise.
+fn find(name: &str, installed: PathBuf, mut install: Command) -> Result<Peer> {
+    for program in [PathBuf::from(name), installed.clone()] {
         if let Some(version) = version(&program) {
             return Ok(Peer { program, version });
         }
     }
     crate::report::progress(&format!(
-        "Installing workerd {WORKERD} in {}",
-        root.display()
+        "Installing {name} as {}, once; this may take some minutes",
+        installed.display()
     ));
-    std::fs::create_dir_all(&root)?;
-    let status = Command::new("npm")
-        .args(["install", "--no-audit", "--no-fund", "--loglevel", "error"])
-        .arg(format!("workerd@{WORKERD}"))
-        .current_dir(&root)
+    let status = install
         .status()
-        .context("npm cannot be run")?;
+        .with_context(|| format!("{install:?} cannot be run"))?;
     ensure!(
         status.success(),
-        "`npm install workerd` failed with {status}; put a `workerd` on the path, or leave its rows out with `--only`"
+        "{install:?} failed with {status}; put a `{name}` on the path, or leave its rows out with `--only`"
     );
-    let version = version(&installed).context("the `workerd` just installed does not run")?;
+    let version =
+        version(&installed).with_context(|| format!("the `{name}` just installed does not run"))?;
     Ok(Peer {
         program: installed,
         version,

@@ -224,6 +224,16 @@ impl Setup {
     /// it costs nobody anything. `format` is how `taffrail serve` prints what
     /// was recorded.
     pub(crate) fn command(&self, server: &Server, format: &str) -> Result<(Command, Listening)> {
+        self.start(server, "serve", format)
+    }
+
+    /// `subcommand` is the one of `taffrail`.
+    fn start(
+        &self,
+        server: &Server,
+        subcommand: &str,
+        format: &str,
+    ) -> Result<(Command, Listening)> {
         let mut command = match server.host {
             Host::Bare => Command::new(std::env::current_exe()?),
             Host::Wasmtime(_) => {
@@ -245,7 +255,7 @@ impl Setup {
                 .args(options)
                 .arg(guests::component(server.guest)),
             Host::Taffrail { tail } => {
-                command.args(["serve", "--port", "0", "--format", format]);
+                command.args([subcommand, "--port", "0", "--format", format]);
                 if tail {
                     command.args([self.configuration(server.guest), self.configuration(TAIL)])
                 } else {
@@ -253,7 +263,7 @@ impl Setup {
                 }
             }
             Host::Script { tail } => {
-                command.args(["serve", "--port", "0", "--format", format]);
+                command.args([subcommand, "--port", "0", "--format", format]);
                 let folder = self.scripts(tail);
                 command.arg(folder.join("hello"));
                 if tail {
@@ -280,21 +290,12 @@ impl Setup {
     /// The command that starts `server` so that it looks for new versions of
     /// its script.
     pub(crate) fn developing(&self, server: &Server) -> Result<(Command, Listening)> {
-        let (command, listening) = self.command(server, "none")?;
-        let mut developing = Command::new(command.get_program());
-        let arguments = command.get_args();
-        match server.host {
-            Host::Workerd { .. } => developing.args(arguments).arg("--watch"),
-            _ => developing.arg("dev").args(arguments.skip(1)),
-        };
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => developing.env(name, value),
-                None => developing.env_remove(name),
-            };
+        if !matches!(server.host, Host::Workerd { .. }) {
+            return self.start(server, "dev", "none");
         }
-        developing.stdin(Stdio::null()).stdout(Stdio::null());
-        Ok((developing, listening))
+        let (mut command, listening) = self.start(server, "serve", "none")?;
+        command.arg("--watch");
+        Ok((command, listening))
     }
 
     /// The script of the rows that have one, and no tail.

@@ -6,19 +6,22 @@
 //! $ cargo run --release -p taffrail-tests --bin fairness -- 500
 //! ```
 
+use clap::Parser;
 use std::process::ExitCode;
 use taffrail_tests::fairness;
+
+/// Measure how long a Worker takes to answer, alone and beside endless loops
+#[derive(Parser)]
+struct Arguments {
+    /// How many
+    #[arg(default_value_t = 2000)]
+    requests: usize,
+}
 
 #[expect(clippy::print_stdout, reason = "it is what the command is for")]
 #[tokio::main]
 async fn main() -> ExitCode {
-    let requests = std::env::args()
-        .nth(1)
-        .map_or(Ok(2000), |requests| requests.parse());
-    let Ok(requests) = requests else {
-        println!("usage: fairness [REQUESTS]");
-        return ExitCode::from(2);
-    };
+    let Arguments { requests } = Arguments::parse();
     let report = fairness::run(requests).await;
     println!("{:>12?}  p99 alone", report.alone);
     println!("{:>12?}  p99 beside the loops", report.beside_loops);

@@ -6,19 +6,22 @@
 //! $ cargo run --release -p taffrail-tests --bin soak -- 5000
 //! ```
 
+use clap::Parser;
 use std::process::ExitCode;
 use taffrail_tests::soak::{self, Left};
+
+/// End many invocations in every way there is, and look at what is left of them
+#[derive(Parser)]
+struct Arguments {
+    /// How many
+    #[arg(default_value_t = 100_000)]
+    runs: usize,
+}
 
 #[expect(clippy::print_stdout, reason = "it is what the command is for")]
 #[tokio::main]
 async fn main() -> ExitCode {
-    let runs = std::env::args()
-        .nth(1)
-        .map_or(Ok(100_000), |runs| runs.parse());
-    let Ok(runs) = runs else {
-        println!("usage: soak [RUNS]");
-        return ExitCode::from(2);
-    };
+    let Arguments { runs } = Arguments::parse();
     let report = soak::run(runs).await;
     for (outcome, count) in &report.outcomes {
         println!("{count:>8}  {outcome}");

@@ -11,10 +11,10 @@ use super::environment::list;
 /// Checks the Workers of one run against each other.
 ///
 /// Errors, with the files to change: two Workers of one name, a tail consumer
-/// or a service that is not among the Workers, and Workers that consume each other's tails in
-/// a circle, where each item would make the next without end. A Worker that lists
-/// itself is no such circle: what it does as a tail consumer is not handed to it
-/// again.
+/// or a service that is not among the Workers, and Workers that consume each
+/// other's tails in a circle, where each item would make the next without end.
+/// A Worker that lists itself is no such circle: what it does as a tail consumer
+/// is not handed to it again.
 pub(crate) fn check_set(workers: &[WorkerConfig]) -> Result<()> {
     let mut by_name = BTreeMap::new();
     for worker in workers {
@@ -28,22 +28,19 @@ pub(crate) fn check_set(workers: &[WorkerConfig]) -> Result<()> {
         }
     }
     for worker in workers {
-        for consumer in &worker.tail_consumers {
-            if !by_name.contains_key(consumer.worker.as_str()) {
-                bail!(
-                    "{}: `tail_consumers` has the service `{}`, which is not among the Workers given ({}); pass its directory too",
-                    worker.path.display(),
-                    consumer.worker,
-                    list(workers.iter().map(|worker| &worker.name))
-                );
-            }
-        }
-    }
-    for worker in workers {
-        for (binding, target) in &worker.services {
+        let tails = worker.tail_consumers.iter();
+        let tails = tails.map(|target| (target, "`tail_consumers` has".to_owned()));
+        let services = worker.services.iter();
+        let services = services.map(|(binding, target)| {
+            (
+                target,
+                format!("the binding `{binding}` in `services` is for"),
+            )
+        });
+        for (target, says) in tails.chain(services) {
             if !by_name.contains_key(target.worker.as_str()) {
                 bail!(
-                    "{}: the binding `{binding}` in `services` is for the service `{}`, which is not among the Workers given ({}); pass its directory too",
+                    "{}: {says} the service `{}`, which is not among the Workers given ({}); pass its directory too",
                     worker.path.display(),
                     target.worker,
                     list(workers.iter().map(|worker| &worker.name))

@@ -8,7 +8,6 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, request};
 use http_body_util::{BodyExt, Empty, Full};
 use serde::Deserialize;
-use serde_json::value::to_raw_value;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use taffrail_trace::Json;
@@ -25,35 +24,22 @@ const FAILED: &str = "taffrail-failed";
 struct Call {
     #[serde(flatten)]
     callee: Callee,
-    #[serde(flatten)]
-    with: With,
+    /// None is for an event, which is the body.
+    request: Option<Head>,
 }
 
-/// What a script calls with.
+/// A request, whose body is that of the script's request to its host.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum With {
-    /// A request, whose body is that of the script's request to its host.
-    Request {
-        method: String,
-        url: String,
-        headers: Vec<(String, String)>,
-        cf: Option<Value>,
-    },
-    /// An event, which is the body.
-    Event {
-        #[serde(rename = "event")]
-        _event: bool,
-    },
+struct Head {
+    method: String,
+    url: String,
+    headers: Vec<(String, String)>,
+    cf: Option<Json>,
 }
 
 /// An event as a script writes it.
 #[derive(Deserialize)]
-#[serde(
-    tag = "type",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase"
-)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum Called {
     Scheduled {
         cron: String,
@@ -61,16 +47,8 @@ enum Called {
     },
     Queue {
         queue: String,
-        messages: Vec<Message>,
+        messages: Vec<QueueMessage>,
     },
-}
-
-#[derive(Deserialize)]
-struct Message {
-    id: String,
-    timestamp: u64,
-    attempts: u32,
-    body: Value,
 }
 
 /// Whom a script calls.
@@ -111,36 +89,25 @@ async fn answered(
         .and_then(|call| serde_json::from_slice(call.as_bytes()).ok())
         .ok_or_else(|| CallFailed::new("the call is malformed"))?;
     let target = call.callee.target(invocation)?;
-    match call.with {
-        With::Request {
-            method,
-            url,
-            headers,
-            cf,
-        } => {
-            let head = head(&method, &url, &headers)?;
-            let called = Request::from_parts(head, request.into_body());
-            let cf = cf.as_ref().map(json).transpose()?;
-            service::fetch(invocation, target, called, cf).await
-        }
-        With::Event { .. } => {
-            let event = event(request.into_body()).await?;
-            let result = service::dispatch(invocation, target, event).await?;
-            let body = Full::from(result.to_string()).map_err(|never| match never {});
-            Ok(Response::new(body.boxed_unsync()))
-        }
+    if let Some(head) = call.request {
+        let called = Request::from_parts(parts(&head)?, request.into_body());
+        return service::fetch(invocation, target, called, head.cf).await;
     }
+    let event = event(request.into_body()).await?;
+    let result = service::dispatch(invocation, target, event).await?;
+    let body = Full::from(result.to_string()).map_err(|never| match never {});
+    Ok(Response::new(body.boxed_unsync()))
 }
 
-fn head(method: &str, url: &str, pairs: &[(String, String)]) -> Result<request::Parts, CallFailed> {
+fn parts(head: &Head) -> Result<request::Parts, CallFailed> {
     let malformed = |what: &str| CallFailed::new(format!("the request's {what} is malformed"));
-    let (mut head, ()) = Request::new(()).into_parts();
-    head.method = Method::from_bytes(method.as_bytes()).map_err(|_| malformed("method"))?;
-    head.uri = url.parse().map_err(|_| malformed("URL"))?;
-    head.headers = headers(pairs).ok_or_else(|| malformed("header"))?;
+    let (mut parts, ()) = Request::new(()).into_parts();
+    parts.method = Method::from_bytes(head.method.as_bytes()).map_err(|_| malformed("method"))?;
+    parts.uri = head.url.parse().map_err(|_| malformed("URL"))?;
+    parts.headers = headers(&head.headers).ok_or_else(|| malformed("header"))?;
     // In process a body has no length before its end, as on workerd.
-    head.headers.remove(CONTENT_LENGTH);
-    Ok(head)
+    parts.headers.remove(CONTENT_LENGTH);
+    Ok(parts)
 }
 
 /// The event in a body. Its size has the bound of the memory that it was
@@ -157,28 +124,9 @@ async fn event(body: WasiBody) -> Result<Event, CallFailed> {
                 cron,
                 scheduled_time,
             },
-            Called::Queue { queue, messages } => Event::Queue {
-                queue,
-                messages: messages
-                    .into_iter()
-                    .map(message)
-                    .collect::<Result<_, _>>()?,
-            },
+            Called::Queue { queue, messages } => Event::Queue { queue, messages },
         },
     )
-}
-
-fn message(message: Message) -> Result<QueueMessage, CallFailed> {
-    Ok(QueueMessage {
-        id: message.id,
-        timestamp: message.timestamp,
-        attempts: message.attempts,
-        body: json(&message.body)?,
-    })
-}
-
-fn json(value: &Value) -> Result<Json, CallFailed> {
-    to_raw_value(value).map_err(|error| CallFailed::new(error.to_string()))
 }
 
 fn headers(pairs: &[(String, String)]) -> Option<HeaderMap> {
