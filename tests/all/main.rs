@@ -14,6 +14,7 @@ mod debug_files;
 mod delivery;
 mod deploy;
 mod dev;
+mod egress;
 mod http;
 mod invoke;
 mod javascript;

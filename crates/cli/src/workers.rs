@@ -261,7 +261,8 @@ pub(crate) fn settings(worker: &WorkerConfig) -> WorkerSettings {
     WorkerSettings {
         vars: worker.vars.clone(),
         tail_consumers: worker.tail_consumers.clone(),
-        services: worker.services.clone(),
+        bindings: worker.bindings.clone(),
+        egress: worker.egress.clone(),
         limits: limits(&worker.limits),
         ..WorkerSettings::new(&worker.name)
     }

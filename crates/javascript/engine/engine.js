@@ -14,7 +14,7 @@ import { Fetcher, ownExports } from "./services.js";
 import { sourceText } from "taffrail:javascript/host@0.1.0";
 import { structuredClone } from "./trace-item.js";
 
-const worker = { exports: undefined, env: {}, loopback: {} };
+const worker = { exports: undefined, env: {}, loopback: {}, isEmpty: false, hasOrigin: false };
 
 // Evaluates a script ahead of everything, to become a part of the component.
 export function embed(source) {
@@ -24,15 +24,17 @@ export function embed(source) {
 export const script = {
   start(source, setup) {
     try {
-      const { vars, services, serviceWorker } = JSON.parse(setup);
+      const { vars, bindings, serviceWorker, hasOrigin } = JSON.parse(setup);
       const env = { ...vars };
-      for (const binding of services) env[binding] = new Fetcher({ binding });
+      for (const [name, kind] of Object.entries(bindings)) env[name] = BINDINGS[kind](name);
+      worker.hasOrigin = hasOrigin;
       worker.env = env;
       provide(env);
       if (serviceWorker) Object.assign(globalThis, env);
       worker.exports ??= evaluate(source);
       worker.loopback = ownExports(worker.exports);
-      if (!handlesAnything(worker.exports)) throw new Error(NOTHING_TO_RUN);
+      worker.isEmpty = !handlesAnything(worker.exports);
+      if (worker.isEmpty && !hasOrigin) throw new Error(NOTHING_TO_RUN);
       return true;
     } catch (error) {
       failure.uncaught(error);
@@ -58,6 +60,9 @@ function evaluate(source) {
   run(module, module.exports, require);
   return module.exports;
 }
+
+// What is in `env` for each kind of binding.
+const BINDINGS = { service: (binding) => new Fetcher({ binding }) };
 
 const NOTHING_TO_RUN =
   "No event handlers were registered. This script does nothing: export a default object or class with fetch(), tail(), scheduled() or queue().";

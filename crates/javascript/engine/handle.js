@@ -3,8 +3,8 @@
 import { dispatch, listens } from "./events.js";
 import { uncaught } from "./failure.js";
 import { Entrypoint, lacking } from "./handlers.js";
-import { askHost, incomingRequest, isErrorResponse } from "./http.js";
-import { end, respond, settle, write } from "taffrail:javascript/host@0.1.0";
+import { askHost, fetch, incomingRequest, isErrorResponse } from "./http.js";
+import { end, passThrough as passedThrough, respond, settle, write } from "taffrail:javascript/host@0.1.0";
 import { traceItem } from "./trace-item.js";
 
 // Nobody reads the body any more.
@@ -19,13 +19,22 @@ export async function handle(worker, invocation, event) {
 }
 
 async function onFetch(worker, invocation, event) {
+  let request;
   try {
-    const request = await incomingRequest(event);
+    request = await incomingRequest(event);
+    if (worker.isEmpty) return passThrough(invocation, request);
     const response = await invocation.orHung(answer(worker, invocation, request));
     invocation.waitUntil(invocation.orHung(send(response)), uncaught);
   } catch (error) {
     uncaught(error);
+    if (invocation.passesThrough && worker.hasOrigin) passThrough(invocation, request);
   }
+}
+
+// Has the origin answer in the Worker's place.
+function passThrough(invocation, request) {
+  passedThrough();
+  invocation.waitUntil(fetch(request).then(send), uncaught);
 }
 
 async function answer(worker, invocation, request) {
@@ -61,7 +70,7 @@ function respondWith(invocation, request) {
         answered = true;
         Promise.resolve(response).then(resolve, reject);
       },
-      passThroughOnException() {},
+      passThroughOnException: () => void (invocation.passesThrough = true),
     });
     dispatch(event);
     if (!answered) reject(new Error("No listener of the fetch event called respondWith()."));

@@ -16,7 +16,9 @@ export class ExecutionContext {
     this.#invocation.waitUntil(promise);
   }
 
-  passThroughOnException() {}
+  passThroughOnException() {
+    this.#invocation.passesThrough = true;
+  }
 }
 
 // A handler of one event: `call(name, ...args)` calls the function of that name.

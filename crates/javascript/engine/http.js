@@ -10,9 +10,25 @@ export function askHost(path, init) {
   return native.fetch(`${ORIGIN}/${path}`, init);
 }
 
+// The response, or what the host says that failed.
+export function orThrow(response) {
+  const failed = response.headers.get("taffrail-failed");
+  if (failed === null) return response;
+  throw revived(JSON.parse(failed));
+}
+
+const ERRORS = { EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
+
+// The error of somebody else. Its stack is their affair.
+function revived({ name, message }) {
+  const error = new (ERRORS[name] ?? Error)(message);
+  Object.defineProperty(error, "stack", { value: `${error.name}: ${message}`, writable: true });
+  return error;
+}
+
 export function fetch(input, init) {
   const invocation = currentInvocation();
-  const request = native.fetch(input, init);
+  const request = native.fetch(input, init).then(orThrow);
   const answered = () => invocation?.requests.delete(request);
   invocation?.requests.add(request);
   request.then(answered, answered);

@@ -10,6 +10,8 @@ const { clearTimeout, setTimeout } = globalThis;
 export class Invocation {
   // Nothing that it began goes on once this is true.
   over = false;
+  // Its origin is to answer if the handler fails.
+  passesThrough = false;
   // Promises that were rejected and that nobody handles, with their reasons.
   rejections = new Map();
   timers = new Set();

@@ -1,6 +1,6 @@
 // Other Workers, and entrypoints of this one, to be called.
 
-import { askHost } from "./http.js";
+import { askHost, orThrow } from "./http.js";
 
 // A Worker behind a service binding: `{ binding }`, or an export of this one:
 // `{ export, props }`.
@@ -52,9 +52,7 @@ async function ask(call, body) {
     body,
     duplex: "half",
   });
-  const failed = response.headers.get("taffrail-failed");
-  if (failed !== null) throw revived(JSON.parse(failed));
-  return response;
+  return orThrow(response);
 }
 
 // Headers are ASCII.
@@ -62,15 +60,6 @@ function ascii(json) {
   return json.replace(/[\u0080-\uffff]/g, (unit) =>
     `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
-}
-
-const ERRORS = { EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
-
-// The error of a callee. Its stack is the callee's affair.
-function revived({ name, message }) {
-  const error = new (ERRORS[name] ?? Error)(message);
-  Object.defineProperty(error, "stack", { value: `${error.name}: ${message}`, writable: true });
-  return error;
 }
 
 // What `ctx.exports` is: each entrypoint as a Fetcher, or called with `{ props }`

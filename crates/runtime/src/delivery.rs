@@ -129,7 +129,7 @@ async fn pump(
         tokio::spawn(async move {
             let via = Via {
                 target: Some(target),
-                parent: None,
+                ..Via::default()
             };
             worker.dispatch(Event::Tail(vec![item]), via).await;
             drop((place, pending));

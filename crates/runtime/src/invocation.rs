@@ -53,6 +53,8 @@ struct Recording {
     peak_memory: usize,
     /// What a script wants to become of an event, as JSON.
     wishes: Option<String>,
+    /// Somebody else answered in the Worker's place.
+    passed_through: bool,
 }
 
 /// The limit of subrequests is reached.
@@ -140,6 +142,7 @@ impl Invocation {
                 },
                 peak_memory: 0,
                 wishes: None,
+                passed_through: false,
             }),
             cut: Notify::new(),
             _running: worker.tracker.token(),
@@ -192,6 +195,11 @@ impl Invocation {
             recording.ending.uncaught.get_or_insert(failure.clone());
         }
         recording.exception(failure);
+    }
+
+    /// Records that the response is that of the Worker's origin.
+    pub(crate) fn passed_through(&self) {
+        self.recording().passed_through = true;
     }
 
     /// Keeps what a script wants to become of the event, as JSON.
@@ -409,6 +417,7 @@ impl Drop for Invocation {
             return;
         };
         match recording.ending.response {
+            _ if recording.passed_through => {}
             Response::Complete(status) => trace.set_response(TailResponse { status }),
             // SEMANTICS R46: its status went out, and nothing else is at fault.
             Response::Broken(status) if verdict.outcome == Outcome::ResponseStreamDisconnected => {

@@ -1,13 +1,17 @@
 //! The HTTP requests that a guest makes.
 
 use crate::current::Current;
+use crate::egress::{self, Egress};
+use crate::invocation::Invocation;
 use crate::script::{Exchange, ScriptHost, call, is_for_host};
-use http::{Request, Response};
+use crate::service::{self, CallFailed};
+use http::{HeaderValue, Request, Response};
 use http_body_util::BodyExt;
 use std::sync::Arc;
+use taffrail_trace::LogLevel;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
-/// Sends a guest's requests, as many as its limit allows.
+/// Sends a guest's requests where they may go, as many as its limit allows.
 pub(crate) struct Outbound {
     current: Current,
     /// Who answers a script's requests to its host.
@@ -18,6 +22,9 @@ pub(crate) struct Outbound {
 type Sending = Box<dyn Future<Output = Result<(Response<WasiBody>, Io), Error>> + Send>;
 type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
+/// How often a request has come to Workers over the network already: RFC 8586.
+const CDN_LOOP: &str = "cdn-loop";
+
 impl Outbound {
     pub(crate) fn new(current: Current) -> Self {
         Self {
@@ -25,9 +32,7 @@ impl Outbound {
             script: None,
         }
     }
-}
 
-impl Outbound {
     /// Answers a request of a script to its host.
     fn answer(&self, exchange: &Arc<Exchange>, request: Request<WasiBody>) -> Sending {
         let exchange = Arc::clone(exchange);
@@ -64,19 +69,73 @@ impl WasiHttpHooks for Outbound {
         {
             return self.answer(exchange, request);
         }
-        if let Err(refusal) = self.current.invocation().subrequest() {
-            let refusal = Error::InternalError(Some(refusal.to_string()));
-            return Box::new(async { Err(refusal) });
-        }
+        let caller = self.current.invocation();
         let exchange = exchange.cloned();
         Box::new(async move {
-            let (response, io) = default_send_request(request, options).await?;
-            let response = response.map(BodyExt::boxed_unsync);
+            let (response, io) = match send(&caller, request, options).await {
+                Ok(sent) => sent?,
+                // A script throws it as it is, others know no more than a code.
+                Err(failed) if exchange.is_some() => answered(call::failure(&failed)),
+                Err(failed) => {
+                    caller.log_text(LogLevel::Warn, &failed.message);
+                    return Err(Error::HttpRequestDenied);
+                }
+            };
             let response = match exchange {
                 Some(exchange) => response.map(|body| exchange.lease(body)),
                 None => response,
             };
-            Ok((response, Box::new(io) as Io))
+            Ok((response, io))
         })
     }
+}
+
+/// Sends a request to where the Worker's go. The outer error says why it may
+/// not go out.
+async fn send(
+    caller: &Arc<Invocation>,
+    mut request: Request<WasiBody>,
+    options: Option<RequestOptions>,
+) -> Result<Result<(Response<WasiBody>, Io), Error>, CallFailed> {
+    if let Err(refusal) = caller.subrequest() {
+        return Err(CallFailed::new(refusal.to_string()));
+    }
+    match &caller.worker.settings.egress {
+        Egress::Anywhere => {}
+        Egress::Hosts(patterns) => {
+            if let Some(refusal) = egress::refusal(patterns, request.uri()) {
+                return Err(CallFailed::new(refusal));
+            }
+        }
+        Egress::Worker(target) => {
+            let target = Arc::new(target.clone());
+            let response = service::fetch(caller, target, request, None).await?;
+            return Ok(Ok(answered(response)));
+        }
+    }
+    let hops = service::next_depth(caller)?;
+    request.headers_mut().append(CDN_LOOP, hop(hops));
+    let sent = default_send_request(request, options).await;
+    Ok(sent.map(|(mut response, io)| {
+        response.headers_mut().remove(call::FAILED);
+        (response.map(BodyExt::boxed_unsync), Box::new(io) as Io)
+    }))
+}
+
+fn hop(hops: u32) -> HeaderValue {
+    let text = format!("taffrail; loops={hops}");
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("taffrail"))
+}
+
+/// How many Workers have called each other until this request came over the
+/// network.
+pub(crate) fn hops(headers: &http::HeaderMap) -> u32 {
+    let entries = headers.get_all(CDN_LOOP).iter();
+    let entries = entries.filter_map(|value| value.to_str().ok());
+    entries
+        .flat_map(|value| value.split(','))
+        .filter_map(|entry| entry.trim().strip_prefix("taffrail; loops="))
+        .filter_map(|loops| loops.trim().parse().ok())
+        .max()
+        .unwrap_or(0)
 }

@@ -9,6 +9,7 @@ use crate::engine::Engines;
 use crate::error::Error;
 use crate::event::Event;
 use crate::lanes::Lanes;
+use crate::outbound;
 use crate::running::Running;
 use crate::script::Script;
 use crate::settings::WorkerSettings;
@@ -218,9 +219,11 @@ impl Runtime {
         cf: Option<Json>,
     ) -> Result<FetchResult, Error> {
         let worker = self.inner.find(worker)?;
-        Ok(worker
-            .fetch(request, cf, Via::default(), Reader::Client)
-            .await)
+        let via = Via {
+            depth: outbound::hops(request.headers()),
+            ..Via::default()
+        };
+        Ok(worker.fetch(request, cf, via, Reader::Client).await)
     }
 
     /// Dispatches an event that no client waits for, and tells how it ended.

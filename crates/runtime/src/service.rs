@@ -74,14 +74,20 @@ pub(crate) async fn dispatch(
     Ok(result.into())
 }
 
-/// The Worker that is called, and the way to it.
-fn callee(caller: &Invocation, target: Arc<Target>) -> Result<(Arc<Worker>, Via), CallFailed> {
-    let depth = caller.via.depth() + 1;
+/// How deep a call of `caller` is, or that it may not be that deep.
+pub(crate) fn next_depth(caller: &Invocation) -> Result<u32, CallFailed> {
+    let depth = caller.via.depth + 1;
     if depth > DEPTH {
         return Err(CallFailed::new(format!(
-            "Workers called each other {DEPTH} times in a row: is there a cycle of service bindings?"
+            "Workers called each other {DEPTH} times in a row: is there a cycle of service bindings, or of requests to this server?"
         )));
     }
+    Ok(depth)
+}
+
+/// The Worker that is called, and the way to it.
+fn callee(caller: &Invocation, target: Arc<Target>) -> Result<(Arc<Worker>, Via), CallFailed> {
+    let depth = next_depth(caller)?;
     let Some(worker) = caller.worker.peers.find(&target.worker) else {
         return Err(CallFailed::new(format!(
             "there is no Worker `{}` to call",
@@ -93,8 +99,8 @@ fn callee(caller: &Invocation, target: Arc<Target>) -> Result<(Arc<Worker>, Via)
         parent: Some(Parent {
             invocation: caller.id.clone(),
             request: caller.request_id().to_owned(),
-            depth,
         }),
+        depth,
     };
     Ok((worker, via))
 }

@@ -1,5 +1,6 @@
 //! What a Worker is configured with: plain data.
 
+use crate::egress::Egress;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -20,9 +21,12 @@ pub struct WorkerSettings {
     /// One that occurs twice is called twice.
     #[serde(default)]
     pub tail_consumers: Vec<Target>,
-    /// The Workers that it may call, by the names of its bindings.
+    /// What it may use beside that, by the names in `env`.
     #[serde(default)]
-    pub services: BTreeMap<String, Target>,
+    pub bindings: BTreeMap<String, Binding>,
+    /// Where its other requests go.
+    #[serde(default)]
+    pub egress: Egress,
     /// What its invocations may use.
     #[serde(default)]
     pub limits: Limits,
@@ -36,7 +40,8 @@ impl WorkerSettings {
             name: name.into(),
             vars: BTreeMap::new(),
             tail_consumers: Vec::new(),
-            services: BTreeMap::new(),
+            bindings: BTreeMap::new(),
+            egress: Egress::default(),
             limits: Limits::default(),
         }
     }
@@ -50,6 +55,14 @@ impl WorkerSettings {
             other => (name, Cow::from(other.to_string())),
         })
     }
+}
+
+/// What a Worker may use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Binding {
+    /// Another Worker, to be called.
+    Service(Target),
 }
 
 /// A Worker as another one refers to it.

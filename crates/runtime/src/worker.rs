@@ -72,6 +72,8 @@ pub(crate) struct Via {
     pub(crate) target: Option<Arc<Target>>,
     /// The invocation that called.
     pub(crate) parent: Option<Parent>,
+    /// How many Workers have called each other until here.
+    pub(crate) depth: u32,
 }
 
 /// An invocation that called another Worker.
@@ -81,17 +83,11 @@ pub(crate) struct Parent {
     pub(crate) invocation: String,
     /// The id of the invocation with which the request began.
     pub(crate) request: String,
-    /// How many Workers have called each other until here.
-    pub(crate) depth: u32,
 }
 
 impl Via {
     pub(crate) fn entrypoint(&self) -> Option<&str> {
         self.target.as_ref()?.entrypoint.as_deref()
-    }
-
-    pub(crate) fn depth(&self) -> u32 {
-        self.parent.as_ref().map_or(0, |parent| parent.depth)
     }
 }
 

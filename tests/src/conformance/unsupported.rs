@@ -7,7 +7,7 @@ use serde_json::Value;
 type Detector = fn(&Recording) -> Result<bool>;
 
 /// Each feature with the test for its use. When a feature lands, its row goes.
-const FEATURES: [(&str, Detector); 8] = [
+const FEATURES: [(&str, Detector); 7] = [
     ("streaming tails", has_streaming_tails),
     ("Durable Objects", |recording| {
         has_binding(recording, "durableObjectNamespace")
@@ -28,10 +28,6 @@ const FEATURES: [(&str, Detector); 8] = [
     ("TCP sockets (`connect`)", |recording| {
         Ok(mentions(recording, &["cloudflare:sockets"])
             || uses_binding(recording, |member| member == "connect")?)
-    }),
-    ("`globalOutbound`", |recording| {
-        let options = options(recording)?;
-        Ok(options.iter().any(|name| name == "globalOutbound"))
     }),
     ("email events", |recording| has_event(recording, "mailFrom")),
 ];
@@ -69,7 +65,8 @@ fn unknown(recording: &Recording) -> Result<Option<String>> {
             return Ok(Some(format!("the source of `{name}` is not there")));
         }
     }
-    if let Some(option) = options(recording)?.first() {
+    let options = options(recording)?;
+    if let Some(option) = options.iter().find(|name| *name != "globalOutbound") {
         return Ok(Some(format!("the option `{option}`")));
     }
     let helpers = recording

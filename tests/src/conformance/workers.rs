@@ -92,6 +92,7 @@ fn config(service: &Service) -> Result<Value> {
         services.push(callee);
     }
     let tails: Vec<Value> = service.tails.iter().map(target).collect();
+    let outbound = service.options()?.remove("globalOutbound");
     Ok(json!({
         "name": service.name,
         "main": "worker.js",
@@ -101,6 +102,7 @@ fn config(service: &Service) -> Result<Value> {
         "services": services,
         "tail_consumers": tails,
         "limits": limits(),
+        "taffrail": { "global_outbound": outbound },
     }))
 }
 

@@ -210,7 +210,13 @@ const INNER: &[(&str, &[Keys])] = &[
         &[keys(
             Read,
             Inherited,
-            &["memory_mb", "wall_ms", "instances"],
+            &[
+                "memory_mb",
+                "wall_ms",
+                "instances",
+                "allowed_outbound_hosts",
+                "global_outbound",
+            ],
         )],
     ),
 ];

@@ -9,6 +9,7 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{DeserializeOwned, Error, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+use taffrail_runtime::HostPattern;
 
 use super::environment::Entry;
 use super::file::Table;
@@ -88,6 +89,19 @@ pub(super) struct TaffrailTable {
     pub(super) memory_mb: Option<UpTo<MAX_MEMORY_MB>>,
     pub(super) wall_ms: Option<UpTo<MAX_WALL_MS>>,
     pub(super) instances: Option<UpTo<MAX_INSTANCES>>,
+    pub(super) allowed_outbound_hosts: Option<Vec<HostPattern>>,
+    pub(super) global_outbound: Option<GlobalOutbound>,
+}
+
+/// The Worker that answers requests without a binding: its name, or a table.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "the name of a Worker, or a table with the key `service`"
+)]
+pub(super) enum GlobalOutbound {
+    Name(String),
+    Table(TailConsumer),
 }
 
 /// A whole number from 1 to `MAX`.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
-use taffrail_runtime::tail_cycle;
+use taffrail_runtime::{Binding, Egress, tail_cycle};
 
 use super::WorkerConfig;
 use super::environment::list;
@@ -30,14 +30,20 @@ pub(crate) fn check_set(workers: &[WorkerConfig]) -> Result<()> {
     for worker in workers {
         let tails = worker.tail_consumers.iter();
         let tails = tails.map(|target| (target, "`tail_consumers` has".to_owned()));
-        let services = worker.services.iter();
-        let services = services.map(|(binding, target)| {
-            (
-                target,
-                format!("the binding `{binding}` in `services` is for"),
-            )
+        let bindings = worker.bindings.iter();
+        let services = bindings.map(|(name, binding)| match binding {
+            Binding::Service(target) => {
+                (target, format!("the binding `{name}` in `services` is for"))
+            }
         });
-        for (target, says) in tails.chain(services) {
+        let outbound = match &worker.egress {
+            Egress::Worker(target) => Some(target),
+            Egress::Anywhere | Egress::Hosts(_) => None,
+        };
+        let outbound = outbound
+            .into_iter()
+            .map(|target| (target, "`taffrail.global_outbound` is".to_owned()));
+        for (target, says) in tails.chain(services).chain(outbound) {
             if !by_name.contains_key(target.worker.as_str()) {
                 bail!(
                     "{}: {says} the service `{}`, which is not among the Workers given ({}); pass its directory too",

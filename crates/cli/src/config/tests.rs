@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
-use taffrail_runtime::Target;
+use taffrail_runtime::{Binding, Egress, Target};
 
 use super::{WorkerConfig, apply_limits, apply_vars, check_set, load};
 
@@ -89,8 +89,13 @@ fn render(worker: &WorkerConfig) -> String {
             .collect::<String>();
         line("tail", format!("{worker}{detail}"));
     }
-    for (binding, target) in &worker.services {
+    for (binding, Binding::Service(target)) in &worker.bindings {
         line("service", format!("{binding} -> {}", target.worker));
+    }
+    match &worker.egress {
+        Egress::Anywhere => {}
+        Egress::Hosts(_) => line("egress", "hosts".to_owned()),
+        Egress::Worker(target) => line("egress", target.worker.clone()),
     }
     for cron in &worker.crons {
         line("cron", cron.text.clone());

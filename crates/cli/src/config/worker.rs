@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
-use taffrail_runtime::Target;
+use taffrail_runtime::{Binding, Egress, HostPattern, Target};
 
 use super::cron::Cron;
 use super::environment::{self, Entry, Selection};
 use super::file::{self, Source, Syntax, Table};
 use super::keys::{self, Support};
 use super::limits::Limits;
-use super::schema::{self, BuildTable, Paths, Service};
+use super::schema::{self, BuildTable, GlobalOutbound, Paths, Service, TailConsumer};
 
 /// How a Worker's component is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +49,10 @@ pub(crate) struct WorkerConfig {
     /// written and in order: `--env` adds nothing to them, and a name listed
     /// twice is told twice.
     pub(crate) tail_consumers: Vec<Target>,
-    /// The Workers that it may call, by the names of its bindings.
-    pub(crate) services: BTreeMap<String, Target>,
+    /// What else is in its `env`, by name.
+    pub(crate) bindings: BTreeMap<String, Binding>,
+    /// Where its requests without a binding go.
+    pub(crate) egress: Egress,
     /// When it is started by itself.
     pub(crate) crons: Vec<Cron>,
     /// What its invocations may use.
@@ -87,7 +89,8 @@ fn bare(main: PathBuf) -> WorkerConfig {
         build: None,
         vars: BTreeMap::new(),
         tail_consumers: Vec::new(),
-        services: BTreeMap::new(),
+        bindings: BTreeMap::new(),
+        egress: Egress::default(),
         crons: Vec::new(),
         limits: Limits::default(),
         warnings: Vec::new(),
@@ -108,16 +111,12 @@ fn configured(
         name: worker_name(table.name, &selection, syntax)?,
         main: component(table.main, &dir, syntax)?,
         build: build(table.build, &dir),
-        tail_consumers: table
-            .tail_consumers
-            .into_iter()
-            .map(|consumer| Target {
-                worker: consumer.service,
-                entrypoint: consumer.entrypoint,
-                props: consumer.props,
-            })
-            .collect(),
-        services: services(table.services, &table.vars)?,
+        tail_consumers: table.tail_consumers.into_iter().map(target).collect(),
+        bindings: bindings(table.services, &table.vars)?,
+        egress: egress(
+            table.taffrail.allowed_outbound_hosts,
+            table.taffrail.global_outbound,
+        )?,
         vars: table.vars,
         crons: table
             .triggers
@@ -184,11 +183,11 @@ fn component(main: Option<PathBuf>, dir: &Path, syntax: Syntax) -> Result<PathBu
         .with_context(|| missing("main", syntax.assignment("main", "build/worker.wasm")))
 }
 
-/// The service bindings by name. Each name in `env` is given once.
-fn services(
+/// The bindings by name. Each name in `env` is given once.
+fn bindings(
     services: Vec<Service>,
     vars: &BTreeMap<String, Value>,
-) -> Result<BTreeMap<String, Target>> {
+) -> Result<BTreeMap<String, Binding>> {
     let mut bindings = BTreeMap::new();
     for service in services {
         let binding = service.binding;
@@ -201,9 +200,29 @@ fn services(
             entrypoint: service.entrypoint,
             props: service.props,
         };
-        bindings.insert(binding, target);
+        bindings.insert(binding, Binding::Service(target));
     }
     Ok(bindings)
+}
+
+fn target(consumer: TailConsumer) -> Target {
+    Target {
+        worker: consumer.service,
+        entrypoint: consumer.entrypoint,
+        props: consumer.props,
+    }
+}
+
+fn egress(hosts: Option<Vec<HostPattern>>, outbound: Option<GlobalOutbound>) -> Result<Egress> {
+    Ok(match (hosts, outbound) {
+        (None, None) => Egress::Anywhere,
+        (Some(patterns), None) => Egress::Hosts(patterns),
+        (None, Some(GlobalOutbound::Name(name))) => Egress::Worker(name.into()),
+        (None, Some(GlobalOutbound::Table(table))) => Egress::Worker(target(table)),
+        (Some(_), Some(_)) => bail!(
+            "`taffrail` has both `allowed_outbound_hosts` and `global_outbound`, which receives every request; take one of them out"
+        ),
+    })
 }
 
 fn missing(key: &str, example: String) -> String {

@@ -3,7 +3,7 @@
 use crate::event::{Event, QueueMessage};
 use crate::invocation::Invocation;
 use crate::service::{self, CallFailed};
-use crate::settings::Target;
+use crate::settings::{Binding, Target};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, request};
 use http_body_util::{BodyExt, Empty, Full};
@@ -17,7 +17,7 @@ use wasmtime_wasi_http::WasiBody;
 const CALL: &str = "taffrail-call";
 
 /// Where the host says that the call failed, in JSON.
-const FAILED: &str = "taffrail-failed";
+pub(crate) const FAILED: &str = "taffrail-failed";
 
 /// A call as the script writes it.
 #[derive(Deserialize)]
@@ -142,9 +142,9 @@ impl Callee {
     fn target(self, invocation: &Invocation) -> Result<Arc<Target>, CallFailed> {
         let settings = &invocation.worker.settings;
         match self {
-            Self::Binding { binding } => match settings.services.get(&binding) {
-                Some(target) => Ok(Arc::new(target.clone())),
-                None => Err(CallFailed::new(format!(
+            Self::Binding { binding } => match settings.bindings.get(&binding) {
+                Some(Binding::Service(target)) => Ok(Arc::new(target.clone())),
+                _ => Err(CallFailed::new(format!(
                     "there is no service binding `{binding}`"
                 ))),
             },
@@ -158,7 +158,7 @@ impl Callee {
 }
 
 /// What the script makes an exception of.
-fn failure(failed: &CallFailed) -> Response<WasiBody> {
+pub(crate) fn failure(failed: &CallFailed) -> Response<WasiBody> {
     let body = Empty::new().map_err(|never| match never {});
     let mut response = Response::new(body.boxed_unsync());
     let json = serde_json::to_string(failed).unwrap_or_default();

@@ -1,8 +1,10 @@
 //! Events as the engine component is told of them, in JSON.
 
 use super::Source;
+use crate::egress::Egress;
 use crate::event::QueueMessage;
 use crate::invocation::Invocation;
+use crate::settings::Binding;
 use http::request::Parts;
 use http_body::Body;
 use serde::Serialize;
@@ -114,15 +116,29 @@ pub(crate) fn setup(invocation: &Invocation, source: &Source) -> String {
     #[serde(rename_all = "camelCase")]
     struct Setup<'a> {
         vars: &'a BTreeMap<String, Value>,
-        services: Vec<&'a String>,
+        bindings: BTreeMap<&'a String, &'static str>,
         service_worker: bool,
+        /// Whether there is somebody who can answer in the Worker's place.
+        has_origin: bool,
     }
     let settings = &invocation.worker.settings;
     let setup = Setup {
         vars: &settings.vars,
-        services: settings.services.keys().collect(),
+        bindings: settings
+            .bindings
+            .iter()
+            .map(|(name, binding)| (name, kind(binding)))
+            .collect(),
         service_worker: source.is_service_worker(),
+        has_origin: matches!(settings.egress, Egress::Worker(_)),
     };
     // Maps with text as keys always have a JSON form.
     serde_json::to_string(&setup).unwrap_or_default()
+}
+
+/// What the engine makes an object of for `env`.
+fn kind(binding: &Binding) -> &'static str {
+    match binding {
+        Binding::Service(_) => "service",
+    }
 }

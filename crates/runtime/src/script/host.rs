@@ -39,6 +39,11 @@ impl host::Host for State {
         Ok(())
     }
 
+    fn pass_through(&mut self) -> wasmtime::Result<()> {
+        self.invocation().passed_through();
+        Ok(())
+    }
+
     fn write(&mut self, chunk: Vec<u8>) -> wasmtime::Result<bool> {
         Ok(self.script()?.exchange.write(chunk))
     }
