@@ -10,7 +10,7 @@ import * as timers from "./timers.js";
 import { handle as handleEvent } from "./handle.js";
 import { Invocation } from "./invocation.js";
 import { provide, require } from "./modules.js";
-import { Fetcher, ownExports } from "./services.js";
+import { fetcher, ownExports } from "./services.js";
 import { sourceText } from "taffrail:javascript/host@0.1.0";
 import { structuredClone } from "./trace-item.js";
 
@@ -62,7 +62,7 @@ function evaluate(source) {
 }
 
 // What is in `env` for each kind of binding.
-const BINDINGS = { service: (binding) => new Fetcher({ binding }) };
+const BINDINGS = { service: (binding) => fetcher({ binding }) };
 
 const NOTHING_TO_RUN =
   "No event handlers were registered. This script does nothing: export a default object or class with fetch(), tail(), scheduled() or queue().";

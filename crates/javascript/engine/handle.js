@@ -5,12 +5,19 @@ import { uncaught } from "./failure.js";
 import { Entrypoint, lacking } from "./handlers.js";
 import { askHost, fetch, incomingRequest, isErrorResponse } from "./http.js";
 import { end, passThrough as passedThrough, respond, settle, write } from "taffrail:javascript/host@0.1.0";
+import { serve } from "./rpc.js";
 import { traceItem } from "./trace-item.js";
 
 // Nobody reads the body any more.
 const GONE = 410;
 
-const HANDLERS = { fetch: onFetch, queue: onQueue, scheduled: onScheduled, tail: onTail };
+const HANDLERS = {
+  fetch: onFetch,
+  queue: onQueue,
+  scheduled: onScheduled,
+  session: onSession,
+  tail: onTail,
+};
 
 export async function handle(worker, invocation, event) {
   const wishes = await HANDLERS[event.type](worker, invocation, event);
@@ -171,6 +178,16 @@ async function onQueue(worker, invocation, { queue, messages }) {
 
 function delay({ delaySeconds } = {}) {
   return delaySeconds === undefined ? {} : { delaySeconds };
+}
+
+async function onSession(worker, invocation) {
+  const entrypoint = new Entrypoint(worker, invocation);
+  const find = (name) => {
+    const handler = entrypoint.find(name);
+    if (handler === undefined) throw lacking(name);
+    return handler;
+  };
+  await serve(find, entrypoint.target());
 }
 
 async function run(worker, invocation, type, argument) {

@@ -33,9 +33,14 @@ export class Entrypoint {
     this.#script = script.exports[invocation.entrypoint ?? "default"];
   }
 
+  // What has the handlers: an instance if the script exports a class.
+  target() {
+    return isClass(this.#script) ? new this.#script(this.#ctx, this.#env) : this.#script;
+  }
+
   // The function and what `this` is in it, of the first name that there is.
   find(...names) {
-    const target = isClass(this.#script) ? new this.#script(this.#ctx, this.#env) : this.#script;
+    const target = this.target();
     for (const name of names) {
       if (typeof target?.[name] === "function") {
         return (argument) => target[name](argument, this.#env, this.#ctx);
@@ -50,6 +55,8 @@ function isClass(value) {
 }
 
 const LACKING = {
+  connect:
+    "Received a ConnectEvent but we lack a handler for ConnectEvents. Did you remember to export a connect() function?",
   fetch:
     "Received a FetchEvent but we lack a handler for FetchEvents. Did you remember to export a fetch() function?",
   queue:

@@ -27,8 +27,26 @@ function revived({ name, message }) {
 }
 
 export function fetch(input, init) {
+  return counted(native.fetch(input, init).then(orThrow));
+}
+
+// Calls another Worker. The body is that of the request, or the event.
+export function ask(call, body) {
+  const headers = { "taffrail-call": ascii(JSON.stringify(call)) };
+  const request = askHost("service", { method: "POST", headers, body, duplex: "half" });
+  return counted(request.then(orThrow));
+}
+
+// Headers are ASCII.
+function ascii(json) {
+  return json.replace(/[\u0080-\uffff]/g, (unit) =>
+    `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+// Has the invocation know of a request until it is answered.
+export function counted(request) {
   const invocation = currentInvocation();
-  const request = native.fetch(input, init).then(orThrow);
   const answered = () => invocation?.requests.delete(request);
   invocation?.requests.add(request);
   request.then(answered, answered);

@@ -2,6 +2,7 @@
 
 import * as context from "./context.js";
 import * as diagnostics from "./diagnostics.js";
+import { RpcStub, RpcTarget } from "capnweb";
 
 export class WorkerEntrypoint {
   constructor(ctx, env) {
@@ -17,10 +18,8 @@ export class DurableObject {
   }
 }
 
-export class RpcTarget {}
-
 // Filled when the script starts.
-const workers = { DurableObject, RpcTarget, WorkerEntrypoint, env: {}, waitUntil };
+const workers = { DurableObject, RpcStub, RpcTarget, WorkerEntrypoint, env: {}, waitUntil };
 
 function waitUntil(promise) {
   const invocation = context.currentInvocation();

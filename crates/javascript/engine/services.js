@@ -1,10 +1,12 @@
 // Other Workers, and entrypoints of this one, to be called.
 
-import { askHost, orThrow } from "./http.js";
+import * as rpc from "./rpc.js";
+import { ask } from "./http.js";
+import { Socket } from "./sockets.js";
 
 // A Worker behind a service binding: `{ binding }`, or an export of this one:
-// `{ export, props }`.
-export class Fetcher {
+// `{ export, props }`. Every other name is that of an RPC method or property.
+class Fetcher {
   #callee;
 
   constructor(callee) {
@@ -13,16 +15,17 @@ export class Fetcher {
 
   async fetch(input, init) {
     const request = input instanceof Request && init === undefined ? input : new Request(input, init);
-    const call = {
-      ...this.#callee,
-      request: {
-        method: request.method,
-        url: request.url,
-        headers: [...request.headers],
-        cf: init?.cf ?? input.cf ?? undefined,
-      },
+    const head = {
+      method: request.method,
+      url: request.url,
+      headers: [...request.headers],
+      cf: init?.cf ?? input.cf ?? undefined,
     };
-    return ask(call, request.body);
+    return ask({ ...this.#callee, request: head }, request.body);
+  }
+
+  connect(_address) {
+    return new Socket(rpc.open(this.#callee, "connect"));
   }
 
   async scheduled({ cron = "", scheduledTime = Date.now() } = {}) {
@@ -40,26 +43,23 @@ export class Fetcher {
   }
 
   async #event(event) {
-    const response = await ask(this.#callee, JSON.stringify(event));
+    const response = await ask({ ...this.#callee, event: {} }, JSON.stringify(event));
     return response.json();
   }
 }
 
-async function ask(call, body) {
-  const response = await askHost("service", {
-    method: "POST",
-    headers: { "taffrail-call": ascii(JSON.stringify(call)) },
-    body,
-    duplex: "half",
+export function fetcher(callee) {
+  return new Proxy(new Fetcher(callee), {
+    get(target, name) {
+      if (name in target) {
+        const member = target[name];
+        return typeof member === "function" ? member.bind(target) : member;
+      }
+      // A promise that resolves to it must not take it for another promise.
+      if (typeof name !== "string" || name === "then") return undefined;
+      return rpc.property(callee, [name]);
+    },
   });
-  return orThrow(response);
-}
-
-// Headers are ASCII.
-function ascii(json) {
-  return json.replace(/[\u0080-\uffff]/g, (unit) =>
-    `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }
 
 // What `ctx.exports` is: each entrypoint as a Fetcher, or called with `{ props }`
@@ -67,9 +67,9 @@ function ascii(json) {
 export function ownExports(exports) {
   const loopback = {};
   for (const name of Object.keys(exports)) {
-    const withProps = (options = {}) => new Fetcher({ export: name, props: options.props ?? {} });
-    const fetcher = withProps();
-    loopback[name] = Object.assign(withProps, { fetch: (...args) => fetcher.fetch(...args) });
+    const own = fetcher({ export: name });
+    const withProps = (options = {}) => fetcher({ export: name, props: options.props ?? {} });
+    loopback[name] = new Proxy(withProps, { get: (_, member) => own[member] });
   }
   return loopback;
 }

@@ -18,6 +18,7 @@ const PACKAGES: &str = r#"{
   "type": "module",
   "dependencies": {
     "@bytecodealliance/componentize-js": "0.23.0",
+    "capnweb": "0.12.0",
     "esbuild": "0.28.2"
   }
 }
@@ -40,7 +41,9 @@ const SOURCES: &[(&str, &str)] = &[
     ("invocation.js", include_str!("../engine/invocation.js")),
     ("modules.js", include_str!("../engine/modules.js")),
     ("promise.js", include_str!("../engine/promise.js")),
+    ("rpc.js", include_str!("../engine/rpc.js")),
     ("services.js", include_str!("../engine/services.js")),
+    ("sockets.js", include_str!("../engine/sockets.js")),
     ("timers.js", include_str!("../engine/timers.js")),
     ("trace-item.js", include_str!("../engine/trace-item.js")),
     ("wit/engine.wit", include_str!("../engine/wit/engine.wit")),

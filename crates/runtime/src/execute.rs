@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::failure::{call_failed, instantiation_failed};
 use crate::invocation::Invocation;
 use crate::limits::CpuExceeded;
+use crate::script::session;
 use crate::state::State;
 use crate::worker::Program;
 use crate::{convert, script, worker};
@@ -43,8 +44,8 @@ pub(crate) async fn fetch(
         Ok(Program::Script(script)) => {
             let (head, body) = request.into_parts();
             let event = script::Event::fetch(&head, &body, cf.as_ref());
-            let fetch = script::Fetch { body, respond };
-            script.run(&invocation, &event, Some(fetch)).await;
+            invocation.exchange.fetch(script::Fetch { body, respond });
+            script.run(&invocation, &event).await;
         }
         Err(call) => invocation.ended(call),
     }
@@ -87,8 +88,21 @@ pub(crate) async fn dispatch(invocation: Arc<Invocation>, event: Event) {
         }
         Ok(Program::Script(script)) => {
             let event = script::Event::of(&event);
-            script.run(&invocation, &event, None).await;
+            script.run(&invocation, &event).await;
         }
+        Err(call) => invocation.ended(call),
+    }
+}
+
+/// Runs a session with another script to its end.
+pub(crate) async fn session(invocation: Arc<Invocation>, end: session::End) {
+    match invocation.worker.program() {
+        Ok(Program::Script(script)) => {
+            invocation.exchange.session(end);
+            script.run(&invocation, &script::Event::Session).await;
+        }
+        // There is no such handler that a component could export.
+        Ok(Program::Component(_)) => invocation.ended(Call::NoHandler("rpc")),
         Err(call) => invocation.ended(call),
     }
 }

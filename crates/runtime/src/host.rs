@@ -69,7 +69,7 @@ fn wait_with_an_end(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             let invocation = store.data().invocation();
             if let (Some(script), [_]) = (&store.data().outbound.script, &pollables[..]) {
                 // What asks for it is all that is waited for.
-                script.exchange.idle();
+                script.idle.raise();
             }
             tokio::select! {
                 biased;

@@ -6,6 +6,7 @@ use crate::ending::{self, Call, Cut, Ending, Limit, Response};
 use crate::limits::{CpuMeter, MemoryLimiter};
 use crate::lines::{LineBuffer, PanicWatch};
 use crate::output::Stream;
+use crate::script::Exchange;
 use crate::settings::EVENT_WALL_TIME;
 use crate::worker::{Via, Worker};
 use serde_json::value::to_raw_value;
@@ -33,6 +34,8 @@ pub(crate) struct Invocation {
     told: bool,
     pub(crate) worker: Arc<Worker>,
     pub(crate) cpu: CpuMeter,
+    /// What a script and its host exchange for it.
+    pub(crate) exchange: Exchange,
     subrequests_left: AtomicU32,
     started: Instant,
     recording: Mutex<Recording>,
@@ -124,6 +127,7 @@ impl Invocation {
             via,
             told,
             cpu: CpuMeter::new(worker.settings.limits.cpu),
+            exchange: Exchange::default(),
             subrequests_left: AtomicU32::new(worker.settings.limits.subrequests),
             started: clock::instant(),
             recording: Mutex::new(Recording {

@@ -3,7 +3,7 @@
 use crate::current::Current;
 use crate::egress::{self, Egress};
 use crate::invocation::Invocation;
-use crate::script::{Exchange, ScriptHost, call, is_for_host};
+use crate::script::{ScriptHost, call, is_for_host};
 use crate::service::{self, CallFailed};
 use http::{HeaderValue, Request, Response};
 use http_body_util::BodyExt;
@@ -34,21 +34,28 @@ impl Outbound {
     }
 
     /// Answers a request of a script to its host.
-    fn answer(&self, exchange: &Arc<Exchange>, request: Request<WasiBody>) -> Sending {
-        let exchange = Arc::clone(exchange);
+    fn answer(&self, script: &ScriptHost, request: Request<WasiBody>) -> Sending {
         let path = request.uri().path();
-        // Only this one holds on to the invocation: others may outlast it.
+        if path == "/idle" {
+            // Outlasts the invocation, and so must not hold on to it.
+            let answer = script.idle.answer();
+            return Box::new(async { Ok(answered(answer.await?)) });
+        }
+        let caller = self.current.invocation();
         if path == "/service" {
-            let caller = self.current.invocation();
             return Box::new(async move {
-                let response = call::fetch(&caller, request).await;
-                Ok(answered(response.map(|body| exchange.lease(body))))
+                let response = call::answer(&caller, request).await;
+                Ok(answered(response.map(|body| caller.exchange.lease(body))))
             });
         }
         // The exchange has to know at once what is asked for, not only when
         // the answer is waited for.
-        let answer = exchange.answer(path);
-        Box::new(async move { Ok(answered(answer.await?.map(|body| exchange.lease(body)))) })
+        let answer = caller.exchange.answer(path);
+        Box::new(async move {
+            Ok(answered(
+                answer.await?.map(|body| caller.exchange.lease(body)),
+            ))
+        })
     }
 }
 
@@ -63,27 +70,26 @@ impl WasiHttpHooks for Outbound {
         options: Option<RequestOptions>,
         _guest_io: Io,
     ) -> Sending {
-        let exchange = self.script.as_ref().map(|script| &script.exchange);
-        if let Some(exchange) = exchange
+        if let Some(script) = &self.script
             && is_for_host(request.uri())
         {
-            return self.answer(exchange, request);
+            return self.answer(script, request);
         }
         let caller = self.current.invocation();
-        let exchange = exchange.cloned();
+        let is_script = self.script.is_some();
         Box::new(async move {
             let (response, io) = match send(&caller, request, options).await {
                 Ok(sent) => sent?,
                 // A script throws it as it is, others know no more than a code.
-                Err(failed) if exchange.is_some() => answered(call::failure(&failed)),
+                Err(failed) if is_script => answered(call::failure(&failed)),
                 Err(failed) => {
                     caller.log_text(LogLevel::Warn, &failed.message);
                     return Err(Error::HttpRequestDenied);
                 }
             };
-            let response = match exchange {
-                Some(exchange) => response.map(|body| exchange.lease(body)),
-                None => response,
+            let response = match is_script {
+                true => response.map(|body| caller.exchange.lease(body)),
+                false => response,
             };
             Ok((response, io))
         })

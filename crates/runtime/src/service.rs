@@ -3,13 +3,14 @@
 use crate::body::Reader;
 use crate::event::Event;
 use crate::invocation::Invocation;
+use crate::script::session;
 use crate::settings::Target;
 use crate::worker::{FetchResult, Parent, Via, Worker};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
-use taffrail_trace::{Json, TraceException};
+use taffrail_trace::{EventInfo, Json, TraceException};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 /// Workers that may call each other in a row; Cloudflare's limit of Workers
@@ -72,6 +73,26 @@ pub(crate) async fn dispatch(
     let wishes = wishes.and_then(|wishes| serde_json::from_str::<Map<_, _>>(&wishes).ok());
     result.extend(wishes.unwrap_or_default());
     Ok(result.into())
+}
+
+/// Begins a session with a script on behalf of another one, whose end is
+/// returned. `event` is what the callee records of it.
+pub(crate) fn session(
+    caller: &Invocation,
+    target: Arc<Target>,
+    event: EventInfo,
+) -> Result<session::End, CallFailed> {
+    let (worker, via) = callee(caller, target)?;
+    let (ours, theirs) = session::pair();
+    let to_caller = theirs.sender.clone();
+    tokio::spawn(async move {
+        if let Some(failed) = worker.session(event, theirs, via).await {
+            // What ends a session in the protocol of capnweb.
+            let abort = json!(["abort", ["error", failed.name, failed.message]]);
+            _ = to_caller.send(&abort.to_string());
+        }
+    });
+    Ok(ours)
 }
 
 /// How deep a call of `caller` is, or that it may not be that deep.

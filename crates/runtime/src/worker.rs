@@ -12,7 +12,8 @@ use crate::execute;
 use crate::invocation::Invocation;
 use crate::lanes::Lanes;
 use crate::running::Running;
-use crate::script::Script;
+use crate::script::{Script, session};
+use crate::service::CallFailed;
 use crate::settings::{Target, WorkerSettings};
 use http::Request;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
@@ -169,6 +170,23 @@ impl Worker {
         let run = execute::dispatch(Arc::clone(&invocation), event);
         self.run(Arc::clone(&invocation), run).await;
         (invocation.verdict().0, invocation.wishes())
+    }
+
+    /// Runs a session with another script to its end, and tells how it failed
+    /// if it did. `event` is what is recorded of it.
+    pub(crate) async fn session(
+        self: Arc<Self>,
+        event: EventInfo,
+        end: session::End,
+        via: Via,
+    ) -> Option<CallFailed> {
+        let invocation = Invocation::start(&self, via, event, Response::NotExpected);
+        let run = execute::session(Arc::clone(&invocation), end);
+        self.run(Arc::clone(&invocation), run).await;
+        match invocation.verdict() {
+            (Outcome::Ok, _) => None,
+            (_, exception) => Some(exception.into()),
+        }
     }
 
     async fn run(

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Empty, Full};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use taffrail_trace::Json;
+use taffrail_trace::{EventInfo, Json};
 use wasmtime_wasi_http::WasiBody;
 
 /// Where a script says what it calls, in JSON.
@@ -24,8 +24,32 @@ pub(crate) const FAILED: &str = "taffrail-failed";
 struct Call {
     #[serde(flatten)]
     callee: Callee,
-    /// None is for an event, which is the body.
-    request: Option<Head>,
+    #[serde(flatten)]
+    way: Way,
+}
+
+/// How it is called.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Way {
+    /// With a request.
+    Request(Head),
+    /// With an event, which is the body.
+    Event {},
+    /// In a session.
+    Rpc(Session),
+    /// In a session for the bytes of a connection.
+    Connect(Session),
+}
+
+/// A session as the script that begins it writes it.
+#[derive(Deserialize)]
+struct Session {
+    /// The number that it has for the script.
+    session: u32,
+    /// What is called, to be recorded.
+    #[serde(default)]
+    method: String,
 }
 
 /// A request, whose body is that of the script's request to its host.
@@ -66,7 +90,7 @@ enum Callee {
 }
 
 /// Makes the call that a script's request to its host describes.
-pub(crate) async fn fetch(
+pub(crate) async fn answer(
     invocation: &Arc<Invocation>,
     request: Request<WasiBody>,
 ) -> Response<WasiBody> {
@@ -89,14 +113,24 @@ async fn answered(
         .and_then(|call| serde_json::from_slice(call.as_bytes()).ok())
         .ok_or_else(|| CallFailed::new("the call is malformed"))?;
     let target = call.callee.target(invocation)?;
-    if let Some(head) = call.request {
-        let called = Request::from_parts(parts(&head)?, request.into_body());
-        return service::fetch(invocation, target, called, head.cf).await;
-    }
-    let event = event(request.into_body()).await?;
-    let result = service::dispatch(invocation, target, event).await?;
-    let body = Full::from(result.to_string()).map_err(|never| match never {});
-    Ok(Response::new(body.boxed_unsync()))
+    let (event, session) = match call.way {
+        Way::Request(head) => {
+            let called = Request::from_parts(parts(&head)?, request.into_body());
+            return service::fetch(invocation, target, called, head.cf).await;
+        }
+        Way::Event {} => {
+            let event = event(request.into_body()).await?;
+            let result = service::dispatch(invocation, target, event).await?;
+            let body = Full::from(result.to_string()).map_err(|never| match never {});
+            return Ok(Response::new(body.boxed_unsync()));
+        }
+        Way::Rpc(Session { session, method }) => (EventInfo::Rpc { rpc_method: method }, session),
+        Way::Connect(Session { session, .. }) => (EventInfo::Connect {}, session),
+    };
+    let end = service::session(invocation, target, event)?;
+    invocation.exchange.add_session(session, end.sender);
+    let messages = end.receiver.map_err(|never| match never {});
+    Ok(Response::new(messages.boxed_unsync()))
 }
 
 fn parts(head: &Head) -> Result<request::Parts, CallFailed> {

@@ -38,6 +38,8 @@ pub(crate) enum Event<'a> {
     },
     /// A cron trigger, due at `scheduled_time` in milliseconds since 1970.
     Scheduled { cron: &'a str, scheduled_time: u64 },
+    /// A session with another script.
+    Session,
     /// A batch of messages.
     Queue {
         queue: &'a str,

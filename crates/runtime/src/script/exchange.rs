@@ -1,16 +1,17 @@
-//! What a script and its host exchange for a fetch event: the body of the
-//! request, and the response.
+//! What a script and its host exchange for one event: the bodies of request
+//! and response, and the messages of sessions with other scripts.
 //!
 //! What a script has to wait for it asks for by a request to an address that
 //! cannot exist, since requests are all that the engine can wait for besides
 //! timers.
 
-use super::Fetch;
+use super::{Fetch, session};
 use crate::execute::Respond;
 use bytes::Bytes;
 use http::{Response, StatusCode, Uri};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,24 +23,47 @@ use wasmtime_wasi_http::{Error, WasiBody};
 /// chunks of up to 64 KiB.
 const CHUNKS: usize = 16;
 
-/// The host's side of the exchanges of one isolate.
+/// The host's side of the exchange for one event.
 #[derive(Default)]
-pub(crate) struct Exchange {
-    event: Mutex<Event>,
-    /// Raised when the guest waits for nothing else.
-    idle: Arc<Notify>,
-    waits_for_idle: AtomicBool,
-}
+pub(crate) struct Exchange(Mutex<Event>);
 
-/// What is exchanged for the event that runs.
 #[derive(Default)]
 struct Event {
     request: Option<WasiBody>,
     respond: Option<Respond>,
     body: Option<mpsc::Sender<Bytes>>,
+    /// Sessions with other scripts, by the numbers that the script has for
+    /// them: 0 is the one of the event itself.
+    sessions: HashMap<u32, session::Sender>,
     /// Bodies of responses that the script has received. What it does not read
     /// to its end would stay until it is collected as garbage.
     leased: Vec<Lease>,
+}
+
+/// How a script hears that it waits for nothing else.
+#[derive(Default)]
+pub(crate) struct Idle {
+    raised: Arc<Notify>,
+    waited_for: AtomicBool,
+}
+
+impl Idle {
+    /// Tells the guest, if it asked, that it waits for nothing else.
+    pub(crate) fn raise(&self) {
+        if self.waited_for.swap(false, Relaxed) {
+            self.raised.notify_one();
+        }
+    }
+
+    /// Answers the guest once it waits for nothing else.
+    pub(crate) fn answer(&self) -> Answer {
+        self.waited_for.store(true, Relaxed);
+        let raised = Arc::clone(&self.raised);
+        Box::pin(async move {
+            raised.notified().await;
+            Ok(Response::new(empty()))
+        })
+    }
 }
 
 type Lease = Arc<Mutex<Option<WasiBody>>>;
@@ -49,16 +73,40 @@ pub(crate) fn is_for_host(uri: &Uri) -> bool {
     uri.host() == Some("taffrail.invalid")
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<Response<WasiBody>, Error>> + Send>>;
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response<WasiBody>, Error>> + Send>>;
 
 impl Exchange {
-    /// Begins the exchange of one fetch event.
-    pub(crate) fn begin(&self, fetch: Fetch) {
-        *self.event() = Event {
-            request: Some(fetch.body),
-            respond: Some(fetch.respond),
-            ..Event::default()
-        };
+    /// Begins the exchange of a fetch event.
+    pub(crate) fn fetch(&self, fetch: Fetch) {
+        let mut event = self.event();
+        event.request = Some(fetch.body);
+        event.respond = Some(fetch.respond);
+    }
+
+    /// Begins the exchange of an event that is a session.
+    pub(crate) fn session(&self, end: session::End) {
+        let messages = end.receiver.map_err(|never| match never {});
+        let mut event = self.event();
+        event.request = Some(messages.boxed_unsync());
+        event.sessions.insert(0, end.sender);
+    }
+
+    /// Adds a session that the script has begun.
+    pub(crate) fn add_session(&self, number: u32, sender: session::Sender) {
+        self.event().sessions.insert(number, sender);
+    }
+
+    /// Sends a message in one of the sessions.
+    pub(crate) fn send(&self, session: u32, message: &str) -> Result<(), session::Full> {
+        match self.event().sessions.get(&session) {
+            Some(sender) => sender.send(message),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends a session.
+    pub(crate) fn hang_up(&self, session: u32) {
+        self.event().sessions.remove(&session);
     }
 
     /// Ends it: the body of the response breaks off unless it was ended.
@@ -109,24 +157,9 @@ impl Exchange {
         self.event().body.is_some()
     }
 
-    /// Tells the guest, if it asked, that it waits for nothing else.
-    pub(crate) fn idle(&self) {
-        if self.waits_for_idle.swap(false, Relaxed) {
-            self.idle.notify_one();
-        }
-    }
-
     /// Answers a request of the script to its host.
     pub(crate) fn answer(&self, path: &str) -> Answer {
         match path {
-            "/idle" => {
-                self.waits_for_idle.store(true, Relaxed);
-                let idle = Arc::clone(&self.idle);
-                Box::pin(async move {
-                    idle.notified().await;
-                    Ok(Response::new(empty()))
-                })
-            }
             "/request" => {
                 let body = self.event().request.take().unwrap_or_else(empty);
                 Box::pin(async { Ok(Response::new(body)) })
@@ -151,7 +184,7 @@ impl Exchange {
     }
 
     fn event(&self) -> MutexGuard<'_, Event> {
-        self.event.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the engine component asks of its host.
 
-use super::{Exchange, Source};
+use super::Source;
+use super::exchange::Idle;
 use crate::bindings::javascript::taffrail::javascript::host;
 use crate::execute::send_response;
 use crate::state::State;
@@ -11,7 +12,7 @@ use wasmtime::bail;
 /// What a store has for a script.
 pub(crate) struct ScriptHost {
     pub(crate) source: Arc<Source>,
-    pub(crate) exchange: Arc<Exchange>,
+    pub(crate) idle: Idle,
 }
 
 impl State {
@@ -25,7 +26,7 @@ impl State {
 
 impl host::Host for State {
     fn respond(&mut self, status: u16, headers: Vec<(String, String)>) -> wasmtime::Result<()> {
-        let Some((respond, body)) = self.script()?.exchange.respond() else {
+        let Some((respond, body)) = self.invocation().exchange.respond() else {
             bail!("the event that runs has no response or has it already");
         };
         let mut response = Response::new(body);
@@ -45,16 +46,25 @@ impl host::Host for State {
     }
 
     fn write(&mut self, chunk: Vec<u8>) -> wasmtime::Result<bool> {
-        Ok(self.script()?.exchange.write(chunk))
+        Ok(self.invocation().exchange.write(chunk))
     }
 
     fn end(&mut self) -> wasmtime::Result<()> {
-        self.script()?.exchange.end();
+        self.invocation().exchange.end();
         Ok(())
     }
 
     fn settle(&mut self, wishes: String) -> wasmtime::Result<()> {
         self.invocation().settle(wishes);
+        Ok(())
+    }
+
+    fn send(&mut self, session: u32, message: String) -> wasmtime::Result<bool> {
+        Ok(self.invocation().exchange.send(session, &message).is_ok())
+    }
+
+    fn hang_up(&mut self, session: u32) -> wasmtime::Result<()> {
+        self.invocation().exchange.hang_up(session);
         Ok(())
     }
 

@@ -5,6 +5,7 @@ pub(crate) mod call;
 mod event;
 mod exchange;
 mod host;
+pub(crate) mod session;
 mod source;
 
 pub(crate) use event::Event;
@@ -21,6 +22,7 @@ use crate::failure::{call_failed, instantiation_failed};
 use crate::invocation::Invocation;
 use crate::state::State;
 use crate::worker::Code;
+use exchange::Idle;
 use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::Store;
 use wasmtime_wasi_http::WasiBody;
@@ -40,7 +42,6 @@ const IDLE_ISOLATES: usize = 16;
 struct Isolate {
     store: Store<State>,
     guest: Option<Guest>,
-    exchange: Arc<Exchange>,
 }
 
 /// What belongs to a fetch event beside what the script is told of it.
@@ -90,12 +91,7 @@ impl Script {
     }
 
     /// Runs one event to its end.
-    pub(crate) async fn run(
-        &self,
-        invocation: &Arc<Invocation>,
-        event: &Event<'_>,
-        fetch: Option<Fetch>,
-    ) {
+    pub(crate) async fn run(&self, invocation: &Arc<Invocation>, event: &Event<'_>) {
         let event = match event.to_json(invocation) {
             Ok(event) => event,
             Err(error) => return invocation.ended(Call::HostFailed(error.to_string())),
@@ -105,16 +101,13 @@ impl Script {
             Some(isolate) => isolate,
             None => self.new_isolate(invocation),
         };
-        if let Some(fetch) = fetch {
-            isolate.exchange.begin(fetch);
-        }
         let mut reusable = false;
         let run = isolate.run(&self.engine, &self.source, &event, &mut reusable);
         let call = guarded(invocation, run).await;
-        if isolate.exchange.is_open() {
+        if invocation.exchange.is_open() {
             invocation.response_cut_off();
         }
-        isolate.exchange.finish();
+        invocation.exchange.finish();
         let memory = &isolate.store.data().memory;
         invocation.memory(memory);
         // One that keeps much is given up before it meets its limit.
@@ -133,17 +126,12 @@ impl Script {
     }
 
     fn new_isolate(&self, invocation: &Arc<Invocation>) -> Isolate {
-        let exchange = Arc::new(Exchange::default());
         let mut store = State::store(self.engine.engine(), invocation, Vec::new());
         store.data_mut().outbound.script = Some(ScriptHost {
             source: Arc::clone(&self.source),
-            exchange: Arc::clone(&exchange),
+            idle: Idle::default(),
         });
-        Isolate {
-            store,
-            guest: None,
-            exchange,
-        }
+        Isolate { store, guest: None }
     }
 
     fn keep(&self, isolate: Isolate) {
