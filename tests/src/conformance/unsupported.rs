@@ -7,7 +7,7 @@ use serde_json::Value;
 type Detector = fn(&Recording) -> Result<bool>;
 
 /// Each feature with the test for its use. When a feature lands, its row goes.
-const FEATURES: [(&str, Detector); 7] = [
+const FEATURES: [(&str, Detector); 6] = [
     ("streaming tails", has_streaming_tails),
     ("Durable Objects", |recording| {
         has_binding(recording, "durableObjectNamespace")
@@ -21,19 +21,11 @@ const FEATURES: [(&str, Detector); 7] = [
             &["WebSocketPair", "new WebSocket(", "webSocket:", "websocket"],
         ) || has_event(recording, "getWebSocketEvent")?)
     }),
-    ("RPC", |recording| {
-        Ok(has_event(recording, "rpcMethod")?
-            || uses_binding(recording, |member| !EVENTS.contains(&member))?)
-    }),
-    ("TCP sockets (`connect`)", |recording| {
-        Ok(mentions(recording, &["cloudflare:sockets"])
-            || uses_binding(recording, |member| member == "connect")?)
+    ("TCP sockets (`cloudflare:sockets`)", |recording| {
+        Ok(mentions(recording, &["cloudflare:sockets"]))
     }),
     ("email events", |recording| has_event(recording, "mailFrom")),
 ];
-
-/// Members of a binding to a Worker that are not RPC.
-const EVENTS: [&str; 4] = ["fetch", "connect", "scheduled", "queue"];
 
 /// Kinds of bindings that the runner can set up.
 const BINDINGS: [&str; 3] = ["service", "text", "json"];
@@ -110,23 +102,6 @@ fn has_event(recording: &Recording, key: &str) -> Result<bool> {
 fn mentions(recording: &Recording, texts: &[&str]) -> bool {
     let mut sources = recording.sources.values();
     sources.any(|source| texts.iter().any(|text| source.contains(text)))
-}
-
-/// Whether a source has `env.BINDING.member` with such a member.
-fn uses_binding(recording: &Recording, is_such: fn(&str) -> bool) -> Result<bool> {
-    for service in &recording.services {
-        let Some(source) = recording.sources.get(&service.name) else {
-            continue;
-        };
-        for (binding, _) in service.callees()? {
-            let use_of = format!("env.{binding}.");
-            let mut uses = source.split(&use_of).skip(1);
-            if uses.any(|rest| is_such(identifier(rest))) {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
 }
 
 fn identifier(text: &str) -> &str {
