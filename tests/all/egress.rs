@@ -135,5 +135,5 @@ export default {
         "{}",
         answer.body
     );
-    server.terminate();
+    _ = server.terminate();
 }

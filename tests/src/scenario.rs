@@ -227,7 +227,9 @@ impl Scenario {
         let result = self.runtime.fetch(worker, request(path, body), None);
         match patiently(result).await.unwrap() {
             FetchResult::Response(response) => response,
-            FetchResult::Failed { outcome, exception } => {
+            FetchResult::Failed {
+                outcome, exception, ..
+            } => {
                 panic!("no response but {outcome:?}: {exception:?}")
             }
         }

@@ -6,8 +6,10 @@ use anyhow::{Context, Result, anyhow};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use taffrail_javascript::{Bundle, Toolchain};
-use taffrail_runtime::{Component, Runtime, Script, Source};
+use taffrail_javascript::{Bundle, ModuleKind, SyntaxError, Toolchain};
+use taffrail_runtime::{
+    Component, LoadError, LoadScript, Loading, Module, Modules, Runtime, Script, Source,
+};
 use tokio::sync::OnceCell;
 
 /// The engine, made and compiled when the first script asks for it.
@@ -85,6 +87,49 @@ impl JavaScript {
             engine.context("the JavaScript engine cannot run")?,
         ))
     }
+}
+
+impl LoadScript for JavaScript {
+    fn load<'a>(&'a self, runtime: &'a Runtime, modules: Modules) -> Loading<'a> {
+        Box::pin(async move {
+            let host = |error: anyhow::Error| LoadError::Host(format!("{error:#}"));
+            self.install().await.map_err(host)?;
+            let toolchain = self.toolchain.clone();
+            let bundle =
+                tokio::task::spawn_blocking(move || bundle_modules(&toolchain, modules)).await;
+            let bundle = bundle
+                .map_err(anyhow::Error::from)
+                .and_then(|bundle| bundle)
+                .map_err(host)?
+                .map_err(|wrong| LoadError::Module {
+                    name: "SyntaxError".to_owned(),
+                    message: wrong.message,
+                    stack: wrong.place.map(|place| format!("    at {place}")),
+                })?;
+            self.script(runtime, &bundle).await.map_err(host)
+        })
+    }
+}
+
+fn bundle_modules(
+    toolchain: &Toolchain,
+    modules: Modules,
+) -> Result<std::result::Result<Bundle, SyntaxError>> {
+    let mut files = Vec::new();
+    for (name, module) in modules.modules {
+        let (kind, contents) = match module {
+            Module::Js(text) | Module::CommonJs(text) => (ModuleKind::Js, text.into_bytes()),
+            Module::Text(text) => (ModuleKind::Text, text.into_bytes()),
+            Module::Json(value) => (ModuleKind::Json, value.to_string().into_bytes()),
+            Module::Data(bytes) | Module::Wasm(bytes) => (ModuleKind::Data, bytes),
+        };
+        files.push(taffrail_javascript::Module {
+            name,
+            contents,
+            kind,
+        });
+    }
+    Ok(toolchain.bundle_modules(&modules.main, &files)?)
 }
 
 fn tell(done: &str, took: Duration) {

@@ -13,13 +13,15 @@ use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 use taffrail_javascript::Bundle;
-use taffrail_runtime::{Code, Component, Limits, Runtime, TailConsumer, WorkerSettings};
+use taffrail_runtime::{
+    Code, Component, Limits, LoadScript, Runtime, TailConsumer, WorkerSettings,
+};
 use tokio::process::Command;
 
 /// What Workers are deployed to.
 pub(crate) struct Platform {
     runtime: Runtime,
-    javascript: JavaScript,
+    javascript: Arc<JavaScript>,
 }
 
 /// What `main` names, as it was read.
@@ -54,9 +56,11 @@ impl Platform {
         for consumer in consumers {
             builder = builder.tail_consumer(consumer);
         }
+        let javascript = Arc::new(JavaScript::new(&cache));
+        let scripts: Arc<dyn LoadScript> = Arc::clone(&javascript) as _;
         Ok(Self {
-            runtime: builder.build()?,
-            javascript: JavaScript::new(&cache),
+            runtime: builder.scripts(scripts).build()?,
+            javascript,
         })
     }
 

@@ -9,6 +9,7 @@ import * as promise from "./promise.js";
 import * as timers from "./timers.js";
 import { handle as handleEvent } from "./handle.js";
 import { Invocation } from "./invocation.js";
+import { WorkerLoader } from "./loader.js";
 import { provide, require } from "./modules.js";
 import { fetcher, ownExports } from "./services.js";
 import { sourceText } from "taffrail:javascript/host@0.1.0";
@@ -62,7 +63,10 @@ function evaluate(source) {
 }
 
 // What is in `env` for each kind of binding.
-const BINDINGS = { service: (binding) => fetcher({ binding }) };
+const BINDINGS = {
+  loader: (binding) => new WorkerLoader(binding),
+  service: (binding) => fetcher({ binding }),
+};
 
 const NOTHING_TO_RUN =
   "No event handlers were registered. This script does nothing: export a default object or class with fetch(), tail(), scheduled() or queue().";

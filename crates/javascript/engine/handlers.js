@@ -30,7 +30,11 @@ export class Entrypoint {
   constructor(script, invocation) {
     this.#ctx = new ExecutionContext(invocation, script.loopback);
     this.#env = script.env;
-    this.#script = script.exports[invocation.entrypoint ?? "default"];
+    const name = invocation.entrypoint;
+    if (name !== undefined && script.exports[name] === undefined) {
+      throw new Error(`Worker has no such entrypoint: ${name}`);
+    }
+    this.#script = script.exports[name ?? "default"];
   }
 
   // What has the handlers: an instance if the script exports a class.

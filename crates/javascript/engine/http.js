@@ -12,9 +12,14 @@ export function askHost(path, init) {
 
 // The response, or what the host says that failed.
 export function orThrow(response) {
+  const failed = failureOf(response);
+  if (failed === undefined) return response;
+  throw revived(failed);
+}
+
+function failureOf(response) {
   const failed = response.headers.get("taffrail-failed");
-  if (failed === null) return response;
-  throw revived(JSON.parse(failed));
+  return failed === null ? undefined : JSON.parse(failed);
 }
 
 const ERRORS = { EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
@@ -27,14 +32,28 @@ function revived({ name, message }) {
 }
 
 export function fetch(input, init) {
-  return counted(native.fetch(input, init).then(orThrow));
+  const here = new Error();
+  const orThrowHere = (response) => {
+    const failed = failureOf(response);
+    if (failed === undefined) return response;
+    const error = revived(failed);
+    Object.defineProperty(error, "stack", { value: here.stack, writable: true });
+    throw error;
+  };
+  return counted(native.fetch(input, init).then(orThrowHere));
 }
 
-// Calls another Worker. The body is that of the request, or the event.
+// Asks the host for what has to do with other Workers.
 export function ask(call, body) {
   const headers = { "taffrail-call": ascii(JSON.stringify(call)) };
   const request = askHost("service", { method: "POST", headers, body, duplex: "half" });
   return counted(request.then(orThrow));
+}
+
+// Calls whom a Fetcher calls, in one of the ways that there are.
+export function call(callee, way, body) {
+  if (typeof callee !== "function") return ask({ ...callee, ...way }, body);
+  return callee().then((callee) => ask({ ...callee, ...way }, body));
 }
 
 // Headers are ASCII.

@@ -3,7 +3,7 @@
 
 import { RpcSession, RpcTarget } from "capnweb";
 import { uncaught } from "./failure.js";
-import { ask, askHost } from "./http.js";
+import { askHost, call } from "./http.js";
 import { hangUp, send } from "taffrail:javascript/host@0.1.0";
 
 // The number of the session that an event is.
@@ -69,7 +69,7 @@ function joined(first, second) {
 // Begins a session with a callee, to do what `method` says.
 export function open(callee, way, method) {
   const session = ++latest;
-  const response = ask({ ...callee, [way]: { session, method } });
+  const response = call(callee, { [way]: { session, method } });
   const transport = new Transport(session, response);
   const rpc = new RpcSession(transport);
   transport.afterMessage = () => {

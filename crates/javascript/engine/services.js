@@ -1,11 +1,12 @@
 // Other Workers, and entrypoints of this one, to be called.
 
 import * as rpc from "./rpc.js";
-import { ask } from "./http.js";
+import { call } from "./http.js";
 import { Socket } from "./sockets.js";
 
-// A Worker behind a service binding: `{ binding }`, or an export of this one:
-// `{ export, props }`. Every other name is that of an RPC method or property.
+// Who is called: the Worker of a service binding, `{ binding }`, an export of
+// this one, `{ export, props }`, or a function that returns a promise of such.
+// Every name but these is that of an RPC method or property.
 class Fetcher {
   #callee;
 
@@ -21,7 +22,7 @@ class Fetcher {
       headers: [...request.headers],
       cf: init?.cf ?? input.cf ?? undefined,
     };
-    return ask({ ...this.#callee, request: head }, request.body);
+    return call(this.#callee, { request: head }, request.body);
   }
 
   connect(_address) {
@@ -43,13 +44,20 @@ class Fetcher {
   }
 
   async #event(event) {
-    const response = await ask({ ...this.#callee, event: {} }, JSON.stringify(event));
+    const response = await call(this.#callee, { event: {} }, JSON.stringify(event));
     return response.json();
   }
 }
 
+const callees = new WeakMap();
+
+// Who a Fetcher calls, as the host is told; nothing if the value is none.
+export function calleeOf(value) {
+  return callees.get(value);
+}
+
 export function fetcher(callee) {
-  return new Proxy(new Fetcher(callee), {
+  const proxy = new Proxy(new Fetcher(callee), {
     get(target, name) {
       if (name in target) {
         const member = target[name];
@@ -60,6 +68,8 @@ export function fetcher(callee) {
       return rpc.property(callee, [name]);
     },
   });
+  callees.set(proxy, callee);
+  return proxy;
 }
 
 // What `ctx.exports` is: each entrypoint as a Fetcher, or called with `{ props }`
@@ -70,6 +80,7 @@ export function ownExports(exports) {
     const own = fetcher({ export: name });
     const withProps = (options = {}) => fetcher({ export: name, props: options.props ?? {} });
     loopback[name] = new Proxy(withProps, { get: (_, member) => own[member] });
+    callees.set(loopback[name], calleeOf(own));
   }
   return loopback;
 }

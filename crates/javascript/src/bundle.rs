@@ -53,6 +53,39 @@ const OPTIONS: [&str; 10] = [
     "--color=false",
 ];
 
+/// A module that is in no file of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    /// Its name, by which others import it.
+    pub name: String,
+    /// What is in it.
+    pub contents: Vec<u8>,
+    /// What it is.
+    pub kind: ModuleKind,
+}
+
+/// What a module is to those who import it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModuleKind {
+    /// Code.
+    Js,
+    /// A string.
+    Text,
+    /// What JSON can hold.
+    Json,
+    /// Bytes.
+    Data,
+}
+
+/// What is wrong with a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// What is wrong.
+    pub message: String,
+    /// Where: module, line and column, both counted from 1.
+    pub place: Option<String>,
+}
+
 /// Bundles the script `main` with the program `esbuild`.
 pub(crate) fn bundle(esbuild: &Path, main: &Path) -> Result<Bundle, Error> {
     let main = main
@@ -61,8 +94,102 @@ pub(crate) fn bundle(esbuild: &Path, main: &Path) -> Result<Bundle, Error> {
     let (Some(directory), Some(name)) = (main.parent(), main.file_name()) else {
         return Err(Error::new(format!("`{}` is not a file", main.display())));
     };
-    let out = TempDir::with_prefix("taffrail-")
-        .map_err(|error| Error::new(format!("no directory for temporary files: {error}")))?;
+    let bundle = bundle_in(esbuild, directory, &name.to_string_lossy(), |_| {});
+    bundle?.map_err(Error::new)
+}
+
+/// Bundles modules, of which `main` is the one with the handlers.
+pub(crate) fn bundle_modules(
+    esbuild: &Path,
+    main: &str,
+    modules: &[Module],
+) -> Result<Result<Bundle, SyntaxError>, Error> {
+    let directory = temporary()?;
+    let root = directory.path().canonicalize();
+    let root = root.map_err(|error| unreadable(directory.path(), &error))?;
+    let mut loaders = Vec::new();
+    for module in modules {
+        let Some(path) = path_of(&module.name) else {
+            return Ok(Err(SyntaxError {
+                message: format!(
+                    "the name of the module `{}` is not a path with an extension, like `lib/text.js`",
+                    module.name
+                ),
+                place: None,
+            }));
+        };
+        let extension = path.extension().unwrap_or_default().to_string_lossy();
+        let loader = match module.kind {
+            ModuleKind::Js => "js",
+            ModuleKind::Text => "text",
+            ModuleKind::Json => "json",
+            ModuleKind::Data => "binary",
+        };
+        loaders.push(format!("--loader:.{extension}={loader}"));
+        let path = root.join(path);
+        let parent = path.parent().unwrap_or(&root);
+        fs::create_dir_all(parent)
+            .and_then(|()| fs::write(&path, &module.contents))
+            .map_err(|error| Error::new(format!("`{}`: {error}", path.display())))?;
+    }
+    let bundle = bundle_in(esbuild, &root, main, |command| {
+        // Modules may import each other by name without `./`.
+        command.args(&loaders).env("NODE_PATH", &root);
+    });
+    Ok(match bundle? {
+        Err(said) => Err(SyntaxError::read(&said)),
+        // Whoever wrote the modules may not be who owns this machine.
+        Ok(bundle) => match bundle.files.iter().find(|file| !file.starts_with(&root)) {
+            None => Ok(bundle),
+            Some(file) => Err(SyntaxError {
+                message: format!("there is no module `{}`", file.display()),
+                place: None,
+            }),
+        },
+    })
+}
+
+/// The path of a module below a directory, unless its name leads elsewhere.
+fn path_of(name: &str) -> Option<&Path> {
+    let path = Path::new(name);
+    let is_below = |part| matches!(part, Component::Normal(_));
+    (path.components().all(is_below) && path.extension().is_some()).then_some(path)
+}
+
+impl SyntaxError {
+    /// Reads what esbuild says of the first error.
+    fn read(said: &str) -> Self {
+        let message = said
+            .split_once("[ERROR] ")
+            .and_then(|(_, rest)| rest.lines().next())
+            .unwrap_or(said.trim());
+        let place = said.lines().find_map(|line| {
+            let mut parts = line.trim().strip_suffix(':')?.rsplitn(3, ':');
+            let column: u32 = parts.next()?.parse().ok()?;
+            let line: u32 = parts.next()?.parse().ok()?;
+            Some(format!("{}:{line}:{}", parts.next()?, column + 1))
+        });
+        Self {
+            message: message.to_owned(),
+            place,
+        }
+    }
+}
+
+fn temporary() -> Result<TempDir, Error> {
+    TempDir::with_prefix("taffrail-")
+        .map_err(|error| Error::new(format!("no directory for temporary files: {error}")))
+}
+
+/// Bundles the script `name` in `directory`. The inner error is what esbuild
+/// says about it.
+fn bundle_in(
+    esbuild: &Path,
+    directory: &Path,
+    name: &str,
+    prepare: impl FnOnce(&mut Command),
+) -> Result<Result<Bundle, String>, Error> {
+    let out = temporary()?;
     let script = out.path().join("worker.js");
     let meta = out.path().join("meta.json");
     let mut command = Command::new(esbuild);
@@ -73,23 +200,28 @@ pub(crate) fn bundle(esbuild: &Path, main: &Path) -> Result<Bundle, Error> {
         .args(OPTIONS)
         .args(LOWERED)
         .current_dir(directory);
-    run(&mut command, "remove Taffrail's cache and try again")?.map_err(Error::new)?;
+    prepare(&mut command);
+    if let Err(said) = run(&mut command, "remove Taffrail's cache and try again")? {
+        return Ok(Err(said));
+    }
 
     let read = |path: &Path| fs::read_to_string(path).map_err(|error| unreadable(path, &error));
     let meta: Meta = parse(&read(&meta)?)?;
-    meta.check_imports()?;
+    if let Err(missing) = meta.check_imports() {
+        return Ok(Err(missing));
+    }
     let mut map: Value = parse(&read(&out.path().join("worker.js.map"))?)?;
     relative_to(directory, out.path(), &mut map);
-    Ok(Bundle {
+    Ok(Ok(Bundle {
         text: read(&script)?,
         source_map: map.to_string(),
-        service_worker: !meta.is_module(&name.to_string_lossy()),
+        service_worker: !meta.is_module(name),
         files: meta
             .inputs
             .keys()
-            .map(|file| directory.join(file))
+            .map(|file| normalised(&directory.join(file)))
             .collect(),
-    })
+    }))
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Error {
@@ -131,16 +263,16 @@ impl Meta {
     }
 
     /// Every module without a file is one that is provided.
-    fn check_imports(&self) -> Result<(), Error> {
+    fn check_imports(&self) -> Result<(), String> {
         for (file, input) in &self.inputs {
             for import in input.imports.iter().filter(|import| import.external) {
                 let name = import.path.as_str();
                 let has_scheme = name.starts_with("node:") || name.starts_with("cloudflare:");
                 if has_scheme && !PROVIDED_MODULES.contains(&name) {
-                    return Err(Error::new(format!(
+                    return Err(format!(
                         "{file} imports `{name}`, which Taffrail does not have; it has `{}`",
                         PROVIDED_MODULES.join("`, `")
-                    )));
+                    ));
                 }
             }
         }

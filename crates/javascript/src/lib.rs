@@ -12,6 +12,6 @@ mod error;
 mod section;
 mod toolchain;
 
-pub use bundle::{Bundle, PROVIDED_MODULES};
+pub use bundle::{Bundle, Module, ModuleKind, PROVIDED_MODULES, SyntaxError};
 pub use error::Error;
 pub use toolchain::Toolchain;

@@ -1,6 +1,6 @@
 //! The engine component and the bundler, and how they are made.
 
-use crate::bundle::{self, Bundle};
+use crate::bundle::{self, Bundle, Module, SyntaxError};
 use crate::command::run;
 use crate::error::Error;
 use crate::section;
@@ -39,6 +39,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("handlers.js", include_str!("../engine/handlers.js")),
     ("http.js", include_str!("../engine/http.js")),
     ("invocation.js", include_str!("../engine/invocation.js")),
+    ("loader.js", include_str!("../engine/loader.js")),
     ("modules.js", include_str!("../engine/modules.js")),
     ("promise.js", include_str!("../engine/promise.js")),
     ("rpc.js", include_str!("../engine/rpc.js")),
@@ -149,6 +150,20 @@ impl Toolchain {
     /// When a source is missing or wrong, with its file, line and column.
     pub fn bundle(&self, main: &Path) -> Result<Bundle, Error> {
         bundle::bundle(&self.home.join(ESBUILD), main)
+    }
+
+    /// Makes one file of modules that are in no files, of which `main` is the
+    /// one with the handlers. The inner error is about a module.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room for temporary files, or no bundler.
+    pub fn bundle_modules(
+        &self,
+        main: &str,
+        modules: &[Module],
+    ) -> Result<Result<Bundle, SyntaxError>, Error> {
+        bundle::bundle_modules(&self.home.join(ESBUILD), main, modules)
     }
 }
 

@@ -47,6 +47,8 @@ pub(crate) enum Call {
     NoHandler(&'static str),
     /// There is no code to run; the text says why.
     NoScript(String),
+    /// The script cannot be evaluated.
+    NotStarted(Failure),
     /// The Worker has been stopped.
     Stopped,
     /// All instances that there may be are taken.
@@ -165,6 +167,10 @@ pub(crate) fn decide(ending: &Ending) -> Verdict {
             format!("The runtime failed: {message}"),
         ),
         Call::NoScript(message) => Verdict::error(Outcome::ScriptNotFound, message),
+        Call::NotStarted(failure) => Verdict {
+            failure: Some(failure.clone()),
+            ..Verdict::new(Outcome::Exception)
+        },
         Call::Stopped => Verdict::error(Outcome::KillSwitch, "The Worker is stopped."),
         Call::NoInstance => Verdict::error(Outcome::LoadShed, "Too many invocations are running.")
             .limit(Limit::Instances),

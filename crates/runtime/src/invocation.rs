@@ -8,7 +8,7 @@ use crate::lines::{LineBuffer, PanicWatch};
 use crate::output::Stream;
 use crate::script::Exchange;
 use crate::settings::EVENT_WALL_TIME;
-use crate::worker::{Via, Worker};
+use crate::worker::{FetchResult, Via, Worker};
 use serde_json::value::to_raw_value;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -58,6 +58,7 @@ struct Recording {
     wishes: Option<String>,
     /// Somebody else answered in the Worker's place.
     passed_through: bool,
+    not_started: bool,
 }
 
 /// The limit of subrequests is reached.
@@ -147,6 +148,7 @@ impl Invocation {
                 peak_memory: 0,
                 wishes: None,
                 passed_through: false,
+                not_started: false,
             }),
             cut: Notify::new(),
             _running: worker.tracker.token(),
@@ -206,6 +208,21 @@ impl Invocation {
         self.recording().passed_through = true;
     }
 
+    /// Records that the code could not be started.
+    pub(crate) fn not_started(&self) {
+        self.recording().not_started = true;
+    }
+
+    /// How it ended, for those who wait for a response or a session.
+    pub(crate) fn failed(&self) -> FetchResult {
+        let (outcome, exception) = self.verdict();
+        FetchResult::Failed {
+            outcome,
+            exception,
+            started: !self.recording().not_started,
+        }
+    }
+
     /// Keeps what a script wants to become of the event, as JSON.
     pub(crate) fn settle(&self, wishes: String) {
         self.recording().wishes = Some(wishes);
@@ -220,6 +237,7 @@ impl Invocation {
     /// the guest does comes after it.
     pub(crate) fn ended(&self, call: Call) {
         let mut recording = self.recording();
+        recording.not_started |= matches!(call, Call::NotStarted(_));
         recording.ending.call = call;
         recording.close_output();
     }

@@ -2,23 +2,21 @@
 
 use crate::body::Reader;
 use crate::component::Component;
-use crate::delivery::{TailConsumer, TailQueue};
-use crate::directory::Directory;
+use crate::delivery::TailConsumer;
 use crate::ending::Cut;
 use crate::engine::Engines;
 use crate::error::Error;
 use crate::event::Event;
 use crate::lanes::Lanes;
+use crate::loader::{LoadScript, Loaders};
 use crate::outbound;
-use crate::running::Running;
+use crate::platform::Platform;
 use crate::script::Script;
 use crate::settings::WorkerSettings;
-use crate::worker::{Code, FetchResult, Tail, Via, Worker};
+use crate::worker::{Code, FetchResult, Via, Worker};
 use http::Request;
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, RwLock};
 use taffrail_trace::{Json, Outcome};
 use tokio_util::task::TaskTracker;
 use wasmtime_wasi_http::WasiBody;
@@ -29,16 +27,7 @@ use wasmtime_wasi_http::WasiBody;
 /// runtime.
 #[derive(Clone)]
 pub struct Runtime {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    engines: Engines,
-    lanes: Arc<Lanes>,
-    directory: Directory,
-    queues: Mutex<HashMap<String, Arc<TailQueue>>>,
-    consumers: Arc<[Arc<dyn TailConsumer>]>,
-    tracker: TaskTracker,
+    platform: Arc<Platform>,
 }
 
 /// What a [`Runtime`] is made of.
@@ -46,6 +35,7 @@ struct Inner {
 pub struct Builder {
     cache: Option<PathBuf>,
     consumers: Vec<Arc<dyn TailConsumer>>,
+    scripts: Option<Arc<dyn LoadScript>>,
 }
 
 impl Builder {
@@ -64,6 +54,14 @@ impl Builder {
         self
     }
 
+    /// Has `scripts` make scripts of the modules that Workers load. Without it
+    /// they can load components only.
+    #[must_use]
+    pub fn scripts(mut self, scripts: Arc<dyn LoadScript>) -> Self {
+        self.scripts = Some(scripts);
+        self
+    }
+
     /// Starts the runtime.
     ///
     /// # Errors
@@ -74,19 +72,25 @@ impl Builder {
         let tracker = TaskTracker::new();
         tracker.close();
         Ok(Runtime {
-            inner: Arc::new(Inner {
+            platform: Arc::new(Platform {
                 engines: Engines::new(self.cache.as_deref())?,
                 lanes: Arc::new(Lanes::new()?),
-                directory: Directory::default(),
-                queues: Mutex::default(),
                 consumers: self.consumers.into(),
                 tracker,
+                scripts: self.scripts,
+                loaders: Loaders::default(),
+                workers: RwLock::default(),
+                queues: Mutex::default(),
             }),
         })
     }
 }
 
 impl Runtime {
+    pub(crate) fn of(platform: Arc<Platform>) -> Self {
+        Self { platform }
+    }
+
     /// Begins the making of a runtime.
     #[must_use]
     pub fn builder() -> Builder {
@@ -101,7 +105,7 @@ impl Runtime {
     /// When `bytes` are not a component, when it imports something that nobody
     /// provides, and when it exports no handler.
     pub fn compile(&self, bytes: &[u8]) -> Result<Component, Error> {
-        Component::compile(&self.inner.engines, bytes)
+        self.platform.compile(bytes)
     }
 
     /// Compiles a component that was read from `path`. Debug information that
@@ -128,7 +132,7 @@ impl Runtime {
     /// that only names itself is fine: its own tail invocations are not told
     /// to it.
     pub fn deploy(&self, settings: WorkerSettings, code: Code) -> Result<(), Error> {
-        self.put(self.worker(settings, code))
+        self.put(self.platform.worker(settings, code))
     }
 
     /// Evaluates a script and deploys it as [`deploy`](Self::deploy) does.
@@ -144,7 +148,7 @@ impl Runtime {
         settings: WorkerSettings,
         script: Script,
     ) -> Result<(), Error> {
-        let worker = self.worker(settings, Code::Script(script));
+        let worker = self.platform.worker(settings, Code::Script(script));
         worker.start_script().await?;
         self.put(worker)
     }
@@ -152,7 +156,7 @@ impl Runtime {
     fn put(&self, worker: Arc<Worker>) -> Result<(), Error> {
         let settings = &worker.settings;
         let name = settings.name.clone();
-        let mut workers = self.inner.directory.write();
+        let mut workers = self.platform.write();
         let tails_of = |worker: &str| -> Vec<String> {
             let settings = match workers.get(worker) {
                 _ if worker == name => settings,
@@ -168,39 +172,9 @@ impl Runtime {
                 cycle.join(" -> ")
             )));
         }
+        self.platform.loaders.forget(&name);
         workers.insert(name, worker);
         Ok(())
-    }
-
-    fn worker(&self, settings: WorkerSettings, code: Code) -> Arc<Worker> {
-        let code = match code {
-            Code::Component(component) => Script::of_component(component),
-            code => code,
-        };
-        Arc::new(Worker {
-            config: Arc::new(
-                settings
-                    .text_vars()
-                    .map(|(name, value)| (name.clone(), value.into_owned()))
-                    .collect(),
-            ),
-            tails: settings
-                .tail_consumers
-                .iter()
-                .map(|tail| Tail {
-                    queue: self.queue(&tail.worker),
-                    target: Arc::new(tail.clone()),
-                })
-                .collect(),
-            consumers: Arc::clone(&self.inner.consumers),
-            peers: self.inner.directory.peers(),
-            tracker: self.inner.tracker.clone(),
-            lanes: Arc::clone(&self.inner.lanes),
-            running: Running::default(),
-            stopped: AtomicBool::new(false),
-            settings,
-            code,
-        })
     }
 
     /// Dispatches a fetch event. The URI of `request` is absolute. `cf` is
@@ -218,7 +192,7 @@ impl Runtime {
         request: Request<WasiBody>,
         cf: Option<Json>,
     ) -> Result<FetchResult, Error> {
-        let worker = self.inner.find(worker)?;
+        let worker = self.find(worker)?;
         let via = Via {
             depth: outbound::hops(request.headers()),
             ..Via::default()
@@ -232,12 +206,7 @@ impl Runtime {
     ///
     /// When there is no Worker of that name.
     pub async fn dispatch(&self, worker: &str, event: Event) -> Result<Outcome, Error> {
-        Ok(self
-            .inner
-            .find(worker)?
-            .dispatch(event, Via::default())
-            .await
-            .0)
+        Ok(self.find(worker)?.dispatch(event, Via::default()).await.0)
     }
 
     /// Stops a Worker: ends its invocations and refuses further ones, all with
@@ -248,7 +217,7 @@ impl Runtime {
     ///
     /// When there is no Worker of that name.
     pub fn stop(&self, worker: &str) -> Result<(), Error> {
-        self.inner.find(worker)?.stop();
+        self.find(worker)?.stop();
         Ok(())
     }
 
@@ -258,14 +227,14 @@ impl Runtime {
     ///
     /// When there is no Worker of that name.
     pub fn start(&self, worker: &str) -> Result<(), Error> {
-        self.inner.find(worker)?.start();
+        self.find(worker)?.start();
         Ok(())
     }
 
     /// Ends all invocations that run, with the outcome `aborted`. Their items
     /// are delivered as ever.
     pub fn abort(&self) {
-        for worker in self.inner.directory.all() {
+        for worker in self.platform.all() {
             worker.running.cut(Cut::Aborted);
         }
     }
@@ -273,35 +242,17 @@ impl Runtime {
     /// Waits until no invocation runs and every item has been delivered, to
     /// Tail Workers of Tail Workers too.
     pub async fn idle(&self) {
-        self.inner.tracker.wait().await;
+        self.platform.tracker.wait().await;
     }
 
     /// How many invocations run and items wait at this moment.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.inner.tracker.len()
+        self.platform.tracker.len()
     }
 
-    fn queue(&self, tail: &str) -> Arc<TailQueue> {
-        let mut queues = self
-            .inner
-            .queues
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let queue = queues.entry(tail.to_owned()).or_insert_with(|| {
-            let name = tail.to_owned();
-            let peers = self.inner.directory.peers();
-            TailQueue::start(tail.to_owned(), self.inner.tracker.clone(), move || {
-                peers.find(&name)
-            })
-        });
-        Arc::clone(queue)
-    }
-}
-
-impl Inner {
     fn find(&self, name: &str) -> Result<Arc<Worker>, Error> {
-        self.directory
+        self.platform
             .find(name)
             .ok_or_else(|| Error::settings(format!("no Worker `{name}` is deployed")))
     }

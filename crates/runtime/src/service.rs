@@ -18,7 +18,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 const DEPTH: u32 = 32;
 
 /// Why a call failed, as the caller is told.
-#[derive(serde::Serialize)]
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 pub(crate) struct CallFailed {
     pub(crate) name: String,
     pub(crate) message: String,
@@ -31,11 +31,26 @@ impl CallFailed {
             message: message.into(),
         }
     }
-}
 
-impl From<Option<TraceException>> for CallFailed {
-    fn from(exception: Option<TraceException>) -> Self {
+    /// The exception with which the callee ended. One that it met at its start
+    /// is told as workerd tells it.
+    pub(crate) fn of(exception: Option<TraceException>, started: bool) -> Self {
         match exception {
+            Some(TraceException {
+                name,
+                message,
+                stack,
+                ..
+            }) if !started => {
+                let frames: String = stack
+                    .iter()
+                    .flat_map(|stack| stack.lines())
+                    .map(|frame| format!("\n  {}", frame.trim_start()))
+                    .collect();
+                Self::new(format!(
+                    "Failed to start Worker:\nUncaught {name}: {message}{frames}"
+                ))
+            }
             Some(TraceException { name, message, .. }) => Self { name, message },
             None => Self::new("The Worker did not answer."),
         }
@@ -56,7 +71,9 @@ pub(crate) async fn fetch(
             body.map_err(|error| Error::InternalError(Some(error.to_string())))
                 .boxed_unsync()
         })),
-        FetchResult::Failed { exception, .. } => Err(exception.into()),
+        FetchResult::Failed {
+            exception, started, ..
+        } => Err(CallFailed::of(exception, started)),
     }
 }
 
@@ -109,7 +126,12 @@ pub(crate) fn next_depth(caller: &Invocation) -> Result<u32, CallFailed> {
 /// The Worker that is called, and the way to it.
 fn callee(caller: &Invocation, target: Arc<Target>) -> Result<(Arc<Worker>, Via), CallFailed> {
     let depth = next_depth(caller)?;
-    let Some(worker) = caller.worker.peers.find(&target.worker) else {
+    let Some(worker) = caller
+        .worker
+        .platform
+        .upgrade()
+        .and_then(|platform| platform.find(&target.worker))
+    else {
         return Err(CallFailed::new(format!(
             "there is no Worker `{}` to call",
             target.worker

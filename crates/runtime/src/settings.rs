@@ -13,6 +13,10 @@ pub struct WorkerSettings {
     /// The name under which events are dispatched to it, and the `scriptName`
     /// of its trace items.
     pub name: String,
+    /// Whether its items have no `scriptName`, since it was made at run time
+    /// and nobody gave it one.
+    #[serde(default)]
+    pub anonymous: bool,
     /// What `env` holds, and for components `wasi:config/store` and the
     /// environment variables: strings as they are, other values as JSON.
     #[serde(default)]
@@ -38,6 +42,7 @@ impl WorkerSettings {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            anonymous: false,
             vars: BTreeMap::new(),
             tail_consumers: Vec::new(),
             bindings: BTreeMap::new(),
@@ -63,6 +68,8 @@ impl WorkerSettings {
 pub enum Binding {
     /// Another Worker, to be called.
     Service(Target),
+    /// A loader of dynamic Workers.
+    Loader,
 }
 
 /// A Worker as another one refers to it.

@@ -4,21 +4,21 @@ use crate::body::{Reader, ResponseBody};
 use crate::component::Component;
 use crate::debug_file::DebugFile;
 use crate::delivery::{TailConsumer, TailQueue};
-use crate::directory::Peers;
-use crate::ending::{Call, Cut, Response};
+use crate::ending::{Call, Cut, Failure, Response};
 use crate::error::Error;
 use crate::event::Event;
 use crate::execute;
 use crate::invocation::Invocation;
 use crate::lanes::Lanes;
+use crate::platform::Platform;
 use crate::running::Running;
 use crate::script::{Script, session};
 use crate::service::CallFailed;
 use crate::settings::{Target, WorkerSettings};
 use http::Request;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 use taffrail_trace::{
     EventInfo, LogLevel, Outcome, RequestData, TailRequest, TraceException, TraceItem,
 };
@@ -39,6 +39,15 @@ pub enum Code {
     Script(Script),
     /// Nothing, and the reason for it: every event ends as `scriptNotFound`.
     Missing(String),
+    /// A script that cannot be evaluated: every event ends with this exception.
+    Broken {
+        /// The name of the exception.
+        name: String,
+        /// What it says.
+        message: String,
+        /// Its frames, one a line.
+        stack: Option<String>,
+    },
 }
 
 /// Code that can run.
@@ -57,6 +66,8 @@ pub enum FetchResult {
         outcome: Outcome,
         /// What went wrong, if there is more to say than the outcome.
         exception: Option<TraceException>,
+        /// Whether the code could be started at all.
+        started: bool,
     },
 }
 
@@ -98,8 +109,8 @@ pub(crate) struct Worker {
     pub(crate) config: Arc<WasiConfigVariables>,
     pub(crate) tails: Vec<Tail>,
     pub(crate) consumers: Arc<[Arc<dyn TailConsumer>]>,
-    /// The other Workers, to be called.
-    pub(crate) peers: Peers,
+    /// What it is a part of.
+    pub(crate) platform: Weak<Platform>,
     pub(crate) tracker: TaskTracker,
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) running: Running,
@@ -129,8 +140,7 @@ impl Worker {
         let invocation = Invocation::start(&self, via, event, Response::Unset);
         if self.running.count() > self.settings.limits.instances {
             invocation.ended(Call::NoInstance);
-            let (outcome, exception) = invocation.verdict();
-            return FetchResult::Failed { outcome, exception };
+            return invocation.failed();
         }
         let (respond, mut responded) = oneshot::channel();
         let fetch = execute::fetch(Arc::clone(&invocation), request, cf, respond);
@@ -153,8 +163,7 @@ impl Worker {
                 if running {
                     run.await;
                 }
-                let (outcome, exception) = invocation.verdict();
-                FetchResult::Failed { outcome, exception }
+                invocation.failed()
             }
         }
     }
@@ -183,9 +192,13 @@ impl Worker {
         let invocation = Invocation::start(&self, via, event, Response::NotExpected);
         let run = execute::session(Arc::clone(&invocation), end);
         self.run(Arc::clone(&invocation), run).await;
-        match invocation.verdict() {
-            (Outcome::Ok, _) => None,
-            (_, exception) => Some(exception.into()),
+        match invocation.failed() {
+            FetchResult::Failed {
+                outcome,
+                exception,
+                started,
+            } if outcome != Outcome::Ok => Some(CallFailed::of(exception, started)),
+            _ => None,
         }
     }
 
@@ -229,6 +242,15 @@ impl Worker {
         match &self.code {
             Code::Component(component) => Ok(Program::Component(component)),
             Code::Script(script) => Ok(Program::Script(script)),
+            Code::Broken {
+                name,
+                message,
+                stack,
+            } => Err(Call::NotStarted(Failure {
+                name: name.clone(),
+                message: message.clone(),
+                stack: stack.clone(),
+            })),
             Code::Missing(reason) => Err(Call::NoScript(format!(
                 "Worker `{}` has no code to run: {reason}",
                 self.settings.name
@@ -240,13 +262,13 @@ impl Worker {
     pub(crate) fn debug_file(&self) -> Option<&DebugFile> {
         match &self.code {
             Code::Component(component) => component.debug.as_ref(),
-            Code::Script(_) | Code::Missing(_) => None,
+            Code::Script(_) | Code::Missing(_) | Code::Broken { .. } => None,
         }
     }
 
     pub(crate) fn script(&self, entrypoint: Option<&str>) -> taffrail_trace::Script {
         taffrail_trace::Script {
-            script_name: Some(self.settings.name.clone()),
+            script_name: (!self.settings.anonymous).then(|| self.settings.name.clone()),
             entrypoint: entrypoint.map(ToOwned::to_owned),
             ..taffrail_trace::Script::default()
         }

@@ -12,7 +12,9 @@ pub(crate) type Response = http::Response<Either<ResponseBody, Full<Bytes>>>;
 pub(crate) fn from_result(result: FetchResult, show_failures: bool) -> Response {
     match result {
         FetchResult::Response(response) => response.map(Either::Left),
-        FetchResult::Failed { outcome, exception } => {
+        FetchResult::Failed {
+            outcome, exception, ..
+        } => {
             let status = status(outcome);
             let mut response = match exception {
                 Some(exception) if show_failures => plain(

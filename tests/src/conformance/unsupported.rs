@@ -7,13 +7,10 @@ use serde_json::Value;
 type Detector = fn(&Recording) -> Result<bool>;
 
 /// Each feature with the test for its use. When a feature lands, its row goes.
-const FEATURES: [(&str, Detector); 6] = [
+const FEATURES: [(&str, Detector); 5] = [
     ("streaming tails", has_streaming_tails),
     ("Durable Objects", |recording| {
         has_binding(recording, "durableObjectNamespace")
-    }),
-    ("dynamic Workers (worker loader)", |recording| {
-        has_binding(recording, "workerLoader")
     }),
     ("WebSockets", |recording| {
         Ok(mentions(
@@ -28,7 +25,7 @@ const FEATURES: [(&str, Detector); 6] = [
 ];
 
 /// Kinds of bindings that the runner can set up.
-const BINDINGS: [&str; 3] = ["service", "text", "json"];
+const BINDINGS: [&str; 4] = ["service", "text", "json", "workerLoader"];
 
 /// Why this scenario cannot be run, if it cannot.
 pub(super) fn reason(recording: &Recording) -> Result<Option<String>> {
@@ -78,7 +75,7 @@ fn has_streaming_tails(recording: &Recording) -> Result<bool> {
     let streams = |service: &Service| {
         !service.streaming_tails.is_empty() || service.kind.as_deref() == Some("stream")
     };
-    Ok(recording.services.iter().any(streams))
+    Ok(recording.services.iter().any(streams) || mentions(recording, &["streamingTails"]))
 }
 
 fn has_binding(recording: &Recording, kind: &str) -> Result<bool> {

@@ -101,13 +101,12 @@ fn tail_calls(
             }),
         }
     }
-    findings
-        .wrong
-        .extend(left.into_iter().map(|call| Difference {
-            path: format!("tail_calls of `{}`", call.worker),
-            recorded: None,
-            got: Some(call.events.clone()),
-        }));
+    let more = left.into_iter().map(|call| Difference {
+        path: format!("tail_calls of `{}`", call.worker),
+        recorded: None,
+        got: Some(call.events.clone()),
+    });
+    findings.sort(more.collect(), &Place::outside(recording));
 }
 
 fn one_call(recording: &Recording, index: usize, recorded: &TailCall, got: &TailCall) -> Findings {

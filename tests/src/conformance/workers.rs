@@ -76,8 +76,12 @@ export default {{
 
 fn config(service: &Service) -> Result<Value> {
     let mut vars = Map::from_iter([("LABEL".to_owned(), Value::from(service.name.as_str()))]);
+    let mut loaders = Vec::new();
     for binding in service.bindings()? {
         let name = binding["name"].as_str().unwrap_or_default().to_owned();
+        if binding.contains_key("workerLoader") {
+            loaders.push(json!({ "binding": name.as_str() }));
+        }
         if let Some(text) = binding.get("text") {
             vars.insert(name, text.clone());
         } else if let Some(json) = binding.get("json").and_then(Value::as_str) {
@@ -100,6 +104,7 @@ fn config(service: &Service) -> Result<Value> {
         "compatibility_flags": service.flags,
         "vars": vars,
         "services": services,
+        "worker_loaders": loaders,
         "tail_consumers": tails,
         "limits": limits(),
         "taffrail": { "global_outbound": outbound },

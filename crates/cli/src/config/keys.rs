@@ -59,7 +59,7 @@ const WORKER: &[Keys] = &[
     keys(
         Read,
         PerEnvironment,
-        &["vars", "services", "tail_consumers"],
+        &["vars", "services", "tail_consumers", "worker_loaders"],
     ),
     keys(
         Harmless,
@@ -161,7 +161,6 @@ const WORKER: &[Keys] = &[
             "vpc_networks",
             "vpc_services",
             "websearch",
-            "worker_loaders",
             "workflows",
         ],
     ),
@@ -204,6 +203,7 @@ const INNER: &[(&str, &[Keys])] = &[
             keys(Ignored, Inherited, &["environment"]),
         ],
     ),
+    ("worker_loaders", &[keys(Read, Inherited, &["binding"])]),
     ("triggers", &[keys(Read, Inherited, &["crons"])]),
     (
         "taffrail",

@@ -29,6 +29,8 @@ pub(super) struct WorkerTable {
     #[serde(default)]
     pub(super) services: Vec<Service>,
     #[serde(default)]
+    pub(super) worker_loaders: Vec<WorkerLoader>,
+    #[serde(default)]
     pub(super) limits: LimitsTable,
     #[serde(default)]
     pub(super) triggers: TriggersTable,
@@ -64,6 +66,13 @@ pub(super) struct Service {
     pub(super) entrypoint: Option<String>,
     #[serde(default)]
     pub(super) props: Map<String, Value>,
+}
+
+/// A loader of dynamic Workers.
+#[derive(Deserialize)]
+#[serde(expecting = "a table with the key `binding`")]
+pub(super) struct WorkerLoader {
+    pub(super) binding: String,
 }
 
 /// What one invocation may use.

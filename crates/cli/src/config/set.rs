@@ -31,10 +31,11 @@ pub(crate) fn check_set(workers: &[WorkerConfig]) -> Result<()> {
         let tails = worker.tail_consumers.iter();
         let tails = tails.map(|target| (target, "`tail_consumers` has".to_owned()));
         let bindings = worker.bindings.iter();
-        let services = bindings.map(|(name, binding)| match binding {
+        let services = bindings.filter_map(|(name, binding)| match binding {
             Binding::Service(target) => {
-                (target, format!("the binding `{name}` in `services` is for"))
+                Some((target, format!("the binding `{name}` in `services` is for")))
             }
+            Binding::Loader => None,
         });
         let outbound = match &worker.egress {
             Egress::Worker(target) => Some(target),

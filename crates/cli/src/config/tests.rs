@@ -89,8 +89,11 @@ fn render(worker: &WorkerConfig) -> String {
             .collect::<String>();
         line("tail", format!("{worker}{detail}"));
     }
-    for (binding, Binding::Service(target)) in &worker.bindings {
-        line("service", format!("{binding} -> {}", target.worker));
+    for (name, binding) in &worker.bindings {
+        match binding {
+            Binding::Service(target) => line("service", format!("{name} -> {}", target.worker)),
+            Binding::Loader => line("loader", name.clone()),
+        }
     }
     match &worker.egress {
         Egress::Anywhere => {}

@@ -12,7 +12,7 @@ use super::environment::{self, Entry, Selection};
 use super::file::{self, Source, Syntax, Table};
 use super::keys::{self, Support};
 use super::limits::Limits;
-use super::schema::{self, BuildTable, GlobalOutbound, Paths, Service, TailConsumer};
+use super::schema::{self, BuildTable, GlobalOutbound, Paths, Service, TailConsumer, WorkerLoader};
 
 /// How a Worker's component is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +112,11 @@ fn configured(
         main: component(table.main, &dir, syntax)?,
         build: build(table.build, &dir),
         tail_consumers: table.tail_consumers.into_iter().map(target).collect(),
-        bindings: bindings(table.services, &table.vars)?,
+        bindings: bindings(
+            (table.services.into_iter().map(service))
+                .chain(table.worker_loaders.into_iter().map(worker_loader)),
+            &table.vars,
+        )?,
         egress: egress(
             table.taffrail.allowed_outbound_hosts,
             table.taffrail.global_outbound,
@@ -183,26 +187,34 @@ fn component(main: Option<PathBuf>, dir: &Path, syntax: Syntax) -> Result<PathBu
         .with_context(|| missing("main", syntax.assignment("main", "build/worker.wasm")))
 }
 
-/// The bindings by name. Each name in `env` is given once.
+/// The bindings by name, with the key that each stands under. A name in `env`
+/// is given once.
 fn bindings(
-    services: Vec<Service>,
+    bindings: impl IntoIterator<Item = (&'static str, String, Binding)>,
     vars: &BTreeMap<String, Value>,
 ) -> Result<BTreeMap<String, Binding>> {
-    let mut bindings = BTreeMap::new();
-    for service in services {
-        let binding = service.binding;
+    let mut by_name = BTreeMap::new();
+    for (key, name, binding) in bindings {
         ensure!(
-            !vars.contains_key(&binding) && !bindings.contains_key(&binding),
-            "`services` has the binding `{binding}`, which is the name of another binding or var; rename one of them"
+            !vars.contains_key(&name) && !by_name.contains_key(&name),
+            "`{key}` has the binding `{name}`, which is the name of another binding or var; rename one of them"
         );
-        let target = Target {
-            worker: service.service,
-            entrypoint: service.entrypoint,
-            props: service.props,
-        };
-        bindings.insert(binding, Binding::Service(target));
+        by_name.insert(name, binding);
     }
-    Ok(bindings)
+    Ok(by_name)
+}
+
+fn service(service: Service) -> (&'static str, String, Binding) {
+    let target = Target {
+        worker: service.service,
+        entrypoint: service.entrypoint,
+        props: service.props,
+    };
+    ("services", service.binding, Binding::Service(target))
+}
+
+fn worker_loader(loader: WorkerLoader) -> (&'static str, String, Binding) {
+    ("worker_loaders", loader.binding, Binding::Loader)
 }
 
 fn target(consumer: TailConsumer) -> Target {

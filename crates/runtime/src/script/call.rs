@@ -1,5 +1,6 @@
 //! A script's calls of other Workers.
 
+use super::load::{self, Load};
 use crate::event::{Event, QueueMessage};
 use crate::invocation::Invocation;
 use crate::service::{self, CallFailed};
@@ -18,6 +19,14 @@ const CALL: &str = "taffrail-call";
 
 /// Where the host says that the call failed, in JSON.
 pub(crate) const FAILED: &str = "taffrail-failed";
+
+/// What a script wants of its host: a call, or a dynamic Worker to be called.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Wish {
+    Load(Load),
+    Call(Call),
+}
 
 /// A call as the script writes it.
 #[derive(Deserialize)]
@@ -78,12 +87,19 @@ enum Called {
 /// Whom a script calls.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Callee {
+pub(super) enum Callee {
     /// The Worker of a binding.
     Binding { binding: String },
     /// An export of its own.
     Export {
         export: String,
+        #[serde(default)]
+        props: Map<String, Value>,
+    },
+    /// A dynamic Worker that it has loaded.
+    Loaded {
+        loaded: String,
+        entrypoint: Option<String>,
         #[serde(default)]
         props: Map<String, Value>,
     },
@@ -107,12 +123,21 @@ async fn answered(
     if let Err(refusal) = invocation.subrequest() {
         return Err(CallFailed::new(refusal.to_string()));
     }
-    let call: Call = request
+    let wish: Wish = request
         .headers()
         .get(CALL)
         .and_then(|call| serde_json::from_slice(call.as_bytes()).ok())
         .ok_or_else(|| CallFailed::new("the call is malformed"))?;
-    let target = call.callee.target(invocation)?;
+    let call = match wish {
+        Wish::Load(load) => {
+            let body = request.into_body().collect().await;
+            let code = body.map_err(|_| CallFailed::new("the code broke off"))?;
+            let worker = load::answer(invocation, load, &code.to_bytes()).await?;
+            return Ok(json(&worker));
+        }
+        Wish::Call(call) => call,
+    };
+    let target = Arc::new(call.callee.to_target(invocation)?);
     let (event, session) = match call.way {
         Way::Request(head) => {
             let called = Request::from_parts(parts(&head)?, request.into_body());
@@ -121,8 +146,7 @@ async fn answered(
         Way::Event {} => {
             let event = event(request.into_body()).await?;
             let result = service::dispatch(invocation, target, event).await?;
-            let body = Full::from(result.to_string()).map_err(|never| match never {});
-            return Ok(Response::new(body.boxed_unsync()));
+            return Ok(json(&result));
         }
         Way::Rpc(Session { session, method }) => (EventInfo::Rpc { rpc_method: method }, session),
         Way::Connect(Session { session, .. }) => (EventInfo::Connect {}, session),
@@ -131,6 +155,11 @@ async fn answered(
     invocation.exchange.add_session(session, end.sender);
     let messages = end.receiver.map_err(|never| match never {});
     Ok(Response::new(messages.boxed_unsync()))
+}
+
+fn json(value: &Value) -> Response<WasiBody> {
+    let body = Full::from(value.to_string()).map_err(|never| match never {});
+    Response::new(body.boxed_unsync())
 }
 
 fn parts(head: &Head) -> Result<request::Parts, CallFailed> {
@@ -173,20 +202,29 @@ fn headers(pairs: &[(String, String)]) -> Option<HeaderMap> {
 }
 
 impl Callee {
-    fn target(self, invocation: &Invocation) -> Result<Arc<Target>, CallFailed> {
+    pub(super) fn to_target(self, invocation: &Invocation) -> Result<Target, CallFailed> {
         let settings = &invocation.worker.settings;
         match self {
             Self::Binding { binding } => match settings.bindings.get(&binding) {
-                Some(Binding::Service(target)) => Ok(Arc::new(target.clone())),
+                Some(Binding::Service(target)) => Ok(target.clone()),
                 _ => Err(CallFailed::new(format!(
                     "there is no service binding `{binding}`"
                 ))),
             },
-            Self::Export { export, props } => Ok(Arc::new(Target {
+            Self::Export { export, props } => Ok(Target {
                 worker: settings.name.clone(),
                 entrypoint: (export != "default").then_some(export),
                 props,
-            })),
+            }),
+            Self::Loaded {
+                loaded,
+                entrypoint,
+                props,
+            } => Ok(Target {
+                worker: loaded,
+                entrypoint: entrypoint.filter(|name| name != "default"),
+                props,
+            }),
         }
     }
 }

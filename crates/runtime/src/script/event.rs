@@ -142,5 +142,6 @@ pub(crate) fn setup(invocation: &Invocation, source: &Source) -> String {
 fn kind(binding: &Binding) -> &'static str {
     match binding {
         Binding::Service(_) => "service",
+        Binding::Loader => "loader",
     }
 }

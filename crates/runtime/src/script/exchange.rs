@@ -7,6 +7,7 @@
 
 use super::{Fetch, session};
 use crate::execute::Respond;
+use crate::loader::Making;
 use bytes::Bytes;
 use http::{Response, StatusCode, Uri};
 use http_body::{Body, Frame};
@@ -38,6 +39,9 @@ struct Event {
     /// Bodies of responses that the script has received. What it does not read
     /// to its end would stay until it is collected as garbage.
     leased: Vec<Lease>,
+    /// Dynamic Workers whose code the script has yet to give, by binding and
+    /// id.
+    to_make: HashMap<(String, String), Making>,
 }
 
 /// How a script hears that it waits for nothing else.
@@ -107,6 +111,16 @@ impl Exchange {
     /// Ends a session.
     pub(crate) fn hang_up(&self, session: u32) {
         self.event().sessions.remove(&session);
+    }
+
+    /// Notes that the script is to make a dynamic Worker.
+    pub(crate) fn is_to_make(&self, binding: String, id: String, making: Making) {
+        self.event().to_make.insert((binding, id), making);
+    }
+
+    /// What the script was to make, once it has.
+    pub(crate) fn is_made(&self, binding: String, id: String) -> Option<Making> {
+        self.event().to_make.remove(&(binding, id))
     }
 
     /// Ends it: the body of the response breaks off unless it was ended.

@@ -5,6 +5,7 @@ pub(crate) mod call;
 mod event;
 mod exchange;
 mod host;
+mod load;
 pub(crate) mod session;
 mod source;
 
@@ -168,6 +169,8 @@ impl Isolate {
         // A script that fails tells why itself.
         if started.map_err(|error| failed(&error))? {
             self.guest = Some(guest);
+        } else {
+            self.store.data().invocation().not_started();
         }
         Ok(self.guest.as_ref())
     }

@@ -1,0 +1,98 @@
+//! What the Workers of one runtime share.
+
+use crate::delivery::{TailConsumer, TailQueue};
+use crate::engine::Engines;
+use crate::error::Error;
+use crate::lanes::Lanes;
+use crate::loader::{LoadScript, Loaders};
+use crate::running::Running;
+use crate::script::Script;
+use crate::settings::WorkerSettings;
+use crate::worker::{Code, Tail, Worker};
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use tokio_util::task::TaskTracker;
+
+type Workers = HashMap<String, Arc<Worker>>;
+
+/// Everything that outlives a Worker. Workers hold on to it weakly, since they
+/// are a part of it.
+pub(crate) struct Platform {
+    pub(crate) engines: Engines,
+    pub(crate) lanes: Arc<Lanes>,
+    pub(crate) consumers: Arc<[Arc<dyn TailConsumer>]>,
+    pub(crate) tracker: TaskTracker,
+    /// Who makes scripts of modules, if anybody does.
+    pub(crate) scripts: Option<Arc<dyn LoadScript>>,
+    pub(crate) loaders: Loaders,
+    pub(crate) workers: RwLock<Workers>,
+    pub(crate) queues: Mutex<HashMap<String, Arc<TailQueue>>>,
+}
+
+impl Platform {
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<Worker>> {
+        self.read().get(name).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Worker>> {
+        self.read().values().cloned().collect()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Workers> {
+        self.workers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Workers> {
+        self.workers.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A Worker that is not in place yet.
+    pub(crate) fn worker(self: &Arc<Self>, settings: WorkerSettings, code: Code) -> Arc<Worker> {
+        let code = match code {
+            Code::Component(component) => Script::of_component(component),
+            code => code,
+        };
+        Arc::new(Worker {
+            config: Arc::new(
+                settings
+                    .text_vars()
+                    .map(|(name, value)| (name.clone(), value.into_owned()))
+                    .collect(),
+            ),
+            tails: settings
+                .tail_consumers
+                .iter()
+                .map(|tail| Tail {
+                    queue: self.queue(&tail.worker),
+                    target: Arc::new(tail.clone()),
+                })
+                .collect(),
+            platform: Arc::downgrade(self),
+            consumers: Arc::clone(&self.consumers),
+            tracker: self.tracker.clone(),
+            lanes: Arc::clone(&self.lanes),
+            running: Running::default(),
+            stopped: AtomicBool::new(false),
+            settings,
+            code,
+        })
+    }
+
+    fn queue(self: &Arc<Self>, tail: &str) -> Arc<TailQueue> {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = queues.entry(tail.to_owned()).or_insert_with(|| {
+            let name = tail.to_owned();
+            let platform: Weak<Self> = Arc::downgrade(self);
+            TailQueue::start(tail.to_owned(), self.tracker.clone(), move || {
+                platform.upgrade()?.find(&name)
+            })
+        });
+        Arc::clone(queue)
+    }
+
+    /// Compiles a component, or finds it in the cache.
+    pub(crate) fn compile(&self, bytes: &[u8]) -> Result<crate::Component, Error> {
+        crate::Component::compile(&self.engines, bytes)
+    }
+}

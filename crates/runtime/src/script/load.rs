@@ -1,0 +1,181 @@
+//! A script's requests for dynamic Workers.
+
+use super::call::Callee;
+use crate::egress::Egress;
+use crate::invocation::Invocation;
+use crate::loader::{self, Module, Modules, Plan};
+use crate::service::CallFailed;
+use crate::settings::{Binding, Limits, Target, WorkerSettings};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A request as the script writes it.
+#[derive(Deserialize)]
+pub(super) struct Load {
+    loader: String,
+    /// None is for a Worker of its own.
+    id: Option<String>,
+    /// Whether the code is in the body. Without it the question is whether it
+    /// is wanted.
+    #[serde(default)]
+    code: bool,
+}
+
+/// What the script's callback returned, or threw.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Body {
+    Code(Box<Code>),
+    Failed(CallFailed),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Code {
+    main_module: String,
+    modules: BTreeMap<String, ModuleJson>,
+    #[serde(default)]
+    vars: BTreeMap<String, Value>,
+    #[serde(default)]
+    services: BTreeMap<String, Callee>,
+    #[serde(default)]
+    tails: Vec<Callee>,
+    #[serde(default)]
+    limits: LimitsJson,
+    /// Null is for none, and what is not there for the maker's own.
+    #[serde(default, deserialize_with = "present")]
+    global_outbound: Option<Option<Callee>>,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Callee>>, D::Error> {
+    Deserialize::deserialize(deserializer).map(Some)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct LimitsJson {
+    cpu_ms: Option<u64>,
+    sub_requests: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum ModuleJson {
+    Js(String),
+    Cjs(String),
+    Text(String),
+    Json(Value),
+    /// In base64, like the next.
+    Data(String),
+    Wasm(String),
+}
+
+/// Answers with the name of the Worker, or with null if its code is wanted.
+pub(super) async fn answer(
+    caller: &Invocation,
+    load: Load,
+    body: &[u8],
+) -> Result<Value, CallFailed> {
+    let binding = load.loader;
+    if !matches!(
+        caller.worker.settings.bindings.get(&binding),
+        Some(Binding::Loader)
+    ) {
+        return Err(CallFailed::new(format!(
+            "there is no worker loader `{binding}`"
+        )));
+    }
+    if !load.code {
+        let id = load.id.unwrap_or_default();
+        return match loader::find(caller, &binding, &id).await? {
+            Ok(worker) => Ok(json!(worker)),
+            Err(making) => {
+                caller.exchange.is_to_make(binding, id, making);
+                Ok(Value::Null)
+            }
+        };
+    }
+    let making = load.id.and_then(|id| caller.exchange.is_made(binding, id));
+    let plan = match serde_json::from_slice(body) {
+        Ok(Body::Code(code)) => code.plan(caller),
+        Ok(Body::Failed(failed)) => Err(failed),
+        Err(error) => Err(CallFailed::new(format!(
+            "The code of the dynamic Worker is malformed: {error}."
+        ))),
+    };
+    Ok(json!(loader::make(caller, making, plan).await?))
+}
+
+impl Code {
+    fn plan(self, caller: &Invocation) -> Result<Plan, CallFailed> {
+        let own = &caller.worker.settings;
+        let mut bindings = BTreeMap::new();
+        for (name, callee) in self.services {
+            bindings.insert(name, Binding::Service(callee.to_target(caller)?));
+        }
+        let outbound = match self.global_outbound {
+            None => None,
+            Some(None) => Some(None),
+            Some(Some(callee)) => Some(Some(Egress::Worker(callee.to_target(caller)?))),
+        };
+        let tails: Result<Vec<Target>, CallFailed> = self
+            .tails
+            .into_iter()
+            .map(|tail| tail.to_target(caller))
+            .collect();
+        let modules = self.modules.into_iter().map(|(name, module)| {
+            let module = module.decoded(&name)?;
+            Ok((name, module))
+        });
+        Ok(Plan {
+            settings: WorkerSettings {
+                vars: self.vars,
+                bindings,
+                tail_consumers: tails?,
+                egress: loader::egress(caller, outbound),
+                limits: self.limits.within(&own.limits),
+                ..WorkerSettings::new("")
+            },
+            modules: Modules {
+                main: self.main_module,
+                modules: modules.collect::<Result<_, CallFailed>>()?,
+            },
+        })
+    }
+}
+
+impl LimitsJson {
+    /// No more than the maker itself may use.
+    fn within(&self, own: &Limits) -> Limits {
+        let cpu = self.cpu_ms.map_or(own.cpu, Duration::from_millis);
+        Limits {
+            cpu: cpu.min(own.cpu),
+            subrequests: self
+                .sub_requests
+                .map_or(own.subrequests, |limit| limit.min(own.subrequests)),
+            ..own.clone()
+        }
+    }
+}
+
+impl ModuleJson {
+    fn decoded(self, name: &str) -> Result<Module, CallFailed> {
+        let bytes = |text: String| {
+            BASE64_STANDARD
+                .decode(text)
+                .map_err(|_| CallFailed::new(format!("The module `{name}` is malformed.")))
+        };
+        Ok(match self {
+            Self::Js(text) => Module::Js(text),
+            Self::Cjs(text) => Module::CommonJs(text),
+            Self::Text(text) => Module::Text(text),
+            Self::Json(value) => Module::Json(value),
+            Self::Data(text) => Module::Data(bytes(text)?),
+            Self::Wasm(text) => Module::Wasm(bytes(text)?),
+        })
+    }
+}
