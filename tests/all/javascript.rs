@@ -365,7 +365,7 @@ export default {
     assert!(
         finished
             .stdout
-            .contains("is there a cycle of service bindings?"),
+            .contains("is there a cycle of service bindings"),
         "{} {}",
         finished.stdout,
         finished.stderr

@@ -3,7 +3,7 @@
 use crate::current::Current;
 use crate::egress::{self, Egress};
 use crate::invocation::Invocation;
-use crate::script::{ScriptHost, call, is_for_host};
+use crate::script::{ScriptHost, call, is_for_host, unread};
 use crate::service::{self, CallFailed};
 use http::{HeaderValue, Request, Response};
 use http_body_util::BodyExt;
@@ -70,6 +70,10 @@ impl WasiHttpHooks for Outbound {
         options: Option<RequestOptions>,
         _guest_io: Io,
     ) -> Sending {
+        let request = match self.script {
+            Some(_) => request.map(unread),
+            None => request,
+        };
         if let Some(script) = &self.script
             && is_for_host(request.uri())
         {

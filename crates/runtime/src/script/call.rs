@@ -9,9 +9,10 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, request};
 use http_body_util::{BodyExt, Empty, Full};
 use serde::Deserialize;
+use serde_json::value::to_raw_value;
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use taffrail_trace::{EventInfo, Json};
+use taffrail_trace::EventInfo;
 use wasmtime_wasi_http::WasiBody;
 
 /// Where a script says what it calls, in JSON.
@@ -67,7 +68,8 @@ struct Head {
     method: String,
     url: String,
     headers: Vec<(String, String)>,
-    cf: Option<Json>,
+    /// As a value, since raw JSON cannot be a part of an untagged enum.
+    cf: Option<Value>,
 }
 
 /// An event as a script writes it.
@@ -141,7 +143,8 @@ async fn answered(
     let (event, session) = match call.way {
         Way::Request(head) => {
             let called = Request::from_parts(parts(&head)?, request.into_body());
-            return service::fetch(invocation, target, called, head.cf).await;
+            let cf = head.cf.and_then(|cf| to_raw_value(&cf).ok());
+            return service::fetch(invocation, target, called, cf).await;
         }
         Way::Event {} => {
             let event = event(request.into_body()).await?;

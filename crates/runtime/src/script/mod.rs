@@ -8,12 +8,14 @@ mod host;
 mod load;
 pub(crate) mod session;
 mod source;
+mod unread;
 
 pub(crate) use event::Event;
 pub(crate) use exchange::Exchange;
 pub(crate) use exchange::is_for_host;
 pub(crate) use host::ScriptHost;
 pub use source::Source;
+pub(crate) use unread::unread;
 
 use crate::bindings::javascript::Engine as Guest;
 use crate::component::Component;
