@@ -2,6 +2,8 @@
 // holds for it. A frame is captured where a callback is registered and put
 // back when it runs.
 
+import * as host from "taffrail:javascript/host@0.1.0";
+
 const OUTSIDE = { invocation: null, values: new Map() };
 
 let frame = OUTSIDE;
@@ -9,12 +11,26 @@ let frame = OUTSIDE;
 // itself, such as those of streams, come without a frame.
 let running = null;
 
+// Whether the instance runs several invocations at once, so that the host has
+// to be told for which one it does what it does.
+let shared = false;
+
 export function begin(invocation) {
   running = invocation;
 }
 
 export function finish() {
   running = null;
+}
+
+export function share() {
+  shared = true;
+}
+
+function switchTo({ invocation }) {
+  if (!shared || invocation === null || invocation === running) return;
+  running = invocation;
+  host.enter(invocation.number);
 }
 
 export function currentFrame() {
@@ -28,10 +44,12 @@ export function currentInvocation() {
 export function enter(next, callback, receiver, args) {
   const previous = frame;
   frame = next;
+  switchTo(next);
   try {
     return Reflect.apply(callback, receiver, args);
   } finally {
     frame = previous;
+    switchTo(previous);
   }
 }
 

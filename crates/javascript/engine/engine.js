@@ -11,6 +11,7 @@ import { handle as handleEvent } from "./handle.js";
 import { Invocation } from "./invocation.js";
 import { WorkerLoader } from "./loader.js";
 import { provide, require } from "./modules.js";
+import { DurableObjectNamespace, live } from "./objects.js";
 import { fetcher, ownExports } from "./services.js";
 import { sourceText } from "taffrail:javascript/host@0.1.0";
 import { structuredClone } from "./trace-item.js";
@@ -25,15 +26,17 @@ export function embed(source) {
 export const script = {
   start(source, setup) {
     try {
-      const { vars, bindings, serviceWorker, hasOrigin } = JSON.parse(setup);
+      const { name, vars, bindings, serviceWorker, hasOrigin } = JSON.parse(setup);
       const env = { ...vars };
-      for (const [name, kind] of Object.entries(bindings)) env[name] = BINDINGS[kind](name);
+      for (const [binding, { kind, key }] of Object.entries(bindings)) {
+        env[binding] = BINDINGS[kind](binding, key);
+      }
       worker.hasOrigin = hasOrigin;
       worker.env = env;
-      provide(env);
+      provide(env, worker.loopback);
       if (serviceWorker) Object.assign(globalThis, env);
       worker.exports ??= evaluate(source);
-      worker.loopback = ownExports(worker.exports);
+      Object.assign(worker.loopback, ownExports(worker.exports, namespaceOf(name)));
       worker.isEmpty = !handlesAnything(worker.exports);
       if (worker.isEmpty && !hasOrigin) throw new Error(NOTHING_TO_RUN);
       return true;
@@ -45,6 +48,10 @@ export const script = {
 
   async handle(text) {
     const event = JSON.parse(text);
+    if (event.type === "object") {
+      await live(worker, event);
+      return false;
+    }
     const invocation = new Invocation(event);
     context.begin(invocation);
     await invocation.run(() => handleEvent(worker, invocation, event));
@@ -65,8 +72,14 @@ function evaluate(source) {
 // What is in `env` for each kind of binding.
 const BINDINGS = {
   loader: (binding) => new WorkerLoader(binding),
+  object: (binding, key) => new DurableObjectNamespace({ binding }, key),
   service: (binding) => fetcher({ binding }),
 };
+
+// The objects of a class of the Worker of this name.
+function namespaceOf(name) {
+  return (callee, className) => new DurableObjectNamespace(callee, `${name}-${className}`);
+}
 
 const NOTHING_TO_RUN =
   "No event handlers were registered. This script does nothing: export a default object or class with fetch(), tail(), scheduled() or queue().";

@@ -12,6 +12,7 @@ import { traceItem } from "./trace-item.js";
 const GONE = 410;
 
 const HANDLERS = {
+  alarm: onAlarm,
   fetch: onFetch,
   queue: onQueue,
   scheduled: onScheduled,
@@ -20,6 +21,12 @@ const HANDLERS = {
 };
 
 export async function handle(worker, invocation, event) {
+  try {
+    await invocation.object?.ready();
+  } catch (error) {
+    uncaught(error);
+    return;
+  }
   const wishes = await HANDLERS[event.type](worker, invocation, event);
   await invocation.orHung(invocation.settled()).catch(() => {});
   if (wishes !== undefined) settle(JSON.stringify(wishes));
@@ -180,14 +187,23 @@ function delay({ delaySeconds } = {}) {
   return delaySeconds === undefined ? {} : { delaySeconds };
 }
 
+async function onAlarm(worker, invocation, { scheduledTime, retryCount }) {
+  const info = { scheduledTime, retryCount, isRetry: retryCount > 0 };
+  await run(worker, invocation, "alarm", info);
+}
+
 async function onSession(worker, invocation) {
-  const entrypoint = new Entrypoint(worker, invocation);
-  const find = (name) => {
-    const handler = entrypoint.find(name);
-    if (handler === undefined) throw lacking(name);
-    return handler;
-  };
-  await serve(find, entrypoint.target());
+  try {
+    const entrypoint = new Entrypoint(worker, invocation);
+    const find = (name) => {
+      const handler = entrypoint.find(name);
+      if (handler === undefined) throw lacking(name);
+      return handler;
+    };
+    await serve(find, entrypoint.target());
+  } catch (error) {
+    uncaught(error);
+  }
 }
 
 async function run(worker, invocation, type, argument) {

@@ -23,11 +23,13 @@ export class ExecutionContext {
 
 // A handler of one event: `call(name, ...args)` calls the function of that name.
 export class Entrypoint {
+  #object;
   #script;
   #env;
   #ctx;
 
   constructor(script, invocation) {
+    this.#object = invocation.object;
     this.#ctx = new ExecutionContext(invocation, script.loopback);
     this.#env = script.env;
     const name = invocation.entrypoint;
@@ -39,6 +41,7 @@ export class Entrypoint {
 
   // What has the handlers: an instance if the script exports a class.
   target() {
+    if (this.#object !== undefined) return this.#object.instance;
     return isClass(this.#script) ? new this.#script(this.#ctx, this.#env) : this.#script;
   }
 
@@ -59,6 +62,8 @@ function isClass(value) {
 }
 
 const LACKING = {
+  alarm:
+    "Attempted to schedule an alarm, but this Durable Object does not have an alarm() handler.",
   connect:
     "Received a ConnectEvent but we lack a handler for ConnectEvents. Did you remember to export a connect() function?",
   fetch:

@@ -14,7 +14,11 @@ export class Invocation {
   passesThrough = false;
   // Promises that were rejected and that nobody handles, with their reasons.
   rejections = new Map();
-  timers = new Set();
+  // What is to be called once a timer has fired or is cleared.
+  timers = new Map();
+  // The Durable Object that it is an event of, and its number there.
+  object = undefined;
+  number = undefined;
   // Requests without an answer.
   requests = new Set();
   // What becomes of a rejection of something that was given to `waitUntil`.
@@ -45,6 +49,20 @@ export class Invocation {
       },
     );
     this.#background.add(settled);
+  }
+
+  // An event of an object lasts as long as the timers that it set.
+  timerBegan(timer, isOnce) {
+    let ended = () => {};
+    if (isOnce && this.object !== undefined) {
+      this.waitUntil(new Promise((resolve) => (ended = resolve)));
+    }
+    this.timers.set(timer, ended);
+  }
+
+  timerEnded(timer) {
+    this.timers.get(timer)?.();
+    this.timers.delete(timer);
   }
 
   // Waits for all that was given to `waitUntil`, meanwhile too, and until it is
@@ -96,7 +114,7 @@ export class Invocation {
   // Ends it. False when the engine still works at something that it began.
   end() {
     this.over = true;
-    for (const timer of this.timers) clearTimeout(timer);
+    for (const timer of this.timers.keys()) clearTimeout(timer);
     this.timers.clear();
     return this.requests.size === 0;
   }

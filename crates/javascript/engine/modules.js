@@ -19,7 +19,7 @@ export class DurableObject {
 }
 
 // Filled when the script starts.
-const workers = { DurableObject, RpcStub, RpcTarget, WorkerEntrypoint, env: {}, waitUntil };
+const workers = { DurableObject, RpcStub, RpcTarget, WorkerEntrypoint, env: {}, exports: {}, waitUntil };
 
 function waitUntil(promise) {
   const invocation = context.currentInvocation();
@@ -44,6 +44,7 @@ export function require(name) {
   return module;
 }
 
-export function provide(env) {
+export function provide(env, exports) {
   workers.env = env;
+  workers.exports = exports;
 }

@@ -2,6 +2,7 @@
 
 import * as rpc from "./rpc.js";
 import { call } from "./http.js";
+import { DurableObject } from "./modules.js";
 import { Socket } from "./sockets.js";
 
 // Who is called: the Worker of a service binding, `{ binding }`, an export of
@@ -22,7 +23,8 @@ class Fetcher {
       headers: [...request.headers],
       cf: init?.cf ?? input.cf ?? undefined,
     };
-    return call(this.#callee, { request: head }, request.body);
+    const response = call(this.#callee, { request: head }, request.body);
+    return this.#callee.object === undefined ? response : response.catch(asRemote);
   }
 
   connect(_address) {
@@ -49,6 +51,12 @@ class Fetcher {
   }
 }
 
+// Errors of a Durable Object say that they come from elsewhere.
+function asRemote(error) {
+  error.remote = true;
+  throw error;
+}
+
 const callees = new WeakMap();
 
 // Who a Fetcher calls, as the host is told; nothing if the value is none.
@@ -56,9 +64,11 @@ export function calleeOf(value) {
   return callees.get(value);
 }
 
-export function fetcher(callee) {
+// `own` is what it has beside the members of a Fetcher.
+export function fetcher(callee, own = {}) {
   const proxy = new Proxy(new Fetcher(callee), {
     get(target, name) {
+      if (Object.hasOwn(own, name)) return own[name];
       if (name in target) {
         const member = target[name];
         return typeof member === "function" ? member.bind(target) : member;
@@ -74,9 +84,13 @@ export function fetcher(callee) {
 
 // What `ctx.exports` is: each entrypoint as a Fetcher, or called with `{ props }`
 // one that has these.
-export function ownExports(exports) {
+export function ownExports(exports, namespace) {
   const loopback = {};
-  for (const name of Object.keys(exports)) {
+  for (const [name, value] of Object.entries(exports)) {
+    if (value?.prototype instanceof DurableObject) {
+      loopback[name] = namespace({ export: name }, name);
+      continue;
+    }
     const own = fetcher({ export: name });
     const withProps = (options = {}) => fetcher({ export: name, props: options.props ?? {} });
     loopback[name] = new Proxy(withProps, { get: (_, member) => own[member] });

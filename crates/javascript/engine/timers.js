@@ -33,10 +33,10 @@ function start(method, callback, delay, args) {
   }
   const run = guarded(callback, args);
   const timer = native[method](() => {
-    if (method === "setTimeout") invocation.timers.delete(timer);
     run();
+    if (method === "setTimeout") invocation.timerEnded(timer);
   }, Number(delay) || 0);
-  invocation.timers.add(timer);
+  invocation.timerBegan(timer, method === "setTimeout");
   return timer;
 }
 
@@ -49,7 +49,7 @@ export function setInterval(callback, delay, ...args) {
 }
 
 export function clearTimeout(timer) {
-  currentInvocation()?.timers.delete(timer);
+  currentInvocation()?.timerEnded(timer);
   if (timer !== undefined && timer !== null) native.clearTimeout(timer);
 }
 

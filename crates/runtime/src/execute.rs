@@ -107,6 +107,21 @@ pub(crate) async fn session(invocation: Arc<Invocation>, end: session::End) {
     }
 }
 
+/// Runs the handler of an alarm to its end.
+pub(crate) async fn alarm(invocation: Arc<Invocation>, scheduled_time: u64, retry_count: u32) {
+    match invocation.worker.program() {
+        Ok(Program::Script(script)) => {
+            let event = script::Event::Alarm {
+                scheduled_time,
+                retry_count,
+            };
+            script.run(&invocation, &event).await;
+        }
+        Ok(Program::Component(_)) => invocation.ended(Call::NoHandler("alarm")),
+        Err(call) => invocation.ended(call),
+    }
+}
+
 async fn dispatch_component(component: &Component, invocation: &Arc<Invocation>, event: Event) {
     let handler = event.handler();
     let events = match &event {
@@ -184,7 +199,7 @@ async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
     poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
 }
 
-async fn wall_time_is_up(invocation: &Invocation) {
+pub(crate) async fn wall_time_is_up(invocation: &Invocation) {
     match invocation.wall_time_limit() {
         Some(limit) => tokio::time::sleep(limit).await,
         None => pending().await,

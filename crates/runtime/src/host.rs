@@ -71,6 +71,9 @@ fn wait_with_an_end(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 // What asks for it is all that is waited for.
                 script.idle.raise();
             }
+            if store.data().is_shared() {
+                return Ok((poll::Host::poll(&mut store.data_mut().table, pollables).await?,));
+            }
             tokio::select! {
                 biased;
                 ready = poll::Host::poll(&mut store.data_mut().table, pollables) => Ok((ready?,)),
@@ -80,6 +83,9 @@ fn wait_with_an_end(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     })?;
     instance.func_wrap_async("[method]pollable.block", |mut store, (pollable,)| {
         Box::new(async move {
+            if store.data().is_shared() {
+                return poll::HostPollable::block(&mut store.data_mut().table, pollable).await;
+            }
             let invocation = store.data().invocation();
             tokio::select! {
                 biased;

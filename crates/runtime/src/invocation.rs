@@ -43,7 +43,7 @@ pub(crate) struct Invocation {
     cut: Notify,
     /// Keeps the runtime from counting as idle. Dropped after the item has
     /// been handed to the tails.
-    _running: TaskTrackerToken,
+    _running: Option<TaskTrackerToken>,
 }
 
 struct Recording {
@@ -106,6 +106,12 @@ impl Invocation {
         Self::new(worker, Via::default(), event, Response::NotExpected, false)
     }
 
+    /// What an object does between its events. Nobody is told of it either,
+    /// and it does not keep the runtime from being idle.
+    pub(crate) fn resident(worker: &Arc<Worker>) -> Arc<Self> {
+        Self::rehearsal(worker)
+    }
+
     fn new(
         worker: &Arc<Worker>,
         via: Via,
@@ -114,12 +120,8 @@ impl Invocation {
         told: bool,
     ) -> Arc<Self> {
         let id = format!("{:032x}", rand::random::<u128>());
-        let mut trace = TraceBuilder::new(
-            worker.script(via.entrypoint()),
-            event,
-            clock::epoch_ms(),
-            id.clone(),
-        );
+        let mut trace =
+            TraceBuilder::new(worker.script(&via), event, clock::epoch_ms(), id.clone());
         if let Some(parent) = &via.parent {
             trace = trace.called_by(parent.invocation.clone(), parent.request.clone());
         }
@@ -127,7 +129,10 @@ impl Invocation {
             id,
             via,
             told,
-            cpu: CpuMeter::new(worker.settings.limits.cpu),
+            cpu: CpuMeter::new(match told {
+                true => worker.settings.limits.cpu,
+                false => Duration::MAX,
+            }),
             exchange: Exchange::default(),
             subrequests_left: AtomicU32::new(worker.settings.limits.subrequests),
             started: clock::instant(),
@@ -151,7 +156,7 @@ impl Invocation {
                 not_started: false,
             }),
             cut: Notify::new(),
-            _running: worker.tracker.token(),
+            _running: told.then(|| worker.tracker.token()),
             worker: Arc::clone(worker),
         })
     }

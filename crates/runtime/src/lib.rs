@@ -50,6 +50,7 @@ mod lanes;
 mod limits;
 mod lines;
 mod loader;
+mod objects;
 mod outbound;
 mod output;
 mod platform;

@@ -38,12 +38,9 @@ impl CpuMeter {
     pub(crate) async fn measure<F: Future>(&self, future: F) -> Result<F::Output, CpuExceeded> {
         let mut future = pin!(future);
         poll_fn(|cx| {
-            let start = clock::thread_cpu_ns();
-            self.poll_started_ns.store(start, Relaxed);
+            self.begin();
             let poll = future.as_mut().poll(cx);
-            let spent = clock::thread_cpu_ns().saturating_sub(start);
-            let used = self.used_ns.load(Relaxed) + spent;
-            self.used_ns.store(used, Relaxed);
+            let used = self.end();
             match poll {
                 Poll::Ready(output) => Poll::Ready(Ok(output)),
                 Poll::Pending if used > self.limit_ns => Poll::Ready(Err(CpuExceeded)),
@@ -51,6 +48,20 @@ impl CpuMeter {
             }
         })
         .await
+    }
+
+    /// Charges the invocation from now on.
+    pub(crate) fn begin(&self) {
+        self.poll_started_ns.store(clock::thread_cpu_ns(), Relaxed);
+    }
+
+    /// Charges it no further, and returns what it has used in nanoseconds.
+    pub(crate) fn end(&self) -> u64 {
+        let started = self.poll_started_ns.load(Relaxed);
+        let spent = clock::thread_cpu_ns().saturating_sub(started);
+        let used = self.used_ns.load(Relaxed) + spent;
+        self.used_ns.store(used, Relaxed);
+        used
     }
 
     /// Whether the limit is passed; to be asked from inside a poll.

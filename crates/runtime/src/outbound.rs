@@ -41,6 +41,11 @@ impl Outbound {
             let answer = script.idle.answer();
             return Box::new(async { Ok(answered(answer.await?)) });
         }
+        if path == "/events"
+            && let Some(object) = script.object.clone()
+        {
+            return Box::new(async move { Ok(answered(object.next_event().await)) });
+        }
         let caller = self.current.invocation();
         if path == "/service" {
             return Box::new(async move {
@@ -118,8 +123,7 @@ async fn send(
             }
         }
         Egress::Worker(target) => {
-            let target = Arc::new(target.clone());
-            let response = service::fetch(caller, target, request, None).await?;
+            let response = service::fetch(caller, target.clone().into(), request, None).await?;
             return Ok(Ok(answered(response)));
         }
     }

@@ -5,6 +5,7 @@ use crate::engine::Engines;
 use crate::error::Error;
 use crate::lanes::Lanes;
 use crate::loader::{LoadScript, Loaders};
+use crate::objects::ObjectStore;
 use crate::running::Running;
 use crate::script::Script;
 use crate::settings::WorkerSettings;
@@ -26,6 +27,7 @@ pub(crate) struct Platform {
     /// Who makes scripts of modules, if anybody does.
     pub(crate) scripts: Option<Arc<dyn LoadScript>>,
     pub(crate) loaders: Loaders,
+    pub(crate) objects: ObjectStore,
     pub(crate) workers: RwLock<Workers>,
     pub(crate) queues: Mutex<HashMap<String, Arc<TailQueue>>>,
 }

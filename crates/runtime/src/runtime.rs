@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::lanes::Lanes;
 use crate::loader::{LoadScript, Loaders};
+use crate::objects::ObjectStore;
 use crate::outbound;
 use crate::platform::Platform;
 use crate::script::Script;
@@ -79,6 +80,7 @@ impl Builder {
                 tracker,
                 scripts: self.scripts,
                 loaders: Loaders::default(),
+                objects: ObjectStore::default(),
                 workers: RwLock::default(),
                 queues: Mutex::default(),
             }),

@@ -17,6 +17,22 @@ use wasmtime_wasi_http::{Error, WasiBody};
 /// for one request.
 const DEPTH: u32 = 32;
 
+/// Whom a Worker calls.
+pub(crate) struct Callee {
+    pub(crate) target: Arc<Target>,
+    /// The id of a Durable Object, whose class is the entrypoint.
+    pub(crate) object: Option<String>,
+}
+
+impl From<Target> for Callee {
+    fn from(target: Target) -> Self {
+        Self {
+            target: Arc::new(target),
+            object: None,
+        }
+    }
+}
+
 /// Why a call failed, as the caller is told.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 pub(crate) struct CallFailed {
@@ -61,11 +77,11 @@ impl CallFailed {
 /// or the body of the response tells the callee that nobody waits for it.
 pub(crate) async fn fetch(
     caller: &Invocation,
-    target: Arc<Target>,
+    called: Callee,
     request: Request<WasiBody>,
     cf: Option<Json>,
 ) -> Result<Response<WasiBody>, CallFailed> {
-    let (worker, via) = callee(caller, target)?;
+    let (worker, via) = callee(caller, called)?;
     match worker.fetch(request, cf, via, Reader::Worker).await {
         FetchResult::Response(response) => Ok(response.map(|body| {
             body.map_err(|error| Error::InternalError(Some(error.to_string())))
@@ -81,10 +97,10 @@ pub(crate) async fn fetch(
 /// and what the handler wants to become of the event, as one JSON object.
 pub(crate) async fn dispatch(
     caller: &Invocation,
-    target: Arc<Target>,
+    called: Callee,
     event: Event,
 ) -> Result<Value, CallFailed> {
-    let (worker, via) = callee(caller, target)?;
+    let (worker, via) = callee(caller, called)?;
     let (outcome, wishes) = worker.dispatch(event, via).await;
     let mut result = Map::from_iter([("outcome".to_owned(), json!(outcome))]);
     let wishes = wishes.and_then(|wishes| serde_json::from_str::<Map<_, _>>(&wishes).ok());
@@ -96,10 +112,10 @@ pub(crate) async fn dispatch(
 /// returned. `event` is what the callee records of it.
 pub(crate) fn session(
     caller: &Invocation,
-    target: Arc<Target>,
+    called: Callee,
     event: EventInfo,
 ) -> Result<session::End, CallFailed> {
-    let (worker, via) = callee(caller, target)?;
+    let (worker, via) = callee(caller, called)?;
     let (ours, theirs) = session::pair();
     let to_caller = theirs.sender.clone();
     tokio::spawn(async move {
@@ -124,8 +140,9 @@ pub(crate) fn next_depth(caller: &Invocation) -> Result<u32, CallFailed> {
 }
 
 /// The Worker that is called, and the way to it.
-fn callee(caller: &Invocation, target: Arc<Target>) -> Result<(Arc<Worker>, Via), CallFailed> {
+fn callee(caller: &Invocation, called: Callee) -> Result<(Arc<Worker>, Via), CallFailed> {
     let depth = next_depth(caller)?;
+    let Callee { target, object } = called;
     let Some(worker) = caller
         .worker
         .platform
@@ -139,6 +156,7 @@ fn callee(caller: &Invocation, target: Arc<Target>) -> Result<(Arc<Worker>, Via)
     };
     let via = Via {
         target: Some(target),
+        object,
         parent: Some(Parent {
             invocation: caller.id.clone(),
             request: caller.request_id().to_owned(),

@@ -70,6 +70,8 @@ pub enum Binding {
     Service(Target),
     /// A loader of dynamic Workers.
     Loader,
+    /// The Durable Objects of a class: the entrypoint of a Worker.
+    DurableObject(Target),
 }
 
 /// A Worker as another one refers to it.

@@ -68,10 +68,19 @@ impl State {
             if invocation.cpu.is_exceeded() {
                 invocation.cut(Cut::Cpu);
             }
-            invocation.go_on()?;
+            // One of several events of an object cannot be cut out of it.
+            if !store.data().is_shared() || invocation.is_cut() == Some(Cut::Cpu) {
+                invocation.go_on()?;
+            }
             Ok(UpdateDeadline::Yield(1))
         });
         store
+    }
+
+    /// Whether several invocations run in it: it is a Durable Object.
+    pub(crate) fn is_shared(&self) -> bool {
+        let script = self.outbound.script.as_ref();
+        script.is_some_and(|script| script.object.is_some())
     }
 
     /// The invocation on whose behalf the guest runs.

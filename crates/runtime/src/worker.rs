@@ -20,7 +20,8 @@ use percent_encoding::{CONTROLS, utf8_percent_encode};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use taffrail_trace::{
-    EventInfo, LogLevel, Outcome, RequestData, TailRequest, TraceException, TraceItem,
+    EventInfo, ExecutionModel, LogLevel, Outcome, RequestData, TailRequest, TraceException,
+    TraceItem,
 };
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
@@ -82,6 +83,8 @@ pub(crate) struct Tail {
 pub(crate) struct Via {
     /// How the caller refers to the Worker, if another Worker is the caller.
     pub(crate) target: Option<Arc<Target>>,
+    /// The id of the Durable Object that is called, if it is one.
+    pub(crate) object: Option<String>,
     /// The invocation that called.
     pub(crate) parent: Option<Parent>,
     /// How many Workers have called each other until here.
@@ -202,6 +205,20 @@ impl Worker {
         }
     }
 
+    /// Has a Durable Object handle its alarm.
+    pub(crate) async fn alarm(
+        self: Arc<Self>,
+        scheduled_time: u64,
+        retry_count: u32,
+        via: Via,
+    ) -> Outcome {
+        let event = EventInfo::Alarm { scheduled_time };
+        let invocation = Invocation::start(&self, via, event, Response::NotExpected);
+        let run = execute::alarm(Arc::clone(&invocation), scheduled_time, retry_count);
+        self.run(Arc::clone(&invocation), run).await;
+        invocation.verdict().0
+    }
+
     async fn run(
         self: Arc<Self>,
         invocation: Arc<Invocation>,
@@ -266,10 +283,15 @@ impl Worker {
         }
     }
 
-    pub(crate) fn script(&self, entrypoint: Option<&str>) -> taffrail_trace::Script {
+    pub(crate) fn script(&self, via: &Via) -> taffrail_trace::Script {
         taffrail_trace::Script {
             script_name: (!self.settings.anonymous).then(|| self.settings.name.clone()),
-            entrypoint: entrypoint.map(ToOwned::to_owned),
+            entrypoint: via.entrypoint().map(ToOwned::to_owned),
+            durable_object_id: via.object.clone(),
+            execution_model: match via.object {
+                Some(_) => ExecutionModel::DurableObject,
+                None => ExecutionModel::Stateless,
+            },
             ..taffrail_trace::Script::default()
         }
     }

@@ -77,6 +77,10 @@ impl Run {
         hollow(&mut item, "cpuTime", "<ms>", Value::is_u64);
         hollow(&mut item, "wallTime", "<ms>", Value::is_u64);
         hollow(&mut item, "durableObjectId", "<id>", Value::is_string);
+        // Of an alarm, the only date that is text.
+        hollow(&mut item["event"], "scheduledTime", "<date>", |time| {
+            time.as_str().is_some_and(|time| time.len() == DATE.len())
+        });
         let consumed = item["event"]["consumedEvents"].as_array_mut();
         for event in consumed.into_iter().flatten() {
             hollow(event, "scriptName", "<name>", |name| {
@@ -129,6 +133,9 @@ impl Run {
         clock.is_some_and(|clock| (*clock.start() as f64..=*clock.end() as f64).contains(&number))
     }
 }
+
+/// What a date as text looks like.
+const DATE: &str = "2026-11-21T00:00:00.000Z";
 
 /// Replaces a field that is as it should be.
 fn hollow(table: &mut Value, key: &str, word: &str, is_right: fn(&Value) -> bool) {

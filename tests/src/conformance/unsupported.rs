@@ -7,11 +7,8 @@ use serde_json::Value;
 type Detector = fn(&Recording) -> Result<bool>;
 
 /// Each feature with the test for its use. When a feature lands, its row goes.
-const FEATURES: [(&str, Detector); 5] = [
+const FEATURES: [(&str, Detector); 4] = [
     ("streaming tails", has_streaming_tails),
-    ("Durable Objects", |recording| {
-        has_binding(recording, "durableObjectNamespace")
-    }),
     ("WebSockets", |recording| {
         Ok(mentions(
             recording,
@@ -25,7 +22,20 @@ const FEATURES: [(&str, Detector); 5] = [
 ];
 
 /// Kinds of bindings that the runner can set up.
-const BINDINGS: [&str; 4] = ["service", "text", "json", "workerLoader"];
+const BINDINGS: [&str; 5] = [
+    "service",
+    "text",
+    "json",
+    "workerLoader",
+    "durableObjectNamespace",
+];
+
+/// Options of a Worker that it can set, or that are Taffrail's way anyway.
+const OPTIONS: [&str; 3] = [
+    "globalOutbound",
+    "durableObjectNamespaces",
+    "durableObjectStorage",
+];
 
 /// Why this scenario cannot be run, if it cannot.
 pub(super) fn reason(recording: &Recording) -> Result<Option<String>> {
@@ -55,7 +65,10 @@ fn unknown(recording: &Recording) -> Result<Option<String>> {
         }
     }
     let options = options(recording)?;
-    if let Some(option) = options.iter().find(|name| *name != "globalOutbound") {
+    if let Some(option) = options
+        .iter()
+        .find(|name| !OPTIONS.contains(&name.as_str()))
+    {
         return Ok(Some(format!("the option `{option}`")));
     }
     let helpers = recording
@@ -76,19 +89,6 @@ fn has_streaming_tails(recording: &Recording) -> Result<bool> {
         !service.streaming_tails.is_empty() || service.kind.as_deref() == Some("stream")
     };
     Ok(recording.services.iter().any(streams) || mentions(recording, &["streamingTails"]))
-}
-
-fn has_binding(recording: &Recording, kind: &str) -> Result<bool> {
-    for service in &recording.services {
-        if service
-            .bindings()?
-            .iter()
-            .any(|table| table.contains_key(kind))
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 fn has_event(recording: &Recording, key: &str) -> Result<bool> {

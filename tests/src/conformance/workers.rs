@@ -77,8 +77,12 @@ export default {{
 fn config(service: &Service) -> Result<Value> {
     let mut vars = Map::from_iter([("LABEL".to_owned(), Value::from(service.name.as_str()))]);
     let mut loaders = Vec::new();
+    let mut objects = Vec::new();
     for binding in service.bindings()? {
         let name = binding["name"].as_str().unwrap_or_default().to_owned();
+        if let Some(class) = binding.get("durableObjectNamespace") {
+            objects.push(json!({ "name": name.as_str(), "class_name": class }));
+        }
         if binding.contains_key("workerLoader") {
             loaders.push(json!({ "binding": name.as_str() }));
         }
@@ -105,6 +109,7 @@ fn config(service: &Service) -> Result<Value> {
         "vars": vars,
         "services": services,
         "worker_loaders": loaders,
+        "durable_objects": { "bindings": objects },
         "tail_consumers": tails,
         "limits": limits(),
         "taffrail": { "global_outbound": outbound },

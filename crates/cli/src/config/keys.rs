@@ -59,7 +59,13 @@ const WORKER: &[Keys] = &[
     keys(
         Read,
         PerEnvironment,
-        &["vars", "services", "tail_consumers", "worker_loaders"],
+        &[
+            "vars",
+            "services",
+            "tail_consumers",
+            "worker_loaders",
+            "durable_objects",
+        ],
     ),
     keys(
         Harmless,
@@ -138,7 +144,6 @@ const WORKER: &[Keys] = &[
             "containers",
             "d1_databases",
             "dispatch_namespaces",
-            "durable_objects",
             "flagship",
             "hyperdrive",
             "images",
@@ -204,6 +209,7 @@ const INNER: &[(&str, &[Keys])] = &[
         ],
     ),
     ("worker_loaders", &[keys(Read, Inherited, &["binding"])]),
+    ("durable_objects", &[keys(Read, Inherited, &["bindings"])]),
     ("triggers", &[keys(Read, Inherited, &["crons"])]),
     (
         "taffrail",

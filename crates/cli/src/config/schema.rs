@@ -31,6 +31,8 @@ pub(super) struct WorkerTable {
     #[serde(default)]
     pub(super) worker_loaders: Vec<WorkerLoader>,
     #[serde(default)]
+    pub(super) durable_objects: DurableObjects,
+    #[serde(default)]
     pub(super) limits: LimitsTable,
     #[serde(default)]
     pub(super) triggers: TriggersTable,
@@ -73,6 +75,23 @@ pub(super) struct Service {
 #[serde(expecting = "a table with the key `binding`")]
 pub(super) struct WorkerLoader {
     pub(super) binding: String,
+}
+
+/// The bindings to Durable Objects.
+#[derive(Default, Deserialize)]
+#[serde(expecting = "a table with the key `bindings`")]
+pub(super) struct DurableObjects {
+    #[serde(default)]
+    pub(super) bindings: Vec<DurableObject>,
+}
+
+/// A class of Durable Objects, of this Worker or another one.
+#[derive(Deserialize)]
+#[serde(expecting = "a table with the keys `name` and `class_name`")]
+pub(super) struct DurableObject {
+    pub(super) name: String,
+    pub(super) class_name: String,
+    pub(super) script_name: Option<String>,
 }
 
 /// What one invocation may use.

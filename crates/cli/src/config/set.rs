@@ -35,6 +35,10 @@ pub(crate) fn check_set(workers: &[WorkerConfig]) -> Result<()> {
             Binding::Service(target) => {
                 Some((target, format!("the binding `{name}` in `services` is for")))
             }
+            Binding::DurableObject(target) => Some((
+                target,
+                format!("the binding `{name}` in `durable_objects.bindings` is for"),
+            )),
             Binding::Loader => None,
         });
         let outbound = match &worker.egress {

@@ -93,6 +93,9 @@ fn render(worker: &WorkerConfig) -> String {
         match binding {
             Binding::Service(target) => line("service", format!("{name} -> {}", target.worker)),
             Binding::Loader => line("loader", name.clone()),
+            Binding::DurableObject(target) => {
+                line("object", format!("{name} -> {}", target.worker))
+            }
         }
     }
     match &worker.egress {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use taffrail_runtime::{Binding, Egress, HostPattern, Target};
 
 use super::cron::Cron;
@@ -12,7 +12,9 @@ use super::environment::{self, Entry, Selection};
 use super::file::{self, Source, Syntax, Table};
 use super::keys::{self, Support};
 use super::limits::Limits;
-use super::schema::{self, BuildTable, GlobalOutbound, Paths, Service, TailConsumer, WorkerLoader};
+use super::schema::{
+    self, BuildTable, DurableObject, GlobalOutbound, Paths, Service, TailConsumer, WorkerLoader,
+};
 
 /// How a Worker's component is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,14 +109,16 @@ fn configured(
     let warnings = warnings(&selection)?;
     let table = schema::worker_table(&selection.entries)?;
     let dir = file::directory_of(file);
+    let name = worker_name(table.name, &selection, syntax)?;
+    let objects = table.durable_objects.bindings.into_iter();
     Ok(WorkerConfig {
-        name: worker_name(table.name, &selection, syntax)?,
         main: component(table.main, &dir, syntax)?,
         build: build(table.build, &dir),
         tail_consumers: table.tail_consumers.into_iter().map(target).collect(),
         bindings: bindings(
             (table.services.into_iter().map(service))
-                .chain(table.worker_loaders.into_iter().map(worker_loader)),
+                .chain(table.worker_loaders.into_iter().map(worker_loader))
+                .chain(objects.map(|object| durable_object(object, &name))),
             &table.vars,
         )?,
         egress: egress(
@@ -140,6 +144,7 @@ fn configured(
             .map(|warning| format!("{}: {warning}", file.display()))
             .collect(),
         path: file.to_owned(),
+        name,
         dir,
     })
 }
@@ -215,6 +220,19 @@ fn service(service: Service) -> (&'static str, String, Binding) {
 
 fn worker_loader(loader: WorkerLoader) -> (&'static str, String, Binding) {
     ("worker_loaders", loader.binding, Binding::Loader)
+}
+
+fn durable_object(object: DurableObject, own: &str) -> (&'static str, String, Binding) {
+    let class = Target {
+        worker: object.script_name.unwrap_or_else(|| own.to_owned()),
+        entrypoint: Some(object.class_name),
+        props: Map::new(),
+    };
+    (
+        "durable_objects.bindings",
+        object.name,
+        Binding::DurableObject(class),
+    )
 }
 
 fn target(consumer: TailConsumer) -> Target {

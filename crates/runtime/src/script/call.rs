@@ -34,6 +34,8 @@ enum Wish {
 struct Call {
     #[serde(flatten)]
     callee: Callee,
+    /// The id of a Durable Object.
+    object: Option<String>,
     #[serde(flatten)]
     way: Way,
 }
@@ -139,7 +141,10 @@ async fn answered(
         }
         Wish::Call(call) => call,
     };
-    let target = Arc::new(call.callee.to_target(invocation)?);
+    let target = service::Callee {
+        target: Arc::new(call.callee.to_target(invocation)?),
+        object: call.object,
+    };
     let (event, session) = match call.way {
         Way::Request(head) => {
             let called = Request::from_parts(parts(&head)?, request.into_body());
@@ -209,7 +214,9 @@ impl Callee {
         let settings = &invocation.worker.settings;
         match self {
             Self::Binding { binding } => match settings.bindings.get(&binding) {
-                Some(Binding::Service(target)) => Ok(target.clone()),
+                Some(Binding::Service(target) | Binding::DurableObject(target)) => {
+                    Ok(target.clone())
+                }
                 _ => Err(CallFailed::new(format!(
                     "there is no service binding `{binding}`"
                 ))),

@@ -4,7 +4,7 @@ use super::Source;
 use crate::egress::Egress;
 use crate::event::QueueMessage;
 use crate::invocation::Invocation;
-use crate::settings::Binding;
+use crate::settings::{Binding, Target};
 use http::request::Parts;
 use http_body::Body;
 use serde::Serialize;
@@ -40,6 +40,12 @@ pub(crate) enum Event<'a> {
     Scheduled { cron: &'a str, scheduled_time: u64 },
     /// A session with another script.
     Session,
+    /// The alarm of a Durable Object. It was due at `scheduled_time`, in
+    /// milliseconds since 1970.
+    Alarm {
+        scheduled_time: u64,
+        retry_count: u32,
+    },
     /// A batch of messages.
     Queue {
         queue: &'a str,
@@ -118,7 +124,8 @@ pub(crate) fn setup(invocation: &Invocation, source: &Source) -> String {
     #[serde(rename_all = "camelCase")]
     struct Setup<'a> {
         vars: &'a BTreeMap<String, Value>,
-        bindings: BTreeMap<&'a String, &'static str>,
+        name: &'a str,
+        bindings: BTreeMap<&'a String, Kind>,
         service_worker: bool,
         /// Whether there is somebody who can answer in the Worker's place.
         has_origin: bool,
@@ -129,8 +136,9 @@ pub(crate) fn setup(invocation: &Invocation, source: &Source) -> String {
         bindings: settings
             .bindings
             .iter()
-            .map(|(name, binding)| (name, kind(binding)))
+            .map(|(name, binding)| (name, Kind::of(binding)))
             .collect(),
+        name: &settings.name,
         service_worker: source.is_service_worker(),
         has_origin: matches!(settings.egress, Egress::Worker(_)),
     };
@@ -139,9 +147,27 @@ pub(crate) fn setup(invocation: &Invocation, source: &Source) -> String {
 }
 
 /// What the engine makes an object of for `env`.
-fn kind(binding: &Binding) -> &'static str {
-    match binding {
-        Binding::Service(_) => "service",
-        Binding::Loader => "loader",
+#[derive(Serialize)]
+struct Kind {
+    kind: &'static str,
+    /// What the ids of a class of Durable Objects are made of: wrangler's
+    /// unique key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+}
+
+impl Kind {
+    fn of(binding: &Binding) -> Self {
+        let (kind, key) = match binding {
+            Binding::Service(_) => ("service", None),
+            Binding::Loader => ("loader", None),
+            Binding::DurableObject(Target {
+                worker, entrypoint, ..
+            }) => {
+                let class = entrypoint.as_deref().unwrap_or("default");
+                ("object", Some(format!("{worker}-{class}")))
+            }
+        };
+        Self { kind, key }
     }
 }

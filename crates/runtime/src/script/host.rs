@@ -1,7 +1,8 @@
 //! What the engine component asks of its host.
 
-use super::Source;
 use super::exchange::Idle;
+use super::object::Object;
+use super::{Source, object, storage};
 use crate::bindings::javascript::taffrail::javascript::host;
 use crate::execute::send_response;
 use crate::state::State;
@@ -13,6 +14,8 @@ use wasmtime::bail;
 pub(crate) struct ScriptHost {
     pub(crate) source: Arc<Source>,
     pub(crate) idle: Idle,
+    /// The Durable Object that it is, if it is one.
+    pub(crate) object: Option<Arc<Object>>,
 }
 
 impl State {
@@ -66,6 +69,32 @@ impl host::Host for State {
     fn hang_up(&mut self, session: u32) -> wasmtime::Result<()> {
         self.invocation().exchange.hang_up(session);
         Ok(())
+    }
+
+    fn enter(&mut self, number: u32) -> wasmtime::Result<()> {
+        if let Some(object) = &self.script()?.object {
+            object.enter(number);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, number: u32) -> wasmtime::Result<()> {
+        if let Some(object) = &self.script()?.object {
+            object.finish(number, &self.memory);
+        }
+        Ok(())
+    }
+
+    fn object_id(&mut self, class: String, name: Option<String>) -> wasmtime::Result<String> {
+        Ok(object::id(&class, name.as_deref()))
+    }
+
+    fn storage(&mut self, request: String) -> wasmtime::Result<String> {
+        let invocation = self.invocation();
+        Ok(match &self.script()?.object {
+            Some(object) => storage::answer(&invocation, object.key(), &request),
+            None => String::new(),
+        })
     }
 
     fn frames(&mut self, stack: String) -> wasmtime::Result<String> {

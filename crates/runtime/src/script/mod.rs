@@ -6,14 +6,17 @@ mod event;
 mod exchange;
 mod host;
 mod load;
+mod object;
 pub(crate) mod session;
 mod source;
+mod storage;
 mod unread;
 
 pub(crate) use event::Event;
 pub(crate) use exchange::Exchange;
 pub(crate) use exchange::is_for_host;
 pub(crate) use host::ScriptHost;
+pub(crate) use object::ObjectKey;
 pub use source::Source;
 pub(crate) use unread::unread;
 
@@ -26,6 +29,7 @@ use crate::invocation::Invocation;
 use crate::state::State;
 use crate::worker::Code;
 use exchange::Idle;
+use object::Objects;
 use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::Store;
 use wasmtime_wasi_http::WasiBody;
@@ -35,6 +39,7 @@ pub struct Script {
     engine: Arc<Component>,
     source: Arc<Source>,
     idle: Mutex<Vec<Isolate>>,
+    objects: Objects,
 }
 
 /// Isolates that wait for a further event. Each holds the memory of its
@@ -62,6 +67,7 @@ impl Script {
             engine,
             source: Arc::new(source),
             idle: Mutex::default(),
+            objects: Objects::default(),
         }
     }
 
@@ -99,6 +105,13 @@ impl Script {
             Ok(event) => event,
             Err(error) => return invocation.ended(Call::HostFailed(error.to_string())),
         };
+        if let (Some(id), Some(class)) = (&invocation.via.object, invocation.via.entrypoint()) {
+            let key = ObjectKey {
+                class: class.to_owned(),
+                id: id.clone(),
+            };
+            return self.run_in_object(invocation, event, key).await;
+        }
         let _awake = self.engine.keep_awake();
         let mut isolate = match self.kept_isolate(invocation) {
             Some(isolate) => isolate,
@@ -133,6 +146,7 @@ impl Script {
         store.data_mut().outbound.script = Some(ScriptHost {
             source: Arc::clone(&self.source),
             idle: Idle::default(),
+            object: None,
         });
         Isolate { store, guest: None }
     }
