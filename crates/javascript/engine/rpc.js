@@ -111,17 +111,20 @@ class Main extends RpcTarget {
     this.#target = target;
   }
 
+  // That there is no such member is the caller's failure, and not recorded.
   async invoke(path, ...args) {
+    const receiver = this.#receiver(path);
     return recorded(() => {
-      const { receiver, member } = this.#lookUp(path);
+      const member = receiver[path.at(-1)];
       if (typeof member !== "function") throw new TypeError(`"${path.at(-1)}" is not a function.`);
       return Reflect.apply(member, receiver, args);
     });
   }
 
   async read(path) {
+    const receiver = this.#receiver(path);
     return recorded(() => {
-      const { receiver, member } = this.#lookUp(path);
+      const member = receiver[path.at(-1)];
       return typeof member === "function" ? member.bind(receiver) : member;
     });
   }
@@ -131,17 +134,16 @@ class Main extends RpcTarget {
     return recorded(() => this.#find("connect")({ readable, writable }));
   }
 
-  #lookUp(path) {
-    let receiver;
-    let member = this.#target;
+  // What has the last member of the path.
+  #receiver(path) {
+    let receiver = this.#target;
     for (const [depth, name] of path.entries()) {
-      if (!isOffered(member, name, depth)) {
+      if (!isOffered(receiver, name, depth)) {
         throw new TypeError(`The RPC receiver does not implement the method "${name}".`);
       }
-      receiver = member;
-      member = receiver[name];
+      if (depth < path.length - 1) receiver = receiver[name];
     }
-    return { receiver, member };
+    return receiver;
   }
 }
 

@@ -218,10 +218,16 @@ impl Body for Leased {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let mut lease = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *lease {
-            Some(body) => Pin::new(body).poll_frame(cx),
-            None => Poll::Ready(None),
-        }
+        let Some(body) = &mut *lease else {
+            return Poll::Ready(None);
+        };
+        let frame = std::task::ready!(Pin::new(&mut *body).poll_frame(cx));
+        let is_over = !matches!(frame, Some(Ok(_))) || body.is_end_stream();
+        // Whoever sent it may end now, not only with the script's own event.
+        let ended = lease.take_if(|_| is_over);
+        drop(lease);
+        drop(ended);
+        Poll::Ready(frame)
     }
 }
 
