@@ -10,7 +10,8 @@ import * as timers from "./timers.js";
 import { handle as handleEvent } from "./handle.js";
 import { Invocation } from "./invocation.js";
 import { WorkerLoader } from "./loader.js";
-import { provide, require } from "./modules.js";
+import { define, provide, require } from "./modules.js";
+import { observe } from "./observe.js";
 import { DurableObjectNamespace, live } from "./objects.js";
 import { fetcher, ownExports } from "./services.js";
 import { sourceText } from "taffrail:javascript/host@0.1.0";
@@ -98,6 +99,7 @@ function toString() {
   return text.includes("[native code]") ? text : sourceText(text);
 }
 
+define("taffrail:workers", { observe });
 promise.install();
 failure.install();
 http.install();

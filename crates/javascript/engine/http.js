@@ -121,9 +121,28 @@ function define(target, name, value) {
   }
 }
 
+// The chunks of a stream, which is cancelled when they are not all wanted.
+async function* values({ preventCancel = false } = {}) {
+  const reader = this.getReader();
+  let ended = false;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      ended = done;
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    if (!ended && !preventCancel) reader.cancel();
+    reader.releaseLock();
+  }
+}
+
 // What this version of the engine lacks.
 export function install() {
   define(Response.prototype, "clone", clone);
+  define(ReadableStream.prototype, "values", values);
+  define(ReadableStream.prototype, Symbol.asyncIterator, values);
   define(Response, "error", error);
   define(Headers.prototype, Symbol.toStringTag, "Headers");
 }

@@ -33,6 +33,7 @@ const asyncHooks = {
 };
 
 const MODULES = {
+  "taffrail:workers": {},
   "cloudflare:workers": workers,
   "node:async_hooks": { ...asyncHooks, default: asyncHooks },
   "node:diagnostics_channel": { ...diagnostics, default: diagnostics },
@@ -42,6 +43,11 @@ export function require(name) {
   const module = MODULES[name];
   if (module === undefined) throw new Error(`No such module "${name}".`);
   return module;
+}
+
+// Modules that are made of what imports this one.
+export function define(name, members) {
+  Object.assign(MODULES[name], members);
 }
 
 export function provide(env, exports) {

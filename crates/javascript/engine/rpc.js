@@ -4,6 +4,7 @@
 import { RpcSession, RpcTarget } from "capnweb";
 import { uncaught } from "./failure.js";
 import { askHost, call } from "./http.js";
+import { Lines } from "./lines.js";
 import { hangUp, send } from "taffrail:javascript/host@0.1.0";
 
 // The number of the session that an event is.
@@ -11,25 +12,23 @@ const OWN = 0;
 
 let latest = OWN;
 
-const NEWLINE = 10;
-
 // The messages of a session, one a line.
 class Transport {
   // Called after each message, once capnweb has dealt with it.
   afterMessage = () => {};
   #number;
-  #reader;
-  #bytes = new Uint8Array(0);
-  #decoder = new TextDecoder();
+  #opened;
+  #lines;
 
   constructor(number, response) {
     this.#number = number;
-    this.#reader = response.then(({ body }) => body.getReader());
+    this.#opened = response;
+    this.#lines = new Lines(response);
   }
 
   async send(message) {
     // The host does not know of the session before it has answered.
-    await this.#reader;
+    await this.#opened;
     if (!send(this.#number, message)) {
       throw new Error("Too much RPC data waits to be read by the other Worker.");
     }
@@ -37,17 +36,8 @@ class Transport {
   }
 
   async receive() {
-    const reader = await this.#reader;
-    let end = this.#bytes.indexOf(NEWLINE);
-    while (end < 0) {
-      const { done, value } = await reader.read();
-      if (done) throw new Error("The other Worker has ended the RPC session.");
-      end = value.indexOf(NEWLINE);
-      if (end >= 0) end += this.#bytes.length;
-      this.#bytes = joined(this.#bytes, value);
-    }
-    const line = this.#decoder.decode(this.#bytes.subarray(0, end));
-    this.#bytes = this.#bytes.subarray(end + 1);
+    const line = await this.#lines.next();
+    if (line === undefined) throw new Error("The other Worker has ended the RPC session.");
     // Not in this turn, in which capnweb has yet to read the message.
     setTimeout(() => this.afterMessage(), 0);
     return line;
@@ -56,14 +46,6 @@ class Transport {
   abort() {
     hangUp(this.#number);
   }
-}
-
-function joined(first, second) {
-  if (first.length === 0) return second;
-  const both = new Uint8Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
 }
 
 // Begins a session with a callee, to do what `method` says.

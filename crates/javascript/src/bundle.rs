@@ -25,10 +25,11 @@ pub struct Bundle {
 }
 
 /// The modules that a script may import without a file of that name.
-pub const PROVIDED_MODULES: [&str; 3] = [
+pub const PROVIDED_MODULES: [&str; 4] = [
     "cloudflare:workers",
     "node:async_hooks",
     "node:diagnostics_channel",
+    "taffrail:workers",
 ];
 
 /// What is written in terms of promises, so that the engine sees all of them:
@@ -40,13 +41,14 @@ pub(crate) const LOWERED: [&str; 3] = [
 ];
 
 /// How esbuild is told what Wrangler tells it.
-const OPTIONS: [&str; 10] = [
+const OPTIONS: [&str; 11] = [
     "--bundle",
     "--format=cjs",
     "--conditions=workerd,worker,browser",
     "--main-fields=browser,module,main",
     "--external:cloudflare:*",
     "--external:node:*",
+    "--external:taffrail:*",
     "--sourcemap=external",
     "--charset=utf8",
     "--log-level=error",
@@ -267,7 +269,9 @@ impl Meta {
         for (file, input) in &self.inputs {
             for import in input.imports.iter().filter(|import| import.external) {
                 let name = import.path.as_str();
-                let has_scheme = name.starts_with("node:") || name.starts_with("cloudflare:");
+                let has_scheme = ["node:", "cloudflare:", "taffrail:"]
+                    .iter()
+                    .any(|scheme| name.starts_with(scheme));
                 if has_scheme && !PROVIDED_MODULES.contains(&name) {
                     return Err(format!(
                         "{file} imports `{name}`, which Taffrail does not have; it has `{}`",

@@ -5,6 +5,7 @@ use crate::clock;
 use crate::ending::{self, Call, Cut, Ending, Limit, Response};
 use crate::limits::{CpuMeter, MemoryLimiter};
 use crate::lines::{LineBuffer, PanicWatch};
+use crate::live::Live;
 use crate::output::Stream;
 use crate::script::Exchange;
 use crate::settings::EVENT_WALL_TIME;
@@ -59,6 +60,8 @@ struct Recording {
     /// Somebody else answered in the Worker's place.
     passed_through: bool,
     not_started: bool,
+    /// Who is told while it runs.
+    live: Option<Live>,
 }
 
 /// The limit of subrequests is reached.
@@ -114,12 +117,13 @@ impl Invocation {
 
     fn new(
         worker: &Arc<Worker>,
-        via: Via,
+        mut via: Via,
         event: EventInfo,
         response: Response,
         told: bool,
     ) -> Arc<Self> {
         let id = format!("{:032x}", rand::random::<u128>());
+        let live = via.live.take();
         let mut trace =
             TraceBuilder::new(worker.script(&via), event, clock::epoch_ms(), id.clone());
         if let Some(parent) = &via.parent {
@@ -154,6 +158,7 @@ impl Invocation {
                 wishes: None,
                 passed_through: false,
                 not_started: false,
+                live: live.map(Live::new),
             }),
             cut: Notify::new(),
             _running: told.then(|| worker.tracker.token()),
@@ -411,14 +416,22 @@ impl Recording {
     }
 
     fn log(&mut self, level: LogLevel, message: Vec<Json>, errors: Option<Vec<Option<ErrorInfo>>>) {
+        let timestamp = clock::epoch_ms();
+        if let Some(live) = &mut self.live {
+            live.log(timestamp, level, &message);
+        }
         if let Some(trace) = &mut self.trace {
-            trace.log(clock::epoch_ms(), level, message, errors);
+            trace.log(timestamp, level, message, errors);
         }
     }
 
     fn exception(&mut self, failure: ending::Failure) {
+        let exception = at_now(failure);
+        if let Some(live) = &mut self.live {
+            live.exception(&exception);
+        }
         if let Some(trace) = &mut self.trace {
-            trace.exception(at_now(failure));
+            trace.exception(exception);
         }
     }
 }
@@ -439,6 +452,9 @@ impl Drop for Invocation {
         let verdict = ending::decide(&recording.ending);
         if let Some(failure) = verdict.failure {
             recording.exception(failure);
+        }
+        if let Some(live) = recording.live.take() {
+            live.end(verdict.outcome);
         }
         let Some(mut trace) = recording.trace.take() else {
             return;

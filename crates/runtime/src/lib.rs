@@ -49,6 +49,7 @@ mod invocation;
 mod lanes;
 mod limits;
 mod lines;
+mod live;
 mod loader;
 mod objects;
 mod outbound;

@@ -22,6 +22,8 @@ pub(crate) struct Callee {
     pub(crate) target: Arc<Target>,
     /// The id of a Durable Object, whose class is the entrypoint.
     pub(crate) object: Option<String>,
+    /// Where what the callee records goes as it happens, too.
+    pub(crate) live: Option<session::Sender>,
 }
 
 impl From<Target> for Callee {
@@ -29,6 +31,7 @@ impl From<Target> for Callee {
         Self {
             target: Arc::new(target),
             object: None,
+            live: None,
         }
     }
 }
@@ -142,7 +145,11 @@ pub(crate) fn next_depth(caller: &Invocation) -> Result<u32, CallFailed> {
 /// The Worker that is called, and the way to it.
 fn callee(caller: &Invocation, called: Callee) -> Result<(Arc<Worker>, Via), CallFailed> {
     let depth = next_depth(caller)?;
-    let Callee { target, object } = called;
+    let Callee {
+        target,
+        object,
+        live,
+    } = called;
     let Some(worker) = caller
         .worker
         .platform
@@ -162,6 +169,7 @@ fn callee(caller: &Invocation, called: Callee) -> Result<(Arc<Worker>, Via), Cal
             request: caller.request_id().to_owned(),
         }),
         depth,
+        live,
     };
     Ok((worker, via))
 }

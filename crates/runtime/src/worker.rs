@@ -89,6 +89,8 @@ pub(crate) struct Via {
     pub(crate) parent: Option<Parent>,
     /// How many Workers have called each other until here.
     pub(crate) depth: u32,
+    /// Where what is recorded goes as it happens, too.
+    pub(crate) live: Option<session::Sender>,
 }
 
 /// An invocation that called another Worker.

@@ -36,6 +36,8 @@ struct Call {
     callee: Callee,
     /// The id of a Durable Object.
     object: Option<String>,
+    /// The number of the stream that tells what the callee records.
+    live: Option<u32>,
     #[serde(flatten)]
     way: Way,
 }
@@ -144,6 +146,9 @@ async fn answered(
     let target = service::Callee {
         target: Arc::new(call.callee.to_target(invocation)?),
         object: call.object,
+        live: call
+            .live
+            .and_then(|live| invocation.exchange.take_live(live)),
     };
     let (event, session) = match call.way {
         Way::Request(head) => {

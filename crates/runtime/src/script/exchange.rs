@@ -36,6 +36,8 @@ struct Event {
     /// Sessions with other scripts, by the numbers that the script has for
     /// them: 0 is the one of the event itself.
     sessions: HashMap<u32, session::Sender>,
+    /// Streams that tell what callees record, for calls that are to come.
+    live: HashMap<u32, session::Sender>,
     /// Bodies of responses that the script has received. What it does not read
     /// to its end would stay until it is collected as garbage.
     leased: Vec<Lease>,
@@ -123,6 +125,11 @@ impl Exchange {
         self.event().to_make.remove(&(binding, id))
     }
 
+    /// Who is to tell what a callee records.
+    pub(crate) fn take_live(&self, number: u32) -> Option<session::Sender> {
+        self.event().live.remove(&number)
+    }
+
     /// Ends it: the body of the response breaks off unless it was ended.
     pub(crate) fn finish(&self) {
         let ended = std::mem::take(&mut *self.event());
@@ -189,6 +196,14 @@ impl Exchange {
                     }
                     Ok(response)
                 })
+            }
+            live if live.starts_with("/live/") => {
+                let (sender, receiver) = session::channel();
+                if let Ok(number) = live["/live/".len()..].parse() {
+                    self.event().live.insert(number, sender);
+                }
+                let body = receiver.map_err(|never| match never {});
+                Box::pin(async { Ok(Response::new(body.boxed_unsync())) })
             }
             other => {
                 let message = format!("the host has no `{other}`");

@@ -34,7 +34,8 @@ pub(crate) fn pair() -> (End, End) {
     (first, second)
 }
 
-fn channel() -> (Sender, Receiver) {
+/// One direction.
+pub(crate) fn channel() -> (Sender, Receiver) {
     let (messages, received) = mpsc::unbounded_channel();
     let queued = Arc::new(AtomicUsize::new(0));
     let sender = Sender {
@@ -67,11 +68,21 @@ impl Sender {
             self.queued.fetch_sub(length, Relaxed);
             return Err(Full);
         }
-        let mut line = BytesMut::with_capacity(length);
+        self.put(message);
+        Ok(())
+    }
+
+    /// Sends a message for which there is always room, since none follows.
+    pub(crate) fn send_last(self, message: &str) {
+        self.queued.fetch_add(message.len() + 1, Relaxed);
+        self.put(message);
+    }
+
+    fn put(&self, message: &str) {
+        let mut line = BytesMut::with_capacity(message.len() + 1);
         line.put(message.as_bytes());
         line.put_u8(b'\n');
         _ = self.messages.send(line.freeze());
-        Ok(())
     }
 }
 

@@ -1,0 +1,42 @@
+// `taffrail:workers`: what Cloudflare's Workers do not have.
+
+import { askHost } from "./http.js";
+import { Lines } from "./lines.js";
+import { calleeOf, fetcher } from "./services.js";
+
+let latest = 0;
+
+// An entrypoint to be called once, and what the call records, as it happens:
+// `logs` are objects with a `type`, `log` or `exception`, and last `outcome`, or
+// `timeout` after so many milliseconds.
+export function observe(entrypoint, { timeout = 30_000 } = {}) {
+  const callee = calleeOf(entrypoint);
+  if (callee === undefined) throw new TypeError("observe() takes an entrypoint or a service binding.");
+  const live = ++latest;
+  const lines = new Lines(askHost(`live/${live}`));
+  const observed =
+    typeof callee === "function" ? async () => ({ ...(await callee()), live }) : { ...callee, live };
+  return { entrypoint: fetcher(observed), logs: entries(lines, timeout) };
+}
+
+function entries(lines, timeout) {
+  let timer;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(() => resolve('{"type":"timeout"}'), timeout);
+  });
+  return new ReadableStream({
+    async pull(controller) {
+      const line = await Promise.race([lines.next(), late]);
+      if (line === undefined) return close(controller);
+      const entry = JSON.parse(line);
+      controller.enqueue(entry);
+      if (entry.type === "outcome" || entry.type === "timeout") close(controller);
+    },
+    cancel: () => clearTimeout(timer),
+  });
+
+  function close(controller) {
+    clearTimeout(timer);
+    controller.close();
+  }
+}
