@@ -22,8 +22,8 @@ const QUIET: Duration = Duration::from_millis(100);
 pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let (consumers, printing) = serve::printer(options.format.unwrap_or(Format::Pretty));
     let listener = serve::listen(options.ip, options.port).await?;
-    let platform = Arc::new(Platform::new(consumers)?);
     let configs = workers::configure(&options.workers)?;
+    let platform = Arc::new(Platform::new(consumers, &configs)?);
     let settings = Settings {
         worker: configs[0].name.clone(),
         show_failures: true,

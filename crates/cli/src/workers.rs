@@ -42,9 +42,16 @@ impl Main {
 }
 
 impl Platform {
-    /// The runtime as the command line uses it: with a cache.
-    pub(crate) fn new(consumers: Vec<Arc<dyn TailConsumer>>) -> Result<Self> {
+    /// The runtime as the command line uses it: with a cache, and with a store
+    /// beside the first of the Workers.
+    pub(crate) fn new(
+        consumers: Vec<Arc<dyn TailConsumer>>,
+        workers: &[WorkerConfig],
+    ) -> Result<Self> {
         let mut builder = Runtime::builder();
+        if let Some(first) = workers.first() {
+            builder = builder.store(first.dir.join(".taffrail"));
+        }
         let cache = cache_directory();
         match std::fs::create_dir_all(&cache) {
             Ok(()) => builder = builder.cache(cache.join("components")),

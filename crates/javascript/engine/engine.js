@@ -7,8 +7,10 @@ import * as failure from "./failure.js";
 import * as http from "./http.js";
 import * as promise from "./promise.js";
 import * as timers from "./timers.js";
+import { AnalyticsEngineDataset } from "./analytics.js";
 import { handle as handleEvent } from "./handle.js";
 import { Invocation } from "./invocation.js";
+import { KvNamespace } from "./kv.js";
 import { WorkerLoader } from "./loader.js";
 import { define, provide, require } from "./modules.js";
 import { observe } from "./observe.js";
@@ -72,6 +74,8 @@ function evaluate(source) {
 
 // What is in `env` for each kind of binding.
 const BINDINGS = {
+  analytics: (binding) => new AnalyticsEngineDataset(binding),
+  kv: (binding) => new KvNamespace(binding),
   loader: (binding) => new WorkerLoader(binding),
   object: (binding, key) => new DurableObjectNamespace({ binding }, key),
   service: (binding) => fetcher({ binding }),

@@ -27,6 +27,7 @@ const PACKAGES: &str = r#"{
 /// The engine's JavaScript and what is needed to make a component of it.
 const SOURCES: &[(&str, &str)] = &[
     ("package.json", PACKAGES),
+    ("analytics.js", include_str!("../engine/analytics.js")),
     ("build.mjs", include_str!("../engine/build.mjs")),
     ("built.js", include_str!("../engine/built.js")),
     ("console.js", include_str!("../engine/console.js")),
@@ -39,6 +40,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("handlers.js", include_str!("../engine/handlers.js")),
     ("http.js", include_str!("../engine/http.js")),
     ("invocation.js", include_str!("../engine/invocation.js")),
+    ("kv.js", include_str!("../engine/kv.js")),
     ("lines.js", include_str!("../engine/lines.js")),
     ("loader.js", include_str!("../engine/loader.js")),
     ("modules.js", include_str!("../engine/modules.js")),

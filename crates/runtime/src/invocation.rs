@@ -38,6 +38,7 @@ pub(crate) struct Invocation {
     /// What a script and its host exchange for it.
     pub(crate) exchange: Exchange,
     subrequests_left: AtomicU32,
+    data_points_left: AtomicU32,
     started: Instant,
     recording: Mutex<Recording>,
     /// Raised once there is a cut.
@@ -76,6 +77,9 @@ impl fmt::Display for TooManySubrequests {
         f.write_str(TOO_MANY_SUBREQUESTS)
     }
 }
+
+/// Data points of Analytics Engine: Cloudflare's limit for one invocation.
+const DATA_POINTS: u32 = 250;
 
 /// Ends a guest from inside. Why, the invocation knows.
 #[derive(Debug)]
@@ -139,6 +143,7 @@ impl Invocation {
             }),
             exchange: Exchange::default(),
             subrequests_left: AtomicU32::new(worker.settings.limits.subrequests),
+            data_points_left: AtomicU32::new(DATA_POINTS),
             started: clock::instant(),
             recording: Mutex::new(Recording {
                 trace: Some(trace),
@@ -272,6 +277,18 @@ impl Invocation {
         self.log_text(LogLevel::Warn, TOO_MANY_SUBREQUESTS);
         self.recording().ending.subrequest_refused = true;
         Err(TooManySubrequests)
+    }
+
+    /// Counts a data point that the guest wants to write, or refuses it.
+    pub(crate) fn data_point(&self) -> Result<(), String> {
+        self.data_points_left
+            .try_update(Relaxed, Relaxed, |left| left.checked_sub(1))
+            .map(|_| ())
+            .map_err(|_| {
+                format!(
+                    "writeDataPoint(): Maximum of {DATA_POINTS} data points for one invocation."
+                )
+            })
     }
 
     /// Has the guest ended as soon as it can be. The first reason counts.

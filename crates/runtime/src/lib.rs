@@ -29,6 +29,8 @@
 //! # }
 //! ```
 
+mod alarms;
+mod analytics;
 mod bindings;
 mod body;
 mod clock;
@@ -51,7 +53,6 @@ mod limits;
 mod lines;
 mod live;
 mod loader;
-mod objects;
 mod outbound;
 mod output;
 mod platform;
@@ -62,6 +63,7 @@ mod service;
 mod settings;
 mod stack;
 mod state;
+mod store;
 mod worker;
 
 pub use body::{BodyError, ResponseBody};

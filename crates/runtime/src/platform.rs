@@ -1,14 +1,15 @@
 //! What the Workers of one runtime share.
 
+use crate::alarms::Alarms;
 use crate::delivery::{TailConsumer, TailQueue};
 use crate::engine::Engines;
 use crate::error::Error;
 use crate::lanes::Lanes;
 use crate::loader::{LoadScript, Loaders};
-use crate::objects::ObjectStore;
 use crate::running::Running;
 use crate::script::Script;
 use crate::settings::WorkerSettings;
+use crate::store::Store;
 use crate::worker::{Code, Tail, Worker};
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -27,7 +28,8 @@ pub(crate) struct Platform {
     /// Who makes scripts of modules, if anybody does.
     pub(crate) scripts: Option<Arc<dyn LoadScript>>,
     pub(crate) loaders: Loaders,
-    pub(crate) objects: ObjectStore,
+    pub(crate) store: Store,
+    pub(crate) alarms: Alarms,
     pub(crate) workers: RwLock<Workers>,
     pub(crate) queues: Mutex<HashMap<String, Arc<TailQueue>>>,
 }

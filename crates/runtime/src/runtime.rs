@@ -1,5 +1,6 @@
 //! The Workers of one process and the dispatch of events to them.
 
+use crate::alarms::Alarms;
 use crate::body::Reader;
 use crate::component::Component;
 use crate::delivery::TailConsumer;
@@ -9,11 +10,11 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::lanes::Lanes;
 use crate::loader::{LoadScript, Loaders};
-use crate::objects::ObjectStore;
 use crate::outbound;
 use crate::platform::Platform;
 use crate::script::Script;
 use crate::settings::WorkerSettings;
+use crate::store::Store;
 use crate::worker::{Code, FetchResult, Via, Worker};
 use http::Request;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ pub struct Builder {
     cache: Option<PathBuf>,
     consumers: Vec<Arc<dyn TailConsumer>>,
     scripts: Option<Arc<dyn LoadScript>>,
+    store: Option<PathBuf>,
 }
 
 impl Builder {
@@ -63,6 +65,14 @@ impl Builder {
         self
     }
 
+    /// Keeps what Workers store in `directory`, which is made when the first of
+    /// them does. Without it, it is in memory and ends with the runtime.
+    #[must_use]
+    pub fn store(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.store = Some(directory.into());
+        self
+    }
+
     /// Starts the runtime.
     ///
     /// # Errors
@@ -80,7 +90,8 @@ impl Builder {
                 tracker,
                 scripts: self.scripts,
                 loaders: Loaders::default(),
-                objects: ObjectStore::default(),
+                store: Store::new(self.store),
+                alarms: Alarms::default(),
                 workers: RwLock::default(),
                 queues: Mutex::default(),
             }),
@@ -175,7 +186,12 @@ impl Runtime {
             )));
         }
         self.platform.loaders.forget(&name);
-        workers.insert(name, worker);
+        let has_objects = worker.settings.has_objects();
+        workers.insert(name.clone(), worker);
+        drop(workers);
+        if has_objects {
+            self.platform.wait_for_alarms(&name);
+        }
         Ok(())
     }
 

@@ -53,6 +53,14 @@ impl WorkerSettings {
 }
 
 impl WorkerSettings {
+    /// Whether it is known to have classes of Durable Objects.
+    pub(crate) fn has_objects(&self) -> bool {
+        let mut bindings = self.bindings.values();
+        bindings.any(
+            |binding| matches!(binding, Binding::DurableObject(class) if class.worker == self.name),
+        )
+    }
+
     /// The vars as text.
     pub(crate) fn text_vars(&self) -> impl Iterator<Item = (&String, Cow<'_, str>)> {
         self.vars.iter().map(|(name, value)| match value {
@@ -72,6 +80,10 @@ pub enum Binding {
     Loader,
     /// The Durable Objects of a class: the entrypoint of a Worker.
     DurableObject(Target),
+    /// A KV namespace, by its id.
+    Kv(String),
+    /// A dataset of Analytics Engine, by its name.
+    AnalyticsEngine(String),
 }
 
 /// A Worker as another one refers to it.

@@ -65,6 +65,8 @@ const WORKER: &[Keys] = &[
             "tail_consumers",
             "worker_loaders",
             "durable_objects",
+            "kv_namespaces",
+            "analytics_engine_datasets",
         ],
     ),
     keys(
@@ -137,7 +139,6 @@ const WORKER: &[Keys] = &[
             "ai",
             "ai_search",
             "ai_search_namespaces",
-            "analytics_engine_datasets",
             "artifacts",
             "browser",
             "connect",
@@ -147,7 +148,6 @@ const WORKER: &[Keys] = &[
             "flagship",
             "hyperdrive",
             "images",
-            "kv_namespaces",
             "media",
             "mtls_certificates",
             "pipelines",
@@ -209,6 +209,17 @@ const INNER: &[(&str, &[Keys])] = &[
         ],
     ),
     ("worker_loaders", &[keys(Read, Inherited, &["binding"])]),
+    (
+        "kv_namespaces",
+        &[
+            keys(Read, Inherited, &["binding", "id", "preview_id"]),
+            keys(Harmless, Inherited, &["remote", "experimental_remote"]),
+        ],
+    ),
+    (
+        "analytics_engine_datasets",
+        &[keys(Read, Inherited, &["binding", "dataset"])],
+    ),
     ("durable_objects", &[keys(Read, Inherited, &["bindings"])]),
     ("triggers", &[keys(Read, Inherited, &["crons"])]),
     (

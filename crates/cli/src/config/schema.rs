@@ -33,6 +33,10 @@ pub(super) struct WorkerTable {
     #[serde(default)]
     pub(super) durable_objects: DurableObjects,
     #[serde(default)]
+    pub(super) kv_namespaces: Vec<KvNamespace>,
+    #[serde(default)]
+    pub(super) analytics_engine_datasets: Vec<Dataset>,
+    #[serde(default)]
     pub(super) limits: LimitsTable,
     #[serde(default)]
     pub(super) triggers: TriggersTable,
@@ -92,6 +96,23 @@ pub(super) struct DurableObject {
     pub(super) name: String,
     pub(super) class_name: String,
     pub(super) script_name: Option<String>,
+}
+
+/// A KV namespace. Without an id it is the one of its binding.
+#[derive(Deserialize)]
+#[serde(expecting = "a table with the key `binding`")]
+pub(super) struct KvNamespace {
+    pub(super) binding: String,
+    pub(super) id: Option<String>,
+    pub(super) preview_id: Option<String>,
+}
+
+/// A dataset of Analytics Engine. Without a name it is the one of its binding.
+#[derive(Deserialize)]
+#[serde(expecting = "a table with the key `binding`")]
+pub(super) struct Dataset {
+    pub(super) binding: String,
+    pub(super) dataset: Option<String>,
 }
 
 /// What one invocation may use.

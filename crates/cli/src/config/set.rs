@@ -39,7 +39,7 @@ pub(crate) fn check_set(workers: &[WorkerConfig]) -> Result<()> {
                 target,
                 format!("the binding `{name}` in `durable_objects.bindings` is for"),
             )),
-            Binding::Loader => None,
+            Binding::Loader | Binding::Kv(_) | Binding::AnalyticsEngine(_) => None,
         });
         let outbound = match &worker.egress {
             Egress::Worker(target) => Some(target),

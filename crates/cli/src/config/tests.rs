@@ -92,6 +92,8 @@ fn render(worker: &WorkerConfig) -> String {
     for (name, binding) in &worker.bindings {
         match binding {
             Binding::Service(target) => line("service", format!("{name} -> {}", target.worker)),
+            Binding::Kv(id) => line("kv", format!("{name} -> {id}")),
+            Binding::AnalyticsEngine(dataset) => line("dataset", format!("{name} -> {dataset}")),
             Binding::Loader => line("loader", name.clone()),
             Binding::DurableObject(target) => {
                 line("object", format!("{name} -> {}", target.worker))

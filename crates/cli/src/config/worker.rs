@@ -13,7 +13,8 @@ use super::file::{self, Source, Syntax, Table};
 use super::keys::{self, Support};
 use super::limits::Limits;
 use super::schema::{
-    self, BuildTable, DurableObject, GlobalOutbound, Paths, Service, TailConsumer, WorkerLoader,
+    self, BuildTable, Dataset, DurableObject, GlobalOutbound, KvNamespace, Paths, Service,
+    TailConsumer, WorkerLoader,
 };
 
 /// How a Worker's component is built.
@@ -118,7 +119,9 @@ fn configured(
         bindings: bindings(
             (table.services.into_iter().map(service))
                 .chain(table.worker_loaders.into_iter().map(worker_loader))
-                .chain(objects.map(|object| durable_object(object, &name))),
+                .chain(objects.map(|object| durable_object(object, &name)))
+                .chain(table.kv_namespaces.into_iter().map(kv_namespace))
+                .chain(table.analytics_engine_datasets.into_iter().map(dataset)),
             &table.vars,
         )?,
         egress: egress(
@@ -232,6 +235,22 @@ fn durable_object(object: DurableObject, own: &str) -> (&'static str, String, Bi
         "durable_objects.bindings",
         object.name,
         Binding::DurableObject(class),
+    )
+}
+
+/// Wrangler uses the preview of a namespace locally, too.
+fn kv_namespace(namespace: KvNamespace) -> (&'static str, String, Binding) {
+    let id = namespace.preview_id.or(namespace.id);
+    let id = id.unwrap_or_else(|| namespace.binding.clone());
+    ("kv_namespaces", namespace.binding, Binding::Kv(id))
+}
+
+fn dataset(dataset: Dataset) -> (&'static str, String, Binding) {
+    let name = dataset.dataset.unwrap_or_else(|| dataset.binding.clone());
+    (
+        "analytics_engine_datasets",
+        dataset.binding,
+        Binding::AnalyticsEngine(name),
     )
 }
 

@@ -1,5 +1,6 @@
 //! A script's calls of other Workers.
 
+use super::kv;
 use super::load::{self, Load};
 use crate::event::{Event, QueueMessage};
 use crate::invocation::Invocation;
@@ -26,6 +27,7 @@ pub(crate) const FAILED: &str = "taffrail-failed";
 #[serde(untagged)]
 enum Wish {
     Load(Load),
+    Kv(kv::Request),
     Call(Call),
 }
 
@@ -141,6 +143,7 @@ async fn answered(
             let worker = load::answer(invocation, load, &code.to_bytes()).await?;
             return Ok(json(&worker));
         }
+        Wish::Kv(wish) => return kv::answer(invocation, wish, request.into_body()).await,
         Wish::Call(call) => call,
     };
     let target = service::Callee {
@@ -256,7 +259,7 @@ pub(crate) fn failure(failed: &CallFailed) -> Response<WasiBody> {
 }
 
 /// JSON in ASCII, as headers have it.
-fn escaped(json: &str) -> String {
+pub(super) fn escaped(json: &str) -> String {
     let mut ascii = String::with_capacity(json.len());
     for character in json.chars() {
         if character.is_ascii() {

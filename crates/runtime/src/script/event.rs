@@ -161,6 +161,8 @@ impl Kind {
         let (kind, key) = match binding {
             Binding::Service(_) => ("service", None),
             Binding::Loader => ("loader", None),
+            Binding::Kv(_) => ("kv", None),
+            Binding::AnalyticsEngine(_) => ("analytics", None),
             Binding::DurableObject(Target {
                 worker, entrypoint, ..
             }) => {

@@ -3,6 +3,7 @@
 use super::exchange::Idle;
 use super::object::Object;
 use super::{Source, object, storage};
+use crate::analytics;
 use crate::bindings::javascript::taffrail::javascript::host;
 use crate::execute::send_response;
 use crate::state::State;
@@ -95,6 +96,15 @@ impl host::Host for State {
             Some(object) => storage::answer(&invocation, object.key(), &request),
             None => String::new(),
         })
+    }
+
+    fn write_data_point(
+        &mut self,
+        binding: String,
+        point: String,
+    ) -> wasmtime::Result<Result<(), String>> {
+        let invocation = self.invocation();
+        Ok(analytics::write(&invocation, &binding, &point))
     }
 
     fn frames(&mut self, stack: String) -> wasmtime::Result<String> {

@@ -5,6 +5,7 @@ pub(crate) mod call;
 mod event;
 mod exchange;
 mod host;
+mod kv;
 mod load;
 mod object;
 pub(crate) mod session;

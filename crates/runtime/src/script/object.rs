@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -183,6 +183,8 @@ async fn live(object: Arc<Object>) {
     let first = object.first().await;
     let _awake = script.engine.keep_awake();
     let mut isolate = script.new_isolate(first.as_ref().unwrap_or(&object.resident));
+    // Held by whoever runs it, so that its item does not wait for the object.
+    let first = first.map(|first| Arc::downgrade(&first));
     let call = object.run(&mut isolate, script).await;
     script.objects.lock().remove(&object.key);
     object.end(first, call, &isolate.store.data().memory).await;
@@ -223,7 +225,7 @@ impl Object {
     }
 
     /// Ends what still runs or waits as the object did.
-    async fn end(&self, first: Option<Arc<Invocation>>, call: Call, memory: &MemoryLimiter) {
+    async fn end(&self, first: Option<Weak<Invocation>>, call: Call, memory: &MemoryLimiter) {
         let mut call = Some(call);
         let mut inbox = self.inbox.lock().await;
         inbox.close();
@@ -241,7 +243,7 @@ impl Object {
         for (invocation, ended) in events {
             let is_first = first
                 .as_ref()
-                .is_some_and(|first| Arc::ptr_eq(first, &invocation));
+                .is_some_and(|first| first.as_ptr() == Arc::as_ptr(&invocation));
             let own = is_first || invocation.is_cut() == Some(Cut::Cpu);
             invocation.exchange.finish();
             invocation.memory(memory);

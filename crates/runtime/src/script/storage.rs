@@ -2,10 +2,12 @@
 
 use super::ObjectKey;
 use crate::invocation::Invocation;
-use crate::objects::{Listing, StoredObject};
+use crate::platform::Platform;
+use crate::store::{Listing, ObjectFailed, StoredObject};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A request as the script writes it. Values are text that the script made of
 /// them.
@@ -35,26 +37,27 @@ pub(super) fn answer(invocation: &Invocation, key: &ObjectKey, request: &str) ->
         worker: invocation.worker.settings.name.clone(),
         key: key.clone(),
     };
-    let objects = &platform.objects;
-    let answer = match request {
-        Request::Get(keys) => json!(objects.get(&object, &keys)),
-        Request::Put(entries) => match objects.put(&object, entries) {
-            Ok(()) => Value::Null,
-            Err(error) => return failed(&error),
-        },
-        Request::Delete(keys) => json!(objects.delete(&object, &keys)),
-        Request::List(listing) => json!(objects.list(&object, &listing)),
-        Request::DeleteAll {} => {
-            objects.delete_all(&object);
-            Value::Null
-        }
-        Request::GetAlarm {} => json!(objects.alarm(&object)),
-        Request::SetAlarm(time) => {
-            objects.set_alarm(&platform, &object, time);
-            Value::Null
-        }
-    };
-    json!({ "ok": answer }).to_string()
+    match answered(&platform, &object, request) {
+        Ok(answer) => json!({ "ok": answer }).to_string(),
+        Err(error) => failed(&error),
+    }
+}
+
+fn answered(
+    platform: &Arc<Platform>,
+    object: &StoredObject,
+    request: Request,
+) -> Result<Value, ObjectFailed> {
+    let store = &platform.store;
+    Ok(match request {
+        Request::Get(keys) => json!(store.object_get(object, &keys)?),
+        Request::Put(entries) => json!(store.object_put(object, &entries)?),
+        Request::Delete(keys) => json!(store.object_delete(object, &keys)?),
+        Request::List(listing) => json!(store.object_list(object, &listing)?),
+        Request::DeleteAll {} => json!(store.object_delete_all(object)?),
+        Request::GetAlarm {} => json!(store.alarm(object)?),
+        Request::SetAlarm(time) => json!(platform.set_alarm(object, time)?),
+    })
 }
 
 fn failed(message: &str) -> String {
