@@ -21,7 +21,7 @@ pub(crate) async fn run(options: BuildOptions) -> Result<u8> {
         let file = format!("{}.wasm", worker.name);
         worker.dir.join("dist").join(file)
     });
-    let platform = Platform::new(Vec::new(), &[])?;
+    let platform = Platform::new(Vec::new(), &[], None)?;
     let component = platform.build_script(&worker).await?;
     write(&output, &component)
         .with_context(|| format!("`{}` cannot be written", output.display()))?;

@@ -23,7 +23,11 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let (consumers, printing) = serve::printer(options.format.unwrap_or(Format::Pretty));
     let listener = serve::listen(options.ip, options.port).await?;
     let configs = workers::configure(&options.workers)?;
-    let platform = Arc::new(Platform::new(consumers, &configs)?);
+    let platform = Arc::new(Platform::new(
+        consumers,
+        &configs,
+        options.workers.env.clone(),
+    )?);
     let settings = Settings {
         worker: configs[0].name.clone(),
         show_failures: true,

@@ -24,7 +24,11 @@ pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
     let configs = workers::configure(&options.workers)?;
     let items = options.items.as_deref().map(items_writer).transpose()?;
     let collector = Arc::new(Collector::default());
-    let platform = Platform::new(vec![collector.clone()], &configs)?;
+    let platform = Platform::new(
+        vec![collector.clone()],
+        &configs,
+        options.workers.env.clone(),
+    )?;
     platform.deploy_all(&configs).await?;
     let runtime = platform.runtime();
 

@@ -9,6 +9,7 @@ mod dev;
 mod invoke;
 mod items;
 mod javascript;
+mod namespaces;
 mod pretty;
 mod progress;
 mod serve;

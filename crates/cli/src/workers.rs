@@ -3,6 +3,7 @@
 use crate::args::WorkerOptions;
 use crate::config::{self, WorkerConfig};
 use crate::javascript::JavaScript;
+use crate::namespaces::UserWorkers;
 use crate::progress::{self, Spinner};
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
@@ -47,6 +48,7 @@ impl Platform {
     pub(crate) fn new(
         consumers: Vec<Arc<dyn TailConsumer>>,
         workers: &[WorkerConfig],
+        env: Option<String>,
     ) -> Result<Self> {
         let mut builder = Runtime::builder();
         if let Some(first) = workers.first() {
@@ -65,8 +67,12 @@ impl Platform {
         }
         let javascript = Arc::new(JavaScript::new(&cache));
         let scripts: Arc<dyn LoadScript> = Arc::clone(&javascript) as _;
+        let users = UserWorkers::new(workers, env, Arc::clone(&javascript));
         Ok(Self {
-            runtime: builder.scripts(scripts).build()?,
+            runtime: builder
+                .scripts(scripts)
+                .namespaces(Arc::new(users))
+                .build()?,
             javascript,
         })
     }

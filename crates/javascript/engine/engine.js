@@ -15,7 +15,7 @@ import { WorkerLoader } from "./loader.js";
 import { define, provide, require } from "./modules.js";
 import { observe } from "./observe.js";
 import { DurableObjectNamespace, live } from "./objects.js";
-import { fetcher, ownExports } from "./services.js";
+import { DispatchNamespace, fetcher, ownExports } from "./services.js";
 import { sourceText } from "taffrail:javascript/host@0.1.0";
 import { structuredClone } from "./trace-item.js";
 
@@ -75,6 +75,7 @@ function evaluate(source) {
 // What is in `env` for each kind of binding.
 const BINDINGS = {
   analytics: (binding) => new AnalyticsEngineDataset(binding),
+  dispatch: (binding) => new DispatchNamespace(binding),
   kv: (binding) => new KvNamespace(binding),
   loader: (binding) => new WorkerLoader(binding),
   object: (binding, key) => new DurableObjectNamespace({ binding }, key),

@@ -29,7 +29,8 @@ export class Invocation {
   // Settled once the unhandled rejections have been reported.
   #checked;
 
-  constructor({ entrypoint, props = {} }) {
+  constructor({ entrypoint, props = {}, parameters = {} }) {
+    this.parameters = parameters;
     this.entrypoint = entrypoint;
     this.props = props;
   }

@@ -82,6 +82,19 @@ export function fetcher(callee, own = {}) {
   return proxy;
 }
 
+// `env.DISPATCHER`: the Workers of a dispatch namespace.
+export class DispatchNamespace {
+  #binding;
+
+  constructor(binding) {
+    this.#binding = binding;
+  }
+
+  get(name, _args = {}, { limits = {}, outbound = {} } = {}) {
+    return fetcher({ dispatch: this.#binding, name: String(name), limits, parameters: outbound });
+  }
+}
+
 // What `ctx.exports` is: each entrypoint as a Fetcher, or called with `{ props }`
 // one that has these.
 export function ownExports(exports, namespace) {

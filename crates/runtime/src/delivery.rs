@@ -56,7 +56,7 @@ impl Lost {
 }
 
 struct Queued {
-    item: Arc<TraceItem>,
+    items: Vec<Arc<TraceItem>>,
     target: Arc<Target>,
     /// Keeps the runtime from counting as idle.
     pending: TaskTrackerToken,
@@ -83,23 +83,24 @@ impl TailQueue {
         })
     }
 
-    /// Queues an item, or counts it as lost when the queue is full. The count
-    /// goes out with the next item that finds a place.
-    pub(crate) fn push(&self, item: &Arc<TraceItem>, target: &Arc<Target>) {
+    /// Queues items for one call, or counts them as lost when the queue is
+    /// full. The count goes out with the next item that finds a place.
+    pub(crate) fn push(&self, items: &[Arc<TraceItem>], target: &Arc<Target>) {
         let Ok(place) = self.sender.try_reserve() else {
-            return self.lost.add(1, "has a full queue");
+            return self.lost.add(items.len() as u64, "has a full queue");
         };
         let lost_items = self.lost.items.swap(0, Relaxed);
-        let item = if lost_items == 0 {
-            Arc::clone(item)
-        } else {
-            Arc::new(TraceItem {
+        let mut items = items.to_vec();
+        if lost_items > 0
+            && let Some(first) = items.first_mut()
+        {
+            *first = Arc::new(TraceItem {
                 lost_items,
-                ..TraceItem::clone(item)
-            })
-        };
+                ..TraceItem::clone(first)
+            });
+        }
         place.send(Queued {
-            item,
+            items,
             target: Arc::clone(target),
             pending: self.tracker.token(),
         });
@@ -114,13 +115,14 @@ async fn pump(
     let places = Arc::new(Semaphore::new(CONCURRENT_TAILS));
     while let Some(queued) = receiver.recv().await {
         let Queued {
-            item,
+            items,
             target,
             pending,
         } = queued;
         let Some(worker) = find() else {
             // With the item goes the count that it was to take along.
-            lost.add(1 + item.lost_items, "is not deployed");
+            let earlier: u64 = items.iter().map(|item| item.lost_items).sum();
+            lost.add(items.len() as u64 + earlier, "is not deployed");
             continue;
         };
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
@@ -131,7 +133,7 @@ async fn pump(
                 target: Some(target),
                 ..Via::default()
             };
-            worker.dispatch(Event::Tail(vec![item]), via).await;
+            worker.dispatch(Event::Tail(items), via).await;
             drop((place, pending));
         });
     }

@@ -2,18 +2,20 @@
 //! the trace item that comes of it.
 
 use crate::clock;
+use crate::dispatch::Together;
+use crate::egress::Egress;
 use crate::ending::{self, Call, Cut, Ending, Limit, Response};
 use crate::limits::{CpuMeter, MemoryLimiter};
 use crate::lines::{LineBuffer, PanicWatch};
 use crate::live::Live;
 use crate::output::Stream;
 use crate::script::Exchange;
-use crate::settings::EVENT_WALL_TIME;
+use crate::settings::{EVENT_WALL_TIME, Limits};
 use crate::worker::{FetchResult, Via, Worker};
 use serde_json::value::to_raw_value;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use taffrail_trace::{
     DiagnosticsChannelEvent, End, ErrorInfo, EventInfo, ExceededLimit, Json, LogLevel, Outcome,
@@ -39,6 +41,8 @@ pub(crate) struct Invocation {
     pub(crate) exchange: Exchange,
     subrequests_left: AtomicU32,
     data_points_left: AtomicU32,
+    /// Where the items of the user Workers that it dispatches to go.
+    together: OnceLock<Arc<Together>>,
     started: Instant,
     recording: Mutex<Recording>,
     /// Raised once there is a cut.
@@ -128,6 +132,9 @@ impl Invocation {
     ) -> Arc<Self> {
         let id = format!("{:032x}", rand::random::<u128>());
         let live = via.live.take();
+        let terms = via.terms.as_ref();
+        let limits = terms.map_or(&worker.settings.limits, |terms| &terms.limits);
+        let (cpu, subrequests) = (limits.cpu, limits.subrequests);
         let mut trace =
             TraceBuilder::new(worker.script(&via), event, clock::epoch_ms(), id.clone());
         if let Some(parent) = &via.parent {
@@ -138,12 +145,13 @@ impl Invocation {
             via,
             told,
             cpu: CpuMeter::new(match told {
-                true => worker.settings.limits.cpu,
+                true => cpu,
                 false => Duration::MAX,
             }),
             exchange: Exchange::default(),
-            subrequests_left: AtomicU32::new(worker.settings.limits.subrequests),
+            subrequests_left: AtomicU32::new(subrequests),
             data_points_left: AtomicU32::new(DATA_POINTS),
+            together: OnceLock::new(),
             started: clock::instant(),
             recording: Mutex::new(Recording {
                 trace: Some(trace),
@@ -279,6 +287,25 @@ impl Invocation {
         Err(TooManySubrequests)
     }
 
+    /// Where the items of the user Workers that it dispatches to go.
+    pub(crate) fn together(&self) -> Arc<Together> {
+        let together = self.together.get_or_init(|| Together::new(&self.worker));
+        Arc::clone(together)
+    }
+
+    /// What it may use.
+    pub(crate) fn limits(&self) -> &Limits {
+        let terms = self.via.terms.as_ref();
+        terms.map_or(&self.worker.settings.limits, |terms| &terms.limits)
+    }
+
+    /// Where its requests go.
+    pub(crate) fn egress(&self) -> &Egress {
+        let terms = self.via.terms.as_ref();
+        let given = terms.and_then(|terms| terms.egress.as_ref());
+        given.unwrap_or(&self.worker.settings.egress)
+    }
+
     /// Counts a data point that the guest wants to write, or refuses it.
     pub(crate) fn data_point(&self) -> Result<(), String> {
         self.data_points_left
@@ -374,7 +401,7 @@ impl Invocation {
 impl Invocation {
     /// The limit by its key in the configuration.
     fn exceeded(&self, limit: Limit) -> ExceededLimit {
-        let limits = &self.worker.settings.limits;
+        let limits = self.limits();
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let (key, value) = match limit {
             Limit::Cpu => ("limits.cpu_ms", milliseconds(limits.cpu)),
@@ -493,7 +520,8 @@ impl Drop for Invocation {
             exceeded_limit: verdict.limit.map(|limit| self.exceeded(limit)),
         });
         self.worker.running.remove(self);
-        self.worker.deliver(item);
+        self.worker
+            .deliver(item, self.via.terms.as_ref(), self.together.get());
     }
 }
 

@@ -115,7 +115,7 @@ async fn send(
     if let Err(refusal) = caller.subrequest() {
         return Err(CallFailed::new(refusal.to_string()));
     }
-    match &caller.worker.settings.egress {
+    match caller.egress() {
         Egress::Anywhere => {}
         Egress::Hosts(patterns) => {
             if let Some(refusal) = egress::refusal(patterns, request.uri()) {
@@ -123,7 +123,12 @@ async fn send(
             }
         }
         Egress::Worker(target) => {
-            let response = service::fetch(caller, target.clone().into(), request, None).await?;
+            let terms = caller.via.terms.as_ref();
+            let called = service::Callee {
+                parameters: terms.map(|terms| Arc::clone(&terms.parameters)),
+                ..target.clone().into()
+            };
+            let response = service::fetch(caller, called, request, None).await?;
             return Ok(Ok(answered(response)));
         }
     }

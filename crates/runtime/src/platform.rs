@@ -2,6 +2,7 @@
 
 use crate::alarms::Alarms;
 use crate::delivery::{TailConsumer, TailQueue};
+use crate::dispatch::{Dispatched, Namespaces};
 use crate::engine::Engines;
 use crate::error::Error;
 use crate::lanes::Lanes;
@@ -28,6 +29,9 @@ pub(crate) struct Platform {
     /// Who makes scripts of modules, if anybody does.
     pub(crate) scripts: Option<Arc<dyn LoadScript>>,
     pub(crate) loaders: Loaders,
+    /// Who finds user Workers, if anybody does.
+    pub(crate) namespaces: Option<Arc<dyn Namespaces>>,
+    pub(crate) dispatched: Dispatched,
     pub(crate) store: Store,
     pub(crate) alarms: Alarms,
     pub(crate) workers: RwLock<Workers>,

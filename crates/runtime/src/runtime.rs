@@ -4,6 +4,7 @@ use crate::alarms::Alarms;
 use crate::body::Reader;
 use crate::component::Component;
 use crate::delivery::TailConsumer;
+use crate::dispatch::{Dispatched, Namespaces};
 use crate::ending::Cut;
 use crate::engine::Engines;
 use crate::error::Error;
@@ -39,6 +40,7 @@ pub struct Builder {
     consumers: Vec<Arc<dyn TailConsumer>>,
     scripts: Option<Arc<dyn LoadScript>>,
     store: Option<PathBuf>,
+    namespaces: Option<Arc<dyn Namespaces>>,
 }
 
 impl Builder {
@@ -62,6 +64,14 @@ impl Builder {
     #[must_use]
     pub fn scripts(mut self, scripts: Arc<dyn LoadScript>) -> Self {
         self.scripts = Some(scripts);
+        self
+    }
+
+    /// Has `namespaces` find the Workers of dispatch namespaces. Without it
+    /// there are none.
+    #[must_use]
+    pub fn namespaces(mut self, namespaces: Arc<dyn Namespaces>) -> Self {
+        self.namespaces = Some(namespaces);
         self
     }
 
@@ -90,6 +100,8 @@ impl Builder {
                 tracker,
                 scripts: self.scripts,
                 loaders: Loaders::default(),
+                namespaces: self.namespaces,
+                dispatched: Dispatched::default(),
                 store: Store::new(self.store),
                 alarms: Alarms::default(),
                 workers: RwLock::default(),

@@ -1,6 +1,7 @@
 //! Calls of one Worker by another.
 
 use crate::body::Reader;
+use crate::dispatch::{self, Terms};
 use crate::event::Event;
 use crate::invocation::Invocation;
 use crate::script::session;
@@ -10,7 +11,7 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
-use taffrail_trace::{EventInfo, Json, TraceException};
+use taffrail_trace::{EventInfo, Json, Outcome, TraceException};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 /// Workers that may call each other in a row; Cloudflare's limit of Workers
@@ -24,6 +25,12 @@ pub(crate) struct Callee {
     pub(crate) object: Option<String>,
     /// Where what the callee records goes as it happens, too.
     pub(crate) live: Option<session::Sender>,
+    /// The Worker, if it is not to be found by its name.
+    pub(crate) worker: Option<Arc<Worker>>,
+    /// What a dispatcher has decided for it.
+    pub(crate) terms: Option<Terms>,
+    /// What it has in its `env` as an outbound Worker.
+    pub(crate) parameters: Option<Arc<Map<String, Value>>>,
 }
 
 impl From<Target> for Callee {
@@ -32,6 +39,9 @@ impl From<Target> for Callee {
             target: Arc::new(target),
             object: None,
             live: None,
+            worker: None,
+            terms: None,
+            parameters: None,
         }
     }
 }
@@ -91,6 +101,10 @@ pub(crate) async fn fetch(
                 .boxed_unsync()
         })),
         FetchResult::Failed {
+            outcome: Outcome::ScriptNotFound,
+            ..
+        } => Err(CallFailed::new(dispatch::NOT_FOUND)),
+        FetchResult::Failed {
             exception, started, ..
         } => Err(CallFailed::of(exception, started)),
     }
@@ -149,13 +163,12 @@ fn callee(caller: &Invocation, called: Callee) -> Result<(Arc<Worker>, Via), Cal
         target,
         object,
         live,
+        worker,
+        terms,
+        parameters,
     } = called;
-    let Some(worker) = caller
-        .worker
-        .platform
-        .upgrade()
-        .and_then(|platform| platform.find(&target.worker))
-    else {
+    let by_name = || caller.worker.platform.upgrade()?.find(&target.worker);
+    let Some(worker) = worker.or_else(by_name) else {
         return Err(CallFailed::new(format!(
             "there is no Worker `{}` to call",
             target.worker
@@ -170,6 +183,8 @@ fn callee(caller: &Invocation, called: Callee) -> Result<(Arc<Worker>, Via), Cal
         }),
         depth,
         live,
+        terms,
+        parameters,
     };
     Ok((worker, via))
 }

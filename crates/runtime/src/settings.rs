@@ -1,5 +1,6 @@
 //! What a Worker is configured with: plain data.
 
+use crate::dispatch::DispatchNamespace;
 use crate::egress::Egress;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -17,6 +18,9 @@ pub struct WorkerSettings {
     /// and nobody gave it one.
     #[serde(default)]
     pub anonymous: bool,
+    /// The dispatch namespace that it is in.
+    #[serde(default)]
+    pub dispatch_namespace: Option<String>,
     /// What `env` holds, and for components `wasi:config/store` and the
     /// environment variables: strings as they are, other values as JSON.
     #[serde(default)]
@@ -43,6 +47,7 @@ impl WorkerSettings {
         Self {
             name: name.into(),
             anonymous: false,
+            dispatch_namespace: None,
             vars: BTreeMap::new(),
             tail_consumers: Vec::new(),
             bindings: BTreeMap::new(),
@@ -80,6 +85,8 @@ pub enum Binding {
     Loader,
     /// The Durable Objects of a class: the entrypoint of a Worker.
     DurableObject(Target),
+    /// The Workers of a dispatch namespace.
+    Dispatch(DispatchNamespace),
     /// A KV namespace, by its id.
     Kv(String),
     /// A dataset of Analytics Engine, by its name.

@@ -4,6 +4,7 @@ use crate::body::{Reader, ResponseBody};
 use crate::component::Component;
 use crate::debug_file::DebugFile;
 use crate::delivery::{TailConsumer, TailQueue};
+use crate::dispatch::{Terms, Together};
 use crate::ending::{Call, Cut, Failure, Response};
 use crate::error::Error;
 use crate::event::Event;
@@ -17,6 +18,7 @@ use crate::service::CallFailed;
 use crate::settings::{Target, WorkerSettings};
 use http::Request;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
+use serde_json::{Map, Value};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use taffrail_trace::{
@@ -91,6 +93,10 @@ pub(crate) struct Via {
     pub(crate) depth: u32,
     /// Where what is recorded goes as it happens, too.
     pub(crate) live: Option<session::Sender>,
+    /// What a dispatcher has decided for it.
+    pub(crate) terms: Option<Terms>,
+    /// What it has in its `env` as an outbound Worker.
+    pub(crate) parameters: Option<Arc<Map<String, Value>>>,
 }
 
 /// An invocation that called another Worker.
@@ -290,6 +296,7 @@ impl Worker {
             script_name: (!self.settings.anonymous).then(|| self.settings.name.clone()),
             entrypoint: via.entrypoint().map(ToOwned::to_owned),
             durable_object_id: via.object.clone(),
+            dispatch_namespace: self.settings.dispatch_namespace.clone(),
             execution_model: match via.object {
                 Some(_) => ExecutionModel::DurableObject,
                 None => ExecutionModel::Stateless,
@@ -298,18 +305,35 @@ impl Worker {
         }
     }
 
-    /// Hands a finished item to everybody who asked for it.
-    pub(crate) fn deliver(&self, item: TraceItem) {
-        let is_tail = matches!(item.event, Some(EventInfo::Tail { .. }));
+    /// Hands a finished item to everybody who asked for it. `terms` are those of
+    /// the dispatcher that called, `together` is where its own calls are told.
+    pub(crate) fn deliver(
+        &self,
+        item: TraceItem,
+        terms: Option<&Terms>,
+        together: Option<&Arc<Together>>,
+    ) {
         let item = Arc::new(item);
         // First, or a tail's own item could come before the one it was told.
         for consumer in self.consumers.iter() {
             consumer.deliver(&item);
         }
+        if let Some(terms) = terms {
+            terms.together.add(&item);
+        }
+        match together {
+            Some(together) => together.add_dispatcher(&item),
+            None => self.tell(&[item]),
+        }
+    }
+
+    /// Hands finished items to the tails, in one call.
+    pub(crate) fn tell(&self, items: &[Arc<TraceItem>]) {
+        let is_tail = |item: &Arc<TraceItem>| matches!(item.event, Some(EventInfo::Tail { .. }));
         for tail in &self.tails {
             // A Worker that tails itself is not told about its own telling.
-            if !(is_tail && tail.target.worker == self.settings.name) {
-                tail.queue.push(&item, &tail.target);
+            if !(items.iter().any(is_tail) && tail.target.worker == self.settings.name) {
+                tail.queue.push(items, &tail.target);
             }
         }
     }

@@ -64,6 +64,7 @@ const WORKER: &[Keys] = &[
             "services",
             "tail_consumers",
             "worker_loaders",
+            "dispatch_namespaces",
             "durable_objects",
             "kv_namespaces",
             "analytics_engine_datasets",
@@ -144,7 +145,6 @@ const WORKER: &[Keys] = &[
             "connect",
             "containers",
             "d1_databases",
-            "dispatch_namespaces",
             "flagship",
             "hyperdrive",
             "images",
@@ -210,6 +210,13 @@ const INNER: &[(&str, &[Keys])] = &[
     ),
     ("worker_loaders", &[keys(Read, Inherited, &["binding"])]),
     (
+        "dispatch_namespaces",
+        &[
+            keys(Read, Inherited, &["binding", "namespace", "outbound"]),
+            keys(Harmless, Inherited, &["remote", "experimental_remote"]),
+        ],
+    ),
+    (
         "kv_namespaces",
         &[
             keys(Read, Inherited, &["binding", "id", "preview_id"]),
@@ -233,6 +240,7 @@ const INNER: &[(&str, &[Keys])] = &[
                 "instances",
                 "allowed_outbound_hosts",
                 "global_outbound",
+                "dispatch_namespaces",
             ],
         )],
     ),

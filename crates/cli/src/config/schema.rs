@@ -33,6 +33,8 @@ pub(super) struct WorkerTable {
     #[serde(default)]
     pub(super) durable_objects: DurableObjects,
     #[serde(default)]
+    pub(super) dispatch_namespaces: Vec<Dispatch>,
+    #[serde(default)]
     pub(super) kv_namespaces: Vec<KvNamespace>,
     #[serde(default)]
     pub(super) analytics_engine_datasets: Vec<Dataset>,
@@ -98,6 +100,22 @@ pub(super) struct DurableObject {
     pub(super) script_name: Option<String>,
 }
 
+/// A dispatch namespace.
+#[derive(Deserialize)]
+#[serde(expecting = "a table with the keys `binding` and `namespace`")]
+pub(super) struct Dispatch {
+    pub(super) binding: String,
+    pub(super) namespace: String,
+    pub(super) outbound: Option<Outbound>,
+}
+
+/// The Worker that receives the requests of user Workers.
+#[derive(Deserialize)]
+#[serde(expecting = "a table with the key `service`")]
+pub(super) struct Outbound {
+    pub(super) service: String,
+}
+
 /// A KV namespace. Without an id it is the one of its binding.
 #[derive(Deserialize)]
 #[serde(expecting = "a table with the key `binding`")]
@@ -140,6 +158,8 @@ pub(super) struct TaffrailTable {
     pub(super) instances: Option<UpTo<MAX_INSTANCES>>,
     pub(super) allowed_outbound_hosts: Option<Vec<HostPattern>>,
     pub(super) global_outbound: Option<GlobalOutbound>,
+    #[serde(default)]
+    pub(super) dispatch_namespaces: BTreeMap<String, Paths>,
 }
 
 /// The Worker that answers requests without a binding: its name, or a table.

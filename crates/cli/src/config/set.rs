@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
-use taffrail_runtime::{Binding, Egress, tail_cycle};
+use taffrail_runtime::{Binding, DispatchNamespace, Egress, tail_cycle};
 
 use super::WorkerConfig;
 use super::environment::list;
@@ -39,6 +39,10 @@ pub(crate) fn check_set(workers: &[WorkerConfig]) -> Result<()> {
                 target,
                 format!("the binding `{name}` in `durable_objects.bindings` is for"),
             )),
+            Binding::Dispatch(namespace) => Some((
+                namespace.outbound.as_ref()?,
+                format!("`outbound` of the binding `{name}` in `dispatch_namespaces` is for"),
+            )),
             Binding::Loader | Binding::Kv(_) | Binding::AnalyticsEngine(_) => None,
         });
         let outbound = match &worker.egress {
@@ -59,7 +63,27 @@ pub(crate) fn check_set(workers: &[WorkerConfig]) -> Result<()> {
             }
         }
     }
+    check_namespaces(workers)?;
     check_tails_end(workers, &by_name)
+}
+
+/// Every namespace that is bound has a place.
+fn check_namespaces(workers: &[WorkerConfig]) -> Result<()> {
+    for worker in workers {
+        for (name, binding) in &worker.bindings {
+            if let Binding::Dispatch(DispatchNamespace { namespace, .. }) = binding
+                && !workers
+                    .iter()
+                    .any(|other| other.namespaces.contains_key(namespace))
+            {
+                bail!(
+                    "{}: the binding `{name}` in `dispatch_namespaces` is for the namespace `{namespace}`, whose Workers are nowhere; name their folder, for example: [taffrail.dispatch_namespaces] {namespace} = \"user-workers\"",
+                    worker.path.display()
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check_tails_end(

@@ -94,6 +94,7 @@ fn render(worker: &WorkerConfig) -> String {
             Binding::Service(target) => line("service", format!("{name} -> {}", target.worker)),
             Binding::Kv(id) => line("kv", format!("{name} -> {id}")),
             Binding::AnalyticsEngine(dataset) => line("dataset", format!("{name} -> {dataset}")),
+            Binding::Dispatch(to) => line("dispatch", format!("{name} -> {}", to.namespace)),
             Binding::Loader => line("loader", name.clone()),
             Binding::DurableObject(target) => {
                 line("object", format!("{name} -> {}", target.worker))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Map, Value};
-use taffrail_runtime::{Binding, Egress, HostPattern, Target};
+use taffrail_runtime::{Binding, DispatchNamespace, Egress, HostPattern, Target};
 
 use super::cron::Cron;
 use super::environment::{self, Entry, Selection};
@@ -13,8 +13,8 @@ use super::file::{self, Source, Syntax, Table};
 use super::keys::{self, Support};
 use super::limits::Limits;
 use super::schema::{
-    self, BuildTable, Dataset, DurableObject, GlobalOutbound, KvNamespace, Paths, Service,
-    TailConsumer, WorkerLoader,
+    self, BuildTable, Dataset, Dispatch, DurableObject, GlobalOutbound, KvNamespace, Paths,
+    Service, TailConsumer, WorkerLoader,
 };
 
 /// How a Worker's component is built.
@@ -54,6 +54,9 @@ pub(crate) struct WorkerConfig {
     pub(crate) tail_consumers: Vec<Target>,
     /// What else is in its `env`, by name.
     pub(crate) bindings: BTreeMap<String, Binding>,
+    /// Where the Workers of dispatch namespaces are: folders of Workers, or
+    /// Workers.
+    pub(crate) namespaces: BTreeMap<String, Vec<PathBuf>>,
     /// Where its requests without a binding go.
     pub(crate) egress: Egress,
     /// When it is started by itself.
@@ -93,6 +96,7 @@ fn bare(main: PathBuf) -> WorkerConfig {
         vars: BTreeMap::new(),
         tail_consumers: Vec::new(),
         bindings: BTreeMap::new(),
+        namespaces: BTreeMap::new(),
         egress: Egress::default(),
         crons: Vec::new(),
         limits: Limits::default(),
@@ -120,10 +124,12 @@ fn configured(
             (table.services.into_iter().map(service))
                 .chain(table.worker_loaders.into_iter().map(worker_loader))
                 .chain(objects.map(|object| durable_object(object, &name)))
+                .chain(table.dispatch_namespaces.into_iter().map(dispatch))
                 .chain(table.kv_namespaces.into_iter().map(kv_namespace))
                 .chain(table.analytics_engine_datasets.into_iter().map(dataset)),
             &table.vars,
         )?,
+        namespaces: namespaces(table.taffrail.dispatch_namespaces, &dir),
         egress: egress(
             table.taffrail.allowed_outbound_hosts,
             table.taffrail.global_outbound,
@@ -236,6 +242,26 @@ fn durable_object(object: DurableObject, own: &str) -> (&'static str, String, Bi
         object.name,
         Binding::DurableObject(class),
     )
+}
+
+fn dispatch(dispatch: Dispatch) -> (&'static str, String, Binding) {
+    let namespace = DispatchNamespace {
+        namespace: dispatch.namespace,
+        outbound: dispatch.outbound.map(|outbound| outbound.service.into()),
+    };
+    (
+        "dispatch_namespaces",
+        dispatch.binding,
+        Binding::Dispatch(namespace),
+    )
+}
+
+fn namespaces(namespaces: BTreeMap<String, Paths>, dir: &Path) -> BTreeMap<String, Vec<PathBuf>> {
+    let found = namespaces.into_iter().map(|(name, Paths(paths))| {
+        let paths = paths.iter().map(|path| below(dir, path)).collect();
+        (name, paths)
+    });
+    found.collect()
 }
 
 /// Wrangler uses the preview of a namespace locally, too.

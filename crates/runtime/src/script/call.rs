@@ -2,6 +2,7 @@
 
 use super::kv;
 use super::load::{self, Load};
+use crate::dispatch::{self, Dispatch};
 use crate::event::{Event, QueueMessage};
 use crate::invocation::Invocation;
 use crate::service::{self, CallFailed};
@@ -35,7 +36,7 @@ enum Wish {
 #[derive(Deserialize)]
 struct Call {
     #[serde(flatten)]
-    callee: Callee,
+    callee: CalledBy,
     /// The id of a Durable Object.
     object: Option<String>,
     /// The number of the stream that tells what the callee records.
@@ -92,6 +93,14 @@ enum Called {
     },
 }
 
+/// How a script finds whom it calls.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum CalledBy {
+    Dispatch(Dispatch),
+    Callee(Callee),
+}
+
 /// Whom a script calls.
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -146,12 +155,16 @@ async fn answered(
         Wish::Kv(wish) => return kv::answer(invocation, wish, request.into_body()).await,
         Wish::Call(call) => call,
     };
+    let target = match call.callee {
+        CalledBy::Dispatch(dispatch) => dispatch::callee(invocation, dispatch).await?,
+        CalledBy::Callee(callee) => callee.to_target(invocation)?.into(),
+    };
     let target = service::Callee {
-        target: Arc::new(call.callee.to_target(invocation)?),
         object: call.object,
         live: call
             .live
             .and_then(|live| invocation.exchange.take_live(live)),
+        ..target
     };
     let (event, session) = match call.way {
         Way::Request(head) => {

@@ -108,12 +108,16 @@ impl<'a> Event<'a> {
             entrypoint: Option<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
             props: Option<&'a Map<String, Value>>,
+            /// What is in `env` for this event alone.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            parameters: Option<&'a Map<String, Value>>,
         }
         let target = invocation.via.target.as_deref();
         serde_json::to_string(&Entry {
             event: self,
             entrypoint: invocation.via.entrypoint(),
             props: target.map(|target| &target.props),
+            parameters: invocation.via.parameters.as_deref(),
         })
     }
 }
@@ -161,6 +165,7 @@ impl Kind {
         let (kind, key) = match binding {
             Binding::Service(_) => ("service", None),
             Binding::Loader => ("loader", None),
+            Binding::Dispatch(_) => ("dispatch", None),
             Binding::Kv(_) => ("kv", None),
             Binding::AnalyticsEngine(_) => ("analytics", None),
             Binding::DurableObject(Target {

@@ -1,17 +1,17 @@
 //! A script's requests for dynamic Workers.
 
 use super::call::Callee;
+use crate::dispatch::LimitsJson;
 use crate::egress::Egress;
 use crate::invocation::Invocation;
 use crate::loader::{self, Module, Modules, Plan};
 use crate::service::CallFailed;
-use crate::settings::{Binding, Limits, Target, WorkerSettings};
+use crate::settings::{Binding, Target, WorkerSettings};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// A request as the script writes it.
 #[derive(Deserialize)]
@@ -53,13 +53,6 @@ struct Code {
 
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Callee>>, D::Error> {
     Deserialize::deserialize(deserializer).map(Some)
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct LimitsJson {
-    cpu_ms: Option<u64>,
-    sub_requests: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -145,20 +138,6 @@ impl Code {
                 modules: modules.collect::<Result<_, CallFailed>>()?,
             },
         })
-    }
-}
-
-impl LimitsJson {
-    /// No more than the maker itself may use.
-    fn within(&self, own: &Limits) -> Limits {
-        let cpu = self.cpu_ms.map_or(own.cpu, Duration::from_millis);
-        Limits {
-            cpu: cpu.min(own.cpu),
-            subrequests: self
-                .sub_requests
-                .map_or(own.subrequests, |limit| limit.min(own.subrequests)),
-            ..own.clone()
-        }
     }
 }
 

@@ -1,0 +1,152 @@
+//! The Workers of dispatch namespaces: folders that are looked into when a
+//! Worker is asked for.
+
+use crate::config::{self, WorkerConfig};
+use crate::javascript::JavaScript;
+use crate::workers;
+use anyhow::{Context, Result};
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use taffrail_runtime::{Code, Finding, Found, Namespaces, Runtime};
+
+/// Finds user Workers, and notices when one changes.
+pub(crate) struct UserWorkers {
+    places: BTreeMap<String, Vec<PathBuf>>,
+    env: Option<String>,
+    javascript: Arc<JavaScript>,
+    /// The files that each was made of, by namespace and name.
+    files: Mutex<HashMap<(String, String), Vec<PathBuf>>>,
+}
+
+impl UserWorkers {
+    /// The Workers in the places that `configs` give for their namespaces.
+    pub(crate) fn new(
+        configs: &[WorkerConfig],
+        env: Option<String>,
+        javascript: Arc<JavaScript>,
+    ) -> Self {
+        let mut places: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+        for (name, paths) in configs.iter().flat_map(|config| &config.namespaces) {
+            places
+                .entry(name.clone())
+                .or_default()
+                .extend(paths.iter().cloned());
+        }
+        Self {
+            places,
+            env,
+            javascript,
+            files: Mutex::default(),
+        }
+    }
+
+    async fn look(
+        &self,
+        runtime: &Runtime,
+        namespace: &str,
+        name: &str,
+        known: Option<u64>,
+    ) -> Result<Found> {
+        let key = (namespace.to_owned(), name.to_owned());
+        let files = self.files().get(&key).cloned();
+        if let Some(files) = files
+            && known == version(&files)
+        {
+            return Ok(Found::Unchanged);
+        }
+        self.files().remove(&key);
+        let Some(config) = self.locate(namespace, name)? else {
+            return Ok(Found::Nothing);
+        };
+        let mut files = vec![config.path.clone(), config.main.clone()];
+        let code = if config::is_script(&config.main) {
+            let bundle = self.javascript.bundle(&config).await?;
+            files.extend(bundle.files.iter().cloned());
+            Code::Script(self.javascript.script(runtime, &bundle).await?)
+        } else {
+            let bytes = fs::read(&config.main)
+                .with_context(|| format!("`{}` cannot be read", config.main.display()))?;
+            let compiler = runtime.clone();
+            let compile = move || compiler.compile(&bytes);
+            Code::Component(tokio::task::spawn_blocking(compile).await??)
+        };
+        // One that goes away meanwhile is found to be gone the next time.
+        let version = version(&files).unwrap_or_default();
+        self.files().insert(key, files);
+        Ok(Found::Worker {
+            version,
+            settings: Box::new(workers::settings(&config)),
+            code: Box::new(code),
+        })
+    }
+
+    /// The configuration of a Worker: by the name of its folder or file, or
+    /// else by the name in it.
+    fn locate(&self, namespace: &str, name: &str) -> Result<Option<WorkerConfig>> {
+        let is_name = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-');
+        if name.is_empty() || !name.chars().all(is_name) {
+            return Ok(None);
+        }
+        for place in self.places.get(namespace).into_iter().flatten() {
+            let likely = ["", ".js", ".mjs", ".ts", ".wasm"].map(|end| format!("{name}{end}"));
+            for path in likely.map(|likely| place.join(likely)) {
+                if path.exists() {
+                    let config = config::load(&path, self.env.as_deref())?;
+                    if config.name == name {
+                        return Ok(Some(config));
+                    }
+                }
+            }
+            let others = fs::read_dir(place).into_iter().flatten().flatten();
+            let others = others.map(|entry| entry.path());
+            for path in others.chain([place.clone()]) {
+                if is_worker(&path)
+                    && let Ok(config) = config::load(&path, self.env.as_deref())
+                    && config.name == name
+                {
+                    return Ok(Some(config));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn files(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), Vec<PathBuf>>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_worker(path: &Path) -> bool {
+    path.is_file()
+        || ["wrangler.toml", "wrangler.json", "wrangler.jsonc"]
+            .iter()
+            .any(|name| path.join(name).exists())
+}
+
+/// What tells the contents of files from earlier ones, unless one is gone.
+fn version(files: &[PathBuf]) -> Option<u64> {
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        let metadata = fs::metadata(file).ok()?;
+        (file, metadata.modified().ok()?, metadata.len()).hash(&mut hasher);
+    }
+    Some(hasher.finish())
+}
+
+impl Namespaces for UserWorkers {
+    fn find<'a>(
+        &'a self,
+        runtime: &'a Runtime,
+        namespace: &'a str,
+        worker: &'a str,
+        known: Option<u64>,
+    ) -> Finding<'a> {
+        Box::pin(async move {
+            let found = self.look(runtime, namespace, worker, known).await;
+            found.map_err(|error| format!("{error:#}"))
+        })
+    }
+}
