@@ -18,15 +18,8 @@ export default {
 
 fn worker(name: &str, source: &str, more: &str) -> Folder {
     let folder = Folder::new();
-    add(&folder, name, source, more);
+    folder.script(name, source, more);
     folder
-}
-
-fn add(folder: &Folder, name: &str, source: &str, more: &str) {
-    let config = format!("name = \"{name}\"\nmain = \"worker.js\"\n{more}\n");
-    folder
-        .write(&format!("{name}/worker.js"), source)
-        .write(&format!("{name}/wrangler.toml"), config);
 }
 
 #[test]
@@ -100,7 +93,7 @@ export default class extends WorkerEntrypoint {
   }
 }
 ";
-    add(&folder, "out", out, "");
+    folder.script("out", out, "");
     let finished = folder.run(&["invoke", "w", "out"]);
     assert_eq!(
         finished.stdout, "reached http://nowhere.test/a of w",

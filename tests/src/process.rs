@@ -114,6 +114,14 @@ impl Folder {
         self.write(&format!("{name}/wrangler.toml"), text)
     }
 
+    /// Makes the folder of a Worker that is a script, like
+    /// [`worker`](Self::worker).
+    pub fn script(&self, name: &str, source: &str, more: &str) -> &Self {
+        let config = format!("name = \"{name}\"\nmain = \"worker.js\"\n{more}\n");
+        self.write(&format!("{name}/worker.js"), source)
+            .write(&format!("{name}/wrangler.toml"), config)
+    }
+
     /// A command that runs `taffrail` in this folder.
     #[must_use]
     pub fn taffrail(&self, arguments: &[&str]) -> Command {

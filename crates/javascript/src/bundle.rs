@@ -155,7 +155,10 @@ pub(crate) fn bundle_modules(
 fn path_of(name: &str) -> Option<&Path> {
     let path = Path::new(name);
     let is_below = |part| matches!(part, Component::Normal(_));
-    (path.components().all(is_below) && path.extension().is_some()).then_some(path)
+    let has_extension = path
+        .extension()
+        .is_some_and(|extension| !extension.is_empty());
+    (path.components().all(is_below) && has_extension).then_some(path)
 }
 
 impl SyntaxError {

@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::invocation::Invocation;
 use crate::settings::Binding;
+use crate::store::DataPoint;
 
 /// Writes a data point, in JSON, to the dataset of a binding. The error is for
 /// the Worker.
@@ -11,8 +12,9 @@ pub(crate) fn write(invocation: &Invocation, binding: &str, point: &str) -> Resu
     else {
         return Err(format!("there is no dataset `{binding}`"));
     };
-    let point = serde_json::from_str(point)
+    let point: DataPoint = serde_json::from_str(point)
         .map_err(|error| format!("writeDataPoint(): the data point is malformed: {error}"))?;
+    point.check()?;
     invocation.data_point()?;
     match invocation.worker.platform.upgrade() {
         Some(platform) => platform

@@ -9,6 +9,7 @@ mod analytics;
 mod kv;
 mod objects;
 
+pub(crate) use analytics::DataPoint;
 pub(crate) use kv::{KvFailed, Listed, Put, VALUE_BYTES};
 pub(crate) use objects::{Listing, ObjectFailed, StoredObject};
 

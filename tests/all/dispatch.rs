@@ -1,0 +1,123 @@
+//! Dispatch namespaces.
+
+use serde_json::{Value, json};
+use std::fs;
+use taffrail_tests::process::{Folder, Server};
+
+const DISPATCHER: &str = "\
+export default { async fetch(request, env) {
+  const name = new URL(request.url).pathname.slice(1);
+  try {
+    const user = env.DISPATCHER.get(name, {}, { outbound: { customer: name }, limits: { cpuMs: 50 } });
+    return await user.fetch(request);
+  } catch (error) {
+    return new Response(error.message);
+  }
+} };
+";
+
+const OUTBOUND: &str = "\
+export default { fetch(request, env) { return new Response(env.customer + ' to ' + request.url); } };
+";
+
+const TAIL: &str = "\
+export default { tail(events) {
+  console.log(events.map(({ scriptName, dispatchNamespace, outcome }) => [scriptName, dispatchNamespace ?? null, outcome]));
+} };
+";
+
+fn platform() -> (Folder, Server) {
+    let folder = Folder::new();
+    let bindings = "\
+tail_consumers = [{ service = \"tail\" }]
+dispatch_namespaces = [{ binding = \"DISPATCHER\", namespace = \"production\", outbound = { service = \"out\" } }]
+[taffrail.dispatch_namespaces]
+production = \"../users\"
+";
+    folder
+        .script("dispatcher", DISPATCHER, bindings)
+        .script("out", OUTBOUND, "")
+        .script("tail", TAIL, "")
+        .script(
+            "users/alice",
+            "export default { fetch() { return fetch('http://home.test/'); } }",
+            "",
+        );
+    // The name of a Worker has no slash.
+    folder.write(
+        "users/alice/wrangler.toml",
+        "name = \"alice\"\nmain = \"worker.js\"\n",
+    );
+    folder.write("users/loop.js", "export default { fetch() { for (;;); } }");
+    let arguments = ["serve", "dispatcher", "out", "tail", "--port", "0"];
+    let server = Server::spawn(folder.taffrail(&arguments));
+    (folder, server)
+}
+
+/// What the tail was told, one entry a call.
+fn told(items: &[Value]) -> Vec<Value> {
+    let tails = items.iter().filter(|item| item["scriptName"] == "tail");
+    tails
+        .map(|item| item["logs"][0]["message"][0].clone())
+        .collect()
+}
+
+#[test]
+fn a_tail_hears_of_the_dispatcher_and_its_user_worker_in_one_call() {
+    let (_folder, server) = platform();
+    assert_eq!(server.get("/alice").body, "alice to http://home.test/");
+    assert_eq!(server.get("/nobody").body, "Worker not found.");
+    assert_eq!(server.get("/loop").body, "Worker exceeded CPU time limit.");
+    let mut told = told(&server.terminate().items());
+    told.sort_by_key(Value::to_string);
+    assert_eq!(
+        told,
+        [
+            json!([["dispatcher", null, "ok"], ["alice", "production", "ok"]]),
+            json!([
+                ["dispatcher", null, "ok"],
+                ["loop", "production", "exceededCpu"]
+            ]),
+            json!([
+                ["dispatcher", null, "ok"],
+                ["nobody", "production", "scriptNotFound"]
+            ]),
+        ]
+    );
+}
+
+#[test]
+fn workers_come_change_and_go_without_a_restart() {
+    let (folder, server) = platform();
+    let bob =
+        |text: &str| format!("export default {{ fetch() {{ return new Response('{text}'); }} }}");
+    assert_eq!(server.get("/bob").body, "Worker not found.");
+    folder.write("users/bob.js", bob("one"));
+    assert_eq!(server.get("/bob").body, "one");
+    folder.write("users/bob.js", bob("the second"));
+    assert_eq!(server.get("/bob").body, "the second");
+    fs::remove_file(folder.path().join("users/bob.js")).unwrap();
+    assert_eq!(server.get("/bob").body, "Worker not found.");
+    folder.write("users/bob.js", "export default {");
+    let answer = server.get("/bob").body;
+    assert!(
+        answer.starts_with("The Worker `bob` of the dispatch namespace `production` cannot run:"),
+        "{answer}"
+    );
+    _ = server.terminate();
+}
+
+#[test]
+fn a_namespace_without_a_place_is_an_error_at_the_start() {
+    let folder = Folder::new();
+    let binding = "dispatch_namespaces = [{ binding = \"D\", namespace = \"production\" }]";
+    folder.script("w", DISPATCHER, binding);
+    let finished = folder.run(&["invoke", "w"]);
+    assert!(
+        finished
+            .stderr
+            .contains("the namespace `production`, whose Workers are nowhere"),
+        "{}",
+        finished.stderr
+    );
+}

@@ -1,0 +1,178 @@
+//! Durable Objects.
+
+use serde_json::Value;
+use taffrail_tests::client;
+use taffrail_tests::process::{Folder, Server, run_recorded};
+
+const BINDING: &str = "durable_objects.bindings = [{ name = \"NS\", class_name = \"Room\" }]";
+
+const ROOM: &str = "\
+import { DurableObject } from 'cloudflare:workers';
+export class Room extends DurableObject {
+  #visits = 0;
+  constructor(ctx, env) {
+    super(ctx, env);
+    ctx.blockConcurrencyWhile(async () => { await scheduler.wait(5); this.ready = true; });
+  }
+  async visit(name) {
+    console.log(name, this.ready);
+    const n = ++this.#visits;
+    await scheduler.wait(10);
+    console.log(name, 'left');
+    return n;
+  }
+  async keep(value) { await this.ctx.storage.put('kept', value); }
+  async kept() { return this.ctx.storage.get('kept'); }
+  async loop() { for (;;); }
+  async late(ms) { await this.ctx.storage.setAlarm(Date.now() + Number(ms)); }
+  async alarm({ isRetry }) { await this.ctx.storage.put('kept', 'alarm ' + isRetry); }
+}
+export default { async fetch(request, env) {
+  const [, room, method, ...args] = new URL(request.url).pathname.split('/');
+  try { return Response.json((await env.NS.getByName(room)[method](...args)) ?? null); }
+  catch (error) { return new Response(error.message); }
+} };
+";
+
+fn room(more: &str) -> Folder {
+    let folder = Folder::new();
+    folder.script("w", ROOM, &format!("{BINDING}\n{more}"));
+    folder
+}
+
+fn serve(folder: &Folder) -> Server {
+    Server::spawn(folder.taffrail(&["serve", "w", "--port", "0"]))
+}
+
+#[test]
+fn concurrent_events_share_the_object_and_nothing_of_their_items() {
+    let folder = room("");
+    let server = serve(&folder);
+    let address = server.address;
+    let visits: Vec<_> = (0..10)
+        .map(|n| {
+            std::thread::spawn(move || client::get(address, &format!("/hall/visit/v{n}")).body)
+        })
+        .collect();
+    let mut counted: Vec<u32> = visits
+        .into_iter()
+        .map(|visit| visit.join().unwrap().parse().unwrap())
+        .collect();
+    counted.sort_unstable();
+    assert_eq!(counted, Vec::from_iter(1..=10));
+    assert_eq!(server.get("/other/visit/x").body, "1");
+
+    let finished = server.terminate();
+    let items = finished.items();
+    let rooms = items
+        .iter()
+        .filter(|item| item["executionModel"] == "durableObject");
+    let mut names = Vec::new();
+    for item in rooms {
+        let logs = &item["logs"];
+        let name = logs[0]["message"][0].as_str().unwrap();
+        assert_eq!(logs[0]["message"][1], Value::Bool(true), "{item}");
+        assert_eq!(logs[1]["message"][0], name, "{item}");
+        assert_eq!(logs.as_array().unwrap().len(), 2, "{item}");
+        assert_eq!(item["entrypoint"], "Room");
+        assert_eq!(item["durableObjectId"].as_str().unwrap().len(), 64);
+        names.push(name.to_owned());
+    }
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 11);
+}
+
+#[test]
+fn what_it_stores_is_there_after_a_kill() {
+    let folder = room("");
+    let server = serve(&folder);
+    assert_eq!(server.get("/hall/keep/this").body, "null");
+    server.signal("KILL");
+    _ = server.finish();
+    let server = serve(&folder);
+    assert_eq!(server.get("/hall/kept").body, "\"this\"");
+    assert_eq!(server.get("/other/kept").body, "null");
+    _ = server.terminate();
+}
+
+#[test]
+fn an_alarm_wakes_it() {
+    let folder = room("");
+    let server = serve(&folder);
+    assert_eq!(server.get("/hall/late/1").body, "null");
+    let alarm = loop {
+        let item = server.item();
+        if item["event"].get("scheduledTime").is_some() {
+            break item;
+        }
+    };
+    assert_eq!(alarm["outcome"], "ok", "{alarm}");
+    assert_eq!(server.get("/hall/kept").body, "\"alarm false\"");
+    _ = server.terminate();
+}
+
+#[test]
+fn one_event_that_loops_ends_the_object_which_is_made_again() {
+    let folder = room("limits = { cpu_ms = 50 }");
+    let server = serve(&folder);
+    assert_eq!(server.get("/hall/visit/a").body, "1");
+    assert_eq!(server.get("/hall/visit/b").body, "2");
+    assert_eq!(
+        server.get("/hall/loop").body,
+        "Worker exceeded CPU time limit."
+    );
+    assert_eq!(server.get("/hall/visit/c").body, "1");
+    let items = server.terminate().items();
+    let mut loops = items.iter();
+    let looped = loops.find(|item| item["event"]["rpcMethod"] == "loop");
+    assert_eq!(looped.unwrap()["outcome"], "exceededCpu");
+}
+
+/// The pattern that Cloudflare documents for real-time logs.
+#[test]
+fn a_log_session_returns_the_logs_of_a_dynamic_worker() {
+    let source = "\
+import { DurableObject, RpcTarget, WorkerEntrypoint, exports } from 'cloudflare:workers';
+class LogWaiter extends RpcTarget {
+  #logs = [];
+  #resolve;
+  add(logs) { this.#logs.push(...logs); this.#resolve?.(this.#logs); }
+  getLogs(timeout) {
+    if (this.#logs.length > 0) return this.#logs;
+    return new Promise((resolve) => { this.#resolve = resolve; setTimeout(() => resolve(this.#logs), timeout); });
+  }
+}
+export class LogSession extends DurableObject {
+  async waitForLogs() { return (this.waiter = new LogWaiter()); }
+  async addLogs(logs) { this.waiter?.add(logs); }
+}
+export class DynamicWorkerTail extends WorkerEntrypoint {
+  async tail(events) {
+    const logs = events.flatMap((event) => event.logs.map((log) => log.message.join(' ')));
+    await exports.LogSession.getByName(this.ctx.props.workerId).addLogs(logs);
+  }
+}
+export default { async fetch(request, env, ctx) {
+  const workerId = 'one';
+  const worker = env.LOADER.get(workerId, () => ({
+    mainModule: 'm.js',
+    modules: { 'm.js': `export default { fetch() { console.log('from', 'inside'); return new Response('hi'); } }` },
+    tails: [ctx.exports.DynamicWorkerTail({ props: { workerId } })],
+  }));
+  const logSession = exports.LogSession.getByName(workerId);
+  const logWaiter = await logSession.waitForLogs();
+  const response = await worker.getEntrypoint().fetch(request);
+  const body = await response.text();
+  return Response.json({ body, logs: await logWaiter.getLogs(10000) });
+} };
+";
+    let folder = Folder::new();
+    folder.script("w", source, "worker_loaders = [{ binding = \"LOADER\" }]");
+    let (finished, _) = run_recorded(folder.taffrail(&["invoke", "w"]));
+    assert_eq!(
+        finished.stdout, r#"{"body":"hi","logs":["from inside"]}"#,
+        "{}",
+        finished.stderr
+    );
+}
