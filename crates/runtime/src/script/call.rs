@@ -157,7 +157,7 @@ async fn answered(
     };
     let target = match call.callee {
         CalledBy::Dispatch(dispatch) => dispatch::callee(invocation, dispatch).await?,
-        CalledBy::Callee(callee) => callee.to_target(invocation)?.into(),
+        CalledBy::Callee(callee) => callee.into_target(invocation)?.into(),
     };
     let target = service::Callee {
         object: call.object,
@@ -231,7 +231,7 @@ fn headers(pairs: &[(String, String)]) -> Option<HeaderMap> {
 }
 
 impl Callee {
-    pub(super) fn to_target(self, invocation: &Invocation) -> Result<Target, CallFailed> {
+    pub(super) fn into_target(self, invocation: &Invocation) -> Result<Target, CallFailed> {
         let settings = &invocation.worker.settings;
         match self {
             Self::Binding { binding } => match settings.bindings.get(&binding) {

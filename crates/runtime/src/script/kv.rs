@@ -43,22 +43,12 @@ struct PutJson {
     expiration_ttl: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct ListJson {
     prefix: Option<String>,
     limit: Option<usize>,
     cursor: Option<String>,
-}
-
-impl Default for ListJson {
-    fn default() -> Self {
-        Self {
-            prefix: None,
-            limit: None,
-            cursor: None,
-        }
-    }
 }
 
 /// Where the metadata of a value stands, in JSON and in ASCII.

@@ -108,17 +108,17 @@ impl Code {
         let own = &caller.worker.settings;
         let mut bindings = BTreeMap::new();
         for (name, callee) in self.services {
-            bindings.insert(name, Binding::Service(callee.to_target(caller)?));
+            bindings.insert(name, Binding::Service(callee.into_target(caller)?));
         }
         let outbound = match self.global_outbound {
             None => None,
             Some(None) => Some(None),
-            Some(Some(callee)) => Some(Some(Egress::Worker(callee.to_target(caller)?))),
+            Some(Some(callee)) => Some(Some(Egress::Worker(callee.into_target(caller)?))),
         };
         let tails: Result<Vec<Target>, CallFailed> = self
             .tails
             .into_iter()
-            .map(|tail| tail.to_target(caller))
+            .map(|tail| tail.into_target(caller))
             .collect();
         let modules = self.modules.into_iter().map(|(name, module)| {
             let module = module.decoded(&name)?;
