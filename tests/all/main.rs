@@ -25,6 +25,7 @@ mod objects;
 mod outcomes;
 mod rpc;
 mod serve;
+mod services;
 mod snapshots;
 mod storage;
 mod streaming;

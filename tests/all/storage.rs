@@ -156,3 +156,27 @@ fn two_bindings_of_one_name_are_an_error_at_the_start() {
         finished.stderr
     );
 }
+
+#[test]
+fn a_component_has_the_same_namespaces_and_datasets() {
+    let folder = Folder::new();
+    let datasets = "analytics_engine_datasets = [{ binding = \"AE\" }]";
+    folder.worker("probe", "probe", &format!("{KV}\n{datasets}"));
+    for (path, said) in [
+        (
+            "keep?KV",
+            "false value [\"key\", \"other\"] false Error::Other(\"UTF-8 encoded length of 513 exceeds key length limit of 512.\")",
+        ),
+        ("open?KV", "opened"),
+        ("open?AE", "Error::NoSuchStore"),
+        (
+            "point?AE",
+            "writeDataPoint(): Maximum of 20 blobs supported.",
+        ),
+        ("point?KV", "there is no dataset `KV`"),
+    ] {
+        let url = format!("http://localhost/binding/{path}");
+        let finished = folder.run(&["invoke", "probe", "--url", &url]);
+        assert_eq!(finished.stdout, said, "{}", finished.stderr);
+    }
+}

@@ -5,15 +5,17 @@ use crate::invocation::Invocation;
 use crate::settings::Binding;
 use crate::store::DataPoint;
 
-/// Writes a data point, in JSON, to the dataset of a binding. The error is for
-/// the Worker.
-pub(crate) fn write(invocation: &Invocation, binding: &str, point: &str) -> Result<(), String> {
+/// Writes a data point to the dataset of a binding. The error is for the
+/// Worker.
+pub(crate) fn write(
+    invocation: &Invocation,
+    binding: &str,
+    point: DataPoint,
+) -> Result<(), String> {
     let Some(Binding::AnalyticsEngine(dataset)) = invocation.worker.settings.bindings.get(binding)
     else {
         return Err(format!("there is no dataset `{binding}`"));
     };
-    let point: DataPoint = serde_json::from_str(point)
-        .map_err(|error| format!("writeDataPoint(): the data point is malformed: {error}"))?;
     point.check()?;
     invocation.data_point()?;
     match invocation.worker.platform.upgrade() {

@@ -68,3 +68,26 @@ pub(crate) mod javascript {
         },
     });
 }
+
+/// What a component may use by its bindings.
+pub(crate) mod platform {
+    wasmtime::component::bindgen!({
+        inline: "
+            package taffrail:host;
+            world platform {
+                import taffrail:workers/services@0.2.0;
+                import taffrail:workers/analytics@0.2.0;
+                import wasi:keyvalue/store@0.2.0-draft2;
+            }
+        ",
+        path: "../../wit",
+        imports: { default: trappable },
+        require_store_data_send: true,
+        with: {
+            "wasi:http": wasmtime_wasi_http::p2::bindings::http,
+            "wasi:io": wasmtime_wasi::p2::bindings::io,
+            "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
+            "wasi:keyvalue/store.bucket": crate::keyvalue::Bucket,
+        },
+    });
+}

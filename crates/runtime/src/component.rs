@@ -246,13 +246,14 @@ impl Names {
 
 /// The packages that [`host::linker`] provides and their versions. The patch
 /// number of a release does not matter. Nothing but messages is made of this.
-const PROVIDED: [(&str, &[&str]); 11] = [
+const PROVIDED: [(&str, &[&str]); 12] = [
     ("wasi:cli", &["0.2", "0.3"]),
     ("wasi:clocks", &["0.2", "0.3"]),
     ("wasi:config", &["0.2.0-rc.1"]),
     ("wasi:filesystem", &["0.2", "0.3"]),
     ("wasi:http", &["0.2", "0.3"]),
     ("wasi:io", &["0.2"]),
+    ("wasi:keyvalue", &["0.2.0-draft2"]),
     ("wasi:logging", &["", "0.1.0-draft"]),
     ("wasi:random", &["0.2", "0.3"]),
     ("wasi:sockets", &["0.2", "0.3"]),
@@ -287,7 +288,7 @@ fn unresolved(names: &Names, error: &wasmtime::Error) -> Error {
         format!("an import is not of the type that belongs to its name: {error:#}. {REBUILD}")
     } else {
         format!(
-            "it imports {}, which nothing provides. Taffrail has the releases of WASI 0.2 and 0.3, `wasi:config`, `wasi:logging` and `taffrail:workers`: build the component without other imports, or compose it with components that export them (`wac plug`)",
+            "it imports {}, which nothing provides. Taffrail has the releases of WASI 0.2 and 0.3, `wasi:config`, `wasi:keyvalue`, `wasi:logging` and `taffrail:workers`: build the component without other imports, or compose it with components that export them (`wac plug`)",
             missing.join(", ")
         )
     })

@@ -1,6 +1,8 @@
 //! The interfaces that guests may import.
 
 use crate::bindings::javascript::taffrail::javascript::host as javascript;
+use crate::bindings::platform::taffrail::workers::{analytics, services};
+use crate::bindings::platform::wasi::keyvalue::store as keyvalue;
 use crate::bindings::taffrail::workers::{
     console, context, diagnostics_channel, exceptions, types,
 };
@@ -9,6 +11,7 @@ use crate::convert;
 use crate::ending::Failure;
 use crate::invocation::CutOff;
 use crate::state::State;
+use crate::store::DataPoint;
 use serde_json::value::{RawValue, to_raw_value};
 use std::sync::Arc;
 use taffrail_trace::{EventInfo, Json, LogLevel, TraceItem};
@@ -16,6 +19,10 @@ use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::p2::bindings::io::poll;
 use wasmtime_wasi_config::WasiConfig;
+use wasmtime_wasi_http::p2::bindings::http::outgoing_handler;
+use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
+use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
+use wasmtime_wasi_http::{RequestOptions, WasiHttpView};
 
 /// What `wasi:logging` is called by guests from before it had a version.
 const UNVERSIONED_LOGGING: &str = "wasi:logging/logging";
@@ -56,6 +63,9 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     exceptions::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     context::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     javascript::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    services::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    analytics::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    keyvalue::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     Ok(linker)
 }
 
@@ -96,6 +106,40 @@ fn wait_with_an_end(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     })?;
     linker.allow_shadowing(false);
     Ok(())
+}
+
+impl services::Host for State {
+    fn fetch(
+        &mut self,
+        binding: String,
+        request: Resource<HostOutgoingRequest>,
+        options: Option<Resource<RequestOptions>>,
+    ) -> wasmtime::Result<Result<Resource<HostFutureIncomingResponse>, ErrorCode>> {
+        // Sent like any other request; `Outbound` sees where it is to go.
+        self.outbound.binding = Some(binding);
+        let sent = outgoing_handler::Host::handle(&mut self.http(), request, options);
+        self.outbound.binding = None;
+        match sent {
+            Ok(response) => Ok(Ok(response)),
+            Err(error) => Ok(Err(error.downcast()?)),
+        }
+    }
+}
+
+impl analytics::Host for State {
+    fn write_data_point(
+        &mut self,
+        binding: String,
+        point: analytics::DataPoint,
+    ) -> wasmtime::Result<Result<(), String>> {
+        let point = DataPoint {
+            blobs: point.blobs,
+            doubles: point.doubles,
+            indexes: point.indexes,
+        };
+        let invocation = self.invocation();
+        Ok(crate::analytics::write(&invocation, &binding, point))
+    }
 }
 
 impl console::Host for State {

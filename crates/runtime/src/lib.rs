@@ -49,6 +49,7 @@ mod execute;
 mod failure;
 mod host;
 mod invocation;
+mod keyvalue;
 mod lanes;
 mod limits;
 mod lines;

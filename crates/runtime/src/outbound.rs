@@ -5,6 +5,7 @@ use crate::egress::{self, Egress};
 use crate::invocation::Invocation;
 use crate::script::{ScriptHost, call, is_for_host, unread};
 use crate::service::{self, CallFailed};
+use crate::settings::Binding;
 use http::{HeaderValue, Request, Response};
 use http_body_util::BodyExt;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub(crate) struct Outbound {
     current: Current,
     /// Who answers a script's requests to its host.
     pub(crate) script: Option<ScriptHost>,
+    /// The service binding that the next request of a component is for.
+    pub(crate) binding: Option<String>,
 }
 
 /// A response under way, with the work that goes on behind it.
@@ -30,6 +33,7 @@ impl Outbound {
         Self {
             current,
             script: None,
+            binding: None,
         }
     }
 
@@ -85,6 +89,13 @@ impl WasiHttpHooks for Outbound {
             return self.answer(script, request);
         }
         let caller = self.current.invocation();
+        if let Some(binding) = self.binding.take() {
+            return Box::new(async move {
+                let sent = call_service(&caller, &binding, request).await;
+                sent.map(answered)
+                    .map_err(|failed| Error::InternalError(Some(failed.message)))
+            });
+        }
         let is_script = self.script.is_some();
         Box::new(async move {
             let (response, io) = match send(&caller, request, options).await {
@@ -102,6 +113,25 @@ impl WasiHttpHooks for Outbound {
             };
             Ok((response, io))
         })
+    }
+}
+
+/// Sends a component's request to the Worker of a binding.
+async fn call_service(
+    caller: &Arc<Invocation>,
+    binding: &str,
+    request: Request<WasiBody>,
+) -> Result<Response<WasiBody>, CallFailed> {
+    if let Err(refusal) = caller.subrequest() {
+        return Err(CallFailed::new(refusal.to_string()));
+    }
+    match caller.worker.settings.bindings.get(binding) {
+        Some(Binding::Service(target)) => {
+            service::fetch(caller, target.clone().into(), request, None).await
+        }
+        _ => Err(CallFailed::new(format!(
+            "there is no service binding `{binding}`"
+        ))),
     }
 }
 

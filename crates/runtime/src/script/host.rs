@@ -103,8 +103,10 @@ impl host::Host for State {
         binding: String,
         point: String,
     ) -> wasmtime::Result<Result<(), String>> {
-        let invocation = self.invocation();
-        Ok(analytics::write(&invocation, &binding, &point))
+        Ok(match serde_json::from_str(&point) {
+            Ok(point) => analytics::write(&self.invocation(), &binding, point),
+            Err(error) => Err(format!("the data point is malformed: {error}")),
+        })
     }
 
     fn frames(&mut self, stack: String) -> wasmtime::Result<String> {

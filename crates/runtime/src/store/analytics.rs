@@ -15,11 +15,11 @@ const INDEX_BYTES: usize = 96;
 #[derive(Deserialize)]
 pub(crate) struct DataPoint {
     #[serde(default)]
-    blobs: Vec<Option<String>>,
+    pub(crate) blobs: Vec<Option<String>>,
     #[serde(default)]
-    doubles: Vec<f64>,
+    pub(crate) doubles: Vec<f64>,
     #[serde(default)]
-    indexes: Vec<Option<String>>,
+    pub(crate) indexes: Vec<Option<String>>,
 }
 
 /// The table, with a column for each blob and double.

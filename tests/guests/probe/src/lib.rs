@@ -1,5 +1,6 @@
 //! A Worker for WASI 0.2 that does, by path, what a test wants to see recorded.
 
+mod bindings;
 mod bodies;
 mod exchange;
 mod faults;
@@ -25,6 +26,23 @@ mod workers {
         ",
         path: "../../../wit",
         world: "taffrail-tests:probe/imports",
+        generate_all,
+    });
+}
+
+/// What a Worker may use by its bindings.
+mod platform {
+    wit_bindgen::generate!({
+        inline: "
+            package taffrail-tests:bindings;
+            world imports {
+                import taffrail:workers/services@0.2.0;
+                import taffrail:workers/analytics@0.2.0;
+                import wasi:keyvalue/store@0.2.0-draft2;
+            }
+        ",
+        path: "../../../wit",
+        world: "taffrail-tests:bindings/imports",
         generate_all,
     });
 }
@@ -58,6 +76,7 @@ impl Guest for Probe {
         let behaviour = path.rsplit('/').next().unwrap_or_default();
         match group {
             "output" => output::run(behaviour, argument, exchange),
+            "binding" => bindings::run(behaviour, argument, exchange),
             "body" => bodies::run(behaviour, argument, exchange),
             "fault" => faults::run(behaviour, argument, exchange),
             "work" => work::run(behaviour, argument, exchange),

@@ -1,0 +1,80 @@
+//! What a Worker does with its bindings.
+
+use crate::exchange::Exchange;
+use crate::platform::taffrail::workers::analytics::{DataPoint, write_data_point};
+use crate::platform::taffrail::workers::services;
+use crate::platform::wasi::http::types::{Fields, IncomingBody, OutgoingRequest, Scheme};
+use crate::platform::wasi::io::streams::StreamError;
+use crate::platform::wasi::keyvalue::store;
+
+pub fn run(behaviour: &str, argument: &str, exchange: Exchange) {
+    let said = match behaviour {
+        "fetch" => fetch(argument),
+        "keep" => keep(argument),
+        "open" => store::open(argument)
+            .map(|_| "opened".to_owned())
+            .map_err(|error| format!("{error:?}")),
+        "point" => point(argument),
+        other => panic!("no such behaviour: {other}"),
+    };
+    exchange.respond(200, &said.unwrap_or_else(|error| error));
+}
+
+/// What the Worker of a binding answers.
+fn fetch(binding: &str) -> Result<String, String> {
+    let request = OutgoingRequest::new(Fields::new());
+    request.set_scheme(Some(&Scheme::Http)).expect("a scheme");
+    request.set_authority(Some("callee")).expect("an authority");
+    request
+        .set_path_with_query(Some("/status?200"))
+        .expect("a path");
+    let sent = services::fetch(binding, request, None).map_err(|code| format!("{code:?}"))?;
+    sent.subscribe().block();
+    let response = sent.get().expect("it is there").expect("it is taken once");
+    let response = response.map_err(|code| format!("{code:?}"))?;
+    let status = response.status();
+    let body = response.consume().expect("the body is taken once");
+    Ok(format!("{status} {}", text(&body)))
+}
+
+fn text(body: &IncomingBody) -> String {
+    let stream = body.stream().expect("the stream is taken once");
+    let mut bytes = Vec::new();
+    loop {
+        match stream.blocking_read(4096) {
+            Ok(piece) => bytes.extend(piece),
+            Err(StreamError::Closed) => return String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) => panic!("the body breaks off: {error:?}"),
+        }
+    }
+}
+
+/// Goes through all that a bucket can do.
+fn keep(binding: &str) -> Result<String, String> {
+    let said = |error: store::Error| format!("{error:?}");
+    let bucket = store::open(binding).map_err(said)?;
+    let before = bucket.get("key").map_err(said)?;
+    bucket.set("key", b"value").map_err(said)?;
+    let after = bucket.get("key").map_err(said)?.unwrap_or_default();
+    bucket.set("other", b"").map_err(said)?;
+    let keys = bucket.list_keys(None).map_err(said)?.keys;
+    bucket.delete("other").map_err(said)?;
+    let exists = bucket.exists("other").map_err(said)?;
+    let long = bucket.set(&"k".repeat(513), b"").expect_err("a limit");
+    Ok(format!(
+        "{} {} {keys:?} {exists} {long:?}",
+        before.is_some(),
+        String::from_utf8_lossy(&after)
+    ))
+}
+
+fn point(binding: &str) -> Result<String, String> {
+    let point = |blobs| DataPoint {
+        blobs: vec![Some("blob".to_owned()); blobs],
+        doubles: vec![1.0],
+        indexes: vec![None],
+    };
+    write_data_point(binding, &point(1))?;
+    write_data_point(binding, &point(21))?;
+    Ok("written".to_owned())
+}
