@@ -29,6 +29,7 @@
 //! # }
 //! ```
 
+mod ahead;
 mod alarms;
 mod analytics;
 mod bindings;

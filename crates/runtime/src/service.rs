@@ -1,5 +1,6 @@
 //! Calls of one Worker by another.
 
+use crate::ahead;
 use crate::body::Reader;
 use crate::dispatch::{self, Terms};
 use crate::event::Event;
@@ -8,11 +9,10 @@ use crate::script::session;
 use crate::settings::Target;
 use crate::worker::{FetchResult, Parent, Via, Worker};
 use http::{Request, Response};
-use http_body_util::BodyExt;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use taffrail_trace::{EventInfo, Json, Outcome, TraceException};
-use wasmtime_wasi_http::{Error, WasiBody};
+use wasmtime_wasi_http::WasiBody;
 
 /// Workers that may call each other in a row; Cloudflare's limit of Workers
 /// for one request.
@@ -96,10 +96,7 @@ pub(crate) async fn fetch(
 ) -> Result<Response<WasiBody>, CallFailed> {
     let (worker, via) = callee(caller, called)?;
     match worker.fetch(request, cf, via, Reader::Worker).await {
-        FetchResult::Response(response) => Ok(response.map(|body| {
-            body.map_err(|error| Error::InternalError(Some(error.to_string())))
-                .boxed_unsync()
-        })),
+        FetchResult::Response(response) => Ok(response.map(ahead::of)),
         FetchResult::Failed {
             outcome: Outcome::ScriptNotFound,
             ..

@@ -8,7 +8,7 @@ const FILE: &str = r#"
     limits = { cpu_ms = 10, subrequests = 1 }
     vars = { ONE = "1", THREE = "3", TWO = "2" }
     tail_consumers = [{ service = "a" }]
-    kv_namespaces = [{ binding = "KV" }]
+    d1_databases = [{ binding = "KV" }]
     routes = ["example.com"]
 
     [env.bare]
@@ -61,7 +61,7 @@ fn without_one_the_top_level_counts() {
          tail = a
          cpu_ms = 10
          subrequests = 1
-         warning: a/wrangler.toml: `kv_namespaces` is not supported by Taffrail yet and is ignored
+         warning: a/wrangler.toml: `d1_databases` is not supported by Taffrail yet and is ignored
          warning: a/wrangler.toml: `routes` is not supported by Taffrail yet and is ignored",
         );
     }

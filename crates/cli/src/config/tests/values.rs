@@ -268,14 +268,14 @@ fn keys_that_only_wrangler_uses_are_warnings() {
     check_warnings(
         "
         routes = [\"example.com/*\"]
-        [[kv_namespaces]]
+        [[d1_databases]]
         binding = \"KV\"
         [[tail_consumers]]
         service = \"a\"
         environment = \"production\"
         ",
         "tail = a
-         warning: a/wrangler.toml: `kv_namespaces` is not supported by Taffrail yet and is ignored
+         warning: a/wrangler.toml: `d1_databases` is not supported by Taffrail yet and is ignored
          warning: a/wrangler.toml: `routes` is not supported by Taffrail yet and is ignored
          warning: a/wrangler.toml: `tail_consumers[0].environment` is not supported by Taffrail yet and is ignored",
     );
