@@ -138,7 +138,7 @@ fn a_key_that_only_wrangler_supports_is_a_warning() {
     folder.worker(
         "w",
         "hello",
-        "routes = [\"example.com/*\"]\n[[kv_namespaces]]\nbinding = \"KV\"",
+        "routes = [\"example.com/*\"]\n[[d1_databases]]\nbinding = \"KV\"",
     );
     let finished = folder.run(&["invoke", "w", "--items", "items"]);
     assert_eq!(
@@ -147,7 +147,7 @@ fn a_key_that_only_wrangler_supports_is_a_warning() {
     );
     assert_eq!(
         finished.stderr,
-        "warning: w/wrangler.toml: `kv_namespaces` is not supported by Taffrail yet and is ignored\n\
+        "warning: w/wrangler.toml: `d1_databases` is not supported by Taffrail yet and is ignored\n\
          warning: w/wrangler.toml: `routes` is not supported by Taffrail yet and is ignored\n"
     );
 }

@@ -142,6 +142,41 @@ fn a_tail_may_be_in_service_worker_syntax() {
     assert_eq!(logged(&items[1]), &json!(["hello ended ok after 1 log(s)"]));
 }
 
+#[test]
+fn a_tail_writes_a_data_point_for_each_invocation() {
+    let folder = folder_with_tail("tail-analytics");
+    let mut command = folder.taffrail(&["invoke", "hello"]);
+    command.arg(example("tail-analytics"));
+    assert_eq!(run(command).code, Some(0));
+    let store = folder.path().join("hello/.taffrail/store.sqlite");
+    let row: (String, String, String) = rusqlite::Connection::open(store)
+        .unwrap()
+        .query_row("SELECT blob1, blob2, index1 FROM analytics", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .unwrap();
+    assert_eq!(row, ("hello".into(), "ok".into(), "local".into()));
+}
+
+#[test]
+fn the_playground_runs_what_it_is_sent_and_tells_its_logs() {
+    let play = |source: &str| {
+        let (finished, items) = invoke(&["playground"], &["-d", source]);
+        let answer: Value = serde_json::from_str(&finished.stdout).unwrap();
+        (answer, items)
+    };
+    let (answer, items) =
+        play("export default { fetch() { console.log('hi'); return new Response('there'); } }");
+    assert_eq!(answer["body"], "there");
+    assert_eq!(answer["logs"][0]["message"], json!(["hi"]));
+    assert_eq!(answer["logs"][1]["outcome"], "ok");
+    let tail = items.iter().find(|item| item["entrypoint"] == "Tail");
+    assert_eq!(logged(tail.unwrap())[0]["logs"], 1);
+    let (answer, _) = play("export default { fetch() { for (;;); } }");
+    assert_eq!(answer["error"], "Error: Worker exceeded CPU time limit.");
+    assert_eq!(answer["logs"][1]["outcome"], "exceededCpu");
+}
+
 /// Says what it received.
 const SINK: &str = "\
 export default {

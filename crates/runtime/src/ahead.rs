@@ -21,12 +21,12 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Pieces that are read ahead.
 const PIECES: usize = 16;
 
-type Pieces = mpsc::Receiver<Result<Frame<Bytes>, Error>>;
+type Piece = Result<Frame<Bytes>, Error>;
 
 enum Ahead {
     /// Whether its reader has begun.
     Direct(ResponseBody, bool),
-    ReadAhead(Pieces),
+    ReadAhead(mpsc::Receiver<Piece>),
 }
 
 /// A body that is read ahead if its reader is late.
@@ -63,9 +63,7 @@ async fn read_ahead(late: Weak<Mutex<Ahead>>) {
 }
 
 /// The body, if nobody has begun to read it, and where its pieces go.
-fn take_unread(
-    late: &Mutex<Ahead>,
-) -> Option<(ResponseBody, mpsc::Sender<Result<Frame<Bytes>, Error>>)> {
+fn take_unread(late: &Mutex<Ahead>) -> Option<(ResponseBody, mpsc::Sender<Piece>)> {
     let mut ahead = late.lock().unwrap_or_else(PoisonError::into_inner);
     if !matches!(*ahead, Ahead::Direct(_, false)) {
         return None;
@@ -83,10 +81,7 @@ impl Body for Late {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
         let mut ahead = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *ahead {
             Ahead::Direct(body, begun) => {
