@@ -1,8 +1,8 @@
 //! Workers that Workers make.
 
 use serde_json::Value;
-use taffrail_tests::client;
 use taffrail_tests::process::{Finished, Folder, Server, run_recorded};
+use taffrail_tests::{client, guests};
 
 const LOADER: &str = "worker_loaders = [{ binding = \"LOADER\" }]";
 
@@ -130,6 +130,10 @@ fn bad_code_is_a_clear_error() {
             "modules: { 'm.js': { py: 'x' } }",
             "The module `m.js` is neither text nor",
         ),
+        (
+            "tails: [ctx.exports.Tail({ props: { f() {} } })]",
+            "`props` is not what JSON can hold.",
+        ),
         ("env: { f: () => 1 }", "`env.f` is not what JSON can hold."),
         ("tails: [{}]", "`tails` is to hold entrypoints"),
         (
@@ -149,6 +153,28 @@ fn bad_code_is_a_clear_error() {
             finished.stderr
         );
     }
+}
+
+#[test]
+fn a_component_can_be_loaded_from_its_bytes() {
+    let maker = "\
+export default { async fetch(request, env) {
+  const wasm = await request.arrayBuffer();
+  const worker = env.LOADER.load({ mainModule: 'hello.wasm', modules: { 'hello.wasm': { wasm } } });
+  return worker.getEntrypoint().fetch('http://x/there');
+} };
+";
+    let folder = Folder::new();
+    folder.script("maker", maker, LOADER);
+    let body = format!("@{}", guests::component("hello").display());
+    let (finished, items) =
+        run_recorded(folder.taffrail(&["invoke", "maker", "-X", "POST", "-d", &body]));
+    assert_eq!(
+        finished.stdout, "Hello from /there\n",
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(dynamic(&items)["outcome"], "ok");
 }
 
 #[test]

@@ -129,6 +129,40 @@ fn one_event_that_loops_ends_the_object_which_is_made_again() {
     assert_eq!(looped.unwrap()["outcome"], "exceededCpu");
 }
 
+#[test]
+fn an_event_whose_caller_left_is_cancelled_and_the_object_lives_on() {
+    let folder = Folder::new();
+    let source = "\
+import { DurableObject } from 'cloudflare:workers';
+export class Room extends DurableObject {
+  #n = 0;
+  async fetch(request) {
+    const n = ++this.#n;
+    if (request.url.endsWith('/slow')) { console.log('waits'); await scheduler.wait(60000); }
+    return new Response(String(n));
+  }
+}
+export default { async fetch(request, env) {
+  const room = env.NS.getByName('one');
+  if (request.url.endsWith('/slow')) {
+    const late = room.fetch(request);
+    await Promise.race([late, scheduler.wait(50)]);
+    return new Response('left');
+  }
+  return room.fetch(request);
+} };
+";
+    folder.script("w", source, BINDING);
+    let server = serve(&folder);
+    assert_eq!(server.get("/").body, "1");
+    assert_eq!(server.get("/slow").body, "left");
+    assert_eq!(server.get("/").body, "3");
+    let items = server.terminate().items();
+    let mut items = items.iter();
+    let slow = items.find(|item| item["logs"][0]["message"][0] == "waits");
+    assert_eq!(slow.unwrap()["outcome"], "canceled");
+}
+
 /// The pattern that Cloudflare documents for real-time logs.
 #[test]
 fn a_log_session_returns_the_logs_of_a_dynamic_worker() {

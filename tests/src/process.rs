@@ -17,8 +17,8 @@ use tempfile::TempDir;
 /// How long a test waits for something that always comes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long a server may take to start: the first one that runs a script makes
-/// the JavaScript engine.
+/// How long a server may take to start, and any command to end: the first one
+/// that runs a script makes the JavaScript engine.
 const START_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Built with the profile and into the target directory of the tests.
@@ -423,9 +423,9 @@ fn until(lines: &Receiver<String>, text: &str) -> String {
 fn rest(lines: &Receiver<String>) -> String {
     let mut seen = String::new();
     loop {
-        match lines.recv_timeout(PATIENCE) {
+        match lines.recv_timeout(START_PATIENCE) {
             Ok(line) => seen += &line,
-            Err(RecvTimeoutError::Timeout) => panic!("no end in {PATIENCE:?}, but:\n{seen}"),
+            Err(RecvTimeoutError::Timeout) => panic!("no end in {START_PATIENCE:?}, but:\n{seen}"),
             Err(RecvTimeoutError::Disconnected) => return seen,
         }
     }

@@ -1,7 +1,7 @@
 // `env.LOADER`: Workers that are made at run time.
 
 import { ask } from "./http.js";
-import { calleeOf, fetcher } from "./services.js";
+import { calleeOf, fetcher, plain } from "./services.js";
 
 export class WorkerLoader {
   #binding;
@@ -28,7 +28,8 @@ export class WorkerLoader {
     const load = () => (loaded ??= begin());
     return {
       getEntrypoint(entrypoint, { props = {} } = {}) {
-        return fetcher(async () => ({ loaded: await load(), entrypoint: entrypoint ?? undefined, props }));
+        const called = { entrypoint: entrypoint ?? undefined, props: plain("props", props) };
+        return fetcher(async () => ({ loaded: await load(), ...called }));
       },
     };
   }
@@ -62,7 +63,7 @@ function written(code) {
   const services = {};
   for (const [name, value] of Object.entries(env)) {
     const callee = calleeOf(value);
-    if (callee === undefined) vars[name] = plain(name, value);
+    if (callee === undefined) vars[name] = plain(`env.${name}`, value);
     else services[name] = callee;
   }
   return {
@@ -74,13 +75,6 @@ function written(code) {
     limits,
     globalOutbound: globalOutbound ? service("globalOutbound", globalOutbound) : globalOutbound,
   };
-}
-
-// What is no Worker has to be what JSON can hold.
-function plain(name, value) {
-  const json = JSON.stringify(value);
-  if (json === undefined) throw new TypeError(`\`env.${name}\` is not what JSON can hold.`);
-  return JSON.parse(json);
 }
 
 function service(key, value) {

@@ -95,6 +95,21 @@ export class DispatchNamespace {
   }
 }
 
+// A value that JSON can hold, under the name that its owner knows it by.
+export function plain(name, value) {
+  let json;
+  try {
+    json = JSON.stringify(value, (_, part) => {
+      if (typeof part === "function" || typeof part === "symbol") throw new TypeError();
+      return part;
+    });
+  } catch {
+    // Told below.
+  }
+  if (json === undefined) throw new TypeError(`\`${name}\` is not what JSON can hold.`);
+  return JSON.parse(json);
+}
+
 // What `ctx.exports` is: each entrypoint as a Fetcher, or called with `{ props }`
 // one that has these.
 export function ownExports(exports, namespace) {
@@ -105,7 +120,7 @@ export function ownExports(exports, namespace) {
       continue;
     }
     const own = fetcher({ export: name });
-    const withProps = (options = {}) => fetcher({ export: name, props: options.props ?? {} });
+    const withProps = ({ props = {} } = {}) => fetcher({ export: name, props: plain("props", props) });
     loopback[name] = new Proxy(withProps, { get: (_, member) => own[member] });
     callees.set(loopback[name], calleeOf(own));
   }

@@ -111,16 +111,11 @@ impl Invocation {
     }
 
     /// Begins what no event causes and nobody is told of: the evaluation of a
-    /// script ahead of its first event.
+    /// script ahead of its first event, and what an object does between its
+    /// events. It does not keep the runtime from being idle.
     pub(crate) fn rehearsal(worker: &Arc<Worker>) -> Arc<Self> {
         let event = EventInfo::Custom {};
         Self::new(worker, Via::default(), event, Response::NotExpected, false)
-    }
-
-    /// What an object does between its events. Nobody is told of it either,
-    /// and it does not keep the runtime from being idle.
-    pub(crate) fn resident(worker: &Arc<Worker>) -> Arc<Self> {
-        Self::rehearsal(worker)
     }
 
     fn new(

@@ -201,8 +201,12 @@ impl Worker {
         via: Via,
     ) -> Option<CallFailed> {
         let invocation = Invocation::start(&self, via, event, Response::NotExpected);
-        let run = execute::session(Arc::clone(&invocation), end);
-        self.run(Arc::clone(&invocation), run).await;
+        if self.running.count() > self.settings.limits.instances {
+            invocation.ended(Call::NoInstance);
+        } else {
+            let run = execute::session(Arc::clone(&invocation), end);
+            self.run(Arc::clone(&invocation), run).await;
+        }
         match invocation.failed() {
             FetchResult::Failed {
                 outcome,

@@ -82,7 +82,7 @@ impl Script {
         event: String,
         key: ObjectKey,
     ) {
-        let (begun, mut number) = oneshot::channel();
+        let (begun, number) = oneshot::channel();
         let (ended, mut end) = oneshot::channel();
         let job = Job {
             invocation: Arc::clone(invocation),
@@ -97,42 +97,48 @@ impl Script {
         {
             return invocation.ended(Call::NoInstance);
         }
-        let cut = Cancelled {
+        let mut waiting = Waiting {
             script: self,
             key,
             invocation,
+            number,
+            is_over: false,
         };
         tokio::select! {
             biased;
-            _ = &mut end => return cut.not(),
+            _ = &mut end => waiting.is_over = true,
             () = invocation.until_cut() => {}
             () = wall_time_is_up(invocation) => invocation.cut(Cut::WallTime),
         }
-        if invocation.is_cut() == Some(Cut::Cpu) {
+        if !waiting.is_over && invocation.is_cut() == Some(Cut::Cpu) {
             // The object meets its end where it is.
             _ = end.await;
-            return cut.not();
+            waiting.is_over = true;
         }
-        cut.tell(number.try_recv().ok()).await;
     }
 }
 
-/// Tells an object that nobody waits for one of its events any more.
-struct Cancelled<'a> {
+/// Somebody who waits for the end of an event. Dropped before that, it tells
+/// the object that nobody does any more.
+struct Waiting<'a> {
     script: &'a Script,
     key: ObjectKey,
     invocation: &'a Arc<Invocation>,
+    number: oneshot::Receiver<u32>,
+    is_over: bool,
 }
 
-impl Cancelled<'_> {
-    fn not(self) {}
-
-    async fn tell(self, number: Option<u32>) {
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
         self.invocation.ended(Call::Unfinished);
         self.invocation.exchange.finish();
         let inbox = self.script.objects.lock().get(&self.key).cloned();
-        if let (Some(number), Some(inbox)) = (number, inbox) {
-            _ = inbox.send(Message::Cancel(number)).await;
+        if let (Ok(number), Some(inbox)) = (self.number.try_recv(), inbox) {
+            // Without room for it the event goes on, and nobody is told of it.
+            _ = inbox.try_send(Message::Cancel(number));
         }
     }
 }
@@ -155,7 +161,7 @@ impl Objects {
                 inbox: tokio::sync::Mutex::new(inbox),
                 running: Mutex::default(),
                 current: Mutex::default(),
-                resident: Invocation::resident(worker),
+                resident: Invocation::rehearsal(worker),
             };
             tokio::spawn(live(Arc::new(object)));
             return Ok(());
