@@ -1,5 +1,7 @@
 //! Components that call other Workers by their bindings.
 
+use serde_json::Value;
+use taffrail_tests::guests;
 use taffrail_tests::process::{Folder, run_recorded};
 
 #[test]
@@ -52,5 +54,48 @@ fn a_callee_that_fails_is_an_error_with_what_it_said() {
     assert_eq!(
         fetch("NOBODY"),
         "ErrorCode::InternalError(Some(\"there is no service binding `NOBODY`\"))"
+    );
+}
+
+#[test]
+fn a_component_loads_another_one_and_watches_its_call() {
+    let folder = Folder::new();
+    folder.worker(
+        "maker",
+        "probe",
+        "worker_loaders = [{ binding = \"LOADER\" }]",
+    );
+    let load = |binding: &str, body: &str| {
+        let url = format!("http://localhost/binding/load?{binding}");
+        let arguments = ["invoke", "maker", "-X", "POST", "-d", body, "--url", &url];
+        run_recorded(folder.taffrail(&arguments))
+    };
+    let hello = format!("@{}", guests::component("hello").display());
+    let (finished, items) = load("LOADER", &hello);
+    let mut lines = finished.stdout.lines();
+    assert_eq!(
+        lines.next(),
+        Some("200 hi from /status"),
+        "{}",
+        finished.stderr
+    );
+    let last: Value = serde_json::from_str(lines.next_back().unwrap()).unwrap();
+    assert_eq!(last["outcome"], "ok");
+    let mut items = items.iter();
+    let dynamic = items.find(|item| item["scriptName"].is_null()).unwrap();
+    let logs = dynamic["logs"].as_array().unwrap().len();
+    assert_eq!(lines.count(), logs, "{}", finished.stdout);
+
+    assert_eq!(
+        load("NONE", "x").0.stdout,
+        "there is no worker loader `NONE`"
+    );
+    let (finished, _) = load("LOADER", "x");
+    assert!(
+        finished
+            .stdout
+            .starts_with("`main.wasm` cannot run: it is not a WebAssembly component"),
+        "{}",
+        finished.stdout
     );
 }

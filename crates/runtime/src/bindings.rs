@@ -77,17 +77,26 @@ pub(crate) mod platform {
             world platform {
                 import taffrail:workers/services@0.2.0;
                 import taffrail:workers/analytics@0.2.0;
+                import taffrail:workers/loader@0.2.0;
                 import wasi:keyvalue/store@0.2.0-draft2;
             }
         ",
         path: "../../wit",
-        imports: { default: trappable },
+        imports: {
+            "taffrail:workers/loader.find": async | trappable,
+            "taffrail:workers/loader.load": async | trappable,
+            "taffrail:workers/loader.[method]records.next": async | trappable,
+            default: trappable,
+        },
         require_store_data_send: true,
         with: {
             "wasi:http": wasmtime_wasi_http::p2::bindings::http,
             "wasi:io": wasmtime_wasi::p2::bindings::io,
             "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
             "wasi:keyvalue/store.bucket": crate::keyvalue::Bucket,
+            "taffrail:workers/types": crate::bindings::taffrail::workers::types,
+            "taffrail:workers/loader.dynamic-worker": crate::dynamic::DynamicWorker,
+            "taffrail:workers/loader.records": crate::dynamic::Records,
         },
     });
 }

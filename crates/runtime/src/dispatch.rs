@@ -81,8 +81,8 @@ pub(crate) struct Dispatch {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct LimitsJson {
-    cpu_ms: Option<u64>,
-    sub_requests: Option<u32>,
+    pub(crate) cpu_ms: Option<u64>,
+    pub(crate) sub_requests: Option<u32>,
 }
 
 impl LimitsJson {

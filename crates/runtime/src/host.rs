@@ -1,7 +1,7 @@
 //! The interfaces that guests may import.
 
 use crate::bindings::javascript::taffrail::javascript::host as javascript;
-use crate::bindings::platform::taffrail::workers::{analytics, services};
+use crate::bindings::platform::taffrail::workers::{analytics, loader, services};
 use crate::bindings::platform::wasi::keyvalue::store as keyvalue;
 use crate::bindings::taffrail::workers::{
     console, context, diagnostics_channel, exceptions, types,
@@ -19,10 +19,6 @@ use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::p2::bindings::io::poll;
 use wasmtime_wasi_config::WasiConfig;
-use wasmtime_wasi_http::p2::bindings::http::outgoing_handler;
-use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
-use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
-use wasmtime_wasi_http::{RequestOptions, WasiHttpView};
 
 /// What `wasi:logging` is called by guests from before it had a version.
 const UNVERSIONED_LOGGING: &str = "wasi:logging/logging";
@@ -65,6 +61,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     javascript::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     services::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     analytics::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    loader::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     keyvalue::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     Ok(linker)
 }
@@ -106,24 +103,6 @@ fn wait_with_an_end(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     })?;
     linker.allow_shadowing(false);
     Ok(())
-}
-
-impl services::Host for State {
-    fn fetch(
-        &mut self,
-        binding: String,
-        request: Resource<HostOutgoingRequest>,
-        options: Option<Resource<RequestOptions>>,
-    ) -> wasmtime::Result<Result<Resource<HostFutureIncomingResponse>, ErrorCode>> {
-        // Sent like any other request; `Outbound` sees where it is to go.
-        self.outbound.binding = Some(binding);
-        let sent = outgoing_handler::Host::handle(&mut self.http(), request, options);
-        self.outbound.binding = None;
-        match sent {
-            Ok(response) => Ok(Ok(response)),
-            Err(error) => Ok(Err(error.downcast()?)),
-        }
-    }
 }
 
 impl analytics::Host for State {

@@ -41,6 +41,7 @@ mod current;
 mod debug_file;
 mod delivery;
 mod dispatch;
+mod dynamic;
 mod egress;
 mod ending;
 mod engine;

@@ -4,8 +4,7 @@ use crate::current::Current;
 use crate::egress::{self, Egress};
 use crate::invocation::Invocation;
 use crate::script::{ScriptHost, call, is_for_host, unread};
-use crate::service::{self, CallFailed};
-use crate::settings::Binding;
+use crate::service::{self, CallFailed, Callee};
 use http::{HeaderValue, Request, Response};
 use http_body_util::BodyExt;
 use std::sync::Arc;
@@ -17,8 +16,8 @@ pub(crate) struct Outbound {
     current: Current,
     /// Who answers a script's requests to its host.
     pub(crate) script: Option<ScriptHost>,
-    /// The service binding that the next request of a component is for.
-    pub(crate) binding: Option<String>,
+    /// Whom the next request of a component is for, if not for the network.
+    pub(crate) callee: Option<Result<Callee, CallFailed>>,
 }
 
 /// A response under way, with the work that goes on behind it.
@@ -33,7 +32,7 @@ impl Outbound {
         Self {
             current,
             script: None,
-            binding: None,
+            callee: None,
         }
     }
 
@@ -89,9 +88,9 @@ impl WasiHttpHooks for Outbound {
             return self.answer(script, request);
         }
         let caller = self.current.invocation();
-        if let Some(binding) = self.binding.take() {
+        if let Some(callee) = self.callee.take() {
             return Box::new(async move {
-                let sent = call_service(&caller, &binding, request).await;
+                let sent = call_worker(&caller, callee, request).await;
                 sent.map(answered)
                     .map_err(|failed| Error::InternalError(Some(failed.message)))
             });
@@ -116,23 +115,16 @@ impl WasiHttpHooks for Outbound {
     }
 }
 
-/// Sends a component's request to the Worker of a binding.
-async fn call_service(
+/// Sends a component's request to another Worker.
+async fn call_worker(
     caller: &Arc<Invocation>,
-    binding: &str,
+    callee: Result<Callee, CallFailed>,
     request: Request<WasiBody>,
 ) -> Result<Response<WasiBody>, CallFailed> {
     if let Err(refusal) = caller.subrequest() {
         return Err(CallFailed::new(refusal.to_string()));
     }
-    match caller.worker.settings.bindings.get(binding) {
-        Some(Binding::Service(target)) => {
-            service::fetch(caller, target.clone().into(), request, None).await
-        }
-        _ => Err(CallFailed::new(format!(
-            "there is no service binding `{binding}`"
-        ))),
-    }
+    service::fetch(caller, callee?, request, None).await
 }
 
 /// Sends a request to where the Worker's go. The outer error says why it may
@@ -154,7 +146,7 @@ async fn send(
         }
         Egress::Worker(target) => {
             let terms = caller.via.terms.as_ref();
-            let called = service::Callee {
+            let called = Callee {
                 parameters: terms.map(|terms| Arc::clone(&terms.parameters)),
                 ..target.clone().into()
             };

@@ -92,6 +92,15 @@ pub(crate) struct Receiver {
     queued: Arc<AtomicUsize>,
 }
 
+impl Receiver {
+    /// The next message, none at the end.
+    pub(crate) async fn next(&mut self) -> Option<String> {
+        let line = self.messages.recv().await?;
+        self.queued.fetch_sub(line.len(), Relaxed);
+        Some(String::from_utf8_lossy(&line).trim_end().to_owned())
+    }
+}
+
 impl Body for Receiver {
     type Data = Bytes;
     type Error = Infallible;

@@ -2,13 +2,16 @@
 
 use crate::exchange::Exchange;
 use crate::platform::taffrail::workers::analytics::{DataPoint, write_data_point};
-use crate::platform::taffrail::workers::services;
-use crate::platform::wasi::http::types::{Fields, IncomingBody, OutgoingRequest, Scheme};
+use crate::platform::taffrail::workers::{loader, services};
+use crate::platform::wasi::http::types::{
+    Fields, FutureIncomingResponse, IncomingBody, OutgoingRequest, Scheme,
+};
 use crate::platform::wasi::io::streams::StreamError;
 use crate::platform::wasi::keyvalue::store;
 
-pub fn run(behaviour: &str, argument: &str, exchange: Exchange) {
+pub fn run(behaviour: &str, argument: &str, mut exchange: Exchange) {
     let said = match behaviour {
+        "load" => load(argument, &mut exchange),
         "fetch" => fetch(argument),
         "keep" => keep(argument),
         "open" => store::open(argument)
@@ -20,15 +23,55 @@ pub fn run(behaviour: &str, argument: &str, exchange: Exchange) {
     exchange.respond(200, &said.unwrap_or_else(|error| error));
 }
 
-/// What the Worker of a binding answers.
-fn fetch(binding: &str) -> Result<String, String> {
+/// Loads the component in the request under an id, and tells what it answers
+/// and records.
+fn load(binding: &str, exchange: &mut Exchange) -> Result<String, String> {
+    let mut component = Vec::new();
+    loop {
+        match exchange.receive() {
+            piece if piece.is_empty() => break,
+            piece => component.extend(piece),
+        }
+    }
+    if loader::find(binding, "one")?.is_none() {
+        let code = loader::Code {
+            component,
+            vars: vec![("GREETING".to_owned(), "\"hi\"".to_owned())],
+            tails: Vec::new(),
+            cpu_ms: Some(500),
+            subrequests: Some(0),
+            outbound: loader::Outbound::None,
+        };
+        loader::load(binding, Some("one"), &code)?;
+    }
+    let worker = loader::find(binding, "one")?.expect("it was loaded");
+    let observed = worker.fetch_observed(request(), None);
+    let (sent, records) = observed.map_err(|code| format!("{code:?}"))?;
+    let answer = answer(&sent)?;
+    let mut entries = Vec::new();
+    while let Some(entry) = records.next(5000) {
+        entries.push(entry);
+    }
+    Ok(format!("{answer}{}", entries.join("\n")))
+}
+
+fn request() -> OutgoingRequest {
     let request = OutgoingRequest::new(Fields::new());
     request.set_scheme(Some(&Scheme::Http)).expect("a scheme");
     request.set_authority(Some("callee")).expect("an authority");
     request
         .set_path_with_query(Some("/status?200"))
         .expect("a path");
-    let sent = services::fetch(binding, request, None).map_err(|code| format!("{code:?}"))?;
+    request
+}
+
+/// What the Worker of a binding answers.
+fn fetch(binding: &str) -> Result<String, String> {
+    let sent = services::fetch(binding, request(), None).map_err(|code| format!("{code:?}"))?;
+    answer(&sent)
+}
+
+fn answer(sent: &FutureIncomingResponse) -> Result<String, String> {
     sent.subscribe().block();
     let response = sent.get().expect("it is there").expect("it is taken once");
     let response = response.map_err(|code| format!("{code:?}"))?;

@@ -1,0 +1,224 @@
+//! `taffrail:workers/services` and `loader`: how components call other Workers.
+
+use crate::bindings::platform::taffrail::workers::loader::{self, Code, Outbound};
+use crate::bindings::platform::taffrail::workers::services;
+use crate::dispatch::LimitsJson;
+use crate::egress::Egress;
+use crate::invocation::Invocation;
+use crate::loader::{Module, Modules, Plan, egress, find, make};
+use crate::script::session;
+use crate::service::{CallFailed, Callee};
+use crate::settings::{Binding, Target, WorkerSettings};
+use crate::state::State;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::timeout;
+use wasmtime::component::Resource;
+use wasmtime_wasi_http::p2::bindings::http::outgoing_handler;
+use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
+use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
+use wasmtime_wasi_http::{RequestOptions, WasiHttpView};
+
+/// A dynamic Worker that a component may call.
+#[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
+pub struct DynamicWorker {
+    name: String,
+}
+
+/// What a dynamic Worker records of one invocation.
+#[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
+pub struct Records(session::Receiver);
+
+type Sent = wasmtime::Result<Result<Resource<HostFutureIncomingResponse>, ErrorCode>>;
+
+/// The name under which a dynamic Worker has its component.
+const MAIN: &str = "main.wasm";
+
+impl State {
+    /// Sends a request to a Worker. It goes the way of every request, at whose
+    /// end `Outbound` sees whom it is for.
+    fn call(
+        &mut self,
+        callee: Result<Callee, CallFailed>,
+        request: Resource<HostOutgoingRequest>,
+        options: Option<Resource<RequestOptions>>,
+    ) -> Sent {
+        self.outbound.callee = Some(callee);
+        let sent = outgoing_handler::Host::handle(&mut self.http(), request, options);
+        self.outbound.callee = None;
+        match sent {
+            Ok(response) => Ok(Ok(response)),
+            Err(error) => Ok(Err(error.downcast()?)),
+        }
+    }
+}
+
+/// The Worker of a binding in `services`.
+fn service(caller: &Invocation, binding: &str) -> Result<Target, CallFailed> {
+    match caller.worker.settings.bindings.get(binding) {
+        Some(Binding::Service(target)) => Ok(target.clone()),
+        _ => Err(CallFailed::new(format!(
+            "there is no service binding `{binding}`"
+        ))),
+    }
+}
+
+fn check_loader(caller: &Invocation, binding: &str) -> Result<(), CallFailed> {
+    match caller.worker.settings.bindings.get(binding) {
+        Some(Binding::Loader) => Ok(()),
+        _ => Err(CallFailed::new(format!(
+            "there is no worker loader `{binding}`"
+        ))),
+    }
+}
+
+impl services::Host for State {
+    fn fetch(
+        &mut self,
+        binding: String,
+        request: Resource<HostOutgoingRequest>,
+        options: Option<Resource<RequestOptions>>,
+    ) -> Sent {
+        let callee = service(&self.invocation(), &binding).map(Callee::from);
+        self.call(callee, request, options)
+    }
+}
+
+impl loader::Host for State {
+    async fn find(
+        &mut self,
+        binding: String,
+        id: String,
+    ) -> wasmtime::Result<Result<Option<Resource<DynamicWorker>>, String>> {
+        let caller = self.invocation();
+        let found = match check_loader(&caller, &binding) {
+            Ok(()) => find(&caller, &binding, &id).await,
+            Err(failed) => Err(failed),
+        };
+        Ok(match found {
+            Ok(Ok(name)) => Ok(Some(self.table.push(DynamicWorker { name })?)),
+            Ok(Err(making)) => {
+                caller.exchange.is_to_make(binding, id, making);
+                Ok(None)
+            }
+            Err(failed) => Err(failed.message),
+        })
+    }
+
+    async fn load(
+        &mut self,
+        binding: String,
+        id: Option<String>,
+        code: Code,
+    ) -> wasmtime::Result<Result<Resource<DynamicWorker>, String>> {
+        let caller = self.invocation();
+        if let Err(failed) = check_loader(&caller, &binding) {
+            return Ok(Err(failed.message));
+        }
+        let making = id.and_then(|id| caller.exchange.is_made(binding, id));
+        Ok(match make(&caller, making, plan(&caller, code)).await {
+            Ok(name) => Ok(self.table.push(DynamicWorker { name })?),
+            Err(failed) => Err(failed.message),
+        })
+    }
+}
+
+fn plan(caller: &Invocation, code: Code) -> Result<Plan, CallFailed> {
+    let own = &caller.worker.settings;
+    let json = |name: &str, text: &str| {
+        serde_json::from_str(text)
+            .map_err(|error| CallFailed::new(format!("`{name}` is not JSON: {error}")))
+    };
+    let mut vars = BTreeMap::new();
+    for (name, value) in code.vars {
+        let value = json(&name, &value)?;
+        vars.insert(name, value);
+    }
+    let mut tails = Vec::new();
+    for props in code.tails {
+        let serde_json::Value::Object(props) = json("tails", &props)? else {
+            return Err(CallFailed::new("`tails` holds props that are no object"));
+        };
+        tails.push(Target {
+            props,
+            ..Target::from(own.name.as_str())
+        });
+    }
+    let outbound = match code.outbound {
+        Outbound::Inherit => None,
+        Outbound::None => Some(None),
+        Outbound::Service(binding) => Some(Some(Egress::Worker(service(caller, &binding)?))),
+    };
+    let limits = LimitsJson {
+        cpu_ms: code.cpu_ms,
+        sub_requests: code.subrequests,
+    };
+    Ok(Plan {
+        settings: WorkerSettings {
+            vars,
+            tail_consumers: tails,
+            egress: egress(caller, outbound),
+            limits: limits.within(&own.limits),
+            ..WorkerSettings::new("")
+        },
+        modules: Modules {
+            main: MAIN.to_owned(),
+            modules: BTreeMap::from([(MAIN.to_owned(), Module::Wasm(code.component))]),
+        },
+    })
+}
+
+impl loader::HostDynamicWorker for State {
+    fn fetch(
+        &mut self,
+        worker: Resource<DynamicWorker>,
+        request: Resource<HostOutgoingRequest>,
+        options: Option<Resource<RequestOptions>>,
+    ) -> Sent {
+        let name = self.table.get(&worker)?.name.as_str();
+        let callee = Callee::from(Target::from(name));
+        self.call(Ok(callee), request, options)
+    }
+
+    fn fetch_observed(
+        &mut self,
+        worker: Resource<DynamicWorker>,
+        request: Resource<HostOutgoingRequest>,
+        options: Option<Resource<RequestOptions>>,
+    ) -> wasmtime::Result<
+        Result<(Resource<HostFutureIncomingResponse>, Resource<Records>), ErrorCode>,
+    > {
+        let (live, records) = session::channel();
+        let name = self.table.get(&worker)?.name.as_str();
+        let callee = Callee {
+            live: Some(live),
+            ..Callee::from(Target::from(name))
+        };
+        match self.call(Ok(callee), request, options)? {
+            Ok(response) => Ok(Ok((response, self.table.push(Records(records))?))),
+            Err(code) => Ok(Err(code)),
+        }
+    }
+
+    fn drop(&mut self, worker: Resource<DynamicWorker>) -> wasmtime::Result<()> {
+        self.table.delete(worker)?;
+        Ok(())
+    }
+}
+
+impl loader::HostRecords for State {
+    async fn next(
+        &mut self,
+        records: Resource<Records>,
+        timeout_ms: u32,
+    ) -> wasmtime::Result<Option<String>> {
+        let Records(records) = self.table.get_mut(&records)?;
+        let patience = Duration::from_millis(timeout_ms.into());
+        Ok(timeout(patience, records.next()).await.ok().flatten())
+    }
+
+    fn drop(&mut self, records: Resource<Records>) -> wasmtime::Result<()> {
+        self.table.delete(records)?;
+        Ok(())
+    }
+}
