@@ -28,7 +28,7 @@ export function share() {
 }
 
 function switchTo({ invocation }) {
-  if (!shared || invocation === null || invocation === running) return;
+  if (invocation === null || invocation === running) return;
   running = invocation;
   host.enter(invocation.number);
 }
@@ -44,12 +44,12 @@ export function currentInvocation() {
 export function enter(next, callback, receiver, args) {
   const previous = frame;
   frame = next;
-  switchTo(next);
+  if (shared) switchTo(next);
   try {
     return Reflect.apply(callback, receiver, args);
   } finally {
     frame = previous;
-    switchTo(previous);
+    if (shared) switchTo(previous);
   }
 }
 

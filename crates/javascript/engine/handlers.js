@@ -31,7 +31,8 @@ export class Entrypoint {
   constructor(script, invocation) {
     this.#object = invocation.object;
     this.#ctx = new ExecutionContext(invocation, script.loopback);
-    this.#env = { ...script.env, ...invocation.parameters };
+    const { parameters } = invocation;
+    this.#env = parameters === undefined ? script.env : { ...script.env, ...parameters };
     const name = invocation.entrypoint;
     if (name !== undefined && script.exports[name] === undefined) {
       throw new Error(`Worker has no such entrypoint: ${name}`);

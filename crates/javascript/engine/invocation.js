@@ -29,7 +29,7 @@ export class Invocation {
   // Settled once the unhandled rejections have been reported.
   #checked;
 
-  constructor({ entrypoint, props = {}, parameters = {} }) {
+  constructor({ entrypoint, props = {}, parameters }) {
     this.parameters = parameters;
     this.entrypoint = entrypoint;
     this.props = props;
