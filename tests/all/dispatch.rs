@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::fs;
-use taffrail_tests::process::{Folder, Server};
+use taffrail_tests::process::{Folder, Server, run_recorded};
 
 const DISPATCHER: &str = "\
 export default { async fetch(request, env) {
@@ -105,6 +105,46 @@ fn workers_come_change_and_go_without_a_restart() {
         "{answer}"
     );
     _ = server.terminate();
+}
+
+#[test]
+fn a_component_may_be_the_dispatcher() {
+    let folder = Folder::new();
+    let bindings = "\
+tail_consumers = [{ service = \"tail\" }]
+dispatch_namespaces = [{ binding = \"DISPATCHER\", namespace = \"production\", outbound = { service = \"out\" } }]
+[taffrail.dispatch_namespaces]
+production = \"../users\"
+";
+    let alice = "export default { fetch() { return fetch('http://home.test/'); } }";
+    folder
+        .worker("dispatcher", "probe", bindings)
+        .script("out", OUTBOUND, "")
+        .script("tail", TAIL, "")
+        .write("users/alice.js", alice);
+    let dispatch = |name: &str| {
+        let url = format!("http://localhost/binding/dispatch?{name}");
+        let arguments = ["invoke", "dispatcher", "out", "tail", "--url", &url];
+        run_recorded(folder.taffrail(&arguments))
+    };
+    let (finished, items) = dispatch("alice");
+    assert_eq!(
+        finished.stdout, "200 somebody to http://home.test/",
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(
+        told(&items),
+        [json!([
+            ["dispatcher", null, "ok"],
+            ["alice", "production", "ok"]
+        ])]
+    );
+    let (finished, _) = dispatch("nobody");
+    assert_eq!(
+        finished.stdout,
+        "ErrorCode::InternalError(Some(\"Worker not found.\"))"
+    );
 }
 
 #[test]

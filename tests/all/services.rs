@@ -81,8 +81,11 @@ fn a_component_loads_another_one_and_watches_its_call() {
     );
     let last: Value = serde_json::from_str(lines.next_back().unwrap()).unwrap();
     assert_eq!(last["outcome"], "ok");
-    let mut items = items.iter();
-    let dynamic = items.find(|item| item["scriptName"].is_null()).unwrap();
+    let find = |is_it: fn(&Value) -> bool| items.iter().find(|item| is_it(item)).unwrap();
+    let dynamic = find(|item| item["scriptName"].is_null());
+    // It has no handler for it, which is told of, too.
+    let tail = find(|item| item["event"].get("consumedEvents").is_some());
+    assert_eq!(tail["scriptName"], "maker");
     let logs = dynamic["logs"].as_array().unwrap().len();
     assert_eq!(lines.count(), logs, "{}", finished.stdout);
 

@@ -77,12 +77,14 @@ pub(crate) mod platform {
             world platform {
                 import taffrail:workers/services@0.2.0;
                 import taffrail:workers/analytics@0.2.0;
+                import taffrail:workers/dispatch@0.2.0;
                 import taffrail:workers/loader@0.2.0;
                 import wasi:keyvalue/store@0.2.0-draft2;
             }
         ",
         path: "../../wit",
         imports: {
+            "taffrail:workers/dispatch.get": async | trappable,
             "taffrail:workers/loader.find": async | trappable,
             "taffrail:workers/loader.load": async | trappable,
             "taffrail:workers/loader.[method]records.next": async | trappable,
@@ -95,6 +97,7 @@ pub(crate) mod platform {
             "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
             "wasi:keyvalue/store.bucket": crate::keyvalue::Bucket,
             "taffrail:workers/types": crate::bindings::taffrail::workers::types,
+            "taffrail:workers/dispatch.user-worker": crate::dynamic::UserWorker,
             "taffrail:workers/loader.dynamic-worker": crate::dynamic::DynamicWorker,
             "taffrail:workers/loader.records": crate::dynamic::Records,
         },

@@ -64,17 +64,18 @@ pub struct DispatchNamespace {
 #[derive(Default)]
 pub(crate) struct Dispatched(tokio::sync::Mutex<HashMap<String, u64>>);
 
-/// A user Worker as the script asks for it.
+/// A user Worker as a dispatcher asks for it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Dispatch {
-    dispatch: String,
-    name: String,
+    /// The binding.
+    pub(crate) dispatch: String,
+    pub(crate) name: String,
     #[serde(default)]
-    limits: LimitsJson,
+    pub(crate) limits: LimitsJson,
     /// What the outbound Worker has in its `env`.
     #[serde(default)]
-    parameters: Map<String, Value>,
+    pub(crate) parameters: Map<String, Value>,
 }
 
 /// Limits that a Worker sets for another one.
@@ -110,7 +111,7 @@ pub(crate) struct Terms {
     pub(crate) together: Arc<Together>,
 }
 
-/// The user Worker that a script asks for, ready to be called.
+/// The user Worker that a dispatcher asks for, ready to be called.
 pub(crate) async fn callee(
     caller: &Arc<Invocation>,
     dispatch: Dispatch,

@@ -1,8 +1,10 @@
-//! `taffrail:workers/services` and `loader`: how components call other Workers.
+//! `taffrail:workers/services`, `loader` and `dispatch`: how components call
+//! other Workers.
 
+use crate::bindings::platform::taffrail::workers::dispatch::{self, CallLimits};
 use crate::bindings::platform::taffrail::workers::loader::{self, Code, Outbound};
 use crate::bindings::platform::taffrail::workers::services;
-use crate::dispatch::LimitsJson;
+use crate::dispatch::{Dispatch, LimitsJson, callee};
 use crate::egress::Egress;
 use crate::invocation::Invocation;
 use crate::loader::{Module, Modules, Plan, egress, find, make};
@@ -28,6 +30,10 @@ pub struct DynamicWorker {
 /// What a dynamic Worker records of one invocation.
 #[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
 pub struct Records(session::Receiver);
+
+/// A user Worker that a component may call.
+#[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
+pub struct UserWorker(Callee);
 
 type Sent = wasmtime::Result<Result<Resource<HostFutureIncomingResponse>, ErrorCode>>;
 
@@ -81,6 +87,53 @@ impl services::Host for State {
     ) -> Sent {
         let callee = service(&self.invocation(), &binding).map(Callee::from);
         self.call(callee, request, options)
+    }
+}
+
+impl dispatch::Host for State {
+    async fn get(
+        &mut self,
+        binding: String,
+        name: String,
+        limits: CallLimits,
+        parameters: String,
+    ) -> wasmtime::Result<Result<Resource<UserWorker>, String>> {
+        let parameters = match serde_json::from_str(&parameters) {
+            Ok(parameters) => parameters,
+            Err(error) => return Ok(Err(format!("`parameters` is no JSON object: {error}"))),
+        };
+        let dispatch = Dispatch {
+            dispatch: binding,
+            name,
+            limits: LimitsJson {
+                cpu_ms: limits.cpu_ms,
+                sub_requests: limits.subrequests,
+            },
+            parameters,
+        };
+        let caller = self.invocation();
+        Ok(match callee(&caller, dispatch).await {
+            Ok(callee) => Ok(self.table.push(UserWorker(callee))?),
+            Err(failed) => Err(failed.message),
+        })
+    }
+}
+
+impl dispatch::HostUserWorker for State {
+    fn fetch(
+        &mut self,
+        worker: Resource<UserWorker>,
+        request: Resource<HostOutgoingRequest>,
+        options: Option<Resource<RequestOptions>>,
+    ) -> Sent {
+        let UserWorker(callee) = self.table.get(&worker)?;
+        let callee = callee.clone();
+        self.call(Ok(callee), request, options)
+    }
+
+    fn drop(&mut self, worker: Resource<UserWorker>) -> wasmtime::Result<()> {
+        self.table.delete(worker)?;
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The interfaces that guests may import.
 
 use crate::bindings::javascript::taffrail::javascript::host as javascript;
-use crate::bindings::platform::taffrail::workers::{analytics, loader, services};
+use crate::bindings::platform::taffrail::workers::{analytics, dispatch, loader, services};
 use crate::bindings::platform::wasi::keyvalue::store as keyvalue;
 use crate::bindings::taffrail::workers::{
     console, context, diagnostics_channel, exceptions, types,
@@ -61,6 +61,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     javascript::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     services::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     analytics::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    dispatch::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     loader::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     keyvalue::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     Ok(linker)

@@ -19,6 +19,7 @@ use wasmtime_wasi_http::WasiBody;
 const DEPTH: u32 = 32;
 
 /// Whom a Worker calls.
+#[derive(Clone)]
 pub(crate) struct Callee {
     pub(crate) target: Arc<Target>,
     /// The id of a Durable Object, whose class is the entrypoint.

@@ -2,7 +2,7 @@
 
 use crate::exchange::Exchange;
 use crate::platform::taffrail::workers::analytics::{DataPoint, write_data_point};
-use crate::platform::taffrail::workers::{loader, services};
+use crate::platform::taffrail::workers::{dispatch, loader, services};
 use crate::platform::wasi::http::types::{
     Fields, FutureIncomingResponse, IncomingBody, OutgoingRequest, Scheme,
 };
@@ -12,6 +12,7 @@ use crate::platform::wasi::keyvalue::store;
 pub fn run(behaviour: &str, argument: &str, mut exchange: Exchange) {
     let said = match behaviour {
         "load" => load(argument, &mut exchange),
+        "dispatch" => dispatch_to(argument),
         "fetch" => fetch(argument),
         "keep" => keep(argument),
         "open" => store::open(argument)
@@ -37,7 +38,7 @@ fn load(binding: &str, exchange: &mut Exchange) -> Result<String, String> {
         let code = loader::Code {
             component,
             vars: vec![("GREETING".to_owned(), "\"hi\"".to_owned())],
-            tails: Vec::new(),
+            tails: vec![r#"{"of":"one"}"#.to_owned()],
             cpu_ms: Some(500),
             subrequests: Some(0),
             outbound: loader::Outbound::None,
@@ -63,6 +64,20 @@ fn request() -> OutgoingRequest {
         .set_path_with_query(Some("/status?200"))
         .expect("a path");
     request
+}
+
+/// What the user Worker of this name answers.
+fn dispatch_to(name: &str) -> Result<String, String> {
+    let limits = dispatch::CallLimits {
+        cpu_ms: Some(50),
+        subrequests: None,
+    };
+    let parameters = r#"{"customer":"somebody"}"#;
+    let user = dispatch::get("DISPATCHER", name, limits, parameters)?;
+    let sent = user
+        .fetch(request(), None)
+        .map_err(|code| format!("{code:?}"))?;
+    answer(&sent)
 }
 
 /// What the Worker of a binding answers.

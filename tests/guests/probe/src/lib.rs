@@ -38,6 +38,7 @@ mod platform {
             world imports {
                 import taffrail:workers/services@0.2.0;
                 import taffrail:workers/analytics@0.2.0;
+                import taffrail:workers/dispatch@0.2.0;
                 import taffrail:workers/loader@0.2.0;
                 import wasi:keyvalue/store@0.2.0-draft2;
             }
