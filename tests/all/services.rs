@@ -89,6 +89,15 @@ fn a_component_loads_another_one_and_watches_its_call() {
     let logs = dynamic["logs"].as_array().unwrap().len();
     assert_eq!(lines.count(), logs, "{}", finished.stdout);
 
+    let script = "export default { fetch(request, env) { console.log('here'); return new Response(env.GREETING + '\\n'); } }";
+    let (finished, _) = load("LOADER", script);
+    assert!(
+        finished.stdout.starts_with("200 hi\n{\"type\":\"log\""),
+        "{} {}",
+        finished.stdout,
+        finished.stderr
+    );
+
     assert_eq!(
         load("NONE", "x").0.stdout,
         "there is no worker loader `NONE`"

@@ -2,7 +2,7 @@
 //! other Workers.
 
 use crate::bindings::platform::taffrail::workers::dispatch::{self, CallLimits};
-use crate::bindings::platform::taffrail::workers::loader::{self, Code, Outbound};
+use crate::bindings::platform::taffrail::workers::loader::{self, Code, Outbound, Source};
 use crate::bindings::platform::taffrail::workers::services;
 use crate::dispatch::{Dispatch, LimitsJson, callee};
 use crate::egress::Egress;
@@ -214,11 +214,26 @@ fn plan(caller: &Invocation, code: Code) -> Result<Plan, CallFailed> {
             limits: limits.within(&own.limits),
             ..WorkerSettings::new("")
         },
-        modules: Modules {
-            main: MAIN.to_owned(),
-            modules: BTreeMap::from([(MAIN.to_owned(), Module::Wasm(code.component))]),
-        },
+        modules: modules(code.source),
     })
+}
+
+fn modules(source: Source) -> Modules {
+    match source {
+        Source::Component(bytes) => Modules {
+            main: MAIN.to_owned(),
+            modules: BTreeMap::from([(MAIN.to_owned(), Module::Wasm(bytes))]),
+        },
+        Source::Script(script) => {
+            let modules = script.modules.into_iter();
+            Modules {
+                main: script.main_module,
+                modules: modules
+                    .map(|(name, text)| (name, Module::Js(text)))
+                    .collect(),
+            }
+        }
+    }
 }
 
 impl loader::HostDynamicWorker for State {

@@ -34,9 +34,18 @@ fn load(binding: &str, exchange: &mut Exchange) -> Result<String, String> {
             piece => component.extend(piece),
         }
     }
+    let source = if component.starts_with(b"export") {
+        let text = String::from_utf8(component).expect("a text");
+        loader::Source::Script(loader::Script {
+            main_module: "main.js".to_owned(),
+            modules: vec![("main.js".to_owned(), text)],
+        })
+    } else {
+        loader::Source::Component(component)
+    };
     if loader::find(binding, "one")?.is_none() {
         let code = loader::Code {
-            component,
+            source,
             vars: vec![("GREETING".to_owned(), "\"hi\"".to_owned())],
             tails: vec![r#"{"of":"one"}"#.to_owned()],
             cpu_ms: Some(500),
