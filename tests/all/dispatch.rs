@@ -16,6 +16,13 @@ export default { async fetch(request, env) {
 } };
 ";
 
+const BINDINGS: &str = "\
+tail_consumers = [{ service = \"tail\" }]
+dispatch_namespaces = [{ binding = \"DISPATCHER\", namespace = \"production\", outbound = { service = \"out\" } }]
+[taffrail.dispatch_namespaces]
+production = \"../users\"
+";
+
 const OUTBOUND: &str = "\
 export default { fetch(request, env) { return new Response(env.customer + ' to ' + request.url); } };
 ";
@@ -28,14 +35,8 @@ export default { tail(events) {
 
 fn platform() -> (Folder, Server) {
     let folder = Folder::new();
-    let bindings = "\
-tail_consumers = [{ service = \"tail\" }]
-dispatch_namespaces = [{ binding = \"DISPATCHER\", namespace = \"production\", outbound = { service = \"out\" } }]
-[taffrail.dispatch_namespaces]
-production = \"../users\"
-";
     folder
-        .script("dispatcher", DISPATCHER, bindings)
+        .script("dispatcher", DISPATCHER, BINDINGS)
         .script("out", OUTBOUND, "")
         .script("tail", TAIL, "")
         .script(
@@ -110,15 +111,9 @@ fn workers_come_change_and_go_without_a_restart() {
 #[test]
 fn a_component_may_be_the_dispatcher() {
     let folder = Folder::new();
-    let bindings = "\
-tail_consumers = [{ service = \"tail\" }]
-dispatch_namespaces = [{ binding = \"DISPATCHER\", namespace = \"production\", outbound = { service = \"out\" } }]
-[taffrail.dispatch_namespaces]
-production = \"../users\"
-";
     let alice = "export default { fetch() { return fetch('http://home.test/'); } }";
     folder
-        .worker("dispatcher", "probe", bindings)
+        .worker("dispatcher", "probe", BINDINGS)
         .script("out", OUTBOUND, "")
         .script("tail", TAIL, "")
         .write("users/alice.js", alice);

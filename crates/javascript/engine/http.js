@@ -10,44 +10,34 @@ export function askHost(path, init) {
   return native.fetch(`${ORIGIN}/${path}`, init);
 }
 
-// The response, or what the host says that failed.
-export function orThrow(response) {
-  const failed = failureOf(response);
-  if (failed === undefined) return response;
-  throw revived(failed);
-}
-
-function failureOf(response) {
+// The response, or what the host says that failed. `here` is an error of the
+// place where the script asked, whose stack counts then.
+export function orThrow(response, here) {
   const failed = response.headers.get("taffrail-failed");
-  return failed === null ? undefined : JSON.parse(failed);
+  if (failed === null) return response;
+  throw revived(JSON.parse(failed), here);
 }
 
 const ERRORS = { EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
 
-// The error of somebody else. Its stack is their affair.
-function revived({ name, message }) {
+// The error of somebody else, whose own stack is their affair.
+function revived({ name, message }, here) {
   const error = new (ERRORS[name] ?? Error)(message);
-  Object.defineProperty(error, "stack", { value: `${error.name}: ${message}`, writable: true });
+  const stack = here === undefined ? `${error.name}: ${message}` : here.stack;
+  Object.defineProperty(error, "stack", { value: stack, writable: true });
   return error;
 }
 
 export function fetch(input, init) {
   const here = new Error();
-  const orThrowHere = (response) => {
-    const failed = failureOf(response);
-    if (failed === undefined) return response;
-    const error = revived(failed);
-    Object.defineProperty(error, "stack", { value: here.stack, writable: true });
-    throw error;
-  };
-  return counted(native.fetch(input, init).then(orThrowHere));
+  return counted(native.fetch(input, init).then((response) => orThrow(response, here)));
 }
 
 // Asks the host for what has to do with other Workers.
 export function ask(call, body) {
   const headers = { "taffrail-call": ascii(JSON.stringify(call)) };
   const request = askHost("service", { method: "POST", headers, body, duplex: "half" });
-  return counted(request.then(orThrow));
+  return counted(request.then((response) => orThrow(response)));
 }
 
 // Calls whom a Fetcher calls, in one of the ways that there are.

@@ -123,8 +123,7 @@ pub(crate) async fn callee(
             dispatch.dispatch
         )));
     };
-    let platform = caller.worker.platform.upgrade();
-    let platform = platform.ok_or_else(|| CallFailed::new("the runtime is ending"))?;
+    let platform = caller.platform()?;
     let worker = find(&platform, &namespace.namespace, &dispatch.name).await?;
     let terms = Terms {
         limits: dispatch.limits.within(&worker.settings.limits),

@@ -7,10 +7,10 @@ use crate::bindings::platform::taffrail::workers::services;
 use crate::dispatch::{Dispatch, LimitsJson, callee};
 use crate::egress::Egress;
 use crate::invocation::Invocation;
-use crate::loader::{Module, Modules, Plan, egress, find, make};
+use crate::loader::{Module, Modules, Plan, check_binding, egress, find, make};
 use crate::script::session;
-use crate::service::{CallFailed, Callee};
-use crate::settings::{Binding, Target, WorkerSettings};
+use crate::service::{CallFailed, Callee, of_binding};
+use crate::settings::{Target, WorkerSettings};
 use crate::state::State;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -59,25 +59,6 @@ impl State {
     }
 }
 
-/// The Worker of a binding in `services`.
-fn service(caller: &Invocation, binding: &str) -> Result<Target, CallFailed> {
-    match caller.worker.settings.bindings.get(binding) {
-        Some(Binding::Service(target)) => Ok(target.clone()),
-        _ => Err(CallFailed::new(format!(
-            "there is no service binding `{binding}`"
-        ))),
-    }
-}
-
-fn check_loader(caller: &Invocation, binding: &str) -> Result<(), CallFailed> {
-    match caller.worker.settings.bindings.get(binding) {
-        Some(Binding::Loader) => Ok(()),
-        _ => Err(CallFailed::new(format!(
-            "there is no worker loader `{binding}`"
-        ))),
-    }
-}
-
 impl services::Host for State {
     fn fetch(
         &mut self,
@@ -85,7 +66,7 @@ impl services::Host for State {
         request: Resource<HostOutgoingRequest>,
         options: Option<Resource<RequestOptions>>,
     ) -> Sent {
-        let callee = service(&self.invocation(), &binding).map(Callee::from);
+        let callee = of_binding(&self.invocation(), &binding).map(Callee::from);
         self.call(callee, request, options)
     }
 }
@@ -144,7 +125,7 @@ impl loader::Host for State {
         id: String,
     ) -> wasmtime::Result<Result<Option<Resource<DynamicWorker>>, String>> {
         let caller = self.invocation();
-        let found = match check_loader(&caller, &binding) {
+        let found = match check_binding(&caller, &binding) {
             Ok(()) => find(&caller, &binding, &id).await,
             Err(failed) => Err(failed),
         };
@@ -165,7 +146,7 @@ impl loader::Host for State {
         code: Code,
     ) -> wasmtime::Result<Result<Resource<DynamicWorker>, String>> {
         let caller = self.invocation();
-        if let Err(failed) = check_loader(&caller, &binding) {
+        if let Err(failed) = check_binding(&caller, &binding) {
             return Ok(Err(failed.message));
         }
         let making = id.and_then(|id| caller.exchange.is_made(binding, id));
@@ -200,7 +181,7 @@ fn plan(caller: &Invocation, code: Code) -> Result<Plan, CallFailed> {
     let outbound = match code.outbound {
         Outbound::Inherit => None,
         Outbound::None => Some(None),
-        Outbound::Service(binding) => Some(Some(Egress::Worker(service(caller, &binding)?))),
+        Outbound::Service(binding) => Some(Some(Egress::Worker(of_binding(caller, &binding)?))),
     };
     let limits = LimitsJson {
         cpu_ms: code.cpu_ms,

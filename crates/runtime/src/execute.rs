@@ -8,7 +8,6 @@ use crate::event::Event;
 use crate::failure::{call_failed, instantiation_failed};
 use crate::invocation::Invocation;
 use crate::limits::CpuExceeded;
-use crate::script::session;
 use crate::state::State;
 use crate::worker::Program;
 use crate::{convert, script, worker};
@@ -94,30 +93,16 @@ pub(crate) async fn dispatch(invocation: Arc<Invocation>, event: Event) {
     }
 }
 
-/// Runs a session with another script to its end.
-pub(crate) async fn session(invocation: Arc<Invocation>, end: session::End) {
+/// Runs an event that only a script can handle to its end. `handler` is what a
+/// component lacks.
+pub(crate) async fn dispatch_to_script(
+    invocation: Arc<Invocation>,
+    event: script::Event<'static>,
+    handler: &'static str,
+) {
     match invocation.worker.program() {
-        Ok(Program::Script(script)) => {
-            invocation.exchange.session(end);
-            script.run(&invocation, &script::Event::Session).await;
-        }
-        // There is no such handler that a component could export.
-        Ok(Program::Component(_)) => invocation.ended(Call::NoHandler("rpc")),
-        Err(call) => invocation.ended(call),
-    }
-}
-
-/// Runs the handler of an alarm to its end.
-pub(crate) async fn alarm(invocation: Arc<Invocation>, scheduled_time: u64, retry_count: u32) {
-    match invocation.worker.program() {
-        Ok(Program::Script(script)) => {
-            let event = script::Event::Alarm {
-                scheduled_time,
-                retry_count,
-            };
-            script.run(&invocation, &event).await;
-        }
-        Ok(Program::Component(_)) => invocation.ended(Call::NoHandler("alarm")),
+        Ok(Program::Script(script)) => script.run(&invocation, &event).await,
+        Ok(Program::Component(_)) => invocation.ended(Call::NoHandler(handler)),
         Err(call) => invocation.ended(call),
     }
 }

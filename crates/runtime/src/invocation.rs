@@ -9,7 +9,9 @@ use crate::limits::{CpuMeter, MemoryLimiter};
 use crate::lines::{LineBuffer, PanicWatch};
 use crate::live::Live;
 use crate::output::Stream;
+use crate::platform::Platform;
 use crate::script::Exchange;
+use crate::service::CallFailed;
 use crate::settings::{EVENT_WALL_TIME, Limits};
 use crate::worker::{FetchResult, Via, Worker};
 use serde_json::value::to_raw_value;
@@ -178,6 +180,12 @@ impl Invocation {
     pub(crate) fn request_id(&self) -> &str {
         let parent = self.via.parent.as_ref();
         parent.map_or(&self.id, |parent| &parent.request)
+    }
+
+    /// What its Worker is a part of, unless that is ending.
+    pub(crate) fn platform(&self) -> Result<Arc<Platform>, CallFailed> {
+        let platform = self.worker.platform.upgrade();
+        platform.ok_or_else(|| CallFailed::new("the runtime is ending"))
     }
 
     /// Records what the guest wrote to one of its output streams.

@@ -6,7 +6,7 @@ use crate::platform::Platform;
 use crate::runtime::Runtime;
 use crate::script::Script;
 use crate::service::CallFailed;
-use crate::settings::WorkerSettings;
+use crate::settings::{Binding, WorkerSettings};
 use crate::worker::Code;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -132,7 +132,7 @@ pub(crate) async fn find(
     binding: &str,
     id: &str,
 ) -> Result<Result<String, Making>, CallFailed> {
-    let platform = platform(caller)?;
+    let platform = caller.platform()?;
     let worker = caller.worker.settings.name.clone();
     let slot = platform
         .loaders
@@ -156,7 +156,7 @@ pub(crate) async fn make(
     plan: Result<Plan, CallFailed>,
 ) -> Made {
     let made = match plan {
-        Ok(plan) => deploy(&platform(caller)?, plan).await,
+        Ok(plan) => deploy(&caller.platform()?, plan).await,
         Err(failed) => Err(failed),
     };
     if let Some(mut making) = making {
@@ -165,9 +165,14 @@ pub(crate) async fn make(
     made
 }
 
-fn platform(caller: &Invocation) -> Result<Arc<Platform>, CallFailed> {
-    let platform = caller.worker.platform.upgrade();
-    platform.ok_or_else(|| CallFailed::new("the runtime is ending"))
+/// Whether a binding is one of a loader.
+pub(crate) fn check_binding(caller: &Invocation, binding: &str) -> Result<(), CallFailed> {
+    match caller.worker.settings.bindings.get(binding) {
+        Some(Binding::Loader) => Ok(()),
+        _ => Err(CallFailed::new(format!(
+            "there is no worker loader `{binding}`"
+        ))),
+    }
 }
 
 async fn deploy(platform: &Arc<Platform>, plan: Plan) -> Made {

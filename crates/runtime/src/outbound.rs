@@ -59,10 +59,14 @@ impl Outbound {
         // The exchange has to know at once what is asked for, not only when
         // the answer is waited for.
         let answer = caller.exchange.answer(path);
+        // Nor must this, if the script does not wait for it.
+        let caller = Arc::downgrade(&caller);
         Box::new(async move {
-            Ok(answered(
-                answer.await?.map(|body| caller.exchange.lease(body)),
-            ))
+            let response = answer.await?;
+            Ok(answered(response.map(|body| match caller.upgrade() {
+                Some(caller) => caller.exchange.lease(body),
+                None => body,
+            })))
         })
     }
 }
@@ -121,9 +125,7 @@ async fn call_worker(
     callee: Result<Callee, CallFailed>,
     request: Request<WasiBody>,
 ) -> Result<Response<WasiBody>, CallFailed> {
-    if let Err(refusal) = caller.subrequest() {
-        return Err(CallFailed::new(refusal.to_string()));
-    }
+    caller.subrequest()?;
     service::fetch(caller, callee?, request, None).await
 }
 
@@ -134,9 +136,7 @@ async fn send(
     mut request: Request<WasiBody>,
     options: Option<RequestOptions>,
 ) -> Result<Result<(Response<WasiBody>, Io), Error>, CallFailed> {
-    if let Err(refusal) = caller.subrequest() {
-        return Err(CallFailed::new(refusal.to_string()));
-    }
+    caller.subrequest()?;
     match caller.egress() {
         Egress::Anywhere => {}
         Egress::Hosts(patterns) => {

@@ -4,9 +4,9 @@ use crate::ahead;
 use crate::body::Reader;
 use crate::dispatch::{self, Terms};
 use crate::event::Event;
-use crate::invocation::Invocation;
+use crate::invocation::{Invocation, TooManySubrequests};
 use crate::script::session;
-use crate::settings::Target;
+use crate::settings::{Binding, Target};
 use crate::worker::{FetchResult, Parent, Via, Worker};
 use http::{Request, Response};
 use serde_json::{Map, Value, json};
@@ -84,6 +84,22 @@ impl CallFailed {
             Some(TraceException { name, message, .. }) => Self { name, message },
             None => Self::new("The Worker did not answer."),
         }
+    }
+}
+
+impl From<TooManySubrequests> for CallFailed {
+    fn from(refusal: TooManySubrequests) -> Self {
+        Self::new(refusal.to_string())
+    }
+}
+
+/// The Worker of a binding in `services`.
+pub(crate) fn of_binding(caller: &Invocation, binding: &str) -> Result<Target, CallFailed> {
+    match caller.worker.settings.bindings.get(binding) {
+        Some(Binding::Service(target)) => Ok(target.clone()),
+        _ => Err(CallFailed::new(format!(
+            "there is no service binding `{binding}`"
+        ))),
     }
 }
 

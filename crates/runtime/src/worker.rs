@@ -13,7 +13,7 @@ use crate::invocation::Invocation;
 use crate::lanes::Lanes;
 use crate::platform::Platform;
 use crate::running::Running;
-use crate::script::{Script, session};
+use crate::script::{self, Script, session};
 use crate::service::CallFailed;
 use crate::settings::{Target, WorkerSettings};
 use http::Request;
@@ -204,7 +204,9 @@ impl Worker {
         if self.running.count() > self.settings.limits.instances {
             invocation.ended(Call::NoInstance);
         } else {
-            let run = execute::session(Arc::clone(&invocation), end);
+            invocation.exchange.session(end);
+            let event = script::Event::Session;
+            let run = execute::dispatch_to_script(Arc::clone(&invocation), event, "rpc");
             self.run(Arc::clone(&invocation), run).await;
         }
         match invocation.failed() {
@@ -226,7 +228,11 @@ impl Worker {
     ) -> Outcome {
         let event = EventInfo::Alarm { scheduled_time };
         let invocation = Invocation::start(&self, via, event, Response::NotExpected);
-        let run = execute::alarm(Arc::clone(&invocation), scheduled_time, retry_count);
+        let event = script::Event::Alarm {
+            scheduled_time,
+            retry_count,
+        };
+        let run = execute::dispatch_to_script(Arc::clone(&invocation), event, "alarm");
         self.run(Arc::clone(&invocation), run).await;
         invocation.verdict().0
     }

@@ -137,9 +137,7 @@ async fn answered(
     invocation: &Arc<Invocation>,
     request: Request<WasiBody>,
 ) -> Result<Response<WasiBody>, CallFailed> {
-    if let Err(refusal) = invocation.subrequest() {
-        return Err(CallFailed::new(refusal.to_string()));
-    }
+    invocation.subrequest()?;
     let wish: Wish = request
         .headers()
         .get(CALL)
@@ -235,12 +233,8 @@ impl Callee {
         let settings = &invocation.worker.settings;
         match self {
             Self::Binding { binding } => match settings.bindings.get(&binding) {
-                Some(Binding::Service(target) | Binding::DurableObject(target)) => {
-                    Ok(target.clone())
-                }
-                _ => Err(CallFailed::new(format!(
-                    "there is no service binding `{binding}`"
-                ))),
+                Some(Binding::DurableObject(class)) => Ok(class.clone()),
+                _ => service::of_binding(invocation, &binding),
             },
             Self::Export { export, props } => Ok(Target {
                 worker: settings.name.clone(),

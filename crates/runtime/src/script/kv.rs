@@ -68,8 +68,7 @@ pub(super) async fn answer(
             request.kv
         )));
     };
-    let platform = caller.worker.platform.upgrade();
-    let platform = platform.ok_or_else(|| CallFailed::new("the runtime is ending"))?;
+    let platform = caller.platform()?;
     let namespace = namespace.clone();
     let value = match &request.operation {
         // One byte more is enough to be refused.

@@ -74,14 +74,7 @@ pub(super) async fn answer(
     body: &[u8],
 ) -> Result<Value, CallFailed> {
     let binding = load.loader;
-    if !matches!(
-        caller.worker.settings.bindings.get(&binding),
-        Some(Binding::Loader)
-    ) {
-        return Err(CallFailed::new(format!(
-            "there is no worker loader `{binding}`"
-        )));
-    }
+    loader::check_binding(caller, &binding)?;
     if !load.code {
         let id = load.id.unwrap_or_default();
         return match loader::find(caller, &binding, &id).await? {
