@@ -16,6 +16,8 @@ mod deploy;
 mod dev;
 mod dispatch;
 mod egress;
+#[path = "../hostile/mod.rs"]
+mod hostile;
 mod http;
 mod invoke;
 mod javascript;

@@ -1,0 +1,1 @@
+//! Code of strangers meets the bundler.

@@ -1,0 +1,1 @@
+//! The terminal, the files and the ports of the user who runs Taffrail.

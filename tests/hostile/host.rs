@@ -1,0 +1,1 @@
+//! User code cannot break the engine or the host.

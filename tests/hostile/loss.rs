@@ -1,0 +1,1 @@
+//! Items that are lost, and their counts.

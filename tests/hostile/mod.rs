@@ -1,0 +1,12 @@
+//! Guests, clients and files that try to break out, and neighbours that must
+//! not notice.
+
+mod bundling;
+mod desk;
+mod host;
+mod http;
+mod loops;
+mod loss;
+mod pools;
+mod reach;
+mod resources;

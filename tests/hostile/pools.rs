@@ -1,0 +1,1 @@
+//! Workers that take places from others.

@@ -1,0 +1,1 @@
+//! What a Worker was not handed it cannot reach.

@@ -1,0 +1,1 @@
+//! What a guest makes the host hold or burn is counted.
