@@ -1,7 +1,7 @@
 //! The Workers of dispatch namespaces: folders that are looked into when a
 //! Worker is asked for.
 
-use crate::config::{self, WorkerConfig};
+use crate::config::{self, Grant, Namespace, WorkerConfig};
 use crate::javascript::JavaScript;
 use crate::workers;
 use anyhow::{Context, Result};
@@ -10,11 +10,11 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use taffrail_runtime::{Code, Finding, Found, Namespaces, Runtime};
+use taffrail_runtime::{Code, Finding, Found, Namespaces, Runtime, Wanted};
 
 /// Finds user Workers, and notices when one changes.
 pub(crate) struct UserWorkers {
-    places: BTreeMap<String, Vec<PathBuf>>,
+    namespaces: BTreeMap<String, Vec<Namespace>>,
     env: Option<String>,
     javascript: Arc<JavaScript>,
     /// The files that each was made of, by namespace and name.
@@ -28,15 +28,13 @@ impl UserWorkers {
         env: Option<String>,
         javascript: Arc<JavaScript>,
     ) -> Self {
-        let mut places: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
-        for (name, paths) in configs.iter().flat_map(|config| &config.namespaces) {
-            places
-                .entry(name.clone())
-                .or_default()
-                .extend(paths.iter().cloned());
+        let mut namespaces: BTreeMap<String, Vec<Namespace>> = BTreeMap::new();
+        for (name, namespace) in configs.iter().flat_map(|config| &config.namespaces) {
+            let known = namespaces.entry(name.clone()).or_default();
+            known.push(namespace.clone());
         }
         Self {
-            places,
+            namespaces,
             env,
             javascript,
             files: Mutex::default(),
@@ -46,9 +44,12 @@ impl UserWorkers {
     async fn look(
         &self,
         runtime: &Runtime,
-        namespace: &str,
-        name: &str,
-        known: Option<u64>,
+        Wanted {
+            namespace,
+            name,
+            id,
+            known,
+        }: Wanted<'_>,
     ) -> Result<Found> {
         let key = (namespace.to_owned(), name.to_owned());
         let files = self.files().get(&key).cloned();
@@ -58,9 +59,12 @@ impl UserWorkers {
             return Ok(Found::Unchanged);
         }
         self.files().remove(&key);
-        let Some(config) = self.locate(namespace, name)? else {
+        let Some((mut config, grant)) = self.locate(namespace, name)? else {
             return Ok(Found::Nothing);
         };
+        grant
+            .apply(&mut config, id)
+            .with_context(|| config.path.display().to_string())?;
         let mut files = vec![config.path.clone(), config.main.clone()];
         let code = if config::is_script(&config.main) {
             let bundle = self.javascript.bundle(&config).await?;
@@ -85,18 +89,21 @@ impl UserWorkers {
 
     /// The configuration of a Worker: by the name of its folder or file, or
     /// else by the name in it.
-    fn locate(&self, namespace: &str, name: &str) -> Result<Option<WorkerConfig>> {
+    fn locate(&self, namespace: &str, name: &str) -> Result<Option<(WorkerConfig, &Grant)>> {
         let is_name = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-');
         if name.is_empty() || !name.chars().all(is_name) {
             return Ok(None);
         }
-        for place in self.places.get(namespace).into_iter().flatten() {
+        let places = self.namespaces.get(namespace).into_iter().flatten();
+        let places = places
+            .flat_map(|Namespace { places, grant }| places.iter().map(move |place| (place, grant)));
+        for (place, grant) in places {
             let likely = ["", ".js", ".mjs", ".ts", ".wasm"].map(|end| format!("{name}{end}"));
             for path in likely.map(|likely| place.join(likely)) {
                 if path.exists() {
                     let config = config::load(&path, self.env.as_deref())?;
                     if config.name == name {
-                        return Ok(Some(config));
+                        return Ok(Some((config, grant)));
                     }
                 }
             }
@@ -107,7 +114,7 @@ impl UserWorkers {
                     && let Ok(config) = config::load(&path, self.env.as_deref())
                     && config.name == name
                 {
-                    return Ok(Some(config));
+                    return Ok(Some((config, grant)));
                 }
             }
         }
@@ -137,15 +144,9 @@ fn version(files: &[PathBuf]) -> Option<u64> {
 }
 
 impl Namespaces for UserWorkers {
-    fn find<'a>(
-        &'a self,
-        runtime: &'a Runtime,
-        namespace: &'a str,
-        worker: &'a str,
-        known: Option<u64>,
-    ) -> Finding<'a> {
+    fn find<'a>(&'a self, runtime: &'a Runtime, wanted: Wanted<'a>) -> Finding<'a> {
         Box::pin(async move {
-            let found = self.look(runtime, namespace, worker, known).await;
+            let found = self.look(runtime, wanted).await;
             found.map_err(|error| format!("{error:#}"))
         })
     }

@@ -202,7 +202,7 @@ fn check_handlers(
 fn warn_of_missing_tail(worker: &WorkerConfig, workers: &[WorkerConfig], component: &Component) {
     let producer = workers.iter().find(|producer| {
         let mut tails = producer.tail_consumers.iter();
-        tails.any(|tail| tail.worker == worker.name)
+        tails.any(|tail| tail.worker.deployed_name() == Some(&worker.name))
     });
     if let Some(producer) = producer
         && !component.handles_tail()

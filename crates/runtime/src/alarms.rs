@@ -1,12 +1,14 @@
 //! The alarms of Durable Objects.
 
 use crate::clock;
+use crate::dispatch;
+use crate::identity::WorkerId;
 use crate::platform::Platform;
 use crate::settings::Target;
 use crate::store::StoredObject;
-use crate::worker::Via;
+use crate::worker::{Via, Worker};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use taffrail_trace::Outcome;
 use tokio::task::AbortHandle;
@@ -19,6 +21,21 @@ const FIRST_RETRY: Duration = Duration::from_secs(2);
 /// What waits for an alarm to be due. When that is, the store knows.
 #[derive(Default)]
 pub(crate) struct Alarms(Mutex<HashMap<StoredObject, AbortHandle>>);
+
+impl Alarms {
+    /// Lets go of the task that calls this, unless it has been replaced.
+    fn is_due(&self, object: &StoredObject) {
+        let mut waiting = self.lock();
+        let own = waiting.get(object).map(AbortHandle::id);
+        if own.is_some() && own == tokio::task::try_id() {
+            waiting.remove(object);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<StoredObject, AbortHandle>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Platform {
     /// Sets the alarm of an object in the place of the one that there is.
@@ -34,7 +51,7 @@ impl Platform {
 
     /// Waits for the alarms that a Worker's objects have set, also in an
     /// earlier process.
-    pub(crate) fn wait_for_alarms(self: &Arc<Self>, worker: &str) {
+    pub(crate) fn wait_for_alarms(self: &Arc<Self>, worker: &WorkerId) {
         match self.store.alarms(worker) {
             Ok(alarms) => {
                 for (object, time) in alarms {
@@ -50,7 +67,7 @@ impl Platform {
             let rings = ring(Arc::downgrade(self), object.clone(), time);
             tokio::spawn(rings).abort_handle()
         });
-        let mut waiting = self.alarms.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.alarms.lock();
         let earlier = match waits {
             Some(waits) => waiting.insert(object.clone(), waits),
             None => waiting.remove(object),
@@ -65,8 +82,27 @@ impl Platform {
 async fn ring(platform: Weak<Platform>, object: StoredObject, time: u64) {
     let wait = Duration::from_millis(time.saturating_sub(clock::epoch_ms()));
     tokio::time::sleep(wait).await;
+    let Some(platform) = platform.upgrade() else {
+        return;
+    };
+    platform.alarms.is_due(&object);
     // From here on it is no longer the alarm that a new one replaces.
-    tokio::spawn(handle(platform, object, time));
+    tokio::spawn(handle(Arc::downgrade(&platform), object, time));
+}
+
+/// The Worker whose objects have set an alarm, if it is still there. A user
+/// Worker is looked for, since it may have been let go.
+async fn owner(platform: &Arc<Platform>, worker: &WorkerId) -> Option<Arc<Worker>> {
+    match worker.user_worker() {
+        Some((namespace, name)) => dispatch::find(platform, namespace, name).await.ok(),
+        None => platform.find(worker),
+    }
+}
+
+fn keep(platform: &Platform, object: &StoredObject, time: Option<u64>) {
+    if let Err(error) = platform.store.set_alarm(object, time) {
+        tracing::warn!("an alarm of `{}` cannot be kept: {error}", object.worker);
+    }
 }
 
 async fn handle(platform: Weak<Platform>, object: StoredObject, time: u64) {
@@ -75,19 +111,19 @@ async fn handle(platform: Weak<Platform>, object: StoredObject, time: u64) {
         let Some(platform) = platform.upgrade() else {
             return;
         };
-        let Some(worker) = platform.find(&object.worker) else {
+        // The handler may set the next one.
+        if retry == 0 {
+            keep(&platform, &object, None);
+        }
+        let Some(worker) = owner(&platform, &object.worker).await else {
+            // For the Worker that is deployed next under this identity.
+            keep(&platform, &object, Some(time));
             return;
         };
-        // The handler may set the next one.
-        if retry == 0
-            && let Err(error) = platform.store.set_alarm(&object, None)
-        {
-            tracing::warn!("an alarm cannot be taken out: {error}");
-        }
         let via = Via {
             target: Some(Arc::new(Target {
                 entrypoint: Some(object.key.class.clone()),
-                ..Target::from(object.worker.as_str())
+                ..Target::from(object.worker.clone())
             })),
             object: Some(object.key.id.clone()),
             ..Via::default()

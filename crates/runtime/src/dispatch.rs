@@ -1,32 +1,44 @@
 //! Dispatch namespaces: user Workers that a dispatcher finds by name.
 
 use crate::egress::Egress;
+use crate::identity::WorkerId;
 use crate::invocation::Invocation;
 use crate::platform::Platform;
 use crate::runtime::Runtime;
 use crate::service::{CallFailed, Callee};
 use crate::settings::{Binding, Limits, Target, WorkerSettings};
 use crate::worker::{Code, Worker};
+use lru::LruCache;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use taffrail_trace::TraceItem;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// Finds user Workers.
+///
+/// What a user Worker may use is decided here: the settings that are found are
+/// taken as they are.
 pub trait Namespaces: Send + Sync + 'static {
-    /// Finds a Worker of a namespace. `known` is the version that was found
-    /// last.
-    fn find<'a>(
-        &'a self,
-        runtime: &'a Runtime,
-        namespace: &'a str,
-        worker: &'a str,
-        known: Option<u64>,
-    ) -> Finding<'a>;
+    /// Finds a Worker of a namespace.
+    fn find<'a>(&'a self, runtime: &'a Runtime, wanted: Wanted<'a>) -> Finding<'a>;
+}
+
+/// The user Worker that is looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The dispatch namespace.
+    pub namespace: &'a str,
+    /// The name that the dispatcher asks for. It may be any text.
+    pub name: &'a str,
+    /// The identity that the Worker is going to have, for bindings to classes
+    /// of its own.
+    pub id: &'a WorkerId,
+    /// The version that was found last.
+    pub known: Option<u64>,
 }
 
 /// A Worker that is being looked for. The error says why it cannot run.
@@ -50,19 +62,52 @@ pub enum Found {
 }
 
 /// A namespace as a dispatcher knows it.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DispatchNamespace {
     /// Its name.
     pub namespace: String,
     /// The Worker that receives the requests of its Workers.
-    #[serde(default)]
     pub outbound: Option<Target>,
 }
 
-/// The versions of the user Workers that are deployed, by the names under
-/// which they are.
-#[derive(Default)]
-pub(crate) struct Dispatched(tokio::sync::Mutex<HashMap<String, u64>>);
+/// User Workers that are kept. The one that was not called longest goes first;
+/// it is found again when it is called.
+const KEPT: NonZeroUsize = NonZeroUsize::new(1024).expect("it is not 0");
+
+/// The user Workers that are deployed.
+pub(crate) struct Dispatched(Mutex<LruCache<WorkerId, Version>>);
+
+/// The version of a user Worker, once it is deployed. Held by the call that
+/// looks for the Worker: others that want the same one wait for it, and only
+/// they.
+type Version = Arc<tokio::sync::Mutex<Option<u64>>>;
+
+impl Default for Dispatched {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::new(KEPT)))
+    }
+}
+
+impl Dispatched {
+    /// The place of a Worker, and the Worker that has to go for it.
+    fn place(&self, worker: &WorkerId) -> (Version, Option<WorkerId>) {
+        let mut places = self.lock();
+        if let Some(place) = places.get(worker) {
+            return (Arc::clone(place), None);
+        }
+        let place = Version::default();
+        let pushed = places.push(worker.clone(), Arc::clone(&place));
+        (place, pushed.map(|(evicted, _)| evicted))
+    }
+
+    fn remove(&self, worker: &WorkerId) {
+        self.lock().pop(worker);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LruCache<WorkerId, Version>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A user Worker as a dispatcher asks for it.
 #[derive(Deserialize)]
@@ -134,55 +179,75 @@ pub(crate) async fn callee(
     Ok(Callee {
         worker: Some(Arc::clone(&worker)),
         terms: Some(terms),
-        ..Callee::from(Target::from(worker.settings.name.as_str()))
+        ..Callee::from(Target::from(worker.id.clone()))
     })
 }
 
-async fn find(
+/// The user Worker of a name, as it is now.
+pub(crate) async fn find(
     platform: &Arc<Platform>,
     namespace: &str,
     name: &str,
 ) -> Result<Arc<Worker>, CallFailed> {
-    // No name in a configuration has a slash.
-    let place = format!("{namespace}/{name}");
     let Some(namespaces) = &platform.namespaces else {
         return Err(CallFailed::new("this runtime has no dispatch namespaces"));
     };
-    let mut versions = platform.dispatched.0.lock().await;
+    let id = WorkerId::user(namespace, name);
+    let place = platform.place(&id);
+    let mut version = place.lock().await;
+    let deployed = platform.find(&id);
+    let known = deployed.as_ref().and(*version);
     let runtime = Runtime::of(Arc::clone(platform));
-    let known = versions.get(&place).copied();
-    let found = namespaces.find(&runtime, namespace, name, known).await;
-    let named = |settings: WorkerSettings| WorkerSettings {
-        name: name.to_owned(),
-        dispatch_namespace: Some(namespace.to_owned()),
-        ..settings
+    let wanted = Wanted {
+        namespace,
+        name,
+        id: &id,
+        known,
     };
-    match found {
-        Ok(Found::Unchanged) => {
-            let worker = platform.find(&place);
-            worker.ok_or_else(|| CallFailed::new(NOT_FOUND))
-        }
+    match namespaces.find(&runtime, wanted).await {
+        Ok(Found::Unchanged) => deployed.ok_or_else(|| CallFailed::new(NOT_FOUND)),
         Ok(Found::Worker {
-            version,
+            version: found,
             settings,
             code,
         }) => {
-            let worker = platform.worker(named(*settings), *code);
-            platform.write().insert(place.clone(), Arc::clone(&worker));
-            versions.insert(place, version);
+            let worker = platform.worker(id.clone(), *settings, *code);
+            *version = Some(found);
+            platform.deploy_user_worker(Arc::clone(&worker));
             Ok(worker)
         }
         Ok(Found::Nothing) => {
-            versions.remove(&place);
-            let gone = platform.write().remove(&place);
-            drop(gone);
+            platform.dispatched.remove(&id);
+            platform.undeploy(&id);
             let reason = format!("the dispatch namespace `{namespace}` has no such Worker");
-            let nobody = named(WorkerSettings::new(name));
-            Ok(platform.worker(nobody, Code::Missing(reason)))
+            let settings = WorkerSettings::new(name);
+            Ok(platform.worker(id, settings, Code::Missing(reason)))
         }
         Err(reason) => Err(CallFailed::new(format!(
             "The Worker `{name}` of the dispatch namespace `{namespace}` cannot run: {reason}"
         ))),
+    }
+}
+
+impl Platform {
+    /// The place of a user Worker. Another one is let go if need be.
+    fn place(&self, worker: &WorkerId) -> Version {
+        let (place, evicted) = self.dispatched.place(worker);
+        if let Some(evicted) = evicted {
+            self.undeploy(&evicted);
+        }
+        place
+    }
+
+    fn deploy_user_worker(self: &Arc<Self>, worker: Arc<Worker>) {
+        let id = worker.id.clone();
+        let has_objects = worker.settings.has_objects(&id);
+        self.deploy(worker);
+        // It may have lost its place while it was looked for.
+        self.place(&id);
+        if has_objects {
+            self.wait_for_alarms(&id);
+        }
     }
 }
 

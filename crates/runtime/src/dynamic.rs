@@ -6,8 +6,9 @@ use crate::bindings::platform::taffrail::workers::loader::{self, Code, Outbound,
 use crate::bindings::platform::taffrail::workers::services;
 use crate::dispatch::{Dispatch, LimitsJson, callee};
 use crate::egress::Egress;
+use crate::identity::WorkerId;
 use crate::invocation::Invocation;
-use crate::loader::{Module, Modules, Plan, check_binding, egress, find, make};
+use crate::loader::{Lookup, Module, Modules, Plan, check_binding, egress, find, make};
 use crate::script::session;
 use crate::service::{CallFailed, Callee, of_binding};
 use crate::settings::{Target, WorkerSettings};
@@ -23,9 +24,7 @@ use wasmtime_wasi_http::{RequestOptions, WasiHttpView};
 
 /// A dynamic Worker that a component may call.
 #[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
-pub struct DynamicWorker {
-    name: String,
-}
+pub struct DynamicWorker(WorkerId);
 
 /// What a dynamic Worker records of one invocation.
 #[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
@@ -130,9 +129,9 @@ impl loader::Host for State {
             Err(failed) => Err(failed),
         };
         Ok(match found {
-            Ok(Ok(name)) => Ok(Some(self.table.push(DynamicWorker { name })?)),
-            Ok(Err(making)) => {
-                caller.exchange.is_to_make(binding, id, making);
+            Ok(Lookup::Made(worker)) => Ok(Some(self.table.push(DynamicWorker(worker))?)),
+            Ok(Lookup::Vacant(reservation)) => {
+                caller.exchange.reserve(binding, id, reservation);
                 Ok(None)
             }
             Err(failed) => Err(failed.message),
@@ -149,11 +148,13 @@ impl loader::Host for State {
         if let Err(failed) = check_binding(&caller, &binding) {
             return Ok(Err(failed.message));
         }
-        let making = id.and_then(|id| caller.exchange.is_made(binding, id));
-        Ok(match make(&caller, making, plan(&caller, code)).await {
-            Ok(name) => Ok(self.table.push(DynamicWorker { name })?),
-            Err(failed) => Err(failed.message),
-        })
+        let reservation = id.and_then(|id| caller.exchange.take_reservation(binding, id));
+        Ok(
+            match make(&caller, reservation, plan(&caller, code)).await {
+                Ok(worker) => Ok(self.table.push(DynamicWorker(worker))?),
+                Err(failed) => Err(failed.message),
+            },
+        )
     }
 }
 
@@ -175,7 +176,7 @@ fn plan(caller: &Invocation, code: Code) -> Result<Plan, CallFailed> {
         };
         tails.push(Target {
             props,
-            ..Target::from(own.name.as_str())
+            ..Target::from(caller.worker.id.clone())
         });
     }
     let outbound = match code.outbound {
@@ -224,8 +225,8 @@ impl loader::HostDynamicWorker for State {
         request: Resource<HostOutgoingRequest>,
         options: Option<Resource<RequestOptions>>,
     ) -> Sent {
-        let name = self.table.get(&worker)?.name.as_str();
-        let callee = Callee::from(Target::from(name));
+        let DynamicWorker(worker) = self.table.get(&worker)?;
+        let callee = Callee::from(Target::from(worker.clone()));
         self.call(Ok(callee), request, options)
     }
 
@@ -238,10 +239,10 @@ impl loader::HostDynamicWorker for State {
         Result<(Resource<HostFutureIncomingResponse>, Resource<Records>), ErrorCode>,
     > {
         let (live, records) = session::channel();
-        let name = self.table.get(&worker)?.name.as_str();
+        let DynamicWorker(worker) = self.table.get(&worker)?;
         let callee = Callee {
             live: Some(live),
-            ..Callee::from(Target::from(name))
+            ..Callee::from(Target::from(worker.clone()))
         };
         match self.call(Ok(callee), request, options)? {
             Ok(response) => Ok(Ok((response, self.table.push(Records(records))?))),

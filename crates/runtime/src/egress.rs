@@ -2,14 +2,13 @@
 
 use crate::settings::Target;
 use http::Uri;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// Where the requests go that a Worker makes without a binding.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Egress {
     /// To the network, wherever the Worker wants.
     #[default]
@@ -24,8 +23,8 @@ pub enum Egress {
 /// A pattern like `https://api.example.com`, `http://*.example.com:8080` or
 /// `*://127.0.0.1:*`, as in Spin's `allowed_outbound_hosts`: scheme, host and
 /// port, each of which may be `*`. Without a port it is that of the scheme.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct HostPattern {
     text: String,
     scheme: Option<String>,
@@ -137,9 +136,9 @@ impl TryFrom<String> for HostPattern {
     }
 }
 
-impl From<HostPattern> for String {
-    fn from(pattern: HostPattern) -> Self {
-        pattern.text
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 

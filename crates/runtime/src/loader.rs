@@ -1,6 +1,7 @@
 //! Workers that are made by others while they run: the worker loader.
 
 use crate::egress::Egress;
+use crate::identity::WorkerId;
 use crate::invocation::Invocation;
 use crate::platform::Platform;
 use crate::runtime::Runtime;
@@ -8,8 +9,10 @@ use crate::script::Script;
 use crate::service::CallFailed;
 use crate::settings::{Binding, WorkerSettings};
 use crate::worker::Code;
+use lru::LruCache;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OwnedMutexGuard;
@@ -65,34 +68,45 @@ pub enum LoadError {
     Host(String),
 }
 
-/// Dynamic Workers that are kept. The one that was not asked for longest goes
-/// first; it is made again when it is asked for.
-const KEPT: usize = 128;
+/// Dynamic Workers of one Worker that are kept. The one that was not asked for
+/// longest goes first; it is made again when it is asked for.
+const KEPT: NonZeroUsize = NonZeroUsize::new(128).expect("it is not 0");
+
+/// Ids of one Worker that are known. Failures are remembered under them, too.
+const IDS: NonZeroUsize = NonZeroUsize::new(1024).expect("it is not 0");
 
 /// The size of the modules of one Worker: Cloudflare's limit for a Worker on
 /// paid plans, before compression.
 const CODE_BYTES: usize = 64 << 20;
 
-/// The dynamic Workers of a runtime.
+/// The dynamic Workers of a runtime, by the Workers that made them.
 #[derive(Default)]
-pub(crate) struct Loaders {
-    slots: Mutex<HashMap<Key, Slot>>,
-    /// Their names, the one that was used last at the end.
-    kept: Mutex<VecDeque<String>>,
+pub(crate) struct Loaders(Mutex<HashMap<WorkerId, Made>>);
+
+/// What one Worker has made.
+struct Made {
+    slots: LruCache<Key, Slot>,
+    kept: LruCache<WorkerId, ()>,
 }
 
-/// A Worker, the name of its binding, and the id that it uses.
-type Key = (String, String, String);
+/// The name of a binding, and the id that the Worker uses.
+type Key = (String, String);
 
-/// The dynamic Worker of an id: none as long as nobody has made it. Whoever is
-/// to make it holds the lock.
-type Slot = Arc<tokio::sync::Mutex<Option<Made>>>;
+/// The dynamic Worker of an id, or why it cannot run: none as long as it has
+/// not been made. The call that is to make it holds the lock.
+type Slot = Arc<tokio::sync::Mutex<Option<Result<WorkerId, CallFailed>>>>;
 
-/// The name under which it is deployed, or why it is not.
-type Made = Result<String, CallFailed>;
+/// The duty to make a dynamic Worker. Dropped, it goes to the next call that
+/// asks for the id.
+pub(crate) type Reservation = OwnedMutexGuard<Option<Result<WorkerId, CallFailed>>>;
 
-/// The duty to make a dynamic Worker. Dropped, it goes to the next who asks.
-pub(crate) type Making = OwnedMutexGuard<Option<Made>>;
+/// What there is for an id.
+pub(crate) enum Lookup {
+    /// The Worker.
+    Made(WorkerId),
+    /// None yet: it is the caller's to [`make`].
+    Vacant(Reservation),
+}
 
 /// What is to be made.
 pub(crate) struct Plan {
@@ -100,67 +114,84 @@ pub(crate) struct Plan {
     pub(crate) modules: Modules,
 }
 
-impl Loaders {
-    fn slot(&self, key: Key) -> Slot {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(slots.entry(key).or_default())
-    }
-
-    /// Notes that a Worker is in use, and returns one that is to go.
-    fn used(&self, name: &str) -> Option<String> {
-        let mut kept = self.kept();
-        kept.retain(|other| other != name);
-        kept.push_back(name.to_owned());
-        (kept.len() > KEPT).then(|| kept.pop_front()).flatten()
-    }
-
-    fn kept(&self) -> MutexGuard<'_, VecDeque<String>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Forgets what a Worker has made, since it is replaced.
-    pub(crate) fn forget(&self, worker: &str) {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.retain(|(owner, ..), _| owner != worker);
+impl Default for Made {
+    fn default() -> Self {
+        Self {
+            slots: LruCache::new(IDS),
+            kept: LruCache::new(KEPT),
+        }
     }
 }
 
-/// Looks for the dynamic Worker of an id. If there is none it is the caller's
-/// to [`make`]; others who ask wait for that.
+impl Loaders {
+    fn slot(&self, owner: &WorkerId, key: Key) -> Slot {
+        let mut loaders = self.lock();
+        let made = loaders.entry(owner.clone()).or_default();
+        Arc::clone(made.slots.get_or_insert(key, Slot::default))
+    }
+
+    /// Notes that a Worker is in use, and returns one that is to go.
+    fn used(&self, owner: &WorkerId, worker: &WorkerId) -> Option<WorkerId> {
+        let mut loaders = self.lock();
+        let made = loaders.entry(owner.clone()).or_default();
+        let (evicted, ()) = made.kept.push(worker.clone(), ())?;
+        (evicted != *worker).then_some(evicted)
+    }
+
+    /// Forgets what the ids of a Worker stand for, since its code is replaced.
+    pub(crate) fn forget_code(&self, owner: &WorkerId) {
+        if let Some(made) = self.lock().get_mut(owner) {
+            made.slots.clear();
+        }
+    }
+
+    /// Forgets all that a Worker has made, and returns it.
+    pub(crate) fn forget(&self, owner: &WorkerId) -> Vec<WorkerId> {
+        let made = self.lock().remove(owner);
+        let kept = made.into_iter().flat_map(|made| made.kept);
+        kept.map(|(worker, ())| worker).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<WorkerId, Made>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Looks for the dynamic Worker of an id. While one call makes it, others that
+/// ask for it wait.
 pub(crate) async fn find(
     caller: &Invocation,
     binding: &str,
     id: &str,
-) -> Result<Result<String, Making>, CallFailed> {
+) -> Result<Lookup, CallFailed> {
     let platform = caller.platform()?;
-    let worker = caller.worker.settings.name.clone();
-    let slot = platform
-        .loaders
-        .slot((worker, binding.to_owned(), id.to_owned()));
-    let made = slot.lock_owned().await;
-    match &*made {
-        Some(Ok(name)) if platform.find(name).is_some() => {
-            platform.use_dynamic(name);
-            Ok(Ok(name.clone()))
+    let owner = &caller.worker.id;
+    let key = (binding.to_owned(), id.to_owned());
+    let slot = platform.loaders.slot(owner, key).lock_owned().await;
+    match &*slot {
+        Some(Ok(worker)) if platform.find(worker).is_some() => {
+            platform.use_dynamic(owner, worker);
+            Ok(Lookup::Made(worker.clone()))
         }
         Some(Err(failed)) => Err(failed.clone()),
         // None yet, or not any more.
-        _ => Ok(Err(made)),
+        Some(Ok(_)) | None => Ok(Lookup::Vacant(slot)),
     }
 }
 
-/// Makes a dynamic Worker, or fails as `plan` did, for all who ask for its id.
+/// Makes a dynamic Worker, or fails as `plan` did, for all calls that ask for
+/// its id.
 pub(crate) async fn make(
     caller: &Invocation,
-    making: Option<Making>,
+    reservation: Option<Reservation>,
     plan: Result<Plan, CallFailed>,
-) -> Made {
+) -> Result<WorkerId, CallFailed> {
     let made = match plan {
-        Ok(plan) => deploy(&caller.platform()?, plan).await,
+        Ok(plan) => deploy(&caller.platform()?, &caller.worker.id, plan).await,
         Err(failed) => Err(failed),
     };
-    if let Some(mut making) = making {
-        *making = Some(made.clone());
+    if let Some(mut slot) = reservation {
+        *slot = Some(made.clone());
     }
     made
 }
@@ -175,19 +206,16 @@ pub(crate) fn check_binding(caller: &Invocation, binding: &str) -> Result<(), Ca
     }
 }
 
-async fn deploy(platform: &Arc<Platform>, plan: Plan) -> Made {
+async fn deploy(
+    platform: &Arc<Platform>,
+    owner: &WorkerId,
+    plan: Plan,
+) -> Result<WorkerId, CallFailed> {
     let code = code(platform, plan.modules).await?;
-    // Not to be guessed: a script that knows the name can call it.
-    let name = format!("dynamic-{:032x}", rand::random::<u128>());
-    let settings = WorkerSettings {
-        name: name.clone(),
-        anonymous: true,
-        ..plan.settings
-    };
-    let worker = platform.worker(settings, code);
-    platform.write().insert(name.clone(), worker);
-    platform.use_dynamic(&name);
-    Ok(name)
+    let id = WorkerId::new_dynamic(owner);
+    platform.deploy(platform.worker(id.clone(), plan.settings, code));
+    platform.use_dynamic(owner, &id);
+    Ok(id)
 }
 
 async fn code(platform: &Arc<Platform>, modules: Modules) -> Result<Code, CallFailed> {
@@ -250,11 +278,9 @@ impl Module {
 }
 
 impl Platform {
-    fn use_dynamic(&self, name: &str) {
-        if let Some(evicted) = self.loaders.used(name) {
-            let evicted = self.write().remove(&evicted);
-            // Not under the lock: this may end its isolates.
-            drop(evicted);
+    fn use_dynamic(&self, owner: &WorkerId, worker: &WorkerId) {
+        if let Some(evicted) = self.loaders.used(owner, worker) {
+            self.undeploy(&evicted);
         }
     }
 }

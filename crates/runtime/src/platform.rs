@@ -5,6 +5,7 @@ use crate::delivery::{TailConsumer, TailQueue};
 use crate::dispatch::{Dispatched, Namespaces};
 use crate::engine::Engines;
 use crate::error::Error;
+use crate::identity::WorkerId;
 use crate::lanes::Lanes;
 use crate::loader::{LoadScript, Loaders};
 use crate::running::Running;
@@ -17,7 +18,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use tokio_util::task::TaskTracker;
 
-type Workers = HashMap<String, Arc<Worker>>;
+type Workers = HashMap<WorkerId, Arc<Worker>>;
 
 /// Everything that outlives a Worker. Workers hold on to it weakly, since they
 /// are a part of it.
@@ -35,16 +36,35 @@ pub(crate) struct Platform {
     pub(crate) store: Store,
     pub(crate) alarms: Alarms,
     pub(crate) workers: RwLock<Workers>,
-    pub(crate) queues: Mutex<HashMap<String, Arc<TailQueue>>>,
+    pub(crate) queues: Mutex<HashMap<WorkerId, Arc<TailQueue>>>,
 }
 
 impl Platform {
-    pub(crate) fn find(&self, name: &str) -> Option<Arc<Worker>> {
-        self.read().get(name).cloned()
+    pub(crate) fn find(&self, worker: &WorkerId) -> Option<Arc<Worker>> {
+        self.read().get(worker).cloned()
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Worker>> {
         self.read().values().cloned().collect()
+    }
+
+    /// Puts a Worker in place, or in the place of an earlier one.
+    pub(crate) fn deploy(&self, worker: Arc<Worker>) {
+        let replaced = self.write().insert(worker.id.clone(), worker);
+        // Not under the lock: this may end its isolates.
+        drop(replaced);
+    }
+
+    /// Takes a Worker out, with those that it has made.
+    pub(crate) fn undeploy(&self, worker: &WorkerId) {
+        let gone: Vec<_> = self
+            .loaders
+            .forget(worker)
+            .iter()
+            .chain([worker])
+            .filter_map(|gone| self.write().remove(gone))
+            .collect();
+        drop(gone);
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Workers> {
@@ -56,12 +76,18 @@ impl Platform {
     }
 
     /// A Worker that is not in place yet.
-    pub(crate) fn worker(self: &Arc<Self>, settings: WorkerSettings, code: Code) -> Arc<Worker> {
+    pub(crate) fn worker(
+        self: &Arc<Self>,
+        id: WorkerId,
+        settings: WorkerSettings,
+        code: Code,
+    ) -> Arc<Worker> {
         let code = match code {
             Code::Component(component) => Script::of_component(component),
             code => code,
         };
         Arc::new(Worker {
+            id,
             config: Arc::new(
                 settings
                     .text_vars()
@@ -87,13 +113,13 @@ impl Platform {
         })
     }
 
-    fn queue(self: &Arc<Self>, tail: &str) -> Arc<TailQueue> {
+    fn queue(self: &Arc<Self>, tail: &WorkerId) -> Arc<TailQueue> {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let queue = queues.entry(tail.to_owned()).or_insert_with(|| {
-            let name = tail.to_owned();
+        let queue = queues.entry(tail.clone()).or_insert_with(|| {
+            let worker = tail.clone();
             let platform: Weak<Self> = Arc::downgrade(self);
-            TailQueue::start(tail.to_owned(), self.tracker.clone(), move || {
-                platform.upgrade()?.find(&name)
+            TailQueue::start(tail.to_string(), self.tracker.clone(), move || {
+                platform.upgrade()?.find(&worker)
             })
         });
         Arc::clone(queue)

@@ -9,6 +9,7 @@ use crate::ending::Cut;
 use crate::engine::Engines;
 use crate::error::Error;
 use crate::event::Event;
+use crate::identity::WorkerId;
 use crate::lanes::Lanes;
 use crate::loader::{LoadScript, Loaders};
 use crate::outbound;
@@ -157,7 +158,8 @@ impl Runtime {
     /// that only names itself is fine: its own tail invocations are not told
     /// to it.
     pub fn deploy(&self, settings: WorkerSettings, code: Code) -> Result<(), Error> {
-        self.put(self.platform.worker(settings, code))
+        let id = WorkerId::from(settings.name.as_str());
+        self.put(self.platform.worker(id, settings, code))
     }
 
     /// Evaluates a script and deploys it as [`deploy`](Self::deploy) does.
@@ -173,36 +175,38 @@ impl Runtime {
         settings: WorkerSettings,
         script: Script,
     ) -> Result<(), Error> {
-        let worker = self.platform.worker(settings, Code::Script(script));
+        let id = WorkerId::from(settings.name.as_str());
+        let worker = self.platform.worker(id, settings, Code::Script(script));
         worker.start_script().await?;
         self.put(worker)
     }
 
     fn put(&self, worker: Arc<Worker>) -> Result<(), Error> {
         let settings = &worker.settings;
-        let name = settings.name.clone();
+        let id = worker.id.clone();
         let mut workers = self.platform.write();
-        let tails_of = |worker: &str| -> Vec<String> {
+        let tails_of = |worker: &WorkerId| -> Vec<WorkerId> {
             let settings = match workers.get(worker) {
-                _ if worker == name => settings,
+                _ if *worker == id => settings,
                 Some(worker) => &worker.settings,
                 None => return Vec::new(),
             };
             let tails = settings.tail_consumers.iter();
             tails.map(|tail| tail.worker.clone()).collect()
         };
-        if let Some(cycle) = tail_cycle(&name, &tails_of) {
+        if let Some(cycle) = tail_cycle(&id, &tails_of) {
+            let cycle: Vec<_> = cycle.iter().map(ToString::to_string).collect();
             return Err(Error::settings(format!(
                 "the tail consumers form a cycle: {}. Every item would cause another one without end",
                 cycle.join(" -> ")
             )));
         }
-        self.platform.loaders.forget(&name);
-        let has_objects = worker.settings.has_objects();
-        workers.insert(name.clone(), worker);
+        self.platform.loaders.forget_code(&id);
+        let has_objects = worker.settings.has_objects(&id);
+        workers.insert(id.clone(), worker);
         drop(workers);
         if has_objects {
-            self.platform.wait_for_alarms(&name);
+            self.platform.wait_for_alarms(&id);
         }
         Ok(())
     }
@@ -283,7 +287,7 @@ impl Runtime {
 
     fn find(&self, name: &str) -> Result<Arc<Worker>, Error> {
         self.platform
-            .find(name)
+            .find(&WorkerId::from(name))
             .ok_or_else(|| Error::settings(format!("no Worker `{name}` is deployed")))
     }
 }
@@ -291,17 +295,20 @@ impl Runtime {
 /// Finds a way from `start` back to it along tail consumers that touches at
 /// least one other Worker.
 ///
-/// `tails_of` gives the names of a Worker's tail consumers.
-pub fn tail_cycle(start: &str, tails_of: &impl Fn(&str) -> Vec<String>) -> Option<Vec<String>> {
-    let mut path = vec![start.to_owned()];
+/// `tails_of` gives a Worker's tail consumers.
+pub fn tail_cycle(
+    start: &WorkerId,
+    tails_of: &impl Fn(&WorkerId) -> Vec<WorkerId>,
+) -> Option<Vec<WorkerId>> {
+    let mut path = vec![start.clone()];
     let mut seen = Vec::new();
     walk(&mut path, &mut seen, tails_of).then_some(path)
 }
 
 fn walk(
-    path: &mut Vec<String>,
-    seen: &mut Vec<String>,
-    tails_of: &impl Fn(&str) -> Vec<String>,
+    path: &mut Vec<WorkerId>,
+    seen: &mut Vec<WorkerId>,
+    tails_of: &impl Fn(&WorkerId) -> Vec<WorkerId>,
 ) -> bool {
     let here = path[path.len() - 1].clone();
     for tail in tails_of(&here) {
@@ -327,14 +334,16 @@ mod tests {
     use super::*;
 
     fn cycle(edges: &[(&str, &[&str])], start: &str) -> Option<String> {
-        let tails_of = |worker: &str| {
+        let tails_of = |worker: &WorkerId| {
             edges
                 .iter()
-                .find(|(name, _)| *name == worker)
-                .map(|(_, tails)| tails.iter().map(ToString::to_string).collect())
+                .find(|(name, _)| worker.deployed_name() == Some(name))
+                .map(|(_, tails)| tails.iter().map(|tail| WorkerId::from(*tail)).collect())
                 .unwrap_or_default()
         };
-        tail_cycle(start, &tails_of).map(|path| path.join(" -> "))
+        let path = tail_cycle(&start.into(), &tails_of)?;
+        let names: Vec<_> = path.iter().map(ToString::to_string).collect();
+        Some(names.join(" -> "))
     }
 
     #[test]

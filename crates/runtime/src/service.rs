@@ -181,8 +181,14 @@ fn callee(caller: &Invocation, called: Callee) -> Result<(Arc<Worker>, Via), Cal
         terms,
         parameters,
     } = called;
-    let by_name = || caller.worker.platform.upgrade()?.find(&target.worker);
-    let Some(worker) = worker.or_else(by_name) else {
+    let deployed = || {
+        // A Worker that calls itself calls the code that it runs.
+        if target.worker == caller.worker.id {
+            return Some(Arc::clone(&caller.worker));
+        }
+        caller.worker.platform.upgrade()?.find(&target.worker)
+    };
+    let Some(worker) = worker.or_else(deployed) else {
         return Err(CallFailed::new(format!(
             "there is no Worker `{}` to call",
             target.worker

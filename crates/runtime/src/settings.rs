@@ -2,41 +2,29 @@
 
 use crate::dispatch::DispatchNamespace;
 use crate::egress::Egress;
-use serde::{Deserialize, Serialize};
+use crate::identity::WorkerId;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The configuration of one Worker.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WorkerSettings {
-    /// The name under which events are dispatched to it, and the `scriptName`
-    /// of its trace items.
+    /// The name that it is deployed under: events are dispatched to it by this
+    /// name, and it is the `scriptName` of its trace items.
     pub name: String,
-    /// Whether its items have no `scriptName`, since it was made at run time
-    /// and nobody gave it one.
-    #[serde(default)]
-    pub anonymous: bool,
-    /// The dispatch namespace that it is in.
-    #[serde(default)]
-    pub dispatch_namespace: Option<String>,
     /// What `env` holds, and for components `wasi:config/store` and the
     /// environment variables: strings as they are, other values as JSON.
-    #[serde(default)]
     pub vars: BTreeMap<String, Value>,
     /// The Workers that receive its trace items, one call each, in this order.
     /// One that occurs twice is called twice.
-    #[serde(default)]
     pub tail_consumers: Vec<Target>,
     /// What it may use beside that, by the names in `env`.
-    #[serde(default)]
     pub bindings: BTreeMap<String, Binding>,
     /// Where its other requests go.
-    #[serde(default)]
     pub egress: Egress,
     /// What its invocations may use.
-    #[serde(default)]
     pub limits: Limits,
 }
 
@@ -46,8 +34,6 @@ impl WorkerSettings {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            anonymous: false,
-            dispatch_namespace: None,
             vars: BTreeMap::new(),
             tail_consumers: Vec::new(),
             bindings: BTreeMap::new(),
@@ -58,12 +44,12 @@ impl WorkerSettings {
 }
 
 impl WorkerSettings {
-    /// Whether it is known to have classes of Durable Objects.
-    pub(crate) fn has_objects(&self) -> bool {
+    /// Whether `own`, the Worker that has these settings, is known to have
+    /// classes of Durable Objects.
+    pub(crate) fn has_objects(&self, own: &WorkerId) -> bool {
         let mut bindings = self.bindings.values();
-        bindings.any(
-            |binding| matches!(binding, Binding::DurableObject(class) if class.worker == self.name),
-        )
+        bindings
+            .any(|binding| matches!(binding, Binding::DurableObject(class) if class.worker == *own))
     }
 
     /// The vars as text.
@@ -76,8 +62,7 @@ impl WorkerSettings {
 }
 
 /// What a Worker may use.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Binding {
     /// Another Worker, to be called.
     Service(Target),
@@ -94,19 +79,17 @@ pub enum Binding {
 }
 
 /// A Worker as another one refers to it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// The name of the Worker.
-    pub worker: String,
+    /// The Worker.
+    pub worker: WorkerId,
     /// The export that handles the event, none for the default one.
-    #[serde(default)]
     pub entrypoint: Option<String>,
     /// What that export knows as `ctx.props`.
-    #[serde(default)]
     pub props: Map<String, Value>,
 }
 
-impl<W: Into<String>> From<W> for Target {
+impl<W: Into<WorkerId>> From<W> for Target {
     fn from(worker: W) -> Self {
         Self {
             worker: worker.into(),
@@ -117,8 +100,7 @@ impl<W: Into<String>> From<W> for Target {
 }
 
 /// What one invocation may use, and how many there may be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// CPU time, not counting time spent waiting. Cloudflare's default for
     /// paid plans: 30 seconds.

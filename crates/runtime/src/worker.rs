@@ -9,6 +9,7 @@ use crate::ending::{Call, Cut, Failure, Response};
 use crate::error::Error;
 use crate::event::Event;
 use crate::execute;
+use crate::identity::WorkerId;
 use crate::invocation::Invocation;
 use crate::lanes::Lanes;
 use crate::platform::Platform;
@@ -115,6 +116,7 @@ impl Via {
 }
 
 pub(crate) struct Worker {
+    pub(crate) id: WorkerId,
     pub(crate) settings: WorkerSettings,
     pub(crate) code: Code,
     pub(crate) config: Arc<WasiConfigVariables>,
@@ -288,7 +290,7 @@ impl Worker {
             })),
             Code::Missing(reason) => Err(Call::NoScript(format!(
                 "Worker `{}` has no code to run: {reason}",
-                self.settings.name
+                self.id
             ))),
         }
     }
@@ -303,10 +305,13 @@ impl Worker {
 
     pub(crate) fn script(&self, via: &Via) -> taffrail_trace::Script {
         taffrail_trace::Script {
-            script_name: (!self.settings.anonymous).then(|| self.settings.name.clone()),
+            script_name: self.id.script_name().map(ToOwned::to_owned),
             entrypoint: via.entrypoint().map(ToOwned::to_owned),
             durable_object_id: via.object.clone(),
-            dispatch_namespace: self.settings.dispatch_namespace.clone(),
+            dispatch_namespace: self
+                .id
+                .user_worker()
+                .map(|(namespace, _)| namespace.to_owned()),
             execution_model: match via.object {
                 Some(_) => ExecutionModel::DurableObject,
                 None => ExecutionModel::Stateless,
@@ -342,7 +347,7 @@ impl Worker {
         let is_tail = |item: &Arc<TraceItem>| matches!(item.event, Some(EventInfo::Tail { .. }));
         for tail in &self.tails {
             // A Worker that tails itself is not told about its own telling.
-            if !(items.iter().any(is_tail) && tail.target.worker == self.settings.name) {
+            if !(items.iter().any(is_tail) && tail.target.worker == self.id) {
                 tail.queue.push(items, &tail.target);
             }
         }

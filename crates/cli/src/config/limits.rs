@@ -1,8 +1,10 @@
 //! What the invocations of a Worker may use.
 
 use super::WorkerConfig;
+use super::schema::CeilingsTable;
 use super::target::Target;
 use crate::args::UsageError;
+use anyhow::{Result as AnyResult, bail};
 
 /// The most CPU time that Cloudflare grants an invocation, in milliseconds.
 pub(super) const MAX_CPU_MS: u64 = 300_000;
@@ -47,6 +49,60 @@ impl Limits {
             _ => return None,
         })
     }
+}
+
+impl From<CeilingsTable> for Limits {
+    fn from(table: CeilingsTable) -> Self {
+        Self {
+            cpu_ms: table.cpu_ms.map(|limit| limit.0),
+            subrequests: table.subrequests.map(|limit| limit.0),
+            memory_mb: table.memory_mb.map(|limit| limit.0),
+            wall_ms: table.wall_ms.map(|limit| limit.0),
+            instances: table.instances.map(|limit| limit.0),
+        }
+    }
+}
+
+/// Gives a user Worker the limits that are `ceilings`, and lower ones where its
+/// own configuration has them. Without a ceiling the runtime's default is one.
+///
+/// Errors name the key of a limit that is above its ceiling.
+pub(super) fn hold_under(own: &mut Limits, ceilings: &Limits) -> AnyResult<()> {
+    let default = taffrail_runtime::Limits::default();
+    let default_cpu = u64::try_from(default.cpu.as_millis()).ok();
+    let default_memory = Some((default.memory >> 20) as u64);
+    for (key, own, ceiling) in [
+        (
+            "limits.cpu_ms",
+            &mut own.cpu_ms,
+            ceilings.cpu_ms.or(default_cpu),
+        ),
+        (
+            "limits.subrequests",
+            &mut own.subrequests,
+            ceilings.subrequests.or(Some(default.subrequests.into())),
+        ),
+        (
+            "taffrail.memory_mb",
+            &mut own.memory_mb,
+            ceilings.memory_mb.or(default_memory),
+        ),
+        ("taffrail.wall_ms", &mut own.wall_ms, ceilings.wall_ms),
+        (
+            "taffrail.instances",
+            &mut own.instances,
+            ceilings.instances.or(Some(default.instances as u64)),
+        ),
+    ] {
+        match (*own, ceiling) {
+            (Some(wanted), Some(ceiling)) if wanted > ceiling => {
+                bail!("`{key}` is {wanted}; the dispatch namespace allows {ceiling} at most")
+            }
+            (Some(_), _) => {}
+            (None, ceiling) => *own = ceiling,
+        }
+    }
+    Ok(())
 }
 
 /// Lays `--limit` arguments over the Workers' own limits, in order.

@@ -1,12 +1,12 @@
 //! The types of the values that Taffrail reads, as they stand in the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
-use serde::de::value::SeqAccessDeserializer;
-use serde::de::{DeserializeOwned, Error, SeqAccess, Unexpected, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{DeserializeOwned, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use taffrail_runtime::HostPattern;
@@ -159,7 +159,7 @@ pub(super) struct TaffrailTable {
     pub(super) allowed_outbound_hosts: Option<Vec<HostPattern>>,
     pub(super) global_outbound: Option<GlobalOutbound>,
     #[serde(default)]
-    pub(super) dispatch_namespaces: BTreeMap<String, Paths>,
+    pub(super) dispatch_namespaces: BTreeMap<String, NamespaceTable>,
 }
 
 /// The Worker that answers requests without a binding: its name, or a table.
@@ -171,6 +171,73 @@ pub(super) struct TaffrailTable {
 pub(super) enum GlobalOutbound {
     Name(String),
     Table(TailConsumer),
+}
+
+/// A dispatch namespace: the places of its Workers, or a table that also says
+/// what they may use.
+#[derive(Default, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub(super) struct NamespaceTable {
+    pub(super) workers: Paths,
+    #[serde(default)]
+    pub(super) services: Vec<TailConsumer>,
+    #[serde(default)]
+    pub(super) tail_consumers: Vec<TailConsumer>,
+    #[serde(default)]
+    pub(super) kv_namespaces: BTreeSet<String>,
+    #[serde(default)]
+    pub(super) analytics_engine_datasets: BTreeSet<String>,
+    #[serde(default)]
+    pub(super) worker_loaders: bool,
+    pub(super) allowed_outbound_hosts: Option<Vec<HostPattern>>,
+    #[serde(default)]
+    pub(super) limits: CeilingsTable,
+}
+
+impl<'de> Deserialize<'de> for NamespaceTable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PlacesOrTable;
+
+        impl<'de> Visitor<'de> for PlacesOrTable {
+            type Value = NamespaceTable;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a path, a list of paths, or a table with the key `workers`")
+            }
+
+            fn visit_str<E: Error>(self, path: &str) -> Result<NamespaceTable, E> {
+                Ok(NamespaceTable {
+                    workers: Paths(vec![path.into()]),
+                    ..NamespaceTable::default()
+                })
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, paths: A) -> Result<NamespaceTable, A::Error> {
+                let paths = Deserialize::deserialize(SeqAccessDeserializer::new(paths))?;
+                Ok(NamespaceTable {
+                    workers: Paths(paths),
+                    ..NamespaceTable::default()
+                })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<NamespaceTable, A::Error> {
+                NamespaceTable::deserialize(MapAccessDeserializer::new(table))
+            }
+        }
+
+        deserializer.deserialize_any(PlacesOrTable)
+    }
+}
+
+/// The most that user Workers may set for themselves.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct CeilingsTable {
+    pub(super) cpu_ms: Option<UpTo<MAX_CPU_MS>>,
+    pub(super) subrequests: Option<UpTo<MAX_SUBREQUESTS>>,
+    pub(super) memory_mb: Option<UpTo<MAX_MEMORY_MB>>,
+    pub(super) wall_ms: Option<UpTo<MAX_WALL_MS>>,
+    pub(super) instances: Option<UpTo<MAX_INSTANCES>>,
 }
 
 /// A whole number from 1 to `MAX`.
@@ -201,6 +268,7 @@ impl<'de, const MAX: u64> Deserialize<'de> for UpTo<MAX> {
 }
 
 /// One path, or a list of them.
+#[derive(Default)]
 pub(super) struct Paths(pub(super) Vec<PathBuf>);
 
 impl<'de> Deserialize<'de> for Paths {

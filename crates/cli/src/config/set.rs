@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
-use taffrail_runtime::{Binding, DispatchNamespace, Egress, tail_cycle};
+use taffrail_runtime::{Binding, DispatchNamespace, Egress, WorkerId, tail_cycle};
 
 use super::WorkerConfig;
 use super::environment::list;
@@ -52,8 +52,16 @@ pub(crate) fn check_set(workers: &[WorkerConfig]) -> Result<()> {
         let outbound = outbound
             .into_iter()
             .map(|target| (target, "`taffrail.global_outbound` is".to_owned()));
-        for (target, says) in tails.chain(services).chain(outbound) {
-            if !by_name.contains_key(target.worker.as_str()) {
+        let granted = worker.namespaces.iter().flat_map(|(name, namespace)| {
+            namespace.grant.targets().map(move |(key, target)| {
+                let path = format!("taffrail.dispatch_namespaces.{name}.{key}");
+                (target, format!("`{path}` has"))
+            })
+        });
+        let targets = tails.chain(services).chain(outbound).chain(granted);
+        for (target, says) in targets {
+            let given = target.worker.deployed_name();
+            if !given.is_some_and(|name| by_name.contains_key(name)) {
                 bail!(
                     "{}: {says} the service `{}`, which is not among the Workers given ({}); pass its directory too",
                     worker.path.display(),
@@ -90,9 +98,9 @@ fn check_tails_end(
     workers: &[WorkerConfig],
     by_name: &BTreeMap<&str, &WorkerConfig>,
 ) -> Result<()> {
-    let tails_of = |name: &str| {
-        by_name
-            .get(name)
+    let tails_of = |worker: &WorkerId| {
+        let worker = worker.deployed_name().and_then(|name| by_name.get(name));
+        worker
             .into_iter()
             .flat_map(|worker| &worker.tail_consumers)
             .map(|tail| tail.worker.clone())
@@ -100,18 +108,22 @@ fn check_tails_end(
     };
     let Some(cycle) = workers
         .iter()
-        .find_map(|worker| tail_cycle(&worker.name, &tails_of))
+        .find_map(|worker| tail_cycle(&worker.name.as_str().into(), &tails_of))
     else {
         return Ok(());
     };
     let files: Vec<_> = cycle[1..]
         .iter()
-        .filter_map(|name| by_name.get(name.as_str()))
+        .filter_map(|worker| by_name.get(worker.deployed_name()?))
         .map(|worker| worker.path.display().to_string())
         .collect();
     bail!(
         "the tail consumers form a cycle: {}; take one of them out of its `tail_consumers` in {}",
-        cycle.join(" → "),
+        cycle
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(" → "),
         files.join(" or ")
     );
 }

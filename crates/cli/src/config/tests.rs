@@ -104,7 +104,7 @@ fn render(worker: &WorkerConfig) -> String {
     match &worker.egress {
         Egress::Anywhere => {}
         Egress::Hosts(_) => line("egress", "hosts".to_owned()),
-        Egress::Worker(target) => line("egress", target.worker.clone()),
+        Egress::Worker(target) => line("egress", target.worker.to_string()),
     }
     for cron in &worker.crons {
         line("cron", cron.text.clone());

@@ -12,6 +12,7 @@ use super::environment::{self, Entry, Selection};
 use super::file::{self, Source, Syntax, Table};
 use super::keys::{self, Support};
 use super::limits::Limits;
+use super::namespace::Namespace;
 use super::schema::{
     self, BuildTable, Dataset, Dispatch, DurableObject, GlobalOutbound, KvNamespace, Paths,
     Service, TailConsumer, WorkerLoader,
@@ -54,9 +55,8 @@ pub(crate) struct WorkerConfig {
     pub(crate) tail_consumers: Vec<Target>,
     /// What else is in its `env`, by name.
     pub(crate) bindings: BTreeMap<String, Binding>,
-    /// Where the Workers of dispatch namespaces are: folders of Workers, or
-    /// Workers.
-    pub(crate) namespaces: BTreeMap<String, Vec<PathBuf>>,
+    /// The dispatch namespaces that it has a place for, by name.
+    pub(crate) namespaces: BTreeMap<String, Namespace>,
     /// Where its requests without a binding go.
     pub(crate) egress: Egress,
     /// When it is started by itself.
@@ -129,7 +129,12 @@ fn configured(
                 .chain(table.analytics_engine_datasets.into_iter().map(dataset)),
             &table.vars,
         )?,
-        namespaces: namespaces(table.taffrail.dispatch_namespaces, &dir),
+        namespaces: table
+            .taffrail
+            .dispatch_namespaces
+            .into_iter()
+            .map(|(name, table)| (name, Namespace::new(table, &dir)))
+            .collect(),
         egress: egress(
             table.taffrail.allowed_outbound_hosts,
             table.taffrail.global_outbound,
@@ -220,7 +225,7 @@ fn bindings(
 
 fn service(service: Service) -> (&'static str, String, Binding) {
     let target = Target {
-        worker: service.service,
+        worker: service.service.into(),
         entrypoint: service.entrypoint,
         props: service.props,
     };
@@ -233,7 +238,7 @@ fn worker_loader(loader: WorkerLoader) -> (&'static str, String, Binding) {
 
 fn durable_object(object: DurableObject, own: &str) -> (&'static str, String, Binding) {
     let class = Target {
-        worker: object.script_name.unwrap_or_else(|| own.to_owned()),
+        worker: object.script_name.unwrap_or_else(|| own.to_owned()).into(),
         entrypoint: Some(object.class_name),
         props: Map::new(),
     };
@@ -256,14 +261,6 @@ fn dispatch(dispatch: Dispatch) -> (&'static str, String, Binding) {
     )
 }
 
-fn namespaces(namespaces: BTreeMap<String, Paths>, dir: &Path) -> BTreeMap<String, Vec<PathBuf>> {
-    let found = namespaces.into_iter().map(|(name, Paths(paths))| {
-        let paths = paths.iter().map(|path| below(dir, path)).collect();
-        (name, paths)
-    });
-    found.collect()
-}
-
 /// Wrangler uses the preview of a namespace locally, too.
 fn kv_namespace(namespace: KvNamespace) -> (&'static str, String, Binding) {
     let id = namespace.preview_id.or(namespace.id);
@@ -280,9 +277,9 @@ fn dataset(dataset: Dataset) -> (&'static str, String, Binding) {
     )
 }
 
-fn target(consumer: TailConsumer) -> Target {
+pub(super) fn target(consumer: TailConsumer) -> Target {
     Target {
-        worker: consumer.service,
+        worker: consumer.service.into(),
         entrypoint: consumer.entrypoint,
         props: consumer.props,
     }
@@ -320,6 +317,6 @@ fn build(build: BuildTable, dir: &Path) -> Option<Build> {
 }
 
 /// `path` as seen from `dir`, without `.` on the way.
-fn below(dir: &Path, path: &Path) -> PathBuf {
+pub(super) fn below(dir: &Path, path: &Path) -> PathBuf {
     dir.join(path).components().collect()
 }

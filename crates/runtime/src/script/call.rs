@@ -4,6 +4,7 @@ use super::kv;
 use super::load::{self, Load};
 use crate::dispatch::{self, Dispatch};
 use crate::event::{Event, QueueMessage};
+use crate::identity::WorkerId;
 use crate::invocation::Invocation;
 use crate::service::{self, CallFailed};
 use crate::settings::{Binding, Target};
@@ -113,7 +114,7 @@ pub(super) enum Callee {
         #[serde(default)]
         props: Map<String, Value>,
     },
-    /// A dynamic Worker that it has loaded.
+    /// A dynamic Worker that it has loaded, by its handle.
     Loaded {
         loaded: String,
         entrypoint: Option<String>,
@@ -237,7 +238,7 @@ impl Callee {
                 _ => service::of_binding(invocation, &binding),
             },
             Self::Export { export, props } => Ok(Target {
-                worker: settings.name.clone(),
+                worker: invocation.worker.id.clone(),
                 entrypoint: (export != "default").then_some(export),
                 props,
             }),
@@ -246,7 +247,8 @@ impl Callee {
                 entrypoint,
                 props,
             } => Ok(Target {
-                worker: loaded,
+                worker: WorkerId::of_handle(&invocation.worker.id, &loaded)
+                    .ok_or_else(|| CallFailed::new("there is no such dynamic Worker"))?,
                 entrypoint: entrypoint.filter(|name| name != "default"),
                 props,
             }),

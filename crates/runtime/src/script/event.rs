@@ -128,7 +128,8 @@ pub(crate) fn setup(invocation: &Invocation, source: &Source) -> String {
     #[serde(rename_all = "camelCase")]
     struct Setup<'a> {
         vars: &'a BTreeMap<String, Value>,
-        name: &'a str,
+        /// What the ids of its classes of Durable Objects are made of.
+        name: String,
         bindings: BTreeMap<&'a String, Kind>,
         service_worker: bool,
         /// Whether there is somebody who can answer in the Worker's place.
@@ -142,7 +143,7 @@ pub(crate) fn setup(invocation: &Invocation, source: &Source) -> String {
             .iter()
             .map(|(name, binding)| (name, Kind::of(binding)))
             .collect(),
-        name: &settings.name,
+        name: invocation.worker.id.to_string(),
         service_worker: source.is_service_worker(),
         has_origin: matches!(settings.egress, Egress::Worker(_)),
     };

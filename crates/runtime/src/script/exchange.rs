@@ -7,7 +7,7 @@
 
 use super::{Fetch, session};
 use crate::execute::Respond;
-use crate::loader::Making;
+use crate::loader::Reservation;
 use bytes::Bytes;
 use http::{Response, StatusCode, Uri};
 use http_body::{Body, Frame};
@@ -43,7 +43,7 @@ struct Event {
     leased: Vec<Lease>,
     /// Dynamic Workers whose code the script has yet to give, by binding and
     /// id.
-    to_make: HashMap<(String, String), Making>,
+    reservations: HashMap<(String, String), Reservation>,
 }
 
 /// How a script hears that it waits for nothing else.
@@ -115,14 +115,14 @@ impl Exchange {
         self.event().sessions.remove(&session);
     }
 
-    /// Notes that the script is to make a dynamic Worker.
-    pub(crate) fn is_to_make(&self, binding: String, id: String, making: Making) {
-        self.event().to_make.insert((binding, id), making);
+    /// Keeps the duty to make a dynamic Worker until its code is there.
+    pub(crate) fn reserve(&self, binding: String, id: String, reservation: Reservation) {
+        self.event().reservations.insert((binding, id), reservation);
     }
 
-    /// What the script was to make, once it has.
-    pub(crate) fn is_made(&self, binding: String, id: String) -> Option<Making> {
-        self.event().to_make.remove(&(binding, id))
+    /// The duty to make a dynamic Worker whose code is there.
+    pub(crate) fn take_reservation(&self, binding: String, id: String) -> Option<Reservation> {
+        self.event().reservations.remove(&(binding, id))
     }
 
     /// Who is to tell what a callee records.

@@ -3,8 +3,9 @@
 use super::call::Callee;
 use crate::dispatch::LimitsJson;
 use crate::egress::Egress;
+use crate::identity::WorkerId;
 use crate::invocation::Invocation;
-use crate::loader::{self, Module, Modules, Plan};
+use crate::loader::{self, Lookup, Module, Modules, Plan};
 use crate::service::CallFailed;
 use crate::settings::{Binding, Target, WorkerSettings};
 use base64::Engine;
@@ -67,7 +68,7 @@ enum ModuleJson {
     Wasm(String),
 }
 
-/// Answers with the name of the Worker, or with null if its code is wanted.
+/// Answers with the handle of the Worker, or with null if its code is wanted.
 pub(super) async fn answer(
     caller: &Invocation,
     load: Load,
@@ -78,14 +79,16 @@ pub(super) async fn answer(
     if !load.code {
         let id = load.id.unwrap_or_default();
         return match loader::find(caller, &binding, &id).await? {
-            Ok(worker) => Ok(json!(worker)),
-            Err(making) => {
-                caller.exchange.is_to_make(binding, id, making);
+            Lookup::Made(worker) => Ok(handle(&worker)),
+            Lookup::Vacant(reservation) => {
+                caller.exchange.reserve(binding, id, reservation);
                 Ok(Value::Null)
             }
         };
     }
-    let making = load.id.and_then(|id| caller.exchange.is_made(binding, id));
+    let reservation = load
+        .id
+        .and_then(|id| caller.exchange.take_reservation(binding, id));
     let plan = match serde_json::from_slice(body) {
         Ok(Body::Code(code)) => code.plan(caller),
         Ok(Body::Failed(failed)) => Err(failed),
@@ -93,7 +96,11 @@ pub(super) async fn answer(
             "The code of the dynamic Worker is malformed: {error}."
         ))),
     };
-    Ok(json!(loader::make(caller, making, plan).await?))
+    Ok(handle(&loader::make(caller, reservation, plan).await?))
+}
+
+fn handle(worker: &WorkerId) -> Value {
+    json!(worker.handle())
 }
 
 impl Code {

@@ -34,7 +34,7 @@ pub(super) fn answer(invocation: &Invocation, key: &ObjectKey, request: &str) ->
         Err(error) => return failed(&format!("the request is malformed: {error}")),
     };
     let object = StoredObject {
-        worker: invocation.worker.settings.name.clone(),
+        worker: invocation.worker.id.clone(),
         key: key.clone(),
     };
     match answered(&platform, &object, request) {

@@ -1,8 +1,10 @@
 //! What Durable Objects keep: entries, and when their alarms are due.
 
 use super::Store;
+use crate::identity::WorkerId;
 use crate::script::ObjectKey;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::types::ToSqlOutput;
+use rusqlite::{OptionalExtension, ToSql, params};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -16,8 +18,14 @@ const LISTED_BYTES: usize = 32 << 20;
 /// An object of a Worker.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct StoredObject {
-    pub(crate) worker: String,
+    pub(crate) worker: WorkerId,
     pub(crate) key: ObjectKey,
+}
+
+impl ToSql for WorkerId {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.storage_key().into())
+    }
 }
 
 /// Which entries are listed, in the order of their keys.
@@ -209,7 +217,10 @@ impl Store {
     }
 
     /// The alarms of a Worker's objects.
-    pub(crate) fn alarms(&self, worker: &str) -> Result<Vec<(StoredObject, u64)>, ObjectFailed> {
+    pub(crate) fn alarms(
+        &self,
+        worker: &WorkerId,
+    ) -> Result<Vec<(StoredObject, u64)>, ObjectFailed> {
         self.with(|database| {
             let mut statement = database
                 .prepare_cached("SELECT class, id, time FROM object_alarms WHERE worker = ?1")?;
@@ -218,7 +229,7 @@ impl Store {
                     class: row.get(0)?,
                     id: row.get(1)?,
                 };
-                let worker = worker.to_owned();
+                let worker = worker.clone();
                 Ok((
                     StoredObject { worker, key },
                     row.get::<_, i64>(2)?.cast_unsigned(),
