@@ -1,13 +1,16 @@
 //! Finding a Worker's configuration file and reading it into plain JSON values.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use jsonc_parser::ParseOptions;
 use serde_json::{Number, Value};
+
+/// Far more than any configuration has.
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// One table of a configuration file, whichever language it is written in.
 pub(super) type Table = BTreeMap<String, Value>;
@@ -114,12 +117,29 @@ pub(super) fn directory_of(file: &Path) -> PathBuf {
 ///
 /// Errors name the file, and line and column where the text itself is broken.
 pub(super) fn read(file: &Path, syntax: Syntax) -> Result<Table> {
-    let text = fs::read_to_string(file).map_err(|error| anyhow!("{}: {error}", file.display()))?;
+    let text = read_text(file).map_err(|error| anyhow!("{}: {error}", file.display()))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     match syntax {
         Syntax::Toml => read_toml(file, text),
         Syntax::Jsonc => read_jsonc(file, text),
     }
+}
+
+/// A configuration may be that of a stranger, and so no device or pipe is read
+/// as one.
+fn read_text(file: &Path) -> Result<String> {
+    ensure!(
+        fs::metadata(file)?.is_file(),
+        "it is not a regular file; a configuration is one"
+    );
+    let mut text = String::new();
+    let read = File::open(file)?.take(MAX_FILE_BYTES + 1);
+    let length = BufReader::new(read).read_to_string(&mut text)?;
+    ensure!(
+        length as u64 <= MAX_FILE_BYTES,
+        "it is larger than {MAX_FILE_BYTES} bytes; a configuration is smaller"
+    );
+    Ok(text)
 }
 
 fn read_toml(file: &Path, text: &str) -> Result<Table> {

@@ -3,6 +3,7 @@
 
 mod environments;
 mod files;
+mod properties;
 mod sets;
 mod values;
 
