@@ -2,6 +2,7 @@
 //! not notice.
 
 mod bundling;
+mod bytes;
 mod desk;
 mod host;
 mod http;
