@@ -348,6 +348,22 @@ impl Server {
         self.process.child.id()
     }
 
+    /// The most memory that the process has had, in bytes.
+    ///
+    /// # Panics
+    ///
+    /// When it is gone.
+    #[must_use]
+    pub fn peak_memory(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib: usize = line
+            .and_then(|line| line.trim().strip_suffix(" kB"))
+            .and_then(|number| number.parse().ok())
+            .unwrap_or_else(|| panic!("no VmHWM in: {status}"));
+        kib << 10
+    }
+
     /// Sends it a signal, `TERM` or `INT`.
     ///
     /// # Panics

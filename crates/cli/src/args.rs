@@ -79,7 +79,7 @@ pub(crate) struct WorkerOptions {
     #[arg(long = "var", value_name = "[WORKER.]KEY:VALUE")]
     pub(crate) vars: Vec<String>,
     /// Set a limit, of all Workers or of one: cpu_ms, subrequests, memory_mb,
-    /// wall_ms or instances
+    /// wall_ms, wait_until_ms or instances
     #[arg(long = "limit", value_name = "[WORKER.]KEY=VALUE")]
     pub(crate) limits: Vec<String>,
 }

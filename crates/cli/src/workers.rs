@@ -296,6 +296,9 @@ fn limits(set: &config::Limits) -> Limits {
     if let Some(memory_mb) = set.memory_mb {
         limits.memory = usize::try_from(memory_mb << 20).unwrap_or(usize::MAX);
     }
+    if let Some(wait_until_ms) = set.wait_until_ms {
+        limits.wait_until = Duration::from_millis(wait_until_ms);
+    }
     if let Some(wall_ms) = set.wall_ms {
         limits.wall_time = Some(Duration::from_millis(wall_ms));
     }

@@ -5,6 +5,7 @@
 //! waits for the callee's item before it reads on would wait for itself.
 
 use crate::body::ResponseBody;
+use crate::held::HostMemory;
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
@@ -29,13 +30,13 @@ enum Ahead {
     ReadAhead(mpsc::Receiver<Piece>),
 }
 
-/// A body that is read ahead if its reader is late.
-pub(crate) fn of(body: ResponseBody) -> WasiBody {
+/// A body that is read ahead, at the cost of `account`, if its reader is late.
+pub(crate) fn of(body: ResponseBody, account: &Arc<HostMemory>) -> WasiBody {
     if body.is_end_stream() {
         return body.map_err(failed).boxed_unsync();
     }
     let body = Arc::new(Mutex::new(Ahead::Direct(body, false)));
-    tokio::spawn(read_ahead(Arc::downgrade(&body)));
+    tokio::spawn(read_ahead(Arc::downgrade(&body), Arc::clone(account)));
     Late(body).boxed_unsync()
 }
 
@@ -43,7 +44,7 @@ fn failed(error: crate::body::BodyError) -> Error {
     Error::InternalError(Some(error.to_string()))
 }
 
-async fn read_ahead(late: Weak<Mutex<Ahead>>) {
+async fn read_ahead(late: Weak<Mutex<Ahead>>, account: Arc<HostMemory>) {
     tokio::time::sleep(PATIENCE).await;
     let Some((mut body, pieces)) = late.upgrade().and_then(|late| take_unread(&late)) else {
         return;
@@ -56,9 +57,24 @@ async fn read_ahead(late: Weak<Mutex<Ahead>>) {
         let Some(frame) = frame else {
             return;
         };
-        if pieces.send(frame.map_err(failed)).await.is_err() {
+        let piece = frame
+            .map_err(failed)
+            .and_then(|frame| charged(frame, &account));
+        let is_last = piece.is_err();
+        if pieces.send(piece).await.is_err() || is_last {
             return;
         }
+    }
+}
+
+/// A piece that its reader is charged for until it is gone.
+fn charged(frame: Frame<Bytes>, account: &Arc<HostMemory>) -> Piece {
+    let Some(data) = frame.data_ref() else {
+        return Ok(frame);
+    };
+    match account.charge(data.len()) {
+        Ok(charge) => Ok(frame.map_data(|data| charge.bytes(data))),
+        Err(refusal) => Err(Error::InternalError(Some(refusal.to_string()))),
     }
 }
 

@@ -238,7 +238,7 @@ impl loader::HostDynamicWorker for State {
     ) -> wasmtime::Result<
         Result<(Resource<HostFutureIncomingResponse>, Resource<Records>), ErrorCode>,
     > {
-        let (live, records) = session::channel();
+        let (live, records) = session::channel(session::LIVE_BYTES);
         let DynamicWorker(worker) = self.table.get(&worker)?;
         let callee = Callee {
             live: Some(live),

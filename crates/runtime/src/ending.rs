@@ -26,8 +26,12 @@ pub(crate) struct Ending {
 pub(crate) enum Cut {
     /// It used more CPU time than it may.
     Cpu,
+    /// The host held more for it than it may.
+    Memory,
     /// It took more time than it may.
     WallTime,
+    /// It went on for longer after its response than it may.
+    WaitUntil,
     /// The client went away in the middle of the response.
     ClientLeft,
     /// Somebody stopped the Worker.
@@ -96,6 +100,16 @@ pub(crate) enum Response {
     Unread,
 }
 
+impl Response {
+    /// Whether there is nothing more to send, or nobody to send it to.
+    pub(crate) fn is_over(&self) -> bool {
+        match self {
+            Self::Complete(_) | Self::Broken(_) | Self::Abandoned | Self::Unread => true,
+            Self::NotExpected | Self::Unset | Self::Refused(_) | Self::Streaming(_) => false,
+        }
+    }
+}
+
 /// An exception without its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
@@ -120,6 +134,7 @@ pub(crate) enum Limit {
     Cpu,
     Memory,
     WallTime,
+    WaitUntil,
     Subrequests,
     Instances,
 }
@@ -180,14 +195,11 @@ pub(crate) fn decide(ending: &Ending) -> Verdict {
             format!("Handler does not export a {handler}() function."),
         ),
         Call::Trapped(trapped) => match ending.cut {
-            Some(cut) => decide_cut(cut).stack(trapped.stack.as_ref()),
+            Some(cut) => decide_cut(ending, cut).stack(trapped.stack.as_ref()),
             None => decide_trapped(ending, trapped),
         },
-        Call::Unfinished => decide_cut(ending.cut.unwrap_or(Cut::ClientLeft)),
-        Call::Returned if let Some(uncaught) = &ending.uncaught => {
-            decide_uncaught(ending, uncaught)
-        }
-        Call::Returned => decide_returned(&ending.response),
+        Call::Unfinished => decide_cut(ending, ending.cut.unwrap_or(Cut::ClientLeft)),
+        Call::Returned => decide_returned(ending),
     };
     match verdict.limit {
         None if ending.subrequest_refused => verdict.limit(Limit::Subrequests),
@@ -195,15 +207,19 @@ pub(crate) fn decide(ending: &Ending) -> Verdict {
     }
 }
 
-fn decide_cut(cut: Cut) -> Verdict {
+fn decide_cut(ending: &Ending, cut: Cut) -> Verdict {
     match cut {
         Cut::Cpu => Verdict::error(Outcome::ExceededCpu, "Worker exceeded CPU time limit.")
             .limit(Limit::Cpu),
+        Cut::Memory => Verdict::error(Outcome::ExceededMemory, "Worker exceeded memory limit.")
+            .limit(Limit::Memory),
         Cut::WallTime => Verdict::error(
             Outcome::ExceededWallTime,
             "Worker exceeded wall time limit.",
         )
         .limit(Limit::WallTime),
+        // As on Workers: what it answered is its end, and a warning tells the rest.
+        Cut::WaitUntil => decide_returned(ending).limit(Limit::WaitUntil),
         Cut::ClientLeft => Verdict::new(Outcome::Canceled),
         Cut::Killed => Verdict::error(Outcome::KillSwitch, "The Worker was stopped."),
         Cut::Aborted => Verdict::error(
@@ -285,8 +301,11 @@ fn panic_failure(panic: &Panic, frames: Option<&str>) -> Failure {
     }
 }
 
-fn decide_returned(response: &Response) -> Verdict {
-    match response {
+fn decide_returned(ending: &Ending) -> Verdict {
+    if let Some(uncaught) = &ending.uncaught {
+        return decide_uncaught(ending, uncaught);
+    }
+    match &ending.response {
         Response::NotExpected
         | Response::Streaming(_)
         | Response::Complete(_)

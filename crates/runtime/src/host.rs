@@ -15,13 +15,17 @@ use crate::store::DataPoint;
 use serde_json::value::{RawValue, to_raw_value};
 use std::sync::Arc;
 use taffrail_trace::{EventInfo, Json, LogLevel, TraceItem};
-use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker, Resource};
+use wasmtime::{Engine, bail};
 use wasmtime_wasi::p2::bindings::io::poll;
 use wasmtime_wasi_config::WasiConfig;
 
 /// What `wasi:logging` is called by guests from before it had a version.
 const UNVERSIONED_LOGGING: &str = "wasi:logging/logging";
+
+/// Pollables that a guest may wait for at a time. Each costs the host a turn
+/// whenever one of them is ready.
+const POLLABLES: usize = 10_000;
 
 /// Where a WASI 0.2 guest waits, in the version that wasmtime 48 provides.
 const POLL: &str = "wasi:io/poll@0.2.12";
@@ -74,6 +78,12 @@ fn wait_with_an_end(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut instance = linker.instance(POLL)?;
     instance.func_wrap_async("poll", |mut store, (pollables,): (Vec<Resource<_>>,)| {
         Box::new(async move {
+            if pollables.len() > POLLABLES {
+                bail!(
+                    "`poll` was called with {} pollables, which may be {POLLABLES} at most",
+                    pollables.len()
+                );
+            }
             let invocation = store.data().invocation();
             if let (Some(script), [_]) = (&store.data().outbound.script, &pollables[..]) {
                 // What asks for it is all that is waited for.
@@ -124,9 +134,10 @@ impl analytics::Host for State {
 
 impl console::Host for State {
     fn log(&mut self, level: types::LogLevel, message: Vec<String>) -> wasmtime::Result<()> {
-        let message = arguments(message)?;
-        self.invocation()
-            .log(convert::log_level(level), message, None);
+        let invocation = self.invocation();
+        if !invocation.refuses_log(&message) {
+            invocation.log(convert::log_level(level), arguments(message)?, None);
+        }
         Ok(())
     }
 
@@ -136,13 +147,14 @@ impl console::Host for State {
         message: Vec<String>,
         error_info: Vec<Option<types::ErrorInfo>>,
     ) -> wasmtime::Result<()> {
-        let message = arguments(message)?;
-        let errors = error_info
-            .into_iter()
-            .map(|slot| slot.map(convert::traced_error))
-            .collect();
-        self.invocation()
-            .log(convert::log_level(level), message, Some(errors));
+        let invocation = self.invocation();
+        if !invocation.refuses_log(&message) {
+            let errors = error_info
+                .into_iter()
+                .map(|slot| slot.map(convert::traced_error))
+                .collect();
+            invocation.log(convert::log_level(level), arguments(message)?, Some(errors));
+        }
         Ok(())
     }
 }
@@ -185,12 +197,16 @@ impl logging::Host for State {
             logging::Level::Warn => LogLevel::Warn,
             logging::Level::Error | logging::Level::Critical => LogLevel::Error,
         };
-        let arguments = if context.is_empty() {
-            vec![to_raw_value(&message)?]
+        let texts = if context.is_empty() {
+            vec![message]
         } else {
-            vec![to_raw_value(&context)?, to_raw_value(&message)?]
+            vec![context, message]
         };
-        self.invocation().log(level, arguments, None);
+        let invocation = self.invocation();
+        if !invocation.refuses_log(&texts) {
+            let arguments = texts.iter().map(to_raw_value).collect::<Result<_, _>>()?;
+            invocation.log(level, arguments, None);
+        }
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use crate::clock;
 use crate::dispatch::Together;
 use crate::egress::Egress;
 use crate::ending::{self, Call, Cut, Ending, Limit, Response};
+use crate::held::{CannotCollect, Charge, HostMemory, HostMemoryExceeded, collect};
 use crate::limits::{CpuMeter, MemoryLimiter};
 use crate::lines::{LineBuffer, PanicWatch};
 use crate::live::Live;
@@ -14,8 +15,10 @@ use crate::script::Exchange;
 use crate::service::CallFailed;
 use crate::settings::{EVENT_WALL_TIME, Limits};
 use crate::worker::{FetchResult, Via, Worker};
+use bytes::Bytes;
 use serde_json::value::to_raw_value;
 use std::fmt;
+use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,8 +26,9 @@ use taffrail_trace::{
     DiagnosticsChannelEvent, End, ErrorInfo, EventInfo, ExceededLimit, Json, LogLevel, Outcome,
     TailResponse, TraceBuilder, TraceException,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio_util::task::task_tracker::TaskTrackerToken;
+use wasmtime_wasi_http::WasiBody;
 
 /// One invocation of a Worker.
 ///
@@ -41,14 +45,19 @@ pub(crate) struct Invocation {
     pub(crate) cpu: CpuMeter,
     /// What a script and its host exchange for it.
     pub(crate) exchange: Exchange,
+    host_memory: OnceLock<Arc<HostMemory>>,
     subrequests_left: AtomicU32,
     data_points_left: AtomicU32,
+    /// Places for requests that wait for the head of a response.
+    waiting_requests: Semaphore,
     /// Where the items of the user Workers that it dispatches to go.
     together: OnceLock<Arc<Together>>,
     started: Instant,
     recording: Mutex<Recording>,
     /// Raised once there is a cut.
     cut: Notify,
+    /// Raised once the response is over.
+    answered: Notify,
     /// Keeps the runtime from counting as idle. Dropped after the item has
     /// been handed to the tails.
     _running: Option<TaskTrackerToken>,
@@ -84,8 +93,18 @@ impl fmt::Display for TooManySubrequests {
     }
 }
 
+/// The wording is Cloudflare's.
+const WAIT_UNTIL: &str = "waitUntil() tasks did not complete within the allowed time after invocation end and have been cancelled.";
+
 /// Data points of Analytics Engine: Cloudflare's limit for one invocation.
 const DATA_POINTS: u32 = 250;
+
+/// Requests to the network that may wait for the head of a response at a time;
+/// others wait for their turn. Cloudflare's limit for one invocation.
+const WAITING_REQUESTS: usize = 6;
+
+/// What an open connection costs the host, by its buffers and its task.
+const CONNECTION_BYTES: usize = 64 << 10;
 
 /// Ends a guest from inside. Why, the invocation knows.
 #[derive(Debug)]
@@ -146,8 +165,10 @@ impl Invocation {
                 false => Duration::MAX,
             }),
             exchange: Exchange::default(),
+            host_memory: OnceLock::new(),
             subrequests_left: AtomicU32::new(subrequests),
             data_points_left: AtomicU32::new(DATA_POINTS),
+            waiting_requests: Semaphore::new(WAITING_REQUESTS),
             together: OnceLock::new(),
             started: clock::instant(),
             recording: Mutex::new(Recording {
@@ -171,6 +192,7 @@ impl Invocation {
                 live: live.map(Live::new),
             }),
             cut: Notify::new(),
+            answered: Notify::new(),
             _running: told.then(|| worker.tracker.token()),
             worker: Arc::clone(worker),
         })
@@ -201,6 +223,15 @@ impl Invocation {
         errors: Option<Vec<Option<ErrorInfo>>>,
     ) {
         self.recording().log(level, message, errors);
+    }
+
+    /// Drops and counts a console call for whose arguments there is no room,
+    /// before anything is made of them. False if it may have room.
+    pub(crate) fn refuses_log(&self, arguments: &[String]) -> bool {
+        let texts = arguments.iter().map(String::len);
+        // Brackets and commas: an argument costs a byte at least.
+        self.recording()
+            .refuses_log(arguments.len() + texts.sum::<usize>())
     }
 
     /// Records a message on a diagnostics channel.
@@ -275,6 +306,39 @@ impl Invocation {
         recording.peak_memory = limiter.peak();
     }
 
+    /// The account of what the host holds for it.
+    pub(crate) fn host_memory(&self) -> &Arc<HostMemory> {
+        self.host_memory
+            .get_or_init(|| HostMemory::new(self.limits().memory))
+    }
+
+    /// Ends the guest if its account is full.
+    pub(crate) fn charged<T>(
+        &self,
+        charge: Result<T, HostMemoryExceeded>,
+    ) -> Result<T, HostMemoryExceeded> {
+        charge.inspect_err(|_| self.cut(Cut::Memory))
+    }
+
+    /// Holds bytes for the guest, until they are dropped wherever they went.
+    pub(crate) fn hold(&self, bytes: Vec<u8>) -> Result<Bytes, HostMemoryExceeded> {
+        let charge = self.charged(self.host_memory().charge(bytes.capacity()))?;
+        Ok(charge.bytes(bytes))
+    }
+
+    /// Reads a body of up to `limit` bytes that the guest sends to its host.
+    pub(crate) async fn collect(
+        &self,
+        body: WasiBody,
+        limit: usize,
+    ) -> Result<Bytes, CannotCollect> {
+        let collected = collect(self.host_memory(), body, limit).await;
+        if let Err(CannotCollect::Memory(_)) = &collected {
+            self.cut(Cut::Memory);
+        }
+        collected
+    }
+
     /// Counts a request that the guest wants to make, or refuses it.
     pub(crate) fn subrequest(&self) -> Result<(), TooManySubrequests> {
         let left = &self.subrequests_left;
@@ -294,6 +358,17 @@ impl Invocation {
     pub(crate) fn together(&self) -> Arc<Together> {
         let together = self.together.get_or_init(|| Together::new(&self.worker));
         Arc::clone(together)
+    }
+
+    /// Waits until a request may go out, and charges for its connection. The
+    /// permit is for the time until the response begins, the charge for all of it.
+    pub(crate) async fn connect(
+        &self,
+    ) -> Result<(Option<SemaphorePermit<'_>>, Charge), HostMemoryExceeded> {
+        // It fails only when it is closed, which it never is.
+        let permit = self.waiting_requests.acquire().await.ok();
+        let charge = self.charged(self.host_memory().charge(CONNECTION_BYTES))?;
+        Ok((permit, charge))
     }
 
     /// What it may use.
@@ -347,6 +422,22 @@ impl Invocation {
         limit.or((!has_client).then_some(EVENT_WALL_TIME))
     }
 
+    /// Waits until the response is over and the guest has gone on for as long
+    /// behind it as it may, and ends it. A Durable Object goes on as it likes, as
+    /// on Workers.
+    pub(crate) async fn until_late(&self) {
+        if self.via.object.is_some() {
+            return pending().await;
+        }
+        let notified = self.answered.notified();
+        if !self.recording().ending.response.is_over() {
+            notified.await;
+        }
+        tokio::time::sleep(self.limits().wait_until).await;
+        self.log_text(LogLevel::Warn, WAIT_UNTIL);
+        self.cut(Cut::WaitUntil);
+    }
+
     /// Waits until the guest is to end.
     pub(crate) async fn until_cut(&self) {
         // A notification after this line is received, one before it has left
@@ -359,7 +450,11 @@ impl Invocation {
 
     /// Records what becomes of the response.
     pub(crate) fn response(&self, response: Response) {
+        let is_over = response.is_over();
         self.recording().ending.response = response;
+        if is_over {
+            self.answered.notify_waiters();
+        }
     }
 
     /// Records that the guest was stopped with its response body still open.
@@ -414,6 +509,7 @@ impl Invocation {
                 let time = limits.wall_time.unwrap_or(EVENT_WALL_TIME);
                 ("taffrail.wall_ms", milliseconds(time))
             }
+            Limit::WaitUntil => ("taffrail.wait_until_ms", milliseconds(limits.wait_until)),
             Limit::Instances => ("taffrail.instances", limits.instances as u64),
         };
         ExceededLimit {
@@ -425,30 +521,53 @@ impl Invocation {
 
 impl Recording {
     fn write(&mut self, stream: Stream, bytes: &[u8]) {
-        let (buffer, level) = match stream {
-            Stream::Stdout => (&mut self.stdout, LogLevel::Log),
-            Stream::Stderr => (&mut self.stderr, LogLevel::Error),
-        };
-        let mut lines = Vec::new();
-        buffer.write(bytes, |line| lines.push(line));
-        for line in lines {
-            self.line(level, &line);
+        let mut buffer = std::mem::take(self.buffer(stream));
+        let mut dropped = 0;
+        buffer.write(bytes, |line| {
+            if !self.line(stream, line) {
+                dropped += 1;
+            }
+        });
+        *self.buffer(stream) = buffer;
+        if let Some(trace) = &mut self.trace
+            && dropped > 0
+        {
+            trace.drop_logs(dropped);
         }
     }
 
-    fn line(&mut self, level: LogLevel, line: &str) {
-        if level == LogLevel::Error {
-            self.panics.line(line);
+    fn buffer(&mut self, stream: Stream) -> &mut LineBuffer {
+        match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
         }
-        self.log_text(level, line);
+    }
+
+    /// Records a line, unless nothing needs its text any more: then it is the
+    /// caller's to count.
+    fn line(&mut self, stream: Stream, line: &[u8]) -> bool {
+        if stream == Stream::Stderr && self.panics.wants(line) {
+            self.panics.line(&String::from_utf8_lossy(line));
+        }
+        if self.live.is_none() && self.trace.as_ref().is_some_and(TraceBuilder::logs_are_full) {
+            return false;
+        }
+        let level = match stream {
+            Stream::Stdout => LogLevel::Log,
+            Stream::Stderr => LogLevel::Error,
+        };
+        self.log_text(level, &String::from_utf8_lossy(line));
+        true
     }
 
     fn close_output(&mut self) {
-        if let Some(line) = self.stdout.finish() {
-            self.line(LogLevel::Log, &line);
-        }
-        if let Some(line) = self.stderr.finish() {
-            self.line(LogLevel::Error, &line);
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            if let Some(line) = self.buffer(stream).finish()
+                && !self.line(stream, &line)
+                && let Some(trace) = &mut self.trace
+            {
+                trace.drop_logs(1);
+            }
         }
         if let Some(panic) = self.panics.take() {
             self.ending.panic = Some(panic);
@@ -456,10 +575,23 @@ impl Recording {
     }
 
     fn log_text(&mut self, level: LogLevel, text: &str) {
+        if self.refuses_log(text.len()) {
+            return;
+        }
         // A string always has a JSON form.
         if let Ok(json) = to_raw_value(text) {
             self.log(level, vec![json], None);
         }
+    }
+
+    /// Drops and counts a console call for whose arguments, which have at least
+    /// so many bytes, there is no room.
+    fn refuses_log(&mut self, argument_bytes: usize) -> bool {
+        self.live.is_none()
+            && self
+                .trace
+                .as_mut()
+                .is_some_and(|trace| trace.refuses_log(clock::epoch_ms(), argument_bytes))
     }
 
     fn log(&mut self, level: LogLevel, message: Vec<Json>, errors: Option<Vec<Option<ErrorInfo>>>) {
@@ -515,11 +647,12 @@ impl Drop for Invocation {
             }
             _ => {}
         }
+        let host_memory = self.host_memory.get().map_or(0, |memory| memory.peak());
         let item = trace.finish(End {
             outcome: verdict.outcome,
             cpu_time: self.cpu.used(),
             wall_time: self.started.elapsed(),
-            peak_memory: recording.peak_memory as u64,
+            peak_memory: (recording.peak_memory + host_memory) as u64,
             exceeded_limit: verdict.limit.map(|limit| self.exceeded(limit)),
         });
         self.worker.running.remove(self);

@@ -59,7 +59,7 @@ impl store::HostBucket for State {
     fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Answer<()> {
         self.with_bucket(&bucket, |store, namespace, now| {
             let put = Put {
-                value,
+                value: value.into(),
                 ..Put::default()
             };
             store.kv_put(namespace, &key, &put, now)

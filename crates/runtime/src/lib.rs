@@ -49,6 +49,7 @@ mod error;
 mod event;
 mod execute;
 mod failure;
+mod held;
 mod host;
 mod identity;
 mod invocation;
@@ -69,6 +70,7 @@ mod settings;
 mod stack;
 mod state;
 mod store;
+mod table;
 mod worker;
 
 pub use body::{BodyError, ResponseBody};

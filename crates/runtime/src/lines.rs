@@ -1,6 +1,7 @@
 //! Bytes of an output stream, put together into lines, and a Rust panic
 //! recognised among them.
 
+use memchr::memchr;
 use taffrail_trace::MAX_TRACE_BYTES;
 
 /// Puts the writes to one stream together into lines.
@@ -14,15 +15,15 @@ pub(crate) struct LineBuffer {
 
 impl LineBuffer {
     /// Takes one write and hands every line that it completes to `line`.
-    pub(crate) fn write(&mut self, mut bytes: &[u8], mut line: impl FnMut(String)) {
-        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+    pub(crate) fn write(&mut self, mut bytes: &[u8], mut line: impl FnMut(&[u8])) {
+        while let Some(end) = memchr(b'\n', bytes) {
             let (head, tail) = bytes.split_at(end);
             bytes = &tail[1..];
             if self.partial.is_empty() {
-                line(text(head));
+                line(without_return(head));
             } else {
                 self.keep(head);
-                line(text(&self.partial));
+                line(without_return(&self.partial));
                 self.partial.clear();
             }
         }
@@ -30,9 +31,11 @@ impl LineBuffer {
     }
 
     /// The last line, if the stream ended without a newline.
-    pub(crate) fn finish(&mut self) -> Option<String> {
-        let partial = std::mem::take(&mut self.partial);
-        (!partial.is_empty()).then(|| text(&partial))
+    pub(crate) fn finish(&mut self) -> Option<Vec<u8>> {
+        let mut partial = std::mem::take(&mut self.partial);
+        let is_line = !partial.is_empty();
+        partial.truncate(without_return(&partial).len());
+        is_line.then_some(partial)
     }
 
     fn keep(&mut self, bytes: &[u8]) {
@@ -42,11 +45,9 @@ impl LineBuffer {
     }
 }
 
-/// The text of a line, without the carriage return of a CRLF and with what is
-/// not UTF-8 replaced.
-fn text(line: &[u8]) -> String {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    String::from_utf8_lossy(line).into_owned()
+/// A line without the carriage return of a CRLF.
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// What a Rust guest said of its last panic.
@@ -74,7 +75,16 @@ pub(crate) struct PanicWatch {
 /// A panic message is cut where a recorded exception message would be.
 const MAX_PANIC_BYTES: usize = 4096;
 
+/// How the first line of a panic begins.
+const PANIC: &str = "thread '";
+
 impl PanicWatch {
+    /// Whether a line may be a part of a panic. It is asked of every line, and
+    /// cheaper than to make a text of it.
+    pub(crate) fn wants(&self, line: &[u8]) -> bool {
+        self.reading || line.starts_with(PANIC.as_bytes())
+    }
+
     pub(crate) fn line(&mut self, line: &str) {
         if let Some(location) = panic_location(line) {
             self.last = Some(Panic {
@@ -104,7 +114,7 @@ impl PanicWatch {
 }
 
 fn panic_location(line: &str) -> Option<&str> {
-    let (_, location) = line.strip_prefix("thread '")?.split_once(" panicked at ")?;
+    let (_, location) = line.strip_prefix(PANIC)?.split_once(" panicked at ")?;
     location.strip_suffix(':')
 }
 
@@ -116,10 +126,11 @@ mod tests {
         let mut buffer = LineBuffer::default();
         let mut lines = Vec::new();
         for write in writes {
-            buffer.write(write, |line| lines.push(line));
+            buffer.write(write, |line| lines.push(line.to_owned()));
         }
         lines.extend(buffer.finish());
-        lines
+        let text = |line: Vec<u8>| String::from_utf8_lossy(&line).into_owned();
+        lines.into_iter().map(text).collect()
     }
 
     #[test]

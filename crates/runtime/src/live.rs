@@ -38,6 +38,11 @@ impl Live {
     }
 
     pub(crate) fn log(&mut self, timestamp: u64, level: LogLevel, message: &[Json]) {
+        let arguments = message.iter().map(|json| json.get().len());
+        if !self.sender.has_room(arguments.sum()) {
+            self.lost += 1;
+            return;
+        }
         self.send(&Entry::Log {
             timestamp,
             level,
@@ -61,7 +66,10 @@ impl Live {
     }
 
     fn send(&mut self, entry: &Entry<'_>) {
-        let sent = serde_json::to_string(entry).is_ok_and(|line| self.sender.send(&line).is_ok());
+        let sent = serde_json::to_vec(entry).is_ok_and(|mut line| {
+            line.push(b'\n');
+            self.sender.send(line.into()).is_ok()
+        });
         if !sent {
             self.lost += 1;
         }

@@ -5,6 +5,7 @@ use crate::egress::{self, Egress};
 use crate::invocation::Invocation;
 use crate::script::{ScriptHost, call, is_for_host, unread};
 use crate::service::{self, CallFailed, Callee};
+use crate::table::BODY_CHUNK;
 use http::{HeaderValue, Request, Response};
 use http_body_util::BodyExt;
 use std::sync::Arc;
@@ -76,6 +77,14 @@ fn answered(response: Response<WasiBody>) -> (Response<WasiBody>, Io) {
 }
 
 impl WasiHttpHooks for Outbound {
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK
+    }
+
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK
+    }
+
     fn send_request(
         &mut self,
         request: Request<WasiBody>,
@@ -156,10 +165,12 @@ async fn send(
     }
     let hops = service::next_depth(caller)?;
     request.headers_mut().append(CDN_LOOP, hop(hops));
+    let (_permit, charge) = caller.connect().await?;
     let sent = default_send_request(request, options).await;
     Ok(sent.map(|(mut response, io)| {
         response.headers_mut().remove(call::FAILED);
-        (response.map(BodyExt::boxed_unsync), Box::new(io) as Io)
+        let response = response.map(|body| charge.with_body(body.boxed_unsync()));
+        (response, Box::new(io) as Io)
     }))
 }
 

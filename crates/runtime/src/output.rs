@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 /// Which of the two output streams.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,8 @@ pub(crate) struct Output {
 }
 
 /// How much a guest may write at once; what `wasi:io` guests are told by
-/// wasmtime's own streams.
+/// wasmtime's own streams. Between two writes the guest can be interrupted, so
+/// this also bounds what the host does beyond a limit of CPU time.
 const WRITE_PERMIT: usize = 64 * 1024;
 
 impl IsTerminal for Output {
@@ -46,6 +47,12 @@ impl StdoutStream for Output {
 
 impl OutputStream for Output {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if bytes.len() > WRITE_PERMIT {
+            return Err(StreamError::trap(&format!(
+                "{} bytes were written to an output stream at once, of which `check-write` permits {WRITE_PERMIT}",
+                bytes.len()
+            )));
+        }
         self.current.invocation().write(self.stream, &bytes);
         Ok(())
     }
@@ -70,6 +77,7 @@ impl AsyncWrite for Output {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        let bytes = &bytes[..bytes.len().min(WRITE_PERMIT)];
         self.current.invocation().write(self.stream, bytes);
         Poll::Ready(Ok(bytes.len()))
     }

@@ -4,6 +4,7 @@ use crate::ahead;
 use crate::body::Reader;
 use crate::dispatch::{self, Terms};
 use crate::event::Event;
+use crate::held::{CannotCollect, HostMemoryExceeded};
 use crate::invocation::{Invocation, TooManySubrequests};
 use crate::script::session;
 use crate::settings::{Binding, Target};
@@ -93,6 +94,22 @@ impl From<TooManySubrequests> for CallFailed {
     }
 }
 
+impl From<HostMemoryExceeded> for CallFailed {
+    fn from(refusal: HostMemoryExceeded) -> Self {
+        Self::new(refusal.to_string())
+    }
+}
+
+impl From<CannotCollect> for CallFailed {
+    fn from(failed: CannotCollect) -> Self {
+        match failed {
+            CannotCollect::TooLong => Self::new("the body is too long"),
+            CannotCollect::BrokeOff => Self::new("the body broke off"),
+            CannotCollect::Memory(refusal) => refusal.into(),
+        }
+    }
+}
+
 /// The Worker of a binding in `services`.
 pub(crate) fn of_binding(caller: &Invocation, binding: &str) -> Result<Target, CallFailed> {
     match caller.worker.settings.bindings.get(binding) {
@@ -113,7 +130,9 @@ pub(crate) async fn fetch(
 ) -> Result<Response<WasiBody>, CallFailed> {
     let (worker, via) = callee(caller, called)?;
     match worker.fetch(request, cf, via, Reader::Worker).await {
-        FetchResult::Response(response) => Ok(response.map(ahead::of)),
+        FetchResult::Response(response) => {
+            Ok(response.map(|body| ahead::of(body, caller.host_memory())))
+        }
         FetchResult::Failed {
             outcome: Outcome::ScriptNotFound,
             ..
@@ -153,7 +172,7 @@ pub(crate) fn session(
         if let Some(failed) = worker.session(event, theirs, via).await {
             // What ends a session in the protocol of capnweb.
             let abort = json!(["abort", ["error", failed.name, failed.message]]);
-            _ = to_caller.send(&abort.to_string());
+            to_caller.send_last(&abort.to_string());
         }
     });
     Ok(ours)

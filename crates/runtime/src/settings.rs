@@ -112,6 +112,9 @@ pub struct Limits {
     /// included. Without it, a fetch event lasts as long as its client stays,
     /// and any other event [`EVENT_WALL_TIME`].
     pub wall_time: Option<Duration>,
+    /// Time that a fetch event may go on after its response: Cloudflare's limit
+    /// for `waitUntil` is 30 seconds.
+    pub wait_until: Duration,
     /// Outgoing HTTP requests. Cloudflare's limit for paid plans: 10,000.
     pub subrequests: u32,
     /// Fetch events at a time. A further one is refused at once.
@@ -128,6 +131,7 @@ impl Default for Limits {
             cpu: Duration::from_secs(30),
             memory: 128 << 20,
             wall_time: None,
+            wait_until: Duration::from_secs(30),
             subrequests: 10_000,
             // A quarter of the pool, so that one Worker cannot take it all.
             instances: 256,

@@ -2,10 +2,11 @@
 
 use crate::current::Current;
 use crate::ending::Cut;
-use crate::invocation::Invocation;
+use crate::invocation::{CutOff, Invocation};
 use crate::limits::MemoryLimiter;
 use crate::outbound::Outbound;
 use crate::output::{Output, Stream};
+use crate::table;
 use std::sync::Arc;
 use taffrail_trace::TraceItem;
 use wasmtime::component::ResourceTable;
@@ -13,6 +14,15 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+/// Bytes that the host copies out of a guest in one call, counted as they lie in
+/// the host: the longest argument there is, the modules of a dynamic Worker, and
+/// what goes with it. A call with more traps before it begins.
+const CALL_BYTES: usize = 72 << 20;
+
+/// Random bytes of one call: what takes about a millisecond, so that the guest can
+/// be interrupted in between.
+const RANDOM_BYTES: u64 = 1 << 20;
 
 /// The data of a store.
 pub(crate) struct State {
@@ -43,6 +53,7 @@ impl State {
         let mut wasi = WasiCtx::builder();
         wasi.stdout(output(Stream::Stdout));
         wasi.stderr(output(Stream::Stderr));
+        wasi.max_random_size(RANDOM_BYTES);
         for (name, value) in settings.text_vars() {
             wasi.env(name, value);
         }
@@ -60,21 +71,31 @@ impl State {
             },
         );
         store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(CALL_BYTES);
         // A new store's deadline is 0, which has passed: the guest would be
         // interrupted before it begins.
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|store| {
-            let invocation = store.data().invocation();
-            if invocation.cpu.is_exceeded() {
-                invocation.cut(Cut::Cpu);
-            }
-            // One of several events of an object cannot be cut out of it.
-            if !store.data().is_shared() || invocation.is_cut() == Some(Cut::Cpu) {
-                invocation.go_on()?;
-            }
+        store.epoch_deadline_callback(|mut store| {
+            store.data_mut().tick()?;
             Ok(UpdateDeadline::Yield(1))
         });
         store
+    }
+
+    /// Looks at the limits while the guest runs. Fails when it is to end.
+    fn tick(&mut self) -> Result<(), CutOff> {
+        let invocation = self.invocation();
+        if invocation.cpu.is_exceeded() {
+            invocation.cut(Cut::Cpu);
+        }
+        let weight = table::weight(&mut self.table);
+        _ = invocation.charged(invocation.host_memory().weigh_table(weight));
+        let ends_all = matches!(invocation.is_cut(), Some(Cut::Cpu | Cut::Memory));
+        // One of several events of an object cannot be cut out of it.
+        if !self.is_shared() || ends_all {
+            invocation.go_on()?;
+        }
+        Ok(())
     }
 
     /// Whether several invocations run in it: it is a Durable Object.

@@ -20,6 +20,7 @@ use crate::settings::{Target, WorkerSettings};
 use http::Request;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use taffrail_trace::{
@@ -168,7 +169,7 @@ impl Worker {
         match response {
             Some(response) => {
                 if running {
-                    tokio::spawn(run);
+                    tokio::spawn(behind_response(Arc::clone(&invocation), run));
                 }
                 FetchResult::Response(ResponseBody::attach(response, invocation, reader))
             }
@@ -352,6 +353,16 @@ impl Worker {
             }
         }
     }
+}
+
+/// Runs what a fetch event does after its response has begun.
+async fn behind_response(invocation: Arc<Invocation>, mut run: Pin<Box<impl Future<Output = ()>>>) {
+    tokio::select! {
+        biased;
+        () = &mut run => return,
+        () = invocation.until_late() => {}
+    }
+    run.await;
 }
 
 fn request_data(request: &Request<WasiBody>, cf: Option<taffrail_trace::Json>) -> RequestData {

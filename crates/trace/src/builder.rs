@@ -26,6 +26,10 @@ const DIAGNOSTICS_CHANNEL_EVENT_BYTES: usize = 56;
 /// one is cut and its stack, which repeats the message, is dropped.
 const MAX_EXCEPTION_MESSAGE_CHARS: usize = 4096;
 
+/// The longest name in an item: of a Worker, an entrypoint, a queue, an RPC method
+/// and the like. Cloudflare's own names are at most a quarter of that.
+const MAX_NAME_BYTES: usize = 1024;
+
 const EVENT_LIMIT_MESSAGE: &str = "Trace resource limit exceeded; could not capture event info.";
 const LOG_LIMIT_MESSAGE: &str = "Log size limit exceeded: More than 256KB of data (across \
     console.log statements, exception, request metadata and headers) was logged during a single \
@@ -70,7 +74,9 @@ impl TraceBuilder {
     /// Starts the record of an invocation.
     ///
     /// The URL, headers and `cf` of a request count towards the budget. If they
-    /// alone exceed it, only the method is kept, and a log entry says so.
+    /// alone exceed it, only the method is kept, and a log entry says so. Names,
+    /// such as those of the Worker, of a queue or of an RPC method, count for
+    /// nothing, as on Workers, and are cut after 1,024 bytes.
     #[must_use]
     pub fn new(
         script: Script,
@@ -85,7 +91,7 @@ impl TraceBuilder {
                 peak_memory: 0,
                 exceeded_limit: None,
                 truncated: false,
-                script,
+                script: Script::default(),
                 outcome: Outcome::Unknown,
                 diagnostics_channel_events: Vec::new(),
                 exceptions: Vec::new(),
@@ -101,6 +107,7 @@ impl TraceBuilder {
             budget: Budget { used: 0 },
             dropped: DroppedEntries::default(),
         };
+        builder.set_script(script);
         builder.set_event(event, event_timestamp);
         builder
     }
@@ -114,6 +121,7 @@ impl TraceBuilder {
     }
 
     fn set_event(&mut self, mut event: EventInfo, timestamp: EpochMs) {
+        self.item.truncated |= cut_names(&mut event);
         if let EventInfo::Fetch { request, .. } = &mut event
             && !self.budget.take(request_bytes(request.unredacted()))
         {
@@ -122,6 +130,20 @@ impl TraceBuilder {
             self.item.logs.push(warning(timestamp, EVENT_LIMIT_MESSAGE));
         }
         self.item.event = Some(event);
+    }
+
+    /// Takes the names of the Worker. A caller may have chosen some of them.
+    fn set_script(&mut self, mut script: Script) {
+        let texts = [
+            &mut script.script_name,
+            &mut script.entrypoint,
+            &mut script.dispatch_namespace,
+            &mut script.durable_object_id,
+        ];
+        for text in texts.into_iter().flatten() {
+            self.item.truncated |= cut(text, MAX_NAME_BYTES);
+        }
+        self.item.script = script;
     }
 
     /// Records a console call: one JSON value an argument, and one slot an
@@ -149,6 +171,33 @@ impl TraceBuilder {
             Admission::FirstDropped => self.item.logs.push(warning(timestamp, LOG_LIMIT_MESSAGE)),
             Admission::Dropped => {}
         }
+    }
+
+    /// Whether every further console call is dropped. They need not be made
+    /// into entries any more, but only [counted](Self::drop_logs).
+    #[must_use]
+    pub fn logs_are_full(&self) -> bool {
+        self.dropped.logs > 0
+    }
+
+    /// Counts console calls that were made when the logs were full.
+    pub fn drop_logs(&mut self, count: u64) {
+        self.dropped.logs = self.dropped.logs.saturating_add(count);
+    }
+
+    /// Drops a console call for which there is no room, going by a number of
+    /// bytes that its arguments have at least in JSON. False if there may be
+    /// room, and then nothing is recorded.
+    pub fn refuses_log(&mut self, timestamp: EpochMs, argument_bytes: usize) -> bool {
+        let bytes = LOG_BYTES.saturating_add(argument_bytes);
+        if !self.logs_are_full() && self.budget.has(bytes) {
+            return false;
+        }
+        let dropped = self.budget.admit(bytes, &mut self.dropped.logs);
+        if matches!(dropped, Admission::FirstDropped) {
+            self.item.logs.push(warning(timestamp, LOG_LIMIT_MESSAGE));
+        }
+        true
     }
 
     /// Records a failure that nothing in the Worker caught. A message of more
@@ -238,11 +287,15 @@ struct Budget {
 impl Budget {
     /// Takes `bytes`, or nothing and gives false if that many are not left.
     fn take(&mut self, bytes: usize) -> bool {
-        let fits = bytes <= MAX_TRACE_BYTES - self.used;
+        let fits = self.has(bytes);
         if fits {
             self.used += bytes;
         }
         fits
+    }
+
+    fn has(&self, bytes: usize) -> bool {
+        bytes <= MAX_TRACE_BYTES - self.used
     }
 
     /// Asks for room for an entry of a kind of which `dropped` entries have been
@@ -260,9 +313,40 @@ impl Budget {
     }
 }
 
+/// Cuts the names in an event that are too long, and tells whether there are any.
+fn cut_names(event: &mut EventInfo) -> bool {
+    match event {
+        EventInfo::Rpc { rpc_method: name }
+        | EventInfo::Scheduled { cron: name, .. }
+        | EventInfo::Queue { queue: name, .. } => cut(name, MAX_NAME_BYTES),
+        EventInfo::Email {
+            mail_from, rcpt_to, ..
+        } => cut(mail_from, MAX_NAME_BYTES) | cut(rcpt_to, MAX_NAME_BYTES),
+        // Names of Workers, each cut in the item that it comes from.
+        EventInfo::Tail { .. }
+        | EventInfo::Fetch { .. }
+        | EventInfo::Alarm { .. }
+        | EventInfo::HibernatableWebSocket { .. }
+        | EventInfo::Connect {}
+        | EventInfo::Custom {} => false,
+    }
+}
+
+/// Cuts a text, at a character, and tells whether that was necessary.
+fn cut(text: &mut String, bytes: usize) -> bool {
+    let is_longer = text.len() > bytes;
+    if is_longer {
+        text.truncate(text.floor_char_boundary(bytes));
+        text.shrink_to_fit();
+    }
+    is_longer
+}
+
 fn request_bytes(request: &RequestData) -> usize {
     let headers = request.headers.iter();
-    request.url.len()
+    // Any method that is one costs nothing, as on Workers.
+    request.method.len().saturating_sub(MAX_NAME_BYTES)
+        + request.url.len()
         + headers
             .map(|(name, value)| name.len() + value.len())
             .sum::<usize>()
@@ -310,9 +394,11 @@ fn cap_message(exception: &mut TraceException) {
 }
 
 fn method_alone(request: &RequestData) -> TailRequest {
+    let mut method = request.method.clone();
+    cut(&mut method, MAX_NAME_BYTES);
     TailRequest::new(RequestData {
         url: String::new(),
-        method: request.method.clone(),
+        method,
         headers: BTreeMap::new(),
         cf: None,
     })

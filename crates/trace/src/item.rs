@@ -55,7 +55,7 @@ pub struct TraceItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent_invocation_id: Option<String>,
     /// The most bytes of memory, tables included, that its instance had at a
-    /// time.
+    /// time, and with them the most that the host held for it.
     #[serde(skip_serializing_if = "is_zero")]
     pub peak_memory: u64,
     /// The limit that it met, if it met one.

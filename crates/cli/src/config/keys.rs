@@ -236,6 +236,7 @@ const INNER: &[(&str, &[Keys])] = &[
             Inherited,
             &[
                 "memory_mb",
+                "wait_until_ms",
                 "wall_ms",
                 "instances",
                 "allowed_outbound_hosts",

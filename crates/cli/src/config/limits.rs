@@ -33,6 +33,8 @@ pub(crate) struct Limits {
     pub(crate) memory_mb: Option<u64>,
     /// Time, waiting included, in milliseconds.
     pub(crate) wall_ms: Option<u64>,
+    /// Time after the response, in milliseconds.
+    pub(crate) wait_until_ms: Option<u64>,
     /// Requests at a time.
     pub(crate) instances: Option<u64>,
 }
@@ -45,6 +47,7 @@ impl Limits {
             "subrequests" => (&mut self.subrequests, MAX_SUBREQUESTS),
             "memory_mb" => (&mut self.memory_mb, MAX_MEMORY_MB),
             "wall_ms" => (&mut self.wall_ms, MAX_WALL_MS),
+            "wait_until_ms" => (&mut self.wait_until_ms, MAX_WALL_MS),
             "instances" => (&mut self.instances, MAX_INSTANCES),
             _ => return None,
         })
@@ -58,6 +61,7 @@ impl From<CeilingsTable> for Limits {
             subrequests: table.subrequests.map(|limit| limit.0),
             memory_mb: table.memory_mb.map(|limit| limit.0),
             wall_ms: table.wall_ms.map(|limit| limit.0),
+            wait_until_ms: table.wait_until_ms.map(|limit| limit.0),
             instances: table.instances.map(|limit| limit.0),
         }
     }
@@ -70,6 +74,7 @@ impl From<CeilingsTable> for Limits {
 pub(super) fn hold_under(own: &mut Limits, ceilings: &Limits) -> AnyResult<()> {
     let default = taffrail_runtime::Limits::default();
     let default_cpu = u64::try_from(default.cpu.as_millis()).ok();
+    let default_wait_until = u64::try_from(default.wait_until.as_millis()).ok();
     let default_memory = Some((default.memory >> 20) as u64);
     for (key, own, ceiling) in [
         (
@@ -88,6 +93,11 @@ pub(super) fn hold_under(own: &mut Limits, ceilings: &Limits) -> AnyResult<()> {
             ceilings.memory_mb.or(default_memory),
         ),
         ("taffrail.wall_ms", &mut own.wall_ms, ceilings.wall_ms),
+        (
+            "taffrail.wait_until_ms",
+            &mut own.wait_until_ms,
+            ceilings.wait_until_ms.or(default_wait_until),
+        ),
         (
             "taffrail.instances",
             &mut own.instances,
@@ -130,7 +140,7 @@ fn apply(workers: &mut [WorkerConfig], limit: &str) -> Result<(), String> {
     for worker in target.workers(workers)? {
         let (place, max) = worker.limits.get_mut(target.key).ok_or_else(|| {
             format!(
-                "there is no limit `{}`; there are cpu_ms, subrequests, memory_mb, wall_ms and instances",
+                "there is no limit `{}`; there are cpu_ms, subrequests, memory_mb, wall_ms, wait_until_ms and instances",
                 target.key
             )
         })?;

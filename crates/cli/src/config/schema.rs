@@ -155,6 +155,7 @@ pub(super) struct TriggersTable {
 pub(super) struct TaffrailTable {
     pub(super) memory_mb: Option<UpTo<MAX_MEMORY_MB>>,
     pub(super) wall_ms: Option<UpTo<MAX_WALL_MS>>,
+    pub(super) wait_until_ms: Option<UpTo<MAX_WALL_MS>>,
     pub(super) instances: Option<UpTo<MAX_INSTANCES>>,
     pub(super) allowed_outbound_hosts: Option<Vec<HostPattern>>,
     pub(super) global_outbound: Option<GlobalOutbound>,
@@ -237,6 +238,7 @@ pub(super) struct CeilingsTable {
     pub(super) subrequests: Option<UpTo<MAX_SUBREQUESTS>>,
     pub(super) memory_mb: Option<UpTo<MAX_MEMORY_MB>>,
     pub(super) wall_ms: Option<UpTo<MAX_WALL_MS>>,
+    pub(super) wait_until_ms: Option<UpTo<MAX_WALL_MS>>,
     pub(super) instances: Option<UpTo<MAX_INSTANCES>>,
 }
 

@@ -116,6 +116,7 @@ fn render(worker: &WorkerConfig) -> String {
         ("subrequests", limits.subrequests),
         ("memory_mb", limits.memory_mb),
         ("wall_ms", limits.wall_ms),
+        ("wait_until_ms", limits.wait_until_ms),
         ("instances", limits.instances),
     ] {
         if let Some(limit) = limit {

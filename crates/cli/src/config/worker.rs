@@ -151,6 +151,7 @@ fn configured(
             subrequests: table.limits.subrequests.map(|limit| limit.0),
             memory_mb: table.taffrail.memory_mb.map(|limit| limit.0),
             wall_ms: table.taffrail.wall_ms.map(|limit| limit.0),
+            wait_until_ms: table.taffrail.wait_until_ms.map(|limit| limit.0),
             instances: table.taffrail.instances.map(|limit| limit.0),
         },
         warnings: warnings

@@ -146,9 +146,9 @@ async fn answered(
         .ok_or_else(|| CallFailed::new("the call is malformed"))?;
     let call = match wish {
         Wish::Load(load) => {
-            let body = request.into_body().collect().await;
-            let code = body.map_err(|_| CallFailed::new("the code broke off"))?;
-            let worker = load::answer(invocation, load, &code.to_bytes()).await?;
+            // What it may have is the memory that it was written in.
+            let code = invocation.collect(request.into_body(), usize::MAX).await?;
+            let worker = load::answer(invocation, load, &code).await?;
             return Ok(json(&worker));
         }
         Wish::Kv(wish) => return kv::answer(invocation, wish, request.into_body()).await,
@@ -172,7 +172,8 @@ async fn answered(
             return service::fetch(invocation, target, called, cf).await;
         }
         Way::Event {} => {
-            let event = event(request.into_body()).await?;
+            let body = invocation.collect(request.into_body(), usize::MAX).await?;
+            let event = event(&body)?;
             let result = service::dispatch(invocation, target, event).await?;
             return Ok(json(&result));
         }
@@ -201,23 +202,19 @@ fn parts(head: &Head) -> Result<request::Parts, CallFailed> {
     Ok(parts)
 }
 
-/// The event in a body. Its size has the bound of the memory that it was
-/// written in.
-async fn event(body: WasiBody) -> Result<Event, CallFailed> {
-    let malformed = || CallFailed::new("the event is malformed");
-    let bytes = body.collect().await.map_err(|_| malformed())?.to_bytes();
-    Ok(
-        match serde_json::from_slice(&bytes).map_err(|_| malformed())? {
-            Called::Scheduled {
-                cron,
-                scheduled_time,
-            } => Event::Scheduled {
-                cron,
-                scheduled_time,
-            },
-            Called::Queue { queue, messages } => Event::Queue { queue, messages },
+/// The event in a body.
+fn event(body: &[u8]) -> Result<Event, CallFailed> {
+    let malformed = |_| CallFailed::new("the event is malformed");
+    Ok(match serde_json::from_slice(body).map_err(malformed)? {
+        Called::Scheduled {
+            cron,
+            scheduled_time,
+        } => Event::Scheduled {
+            cron,
+            scheduled_time,
         },
-    )
+        Called::Queue { queue, messages } => Event::Queue { queue, messages },
+    })
 }
 
 fn headers(pairs: &[(String, String)]) -> Option<HeaderMap> {

@@ -102,10 +102,10 @@ impl Exchange {
         self.event().sessions.insert(number, sender);
     }
 
-    /// Sends a message in one of the sessions.
-    pub(crate) fn send(&self, session: u32, message: &str) -> Result<(), session::Full> {
+    /// Sends a message, which is one line, in one of the sessions.
+    pub(crate) fn send(&self, session: u32, line: Bytes) -> Result<(), session::Full> {
         match self.event().sessions.get(&session) {
-            Some(sender) => sender.send(message),
+            Some(sender) => sender.send(line),
             None => Ok(()),
         }
     }
@@ -152,11 +152,11 @@ impl Exchange {
     }
 
     /// Adds to the body. False once it is the guest's turn to wait.
-    pub(crate) fn write(&self, chunk: Vec<u8>) -> bool {
+    pub(crate) fn write(&self, chunk: Bytes) -> bool {
         match &self.event().body {
             // It fails when nobody reads on, which `drained` tells, or when the
             // guest does not wait: its own loss.
-            Some(body) => body.try_send(chunk.into()).is_ok() && body.capacity() > 0,
+            Some(body) => body.try_send(chunk).is_ok() && body.capacity() > 0,
             None => true,
         }
     }
@@ -198,7 +198,7 @@ impl Exchange {
                 })
             }
             live if live.starts_with("/live/") => {
-                let (sender, receiver) = session::channel();
+                let (sender, receiver) = session::channel(session::LIVE_BYTES);
                 if let Ok(number) = live["/live/".len()..].parse() {
                     self.event().live.insert(number, sender);
                 }

@@ -2,7 +2,7 @@
 
 use super::exchange::Idle;
 use super::object::Object;
-use super::{Source, object, storage};
+use super::{Source, object, session, storage};
 use crate::analytics;
 use crate::bindings::javascript::taffrail::javascript::host;
 use crate::execute::send_response;
@@ -50,7 +50,8 @@ impl host::Host for State {
     }
 
     fn write(&mut self, chunk: Vec<u8>) -> wasmtime::Result<bool> {
-        Ok(self.invocation().exchange.write(chunk))
+        let invocation = self.invocation();
+        Ok(invocation.exchange.write(invocation.hold(chunk)?))
     }
 
     fn end(&mut self) -> wasmtime::Result<()> {
@@ -64,7 +65,9 @@ impl host::Host for State {
     }
 
     fn send(&mut self, session: u32, message: String) -> wasmtime::Result<bool> {
-        Ok(self.invocation().exchange.send(session, &message).is_ok())
+        let invocation = self.invocation();
+        let line = invocation.hold(session::line(&message))?;
+        Ok(invocation.exchange.send(session, line).is_ok())
     }
 
     fn hang_up(&mut self, session: u32) -> wasmtime::Result<()> {

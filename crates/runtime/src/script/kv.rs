@@ -1,13 +1,15 @@
 //! A script's requests to its KV namespaces.
 
 use crate::clock;
+use crate::held::CannotCollect;
 use crate::invocation::Invocation;
 use crate::platform::Platform;
 use crate::service::CallFailed;
 use crate::settings::Binding;
-use crate::store::{KvFailed, Listed, Put};
+use crate::store::{KvFailed, Listed, Put, VALUE_BYTES};
+use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -72,29 +74,40 @@ pub(super) async fn answer(
     let namespace = namespace.clone();
     let value = match &request.operation {
         // One byte more is enough to be refused.
-        Operation::Put(_) => match Limited::new(body, crate::store::VALUE_BYTES + 1)
-            .collect()
-            .await
-        {
-            Ok(value) => value.to_bytes().to_vec(),
-            Err(_) => return Err(too_large()),
+        Operation::Put(_) => match caller.collect(body, VALUE_BYTES + 1).await {
+            Err(CannotCollect::TooLong) => return Err(too_large()),
+            value => value?,
         },
-        _ => Vec::new(),
+        Operation::Get(_) | Operation::Delete(_) | Operation::List(_) => Bytes::new(),
     };
     let name = request.operation.name();
-    let work = move || request.operation.run(&platform, &namespace, value);
+    let account = Arc::clone(caller.host_memory());
+    let work = move || {
+        let response = request.operation.run(&platform, &namespace, value)?;
+        // At once, so that no more than one value waits without its charge.
+        let charge = account.charge(response.body().len());
+        Ok((response, charge))
+    };
     let done = tokio::task::spawn_blocking(work).await;
     let done = done.map_err(|error| CallFailed::new(error.to_string()))?;
-    done.map_err(|failed| {
+    let (response, charge) = done.map_err(|failed: KvFailed| {
         CallFailed::new(format!(
             "KV {name} failed: {} {}",
             failed.status, failed.reason
         ))
-    })
+    })?;
+    let charge = caller.charged(charge)?;
+    Ok(response.map(|value| body_of(charge.bytes(value))))
+}
+
+fn body_of(value: Bytes) -> WasiBody {
+    Full::from(value)
+        .map_err(|never| match never {})
+        .boxed_unsync()
 }
 
 fn too_large() -> CallFailed {
-    let limit = crate::store::VALUE_BYTES;
+    let limit = VALUE_BYTES;
     CallFailed::new(format!(
         "KV PUT failed: 413 Value length exceeds limit of {limit}."
     ))
@@ -114,19 +127,19 @@ impl Operation {
         self,
         platform: &Arc<Platform>,
         namespace: &str,
-        value: Vec<u8>,
-    ) -> Result<Response<WasiBody>, KvFailed> {
+        value: Bytes,
+    ) -> Result<Response<Vec<u8>>, KvFailed> {
         let now = clock::epoch_ms() / 1000;
         let store = &platform.store;
         match self {
             Self::Get(key) => Ok(match store.kv_get(namespace, &key, now)? {
                 None => {
-                    let mut missing = response(Vec::new());
+                    let mut missing = Response::new(Vec::new());
                     *missing.status_mut() = StatusCode::NOT_FOUND;
                     missing
                 }
                 Some(entry) => {
-                    let mut found = response(entry.value);
+                    let mut found = Response::new(entry.value);
                     if let Some(metadata) = entry.metadata
                         && let Ok(metadata) =
                             HeaderValue::from_str(&super::call::escaped(&metadata))
@@ -146,11 +159,11 @@ impl Operation {
                     expiration,
                 };
                 store.kv_put(namespace, &put.key, &put_as, now)?;
-                Ok(response(Vec::new()))
+                Ok(Response::new(Vec::new()))
             }
             Self::Delete(key) => {
                 store.kv_delete(namespace, &key)?;
-                Ok(response(Vec::new()))
+                Ok(Response::new(Vec::new()))
             }
             Self::List(list) => {
                 let (keys, has_more) = store.kv_list(
@@ -169,7 +182,7 @@ impl Operation {
                 if has_more {
                     listing["cursor"] = json!(cursor);
                 }
-                Ok(response(listing.to_string().into_bytes()))
+                Ok(Response::new(listing.to_string().into_bytes()))
             }
         }
     }
@@ -186,12 +199,4 @@ fn key(listed: Listed) -> Value {
         key["metadata"] = json!(metadata);
     }
     key
-}
-
-fn response(body: Vec<u8>) -> Response<WasiBody> {
-    Response::new(
-        Full::from(body)
-            .map_err(|never| match never {})
-            .boxed_unsync(),
-    )
 }

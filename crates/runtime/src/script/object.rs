@@ -250,7 +250,7 @@ impl Object {
             let is_first = first
                 .as_ref()
                 .is_some_and(|first| first.as_ptr() == Arc::as_ptr(&invocation));
-            let own = is_first || invocation.is_cut() == Some(Cut::Cpu);
+            let own = is_first || matches!(invocation.is_cut(), Some(Cut::Cpu | Cut::Memory));
             invocation.exchange.finish();
             invocation.memory(memory);
             invocation.ended(match call.take_if(|_| own) {

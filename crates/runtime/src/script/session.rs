@@ -1,17 +1,22 @@
 //! Two scripts that talk with each other: the messages of an RPC session.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Body, Frame};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
+use taffrail_trace::MAX_TRACE_BYTES;
 use tokio::sync::mpsc;
 
 /// Bytes that wait to be read by one side: the limit for one message of RPC
 /// on Workers.
 const QUEUED_BYTES: usize = 32 << 20;
+
+/// Bytes of what a callee records that wait for its caller: four times what its
+/// item holds.
+pub(crate) const LIVE_BYTES: usize = 4 * MAX_TRACE_BYTES;
 
 /// One end of a session.
 pub(crate) struct End {
@@ -21,8 +26,8 @@ pub(crate) struct End {
 
 /// The two ends of a new session.
 pub(crate) fn pair() -> (End, End) {
-    let (to_first, from_second) = channel();
-    let (to_second, from_first) = channel();
+    let (to_first, from_second) = channel(QUEUED_BYTES);
+    let (to_second, from_first) = channel(QUEUED_BYTES);
     let first = End {
         sender: to_second,
         receiver: from_second,
@@ -34,13 +39,14 @@ pub(crate) fn pair() -> (End, End) {
     (first, second)
 }
 
-/// One direction.
-pub(crate) fn channel() -> (Sender, Receiver) {
+/// One direction, with room for `limit` bytes.
+pub(crate) fn channel(limit: usize) -> (Sender, Receiver) {
     let (messages, received) = mpsc::unbounded_channel();
     let queued = Arc::new(AtomicUsize::new(0));
     let sender = Sender {
         messages,
         queued: Arc::clone(&queued),
+        limit,
     };
     let receiver = Receiver {
         messages: received,
@@ -54,35 +60,43 @@ pub(crate) fn channel() -> (Sender, Receiver) {
 pub(crate) struct Sender {
     messages: mpsc::UnboundedSender<Bytes>,
     queued: Arc<AtomicUsize>,
+    limit: usize,
+}
+
+/// A message as it is sent.
+pub(crate) fn line(message: &str) -> Vec<u8> {
+    let mut line = Vec::with_capacity(message.len() + 1);
+    line.extend_from_slice(message.as_bytes());
+    line.push(b'\n');
+    line
 }
 
 /// There is no room for a message.
 pub(crate) struct Full;
 
 impl Sender {
-    /// Sends a message, which is one line. Where nobody listens any more it is
-    /// lost: that side has ended, and this one is about to hear of it.
-    pub(crate) fn send(&self, message: &str) -> Result<(), Full> {
-        let length = message.len() + 1;
-        if self.queued.fetch_add(length, Relaxed) + length > QUEUED_BYTES {
+    /// Sends a [line]. Where nobody listens any more it is lost: that side has
+    /// ended, and this one is about to hear of it.
+    pub(crate) fn send(&self, line: Bytes) -> Result<(), Full> {
+        let length = line.len();
+        if self.queued.fetch_add(length, Relaxed) + length > self.limit {
             self.queued.fetch_sub(length, Relaxed);
             return Err(Full);
         }
-        self.put(message);
+        _ = self.messages.send(line);
         Ok(())
+    }
+
+    /// Whether there is room for a line of so many bytes.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.queued.load(Relaxed).saturating_add(bytes) <= self.limit
     }
 
     /// Sends a message for which there is always room, since none follows.
     pub(crate) fn send_last(self, message: &str) {
-        self.queued.fetch_add(message.len() + 1, Relaxed);
-        self.put(message);
-    }
-
-    fn put(&self, message: &str) {
-        let mut line = BytesMut::with_capacity(message.len() + 1);
-        line.put(message.as_bytes());
-        line.put_u8(b'\n');
-        _ = self.messages.send(line.freeze());
+        let line = Bytes::from(line(message));
+        self.queued.fetch_add(line.len(), Relaxed);
+        _ = self.messages.send(line);
     }
 }
 

@@ -1,6 +1,7 @@
 //! KV namespaces: <https://developers.cloudflare.com/kv/platform/limits/>.
 
 use super::Store;
+use bytes::Bytes;
 use rusqlite::{OptionalExtension, params};
 
 /// Bytes of a key.
@@ -24,7 +25,7 @@ pub(crate) struct Entry {
 /// How an entry is kept. Times are in seconds since 1970.
 #[derive(Default)]
 pub(crate) struct Put {
-    pub(crate) value: Vec<u8>,
+    pub(crate) value: Bytes,
     /// In JSON.
     pub(crate) metadata: Option<String>,
     pub(crate) expiration: Option<u64>,
@@ -143,7 +144,7 @@ impl Store {
                 .execute(params![
                     namespace,
                     key,
-                    put.value,
+                    &put.value[..],
                     put.metadata,
                     put.expiration.map(u64::cast_signed)
                 ])?;

@@ -323,6 +323,64 @@ fn a_response_can_be_set() {
 }
 
 #[test]
+fn names_are_cut_at_a_character() {
+    let long = format!("{}{}", "x".repeat(1023), "é".repeat(4_000_000));
+    let cut = "x".repeat(1023);
+    let names = |event: EventInfo| {
+        let script = Script {
+            script_name: Some(long.clone()),
+            entrypoint: Some(long.clone()),
+            durable_object_id: Some("short".to_owned()),
+            dispatch_namespace: Some(long.clone()),
+            ..Script::default()
+        };
+        let item = finish(TraceBuilder::new(script, event, 1, String::new()));
+        assert!(item.truncated);
+        assert_eq!(item.dropped, Some(DroppedEntries::default()));
+        assert_eq!(item.script.script_name.as_deref(), Some(&*cut));
+        assert_eq!(item.script.entrypoint.as_deref(), Some(&*cut));
+        assert_eq!(item.script.durable_object_id.as_deref(), Some("short"));
+        assert_eq!(item.script.dispatch_namespace.as_deref(), Some(&*cut));
+        serde_json::to_string(&item.event).unwrap()
+    };
+    let queue = EventInfo::Queue {
+        queue: long.clone(),
+        batch_size: 1,
+    };
+    assert_eq!(
+        names(queue),
+        format!(r#"{{"queue":"{cut}","batchSize":1}}"#)
+    );
+    let rpc = EventInfo::Rpc {
+        rpc_method: long.clone(),
+    };
+    assert_eq!(names(rpc), format!(r#"{{"rpcMethod":"{cut}"}}"#));
+    let scheduled = EventInfo::Scheduled {
+        cron: long.clone(),
+        scheduled_time: 1,
+    };
+    assert_eq!(
+        names(scheduled),
+        format!(r#"{{"cron":"{cut}","scheduledTime":1}}"#)
+    );
+}
+
+#[test]
+fn a_console_call_without_room_is_dropped_before_it_is_made() {
+    let mut builder = builder();
+    assert!(!builder.refuses_log(2, 1000));
+    assert!(builder.refuses_log(2, MAX_TRACE_BYTES));
+    assert!(builder.logs_are_full());
+    assert!(builder.refuses_log(2, 1));
+    builder.drop_logs(5);
+    log(&mut builder, "too late");
+    let item = finish(builder);
+    assert_eq!(item.logs.len(), 1);
+    assert_log_marker(&item.logs[0]);
+    assert_eq!(item.dropped.unwrap().logs, 8);
+}
+
+#[test]
 fn only_a_fetch_event_has_a_response() {
     let mut builder = TraceBuilder::new(Script::default(), EventInfo::Connect {}, 1, String::new());
     builder.set_response(TailResponse { status: 200 });

@@ -27,6 +27,11 @@ impl Guest for Probe {
                 write(b"a line\nno newline");
                 Ok(text("logged"))
             }
+            "/newlines" => {
+                let bytes = argument.parse().expect("a number of bytes");
+                newlines(bytes).await;
+                Ok(text("logged"))
+            }
             "/panic" => panic!("it broke\n  in two lines"),
             "/refused" => Err(ErrorCode::DestinationUnavailable),
             "/loop" => loop {
@@ -81,6 +86,16 @@ fn write(bytes: &[u8]) {
     let mut stdout = std::io::stdout();
     stdout.write_all(bytes).expect("the host takes output");
     stdout.flush().expect("the host takes output");
+}
+
+/// Writes so many newlines to stdout, all that are left at once.
+async fn newlines(bytes: usize) {
+    let (mut stream, stdout) = wit_stream::new();
+    let written = wasip3::cli::stdout::write_via_stream(stdout);
+    let left = stream.write_all(vec![b'\n'; bytes]).await;
+    assert!(left.is_empty(), "the host takes output");
+    drop(stream);
+    written.await.expect("the host takes output");
 }
 
 /// The response body, open for writing.

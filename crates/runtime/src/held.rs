@@ -1,0 +1,235 @@
+//! What the host holds for one invocation beside the memory of its guest.
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use std::fmt;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+use wasmtime_wasi_http::{Error, WasiBody};
+
+/// The account of what the host holds for one invocation. It has a limit of its
+/// own, as high as that of the guest's memory: a guest's memory never shrinks,
+/// and a Worker that fits into it should not fail for a body that waits for a
+/// slow client.
+pub(crate) struct HostMemory {
+    limit: usize,
+    /// Bytes of bodies, values and messages.
+    held: AtomicUsize,
+    /// Bytes behind the entries of the guest's table, when it was weighed last.
+    table: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+/// What an allocation costs beside its bytes.
+const OVERHEAD: usize = 64;
+
+/// The account is full.
+#[derive(Debug)]
+pub(crate) struct HostMemoryExceeded;
+
+impl fmt::Display for HostMemoryExceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Worker exceeded memory limit.")
+    }
+}
+
+impl std::error::Error for HostMemoryExceeded {}
+
+impl HostMemory {
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            held: AtomicUsize::new(0),
+            table: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
+        })
+    }
+
+    /// Charges the account for what is about to be held, until the charge is
+    /// dropped.
+    pub(crate) fn charge(self: &Arc<Self>, bytes: usize) -> Result<Charge, HostMemoryExceeded> {
+        let mut charge = Charge {
+            account: Arc::clone(self),
+            bytes: 0,
+        };
+        charge.add(bytes.saturating_add(OVERHEAD))?;
+        Ok(charge)
+    }
+
+    /// Notes what the entries of the guest's table weigh.
+    pub(crate) fn weigh_table(&self, bytes: usize) -> Result<(), HostMemoryExceeded> {
+        self.table.store(bytes, Relaxed);
+        self.check(self.held.load(Relaxed))
+    }
+
+    /// The most bytes that were held at a time.
+    pub(crate) fn peak(&self) -> usize {
+        self.peak.load(Relaxed)
+    }
+
+    fn check(&self, held: usize) -> Result<(), HostMemoryExceeded> {
+        let all = held.saturating_add(self.table.load(Relaxed));
+        if all > self.limit {
+            return Err(HostMemoryExceeded);
+        }
+        self.peak.fetch_max(all, Relaxed);
+        Ok(())
+    }
+}
+
+/// Bytes that an account is charged for.
+pub(crate) struct Charge {
+    account: Arc<HostMemory>,
+    bytes: usize,
+}
+
+impl Charge {
+    fn add(&mut self, bytes: usize) -> Result<(), HostMemoryExceeded> {
+        let held = self.account.held.fetch_add(bytes, Relaxed);
+        self.bytes += bytes;
+        self.account.check(held.saturating_add(bytes))
+    }
+
+    /// Bytes that are charged for as long as they are there, wherever they go.
+    pub(crate) fn bytes(self, bytes: impl AsRef<[u8]> + Send + 'static) -> Bytes {
+        Bytes::from_owner(Charged {
+            bytes,
+            _charge: self,
+        })
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.account.held.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+struct Charged<B> {
+    bytes: B,
+    _charge: Charge,
+}
+
+impl<B: AsRef<[u8]>> AsRef<[u8]> for Charged<B> {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.as_ref()
+    }
+}
+
+/// A body that is charged for until its end.
+struct ChargedBody {
+    inner: WasiBody,
+    charge: Option<Charge>,
+}
+
+impl Charge {
+    /// Goes on for as long as `body` does.
+    pub(crate) fn with_body(self, inner: WasiBody) -> WasiBody {
+        let charge = Some(self);
+        ChargedBody { inner, charge }.boxed_unsync()
+    }
+}
+
+impl Body for ChargedBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        if !matches!(frame, Some(Ok(_))) {
+            self.charge = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// Why a body cannot be read whole.
+#[derive(Debug)]
+pub(crate) enum CannotCollect {
+    /// It has more than the bytes that it may have.
+    TooLong,
+    /// It ended with an error.
+    BrokeOff,
+    /// The account is full.
+    Memory(HostMemoryExceeded),
+}
+
+/// Reads a body of up to `limit` bytes whole, and charges `account` for it.
+pub(crate) async fn collect<B: Body<Data = Bytes>>(
+    account: &Arc<HostMemory>,
+    body: B,
+    limit: usize,
+) -> Result<Bytes, CannotCollect> {
+    let mut body = pin!(body);
+    let mut charge = account.charge(0).map_err(CannotCollect::Memory)?;
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| CannotCollect::BrokeOff)?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if bytes.len() + data.len() > limit {
+            return Err(CannotCollect::TooLong);
+        }
+        charge.add(data.len()).map_err(CannotCollect::Memory)?;
+        bytes.extend_from_slice(&data);
+    }
+    Ok(charge.bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::Full;
+
+    #[test]
+    fn what_is_dropped_is_given_back() {
+        let account = HostMemory::new(1000);
+        let first = account.charge(800).unwrap().bytes(vec![0; 800]);
+        assert!(account.charge(800).is_err());
+        let piece = first.slice(..1);
+        drop(first);
+        assert!(account.charge(800).is_err(), "a piece keeps the whole");
+        drop(piece);
+        assert!(account.charge(800).is_ok());
+        assert_eq!(account.peak(), 800 + OVERHEAD);
+    }
+
+    #[test]
+    fn table_and_bytes_share_the_limit() {
+        let account = HostMemory::new(1000);
+        assert!(account.weigh_table(900).is_ok());
+        assert!(account.charge(100).is_err());
+        assert!(account.weigh_table(0).is_ok());
+        assert!(account.charge(100).is_ok());
+        assert!(account.weigh_table(1001).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_both_limits() {
+        let account = HostMemory::new(1000);
+        let body = || Full::new(Bytes::from(vec![b'x'; 500]));
+        let read = collect(&account, body(), 500).await.unwrap();
+        assert_eq!(read.len(), 500);
+        let too_long = collect(&account, body(), 499).await;
+        assert!(matches!(too_long, Err(CannotCollect::TooLong)));
+        let too_much = collect(&account, body(), 500).await;
+        assert!(matches!(too_much, Err(CannotCollect::Memory(_))));
+        drop(read);
+        assert!(collect(&account, body(), 500).await.is_ok());
+    }
+}

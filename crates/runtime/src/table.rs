@@ -1,0 +1,69 @@
+//! What the entries of a guest's table weigh. Most of them are made by wasmtime,
+//! which bounds how many there are but not what is in them.
+
+use std::any::Any;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi_http::FieldMap;
+use wasmtime_wasi_http::p2::bindings::http::types::Method;
+use wasmtime_wasi_http::p2::body::HostOutgoingBody;
+use wasmtime_wasi_http::p2::types::{
+    HostIncomingResponse, HostOutgoingRequest, HostOutgoingResponse,
+};
+use wasmtime_wasi_http::p3;
+
+/// An entry itself, and what small ones have in them.
+const ENTRY_BYTES: usize = 256;
+
+/// A header beside its text.
+const HEADER_BYTES: usize = 64;
+
+/// Bytes of a guest's outgoing body that wait at most, for a request or a
+/// response that nobody takes: one chunk.
+pub(crate) const BODY_CHUNK: usize = 64 << 10;
+
+/// Bytes of host memory behind all entries of a table.
+pub(crate) fn weight(table: &mut ResourceTable) -> usize {
+    table
+        .iter_mut()
+        .map(|entry| ENTRY_BYTES + content(entry))
+        .sum()
+}
+
+fn content(entry: &dyn Any) -> usize {
+    if let Some(map) = entry.downcast_ref() {
+        fields(map)
+    } else if entry.is::<HostOutgoingBody>() {
+        BODY_CHUNK
+    } else if let Some(request) = entry.downcast_ref::<HostOutgoingRequest>() {
+        let method = match &request.method {
+            Method::Other(name) => name.len(),
+            _ => 0,
+        };
+        let texts = [&request.authority, &request.path_with_query];
+        let texts = texts.into_iter().flatten().map(String::len);
+        method + texts.sum::<usize>() + fields(&request.headers)
+    } else if let Some(response) = entry.downcast_ref::<HostOutgoingResponse>() {
+        fields(&response.headers)
+    } else if let Some(response) = entry.downcast_ref::<HostIncomingResponse>() {
+        fields(&response.headers)
+    } else if let Some(request) = entry.downcast_ref::<p3::Request>() {
+        let authority = request
+            .authority
+            .as_ref()
+            .map_or(0, |name| name.as_str().len());
+        let path = request.path_with_query.as_ref();
+        let path = path.map_or(0, |path| path.as_str().len());
+        request.method.as_str().len() + authority + path + fields(&request.headers)
+    } else if let Some(response) = entry.downcast_ref::<p3::Response>() {
+        fields(&response.headers)
+    } else {
+        0
+    }
+}
+
+fn fields(map: &FieldMap) -> usize {
+    let headers = map.iter();
+    headers
+        .map(|(name, value)| HEADER_BYTES + name.as_str().len() + value.len())
+        .sum()
+}
