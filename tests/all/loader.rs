@@ -188,7 +188,7 @@ fn a_module_cannot_reach_the_files_of_this_machine() {
     );
     let (finished, _) = load(&module, "");
     assert!(
-        finished.stdout.contains("there is no module") && !finished.stdout.contains("key"),
+        finished.stdout.contains("Could not resolve") && !finished.stdout.contains("key"),
         "{}",
         finished.stdout
     );

@@ -6,15 +6,18 @@ use anyhow::{Context, Result, anyhow};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use taffrail_javascript::{Bundle, ModuleKind, SyntaxError, Toolchain};
+use taffrail_javascript::{Boundary, Bundle, BundleError, Bundled, Bundler, ModuleKind, Toolchain};
 use taffrail_runtime::{
-    Component, LoadError, LoadScript, Loading, Module, Modules, Runtime, Script, Source,
+    Component, LoadError, LoadFor, LoadScript, Loaded, Loading, Module, Modules, Runtime, Script,
+    Source,
 };
 use tokio::sync::OnceCell;
 
-/// The engine, made and compiled when the first script asks for it.
+/// The engine and the bundler, made and compiled when the first script asks for
+/// them.
 pub(crate) struct JavaScript {
     toolchain: Toolchain,
+    bundler: OnceCell<Bundler>,
     engine: OnceCell<Arc<Component>>,
 }
 
@@ -23,20 +26,36 @@ impl JavaScript {
     pub(crate) fn new(cache: &Path) -> Self {
         Self {
             toolchain: Toolchain::new(&cache.join("javascript")),
+            bundler: OnceCell::new(),
             engine: OnceCell::new(),
         }
     }
 
-    /// Makes one file of a Worker's script.
+    /// Makes one file of the script of a Worker of the operator's.
     pub(crate) async fn bundle(&self, worker: &WorkerConfig) -> Result<Bundle> {
-        self.install().await?;
-        let toolchain = self.toolchain.clone();
-        let main = worker.main.clone();
-        let bundle = tokio::task::spawn_blocking(move || toolchain.bundle(&main)).await?;
-        bundle.map_err(|error| {
-            let path = worker.path.display();
-            let name = &worker.name;
-            anyhow!("{path}: Worker `{name}` cannot be bundled:\n{error}")
+        let (path, name) = (worker.path.display(), &worker.name);
+        let requester = format!("own {name}");
+        self.bundle_within(Boundary::Project, &requester, worker)
+            .await
+            .with_context(|| format!("{path}: Worker `{name}` cannot be bundled"))
+    }
+
+    /// Makes one file of the script of a Worker whose errors its own author may
+    /// see.
+    pub(crate) async fn bundle_within(
+        &self,
+        boundary: Boundary,
+        requester: &str,
+        worker: &WorkerConfig,
+    ) -> Result<Bundle> {
+        let bundler = self.bundler().await?;
+        let bundled = bundler
+            .folder(requester, boundary, &worker.dir, &worker.main)
+            .await;
+        bundled.result.map_err(|error| match error {
+            BundleError::Syntax(wrong) => anyhow!("{}", wrong.report),
+            BundleError::Limit(message) => anyhow!("{message}"),
+            BundleError::Host(error) => error.into(),
         })
     }
 
@@ -76,6 +95,19 @@ impl JavaScript {
         Ok(made?)
     }
 
+    async fn bundler(&self) -> Result<&Bundler> {
+        self.bundler
+            .get_or_try_init(|| async {
+                self.install().await?;
+                let spinner = Spinner::start("Compiling the bundler".to_owned());
+                let toolchain = self.toolchain.clone();
+                let bundler = tokio::task::spawn_blocking(move || toolchain.bundler()).await?;
+                drop(spinner);
+                Ok(bundler?)
+            })
+            .await
+    }
+
     async fn compile(&self, runtime: &Runtime) -> Result<Arc<Component>> {
         self.install().await?;
         let bytes = self.toolchain.engine()?;
@@ -90,46 +122,63 @@ impl JavaScript {
 }
 
 impl LoadScript for JavaScript {
-    fn load<'a>(&'a self, runtime: &'a Runtime, modules: Modules) -> Loading<'a> {
+    fn load<'a>(
+        &'a self,
+        runtime: &'a Runtime,
+        modules: Modules,
+        whom: LoadFor<'a>,
+    ) -> Loading<'a> {
         Box::pin(async move {
-            let host = |error: anyhow::Error| LoadError::Host(format!("{error:#}"));
-            self.install().await.map_err(host)?;
-            let toolchain = self.toolchain.clone();
-            let bundle =
-                tokio::task::spawn_blocking(move || bundle_modules(&toolchain, modules)).await;
-            let bundle = bundle
-                .map_err(anyhow::Error::from)
-                .and_then(|bundle| bundle)
-                .map_err(host)?
-                .map_err(|wrong| LoadError::Module {
+            let bundler = match self.bundler().await {
+                Ok(bundler) => bundler,
+                Err(error) => return Loaded::failed(host(&error)),
+            };
+            let requester = format!("loader {:?}", whom.worker);
+            let files = modules.modules.into_iter().map(file).collect();
+            let Bundled { result, cpu } = bundler
+                .modules(&requester, &modules.main, files, whom.cpu)
+                .await;
+            let script = match result {
+                Ok(bundle) => {
+                    let script = self.script(runtime, &bundle).await;
+                    script.map_err(|error| host(&error))
+                }
+                Err(BundleError::Syntax(wrong)) => Err(LoadError::Module {
                     name: "SyntaxError".to_owned(),
                     message: wrong.message,
                     stack: wrong.place.map(|place| format!("    at {place}")),
-                })?;
-            self.script(runtime, &bundle).await.map_err(host)
+                }),
+                Err(BundleError::Limit(message)) => Err(LoadError::Host(format!(
+                    "The modules of `{}` make no Worker: {message}.",
+                    modules.main
+                ))),
+                Err(BundleError::Host(error)) => Err(host(&error.into())),
+            };
+            Loaded { script, cpu }
         })
     }
 }
 
-fn bundle_modules(
-    toolchain: &Toolchain,
-    modules: Modules,
-) -> Result<std::result::Result<Bundle, SyntaxError>> {
-    let mut files = Vec::new();
-    for (name, module) in modules.modules {
-        let (kind, contents) = match module {
-            Module::Js(text) | Module::CommonJs(text) => (ModuleKind::Js, text.into_bytes()),
-            Module::Text(text) => (ModuleKind::Text, text.into_bytes()),
-            Module::Json(value) => (ModuleKind::Json, value.to_string().into_bytes()),
-            Module::Data(bytes) | Module::Wasm(bytes) => (ModuleKind::Data, bytes),
-        };
-        files.push(taffrail_javascript::Module {
-            name,
-            contents,
-            kind,
-        });
+/// The operator reads why; whoever asked is told that it is not their fault.
+fn host(error: &anyhow::Error) -> LoadError {
+    tracing::error!("a dynamic Worker cannot be made: {error:#}");
+    LoadError::Host(
+        "The bundler of dynamic Workers does not work; its host's log says why.".to_owned(),
+    )
+}
+
+fn file((name, module): (String, Module)) -> taffrail_javascript::Module {
+    let (kind, contents) = match module {
+        Module::Js(text) | Module::CommonJs(text) => (ModuleKind::Js, text.into_bytes()),
+        Module::Text(text) => (ModuleKind::Text, text.into_bytes()),
+        Module::Json(value) => (ModuleKind::Json, value.to_string().into_bytes()),
+        Module::Data(bytes) | Module::Wasm(bytes) => (ModuleKind::Data, bytes),
+    };
+    taffrail_javascript::Module {
+        name,
+        contents,
+        kind,
     }
-    Ok(toolchain.bundle_modules(&modules.main, &files)?)
 }
 
 fn tell(done: &str, took: Duration) {

@@ -10,6 +10,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use taffrail_javascript::{Boundary, read_main};
 use taffrail_runtime::{Code, Finding, Found, Namespaces, Runtime, Wanted};
 
 /// Finds user Workers, and notices when one changes.
@@ -66,13 +67,19 @@ impl UserWorkers {
             .apply(&mut config, id)
             .with_context(|| config.path.display().to_string())?;
         let mut files = vec![config.path.clone(), config.main.clone()];
+        // Those beside a Worker that is one file belong to others.
+        let boundary = match config.path == config.main {
+            true => Boundary::File,
+            false => Boundary::Folder,
+        };
         let code = if config::is_script(&config.main) {
-            let bundle = self.javascript.bundle(&config).await?;
+            let requester = format!("user {namespace}/{name}");
+            let bundling = self.javascript.bundle_within(boundary, &requester, &config);
+            let bundle = bundling.await.context("it cannot be bundled")?;
             files.extend(bundle.files.iter().cloned());
             Code::Script(self.javascript.script(runtime, &bundle).await?)
         } else {
-            let bytes = fs::read(&config.main)
-                .with_context(|| format!("`{}` cannot be read", config.main.display()))?;
+            let bytes = read_main(boundary, &config.dir, &config.main)?;
             let compiler = runtime.clone();
             let compile = move || compiler.compile(&bytes);
             Code::Component(tokio::task::spawn_blocking(compile).await??)
@@ -146,8 +153,21 @@ fn version(files: &[PathBuf]) -> Option<u64> {
 impl Namespaces for UserWorkers {
     fn find<'a>(&'a self, runtime: &'a Runtime, wanted: Wanted<'a>) -> Finding<'a> {
         Box::pin(async move {
+            let namespace = wanted.namespace;
             let found = self.look(runtime, wanted).await;
-            found.map_err(|error| format!("{error:#}"))
+            found.map_err(|error| self.without_host(namespace, &format!("{error:#}")))
+        })
+    }
+}
+
+impl UserWorkers {
+    /// What is wrong with a Worker, for those who wrote it: they are not told
+    /// where on the host their namespace is.
+    fn without_host(&self, namespace: &str, error: &str) -> String {
+        let known = self.namespaces.get(namespace).into_iter().flatten();
+        let places = known.flat_map(|namespace| &namespace.places);
+        places.fold(error.to_owned(), |error, place| {
+            error.replace(&format!("{}/", place.display()), "")
         })
     }
 }

@@ -1,14 +1,15 @@
 //! From a script and what it imports to one file.
 
-use crate::command::run;
 use crate::error::Error;
+use crate::esbuild::{Command, Esbuild, Failure, Limit, Limits, Success};
+use crate::files::Files;
+use crate::input;
+use crate::meta::Meta;
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Component, Path, PathBuf};
-use std::process::Command;
-use tempfile::TempDir;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A script in one file, which sets `module.exports`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,13 +25,36 @@ pub struct Bundle {
     pub files: Vec<PathBuf>,
 }
 
-/// The modules that a script may import without a file of that name.
-pub const PROVIDED_MODULES: [&str; 4] = [
-    "cloudflare:workers",
-    "node:async_hooks",
-    "node:diagnostics_channel",
-    "taffrail:workers",
-];
+/// What came of bundling.
+#[derive(Debug)]
+pub struct Bundled {
+    /// The script, or why there is none.
+    pub result: Result<Bundle, BundleError>,
+    /// The CPU time that it took.
+    pub cpu: Duration,
+}
+
+/// Why there is no bundle.
+#[derive(Debug)]
+pub enum BundleError {
+    /// A source is wrong.
+    Syntax(SyntaxError),
+    /// The sources take more than they may; in words.
+    Limit(String),
+    /// It is not the fault of the sources.
+    Host(Error),
+}
+
+/// What is wrong with a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// What is wrong with the first one that is.
+    pub message: String,
+    /// Where: module, line and column, both counted from 1.
+    pub place: Option<String>,
+    /// All that esbuild says, with lines of the source.
+    pub report: String,
+}
 
 /// What is written in terms of promises, so that the engine sees all of them:
 /// which rejections nobody handles, and to which invocation a callback belongs.
@@ -55,120 +79,142 @@ const OPTIONS: [&str; 11] = [
     "--color=false",
 ];
 
-/// A module that is in no file of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Module {
-    /// Its name, by which others import it.
-    pub name: String,
-    /// What is in it.
-    pub contents: Vec<u8>,
-    /// What it is.
-    pub kind: ModuleKind,
+/// The names of what esbuild writes, beside the main file, so that the sources
+/// in its map are relative to that.
+const SCRIPT: &str = ".taffrail-bundle.js";
+const META: &str = ".taffrail-meta.json";
+
+/// A script that is to be bundled.
+pub(crate) struct Task {
+    pub(crate) files: Arc<dyn Files>,
+    /// The main file, in those.
+    pub(crate) main: String,
+    pub(crate) loaders: Vec<String>,
+    /// Whether modules may import each other by name without `./`.
+    pub(crate) by_name: bool,
+    pub(crate) limits: Limits,
 }
 
-/// What a module is to those who import it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ModuleKind {
-    /// Code.
-    Js,
-    /// A string.
-    Text,
-    /// What JSON can hold.
-    Json,
-    /// Bytes.
-    Data,
-}
-
-/// What is wrong with a module.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyntaxError {
-    /// What is wrong.
-    pub message: String,
-    /// Where: module, line and column, both counted from 1.
-    pub place: Option<String>,
-}
-
-/// Bundles the script `main` with the program `esbuild`.
-pub(crate) fn bundle(esbuild: &Path, main: &Path) -> Result<Bundle, Error> {
-    let main = main
-        .canonicalize()
-        .map_err(|error| unreadable(main, &error))?;
-    let (Some(directory), Some(name)) = (main.parent(), main.file_name()) else {
-        return Err(Error::new(format!("`{}` is not a file", main.display())));
-    };
-    let bundle = bundle_in(esbuild, directory, &name.to_string_lossy(), |_| {});
-    bundle?.map_err(Error::new)
-}
-
-/// Bundles modules, of which `main` is the one with the handlers.
-pub(crate) fn bundle_modules(
-    esbuild: &Path,
-    main: &str,
-    modules: &[Module],
-) -> Result<Result<Bundle, SyntaxError>, Error> {
-    let directory = temporary()?;
-    let root = directory.path().canonicalize();
-    let root = root.map_err(|error| unreadable(directory.path(), &error))?;
-    let mut loaders = Vec::new();
-    for module in modules {
-        let Some(path) = path_of(&module.name) else {
-            return Ok(Err(SyntaxError {
-                message: format!(
-                    "the name of the module `{}` is not a path with an extension, like `lib/text.js`",
-                    module.name
-                ),
-                place: None,
-            }));
+impl Task {
+    /// Bundles it on this thread.
+    pub(crate) fn run(
+        self,
+        esbuild: &Esbuild,
+        dropped: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Bundled {
+        let limits = self.limits;
+        let (directory, name) = self.main.rsplit_once('/').unwrap_or(("", &self.main));
+        let (out, name) = (format!("{directory}/"), name.to_owned());
+        let mut arguments = vec![
+            format!("./{name}"),
+            format!("--outfile={out}{SCRIPT}"),
+            format!("--metafile={out}{META}"),
+        ];
+        arguments.extend(OPTIONS.iter().chain(&LOWERED).map(ToString::to_string));
+        arguments.extend(self.loaders);
+        let command = Command {
+            files: self.files,
+            arguments,
+            directory: match directory {
+                "" => "/".to_owned(),
+                directory => directory.to_owned(),
+            },
+            modules: self.by_name.then(|| "/".to_owned()),
+            limits,
         };
-        let extension = path.extension().unwrap_or_default().to_string_lossy();
-        let loader = match module.kind {
-            ModuleKind::Js => "js",
-            ModuleKind::Text => "text",
-            ModuleKind::Json => "json",
-            ModuleKind::Data => "binary",
+        let finished = esbuild.run(command, dropped);
+        let result = match finished.end {
+            Ok(written) => read(&written, &out, &name),
+            Err(Failure::Said(said)) => Err(BundleError::Syntax(SyntaxError::read(said))),
+            Err(Failure::Limit(limit)) => Err(BundleError::Limit(limits.passed(limit))),
+            Err(Failure::Host(said)) => Err(BundleError::Host(Error::new(said))),
         };
-        loaders.push(format!("--loader:.{extension}={loader}"));
-        let path = root.join(path);
-        let parent = path.parent().unwrap_or(&root);
-        fs::create_dir_all(parent)
-            .and_then(|()| fs::write(&path, &module.contents))
-            .map_err(|error| Error::new(format!("`{}`: {error}", path.display())))?;
+        Bundled {
+            result,
+            cpu: finished.cpu,
+        }
     }
-    let bundle = bundle_in(esbuild, &root, main, |command| {
-        // Modules may import each other by name without `./`.
-        command.args(&loaders).env("NODE_PATH", &root);
-    });
-    Ok(match bundle? {
-        Err(said) => Err(SyntaxError::read(&said)),
-        // Whoever wrote the modules may not be who owns this machine.
-        Ok(bundle) => match bundle.files.iter().find(|file| !file.starts_with(&root)) {
-            None => Ok(bundle),
-            Some(file) => Err(SyntaxError {
-                message: format!("there is no module `{}`", file.display()),
-                place: None,
-            }),
-        },
+}
+
+/// Makes a bundle of what esbuild wrote into the directory `out`.
+fn read(written: &Success, out: &str, main: &str) -> Result<Bundle, BundleError> {
+    let meta: Meta = parse(text(written, out, META)?)?;
+    if let Err(missing) = meta.check_imports() {
+        return Err(BundleError::Syntax(SyntaxError::of(missing)));
+    }
+    let mut map: Value = parse(text(written, out, &format!("{SCRIPT}.map"))?)?;
+    input::restore(&mut map);
+    let directory = Path::new(out);
+    let files = meta.inputs.keys();
+    Ok(Bundle {
+        text: text(written, out, SCRIPT)?.to_owned(),
+        source_map: map.to_string(),
+        service_worker: !meta.is_module(main),
+        files: files
+            .map(|file| normalised(&directory.join(file)))
+            .collect(),
     })
 }
 
-/// The path of a module below a directory, unless its name leads elsewhere.
-fn path_of(name: &str) -> Option<&Path> {
-    let path = Path::new(name);
-    let is_below = |part| matches!(part, Component::Normal(_));
-    let has_extension = path
-        .extension()
-        .is_some_and(|extension| !extension.is_empty());
-    (path.components().all(is_below) && has_extension).then_some(path)
+fn text<'a>(written: &'a Success, out: &str, name: &str) -> Result<&'a str, BundleError> {
+    let bytes = written.get(&format!("{out}{name}"));
+    bytes
+        .and_then(|bytes| str::from_utf8(bytes).ok())
+        .ok_or_else(|| BundleError::Host(Error::new(format!("esbuild wrote no `{name}`"))))
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(json: &str) -> Result<T, BundleError> {
+    serde_json::from_str(json).map_err(|error| {
+        BundleError::Host(Error::new(format!(
+            "esbuild wrote what cannot be understood: {error}"
+        )))
+    })
+}
+
+impl Limits {
+    /// Says that a limit was passed.
+    fn passed(&self, limit: Limit) -> String {
+        let mebibytes = |bytes: usize| bytes >> 20;
+        match limit {
+            Limit::Cpu => format!(
+                "bundling takes more than the {} ms of CPU time that it may use",
+                self.cpu.as_millis()
+            ),
+            Limit::WallTime => "bundling takes too long".to_owned(),
+            Limit::Memory => format!(
+                "bundling takes more than {} MiB of memory",
+                mebibytes(self.memory)
+            ),
+            Limit::Input => format!(
+                "the files that are imported have more than {} MiB",
+                mebibytes(self.input)
+            ),
+            Limit::Output => format!(
+                "the bundle and its source map have more than {} MiB",
+                mebibytes(self.output)
+            ),
+            Limit::Dropped => "the bundle is not wanted any more".to_owned(),
+        }
+    }
 }
 
 impl SyntaxError {
-    /// Reads what esbuild says of the first error.
-    fn read(said: &str) -> Self {
-        let message = said
+    /// One that is at no place in a source.
+    pub(crate) fn of(message: String) -> Self {
+        Self {
+            message: message.clone(),
+            place: None,
+            report: message,
+        }
+    }
+
+    /// Reads what esbuild says.
+    fn read(report: String) -> Self {
+        let message = report
             .split_once("[ERROR] ")
             .and_then(|(_, rest)| rest.lines().next())
-            .unwrap_or(said.trim());
-        let place = said.lines().find_map(|line| {
+            .unwrap_or(report.trim());
+        let place = report.lines().find_map(|line| {
             let mut parts = line.trim().strip_suffix(':')?.rsplitn(3, ':');
             let column: u32 = parts.next()?.parse().ok()?;
             let line: u32 = parts.next()?.parse().ok()?;
@@ -177,129 +223,7 @@ impl SyntaxError {
         Self {
             message: message.to_owned(),
             place,
-        }
-    }
-}
-
-fn temporary() -> Result<TempDir, Error> {
-    TempDir::with_prefix("taffrail-")
-        .map_err(|error| Error::new(format!("no directory for temporary files: {error}")))
-}
-
-/// Bundles the script `name` in `directory`. The inner error is what esbuild
-/// says about it.
-fn bundle_in(
-    esbuild: &Path,
-    directory: &Path,
-    name: &str,
-    prepare: impl FnOnce(&mut Command),
-) -> Result<Result<Bundle, String>, Error> {
-    let out = temporary()?;
-    let script = out.path().join("worker.js");
-    let meta = out.path().join("meta.json");
-    let mut command = Command::new(esbuild);
-    command
-        .arg(Path::new(".").join(name))
-        .arg(format!("--outfile={}", script.display()))
-        .arg(format!("--metafile={}", meta.display()))
-        .args(OPTIONS)
-        .args(LOWERED)
-        .current_dir(directory);
-    prepare(&mut command);
-    if let Err(said) = run(&mut command, "remove Taffrail's cache and try again")? {
-        return Ok(Err(said));
-    }
-
-    let read = |path: &Path| fs::read_to_string(path).map_err(|error| unreadable(path, &error));
-    let meta: Meta = parse(&read(&meta)?)?;
-    if let Err(missing) = meta.check_imports() {
-        return Ok(Err(missing));
-    }
-    let mut map: Value = parse(&read(&out.path().join("worker.js.map"))?)?;
-    relative_to(directory, out.path(), &mut map);
-    Ok(Ok(Bundle {
-        text: read(&script)?,
-        source_map: map.to_string(),
-        service_worker: !meta.is_module(name),
-        files: meta
-            .inputs
-            .keys()
-            .map(|file| normalised(&directory.join(file)))
-            .collect(),
-    }))
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Error {
-    Error::new(format!("`{}` cannot be read: {error}", path.display()))
-}
-
-fn parse<T: for<'de> Deserialize<'de>>(json: &str) -> Result<T, Error> {
-    serde_json::from_str(json)
-        .map_err(|error| Error::new(format!("esbuild wrote what cannot be understood: {error}")))
-}
-
-/// What esbuild tells about a bundle.
-#[derive(Deserialize)]
-struct Meta {
-    inputs: BTreeMap<String, Input>,
-}
-
-#[derive(Deserialize)]
-struct Input {
-    #[serde(default)]
-    imports: Vec<Import>,
-    format: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Import {
-    path: String,
-    #[serde(default)]
-    external: bool,
-}
-
-impl Meta {
-    fn is_module(&self, main: &str) -> bool {
-        let format = self
-            .inputs
-            .get(main)
-            .and_then(|input| input.format.as_deref());
-        format == Some("esm")
-    }
-
-    /// Every module without a file is one that is provided.
-    fn check_imports(&self) -> Result<(), String> {
-        for (file, input) in &self.inputs {
-            for import in input.imports.iter().filter(|import| import.external) {
-                let name = import.path.as_str();
-                let has_scheme = ["node:", "cloudflare:", "taffrail:"]
-                    .iter()
-                    .any(|scheme| name.starts_with(scheme));
-                if has_scheme && !PROVIDED_MODULES.contains(&name) {
-                    return Err(format!(
-                        "{file} imports `{name}`, which Taffrail does not have; it has `{}`",
-                        PROVIDED_MODULES.join("`, `")
-                    ));
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Makes the paths of a source map, which are relative to `out`, relative to
-/// `directory` where they lie in it.
-fn relative_to(directory: &Path, out: &Path, map: &mut Value) {
-    let Some(sources) = map.get_mut("sources").and_then(Value::as_array_mut) else {
-        return;
-    };
-    // Links, as that of a temporary directory, are resolved by esbuild.
-    let out = out.canonicalize().unwrap_or_else(|_| out.to_owned());
-    for source in sources {
-        if let Some(path) = source.as_str() {
-            let path = normalised(&out.join(path));
-            let path = path.strip_prefix(directory).unwrap_or(&path);
-            *source = path.display().to_string().into();
+            report,
         }
     }
 }

@@ -4,14 +4,31 @@
 //! The engine is StarlingMonkey with the JavaScript in `engine/`, made into a
 //! component by componentize-js. It is made once, which needs Node.js and npm,
 //! and kept in a directory of the caller's. Scripts are bundled by esbuild,
-//! which comes with it and needs neither.
+//! which comes with it and needs neither: it is a WebAssembly program, too, and
+//! has no files but those that it is given.
 
 mod bundle;
+mod bundler;
+mod clock;
 mod command;
 mod error;
+mod esbuild;
+mod files;
+mod folder;
+mod input;
+mod memory;
+mod meta;
+mod modules;
+mod place;
 mod section;
 mod toolchain;
+mod turns;
+mod wasi;
 
-pub use bundle::{Bundle, Module, ModuleKind, PROVIDED_MODULES, SyntaxError};
+pub use bundle::{Bundle, BundleError, Bundled, SyntaxError};
+pub use bundler::Bundler;
 pub use error::Error;
+pub use meta::PROVIDED_MODULES;
+pub use modules::{Module, ModuleKind};
+pub use place::{Boundary, read_main};
 pub use toolchain::Toolchain;

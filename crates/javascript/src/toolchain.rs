@@ -1,8 +1,11 @@
 //! The engine component and the bundler, and how they are made.
 
-use crate::bundle::{self, Bundle, Module, SyntaxError};
+use crate::bundle::{self, Bundle};
+use crate::bundler::Bundler;
 use crate::command::run;
 use crate::error::Error;
+use crate::esbuild::{Command as Bundling, Esbuild, Failure, Limits};
+use crate::folder::{self, Folder};
 use crate::section;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -10,6 +13,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The packages that make the engine, from the npm registry.
@@ -18,8 +23,8 @@ const PACKAGES: &str = r#"{
   "type": "module",
   "dependencies": {
     "@bytecodealliance/componentize-js": "0.23.0",
-    "capnweb": "0.12.0",
-    "esbuild": "0.28.2"
+    "@esbuild/wasi-preview1": "0.27.2",
+    "capnweb": "0.12.0"
   }
 }
 "#;
@@ -98,7 +103,7 @@ impl Toolchain {
         self.home.is_dir()
     }
 
-    /// Makes what is not there yet. This takes about half a minute, and blocks.
+    /// Makes what is not there yet. This takes about a minute, and blocks.
     ///
     /// # Errors
     ///
@@ -107,8 +112,24 @@ impl Toolchain {
     pub fn install(&self) -> Result<(), Error> {
         in_place(&self.home, |work| {
             fetch_packages(work)?;
-            make_engine(work)
+            make_engine(work, &self.compiled())
         })
+    }
+
+    /// The bundler, compiled if it has not been before.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, for instance before [`install`](Self::install).
+    pub fn bundler(&self) -> Result<Bundler, Error> {
+        let esbuild = compile(&self.home.join(ESBUILD), &self.compiled())?;
+        Ok(Bundler::new(Arc::new(esbuild)))
+    }
+
+    /// Where the bundler is kept as machine code, which all versions share that
+    /// have the same one.
+    fn compiled(&self) -> PathBuf {
+        self.home.with_file_name("compiled")
     }
 
     /// Makes a component of a script and the engine: the script is evaluated
@@ -127,7 +148,7 @@ impl Toolchain {
         let work = TempDir::with_prefix_in("script-", &builder).map_err(unwritten)?;
         write_sources(work.path()).map_err(unwritten)?;
         fs::write(work.path().join("script.txt"), &bundle.text).map_err(unwritten)?;
-        let esbuild = find_esbuild(&builder).map_err(unwritten)?;
+        let esbuild = compile(&builder.join(PACKAGED_ESBUILD), &self.compiled())?;
         make_component(&esbuild, work.path(), "built.js", ENGINE)?;
         let made = fs::read(work.path().join(ENGINE)).map_err(unwritten)?;
         Ok(section::append(made, bundle))
@@ -147,34 +168,29 @@ impl Toolchain {
             ))
         })
     }
-
-    /// Makes one file of a script and everything that it imports. This takes
-    /// some ten milliseconds.
-    ///
-    /// # Errors
-    ///
-    /// When a source is missing or wrong, with its file, line and column.
-    pub fn bundle(&self, main: &Path) -> Result<Bundle, Error> {
-        bundle::bundle(&self.home.join(ESBUILD), main)
-    }
-
-    /// Makes one file of modules that are in no files, of which `main` is the
-    /// one with the handlers. The inner error is about a module.
-    ///
-    /// # Errors
-    ///
-    /// When there is no room for temporary files, or no bundler.
-    pub fn bundle_modules(
-        &self,
-        main: &str,
-        modules: &[Module],
-    ) -> Result<Result<Bundle, SyntaxError>, Error> {
-        bundle::bundle_modules(&self.home.join(ESBUILD), main, modules)
-    }
 }
 
 const ENGINE: &str = "engine.wasm";
-const ESBUILD: &str = "esbuild";
+const ESBUILD: &str = "esbuild.wasm";
+const PACKAGED_ESBUILD: &str = "node_modules/@esbuild/wasi-preview1/esbuild.wasm";
+
+/// What bundling the engine itself may use: more than it does.
+const LIMITS: Limits = Limits {
+    cpu: Duration::from_secs(60),
+    memory: 512 << 20,
+    input: 64 << 20,
+    output: 64 << 20,
+};
+
+fn compile(esbuild: &Path, cache: &Path) -> Result<Esbuild, Error> {
+    let program = fs::read(esbuild).map_err(|error| {
+        Error::new(format!(
+            "the bundler `{}` cannot be read: {error}",
+            esbuild.display()
+        ))
+    })?;
+    Esbuild::compile(&program, cache)
+}
 
 fn unwritable(path: &Path, error: &io::Error) -> Error {
     Error::new(format!(
@@ -228,26 +244,46 @@ fn fetch_packages(work: &Path) -> Result<(), Error> {
 }
 
 /// Makes the engine in `work`, and returns a directory with what is to be kept.
-fn make_engine(work: &Path) -> Result<PathBuf, Error> {
+fn make_engine(work: &Path, compiled: &Path) -> Result<PathBuf, Error> {
     let kept = work.join("kept");
     let esbuild = kept.join(ESBUILD);
     fs::create_dir(&kept)
-        .and_then(|()| fs::copy(find_esbuild(work)?, &esbuild))
+        .and_then(|()| fs::copy(work.join(PACKAGED_ESBUILD), &esbuild))
         .map_err(|error| unwritable(&kept, &error))?;
+    let esbuild = compile(&esbuild, compiled)?;
     make_component(&esbuild, work, "engine.js", "kept/engine.wasm")?;
     Ok(kept)
 }
 
 /// Makes a component of the engine in `work`, of which `entry` is the entry.
-fn make_component(esbuild: &Path, work: &Path, entry: &str, output: &str) -> Result<(), Error> {
-    let mut bundle = Command::new(esbuild);
-    bundle
-        .args([entry, "--bundle", "--format=esm", "--outfile=bundled.js"])
-        .args(["--external:taffrail:*", "--loader:.txt=text"])
-        .args(["--log-level=error", "--color=false"])
-        .args(bundle::LOWERED)
-        .current_dir(work);
-    run(&mut bundle, NODE)?.map_err(|said| failed("bundling the JavaScript engine", &said))?;
+fn make_component(esbuild: &Esbuild, work: &Path, entry: &str, output: &str) -> Result<(), Error> {
+    let work = &work
+        .canonicalize()
+        .map_err(|error| unwritable(work, &error))?;
+    let directory = folder::utf8(work)?;
+    let bundled = format!("{directory}/bundled.js");
+    let arguments = ["--bundle", "--format=esm", "--external:taffrail:*"];
+    let more = ["--loader:.txt=text", "--log-level=error", "--color=false"];
+    let arguments = arguments.iter().chain(&more).chain(&bundle::LOWERED);
+    let mut arguments: Vec<String> = arguments.map(ToString::to_string).collect();
+    arguments.extend([format!("./{entry}"), format!("--outfile={bundled}")]);
+    let bundling = Bundling {
+        files: Arc::new(Folder::project(work)?),
+        arguments,
+        directory,
+        modules: None,
+        limits: LIMITS,
+    };
+    let written = esbuild.run(bundling, || false).end;
+    let written = written.map_err(|failure| {
+        let said = match failure {
+            Failure::Said(said) | Failure::Host(said) => said,
+            Failure::Limit(limit) => format!("it passed the limit {limit:?}"),
+        };
+        failed("bundling the JavaScript engine", &said)
+    })?;
+    let text = written.get(&bundled).map_or(&[][..], Vec::as_slice);
+    fs::write(&bundled, text).map_err(|error| unwritable(work, &error))?;
 
     let mut node = Command::new("node");
     node.args(["build.mjs", "bundled.js", "wit", output])
@@ -257,18 +293,4 @@ fn make_component(esbuild: &Path, work: &Path, entry: &str, output: &str) -> Res
 
 fn failed(what: &str, said: &str) -> Error {
     Error::new(format!("{what} failed:\n{said}"))
-}
-
-/// The program of the esbuild package for this system.
-fn find_esbuild(work: &Path) -> io::Result<PathBuf> {
-    for platform in fs::read_dir(work.join("node_modules/@esbuild"))? {
-        let program = platform?.path().join("bin/esbuild");
-        if program.exists() {
-            return Ok(program);
-        }
-    }
-    Err(io::Error::new(
-        io::ErrorKind::NotFound,
-        "the package has no program for this system",
-    ))
 }

@@ -81,7 +81,7 @@ pub use egress::{BadPattern, Egress, HostPattern};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, QueueMessage};
 pub use identity::WorkerId;
-pub use loader::{LoadError, LoadScript, Loading, Module, Modules};
+pub use loader::{LoadError, LoadFor, LoadScript, Loaded, Loading, Module, Modules};
 pub use runtime::{Builder, Runtime, tail_cycle};
 pub use script::{Script, Source};
 pub use settings::{Binding, EVENT_WALL_TIME, Limits, Target, WorkerSettings};

@@ -59,9 +59,18 @@ impl CpuMeter {
     pub(crate) fn end(&self) -> u64 {
         let started = self.poll_started_ns.load(Relaxed);
         let spent = clock::thread_cpu_ns().saturating_sub(started);
-        let used = self.used_ns.load(Relaxed) + spent;
-        self.used_ns.store(used, Relaxed);
-        used
+        self.used_ns.fetch_add(spent, Relaxed) + spent
+    }
+
+    /// Charges it for what another thread did for it.
+    pub(crate) fn charge(&self, spent: Duration) {
+        let spent = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
+        self.used_ns.fetch_add(spent, Relaxed);
+    }
+
+    /// What it may still use.
+    pub(crate) fn left(&self) -> Duration {
+        Duration::from_nanos(self.limit_ns.saturating_sub(self.used_ns.load(Relaxed)))
     }
 
     /// Whether the limit is passed; to be asked from inside a poll.

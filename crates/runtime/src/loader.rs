@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
 
 /// The modules of a Worker that is made at run time, by their names.
@@ -45,12 +46,43 @@ pub enum Module {
 
 /// Makes scripts of modules, which takes a bundler and an engine.
 pub trait LoadScript: Send + Sync + 'static {
-    /// Makes a script of `modules` that can run in `runtime`.
-    fn load<'a>(&'a self, runtime: &'a Runtime, modules: Modules) -> Loading<'a>;
+    /// Makes a script of `modules` that can run in `runtime`. Dropping the
+    /// future ends the work.
+    fn load<'a>(&'a self, runtime: &'a Runtime, modules: Modules, whom: LoadFor<'a>)
+    -> Loading<'a>;
+}
+
+/// For whom a script is made.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadFor<'a> {
+    /// The Worker that asks for it, which has its share of the bundler.
+    pub worker: &'a WorkerId,
+    /// The CPU time that its invocation has left.
+    pub cpu: Duration,
 }
 
 /// A script that is being made.
-pub type Loading<'a> = Pin<Box<dyn Future<Output = Result<Script, LoadError>> + Send + 'a>>;
+pub type Loading<'a> = Pin<Box<dyn Future<Output = Loaded> + Send + 'a>>;
+
+/// What came of making a script.
+pub struct Loaded {
+    /// The script, or why there is none.
+    pub script: Result<Script, LoadError>,
+    /// The CPU time that it took on other threads, which the invocation that
+    /// asked is charged for.
+    pub cpu: Duration,
+}
+
+impl Loaded {
+    /// No script, at no cost.
+    #[must_use]
+    pub fn failed(error: LoadError) -> Self {
+        Self {
+            script: Err(error),
+            cpu: Duration::ZERO,
+        }
+    }
+}
 
 /// Why modules do not make a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +96,7 @@ pub enum LoadError {
         /// Its frames, one a line.
         stack: Option<String>,
     },
-    /// The host cannot do it.
+    /// It takes more than it may, or the host cannot do it.
     Host(String),
 }
 
@@ -186,11 +218,15 @@ pub(crate) async fn make(
     reservation: Option<Reservation>,
     plan: Result<Plan, CallFailed>,
 ) -> Result<WorkerId, CallFailed> {
+    let planned = plan.is_ok();
     let made = match plan {
-        Ok(plan) => deploy(&caller.platform()?, &caller.worker.id, plan).await,
+        Ok(plan) => deploy(caller, plan).await,
         Err(failed) => Err(failed),
     };
-    if let Some(mut slot) = reservation {
+    // The next call that asks may have the CPU time that this one lacked.
+    if let Some(mut slot) = reservation
+        && (made.is_ok() || !planned)
+    {
         *slot = Some(made.clone());
     }
     made
@@ -206,19 +242,21 @@ pub(crate) fn check_binding(caller: &Invocation, binding: &str) -> Result<(), Ca
     }
 }
 
-async fn deploy(
-    platform: &Arc<Platform>,
-    owner: &WorkerId,
-    plan: Plan,
-) -> Result<WorkerId, CallFailed> {
-    let code = code(platform, plan.modules).await?;
+async fn deploy(caller: &Invocation, plan: Plan) -> Result<WorkerId, CallFailed> {
+    let platform = &caller.platform()?;
+    let owner = &caller.worker.id;
+    let code = code(caller, platform, plan.modules).await?;
     let id = WorkerId::new_dynamic(owner);
     platform.deploy(platform.worker(id.clone(), plan.settings, code));
     platform.use_dynamic(owner, &id);
     Ok(id)
 }
 
-async fn code(platform: &Arc<Platform>, modules: Modules) -> Result<Code, CallFailed> {
+async fn code(
+    caller: &Invocation,
+    platform: &Arc<Platform>,
+    modules: Modules,
+) -> Result<Code, CallFailed> {
     let bytes: usize = modules.modules.values().map(Module::size).sum();
     if bytes > CODE_BYTES {
         return Err(CallFailed::new(format!(
@@ -246,7 +284,13 @@ async fn code(platform: &Arc<Platform>, modules: Modules) -> Result<Code, CallFa
                 ));
             };
             let runtime = Runtime::of(Arc::clone(platform));
-            match scripts.load(&runtime, modules).await {
+            let whom = LoadFor {
+                worker: &caller.worker.id,
+                cpu: caller.cpu.left(),
+            };
+            let loaded = scripts.load(&runtime, modules, whom).await;
+            caller.cpu.charge(loaded.cpu);
+            match loaded.script {
                 Ok(script) => Ok(Code::Script(script)),
                 Err(LoadError::Module {
                     name,

@@ -1,0 +1,133 @@
+//! Bundles scripts of the operator's and of strangers.
+
+use crate::bundle::{BundleError, Bundled, SyntaxError, Task};
+use crate::error::Error;
+use crate::esbuild::{Esbuild, Limits};
+use crate::modules::{self, Module};
+use crate::place::{Boundary, Place};
+use crate::turns::{NotDone, Turns};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What bundling may use that strangers cause. A minified script of 400 kB takes
+/// 0.2 s and 32 MiB.
+const STRANGERS: Limits = Limits {
+    cpu: Duration::from_secs(10),
+    memory: 256 << 20,
+    input: 64 << 20,
+    output: 64 << 20,
+};
+
+/// What bundling may use for the operator's own folder.
+const OWN: Limits = Limits {
+    cpu: Duration::from_secs(60),
+    memory: 1 << 30,
+    input: 256 << 20,
+    output: 256 << 20,
+};
+
+/// The bundler, which runs in this process and sees no more of the host than
+/// what it is given.
+#[derive(Clone)]
+pub struct Bundler {
+    esbuild: Arc<Esbuild>,
+    turns: Turns,
+}
+
+impl Bundler {
+    pub(crate) fn new(esbuild: Arc<Esbuild>) -> Self {
+        Self {
+            esbuild,
+            turns: Turns::default(),
+        }
+    }
+
+    /// Makes one file of the script `main` in `folder` and all that it imports.
+    /// Scripts of the same `requester` wait for each other.
+    pub async fn folder(
+        &self,
+        requester: &str,
+        boundary: Boundary,
+        folder: &Path,
+        main: &Path,
+    ) -> Bundled {
+        let limits = match boundary {
+            Boundary::Project => OWN,
+            Boundary::Folder | Boundary::File => STRANGERS,
+        };
+        let (folder, main) = (folder.to_owned(), main.to_owned());
+        let esbuild = Arc::clone(&self.esbuild);
+        let bundled = self.turns.run(requester, 0, move |dropped| {
+            let place = match Place::open(boundary, &folder, &main, limits.input) {
+                Ok(place) => place,
+                Err(error) => return failed(BundleError::Host(error)),
+            };
+            let task = Task {
+                files: place.files,
+                main: place.main,
+                loaders: Vec::new(),
+                by_name: false,
+                limits,
+            };
+            let mut bundled = task.run(&esbuild, move || dropped.is_set());
+            if let Ok(bundle) = &mut bundled.result {
+                for file in &mut bundle.files {
+                    *file = place.root.join(file.strip_prefix("/").unwrap_or(file));
+                }
+            }
+            bundled
+        });
+        bundled.await.unwrap_or_else(|not| failed(not_done(&not)))
+    }
+
+    /// Makes one file of modules that are in no files, of which `main` is the
+    /// one with the handlers. It takes `cpu` at most.
+    pub async fn modules(
+        &self,
+        requester: &str,
+        main: &str,
+        modules: Vec<Module>,
+        cpu: Duration,
+    ) -> Bundled {
+        let size = modules.iter().map(Module::size).sum();
+        let limits = Limits {
+            cpu: cpu.min(STRANGERS.cpu),
+            ..STRANGERS
+        };
+        let main = main.to_owned();
+        let esbuild = Arc::clone(&self.esbuild);
+        let bundled = self.turns.run(requester, size, move |dropped| {
+            let tree = match modules::tree(&main, modules) {
+                Ok(tree) => tree,
+                Err(wrong) => return failed(BundleError::Syntax(SyntaxError::of(wrong))),
+            };
+            let task = Task {
+                files: Arc::new(tree.files),
+                main: format!("/{main}"),
+                loaders: tree.loaders,
+                by_name: true,
+                limits,
+            };
+            task.run(&esbuild, move || dropped.is_set())
+        });
+        bundled.await.unwrap_or_else(|not| failed(not_done(&not)))
+    }
+}
+
+fn failed(error: BundleError) -> Bundled {
+    Bundled {
+        result: Err(error),
+        cpu: Duration::ZERO,
+    }
+}
+
+fn not_done(not: &NotDone) -> BundleError {
+    match not {
+        NotDone::Full => BundleError::Limit(
+            "too many modules wait to be bundled; wait for the Workers that are being loaded"
+                .to_owned(),
+        ),
+        NotDone::Lost => BundleError::Host(Error::new("the bundler has no thread, or panicked")),
+    }
+}

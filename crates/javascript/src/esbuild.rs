@@ -1,0 +1,208 @@
+//! esbuild as a WebAssembly program, which has nothing but what it is given.
+
+use crate::clock;
+use crate::error::Error;
+use crate::files::Files;
+use crate::wasi::{self, Exited, Host};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread::{self, Thread};
+use std::time::Duration;
+use wasmtime::{
+    Cache, CacheConfig, Config, Engine, InstancePre, Module, Store, StoreContextMut, UpdateDeadline,
+};
+
+/// How often a run is interrupted to look at its limits.
+const TICK: Duration = Duration::from_millis(5);
+
+/// Time that a run may take in all. It cannot wait for anything but itself, so
+/// this is what its CPU time becomes on a machine that is busy with other work.
+const WALL_TIME: Duration = Duration::from_secs(120);
+
+/// The stack of a run, of which wasmtime uses half a megabyte.
+const STACK_BYTES: usize = 512 << 10;
+
+/// The compiled program.
+pub(crate) struct Esbuild {
+    engine: Engine,
+    program: InstancePre<Host>,
+}
+
+/// What esbuild is to do, and with what.
+pub(crate) struct Command {
+    pub(crate) files: Arc<dyn Files>,
+    pub(crate) arguments: Vec<String>,
+    /// The directory that relative paths begin in.
+    pub(crate) directory: String,
+    /// A directory with modules that are imported by name.
+    pub(crate) modules: Option<String>,
+    pub(crate) limits: Limits,
+}
+
+/// What one run may use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) cpu: Duration,
+    pub(crate) memory: usize,
+    /// The bytes that it may read.
+    pub(crate) input: usize,
+    /// The bytes that it may write.
+    pub(crate) output: usize,
+}
+
+/// Why a run was ended, or what it was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Cpu,
+    WallTime,
+    Memory,
+    Input,
+    Output,
+    /// The result is not wanted any more.
+    Dropped,
+}
+
+/// How a run ended.
+pub(crate) struct Finished {
+    pub(crate) end: Result<Success, Failure>,
+    /// The CPU time that it took.
+    pub(crate) cpu: Duration,
+}
+
+/// The files that a run wrote, by their paths.
+pub(crate) type Success = BTreeMap<String, Vec<u8>>;
+
+/// Why there is no result.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// What it printed about its input.
+    Said(String),
+    Limit(Limit),
+    Host(String),
+}
+
+impl Esbuild {
+    /// Compiles the program, or takes it from `cache`, where it was compiled
+    /// before.
+    pub(crate) fn compile(program: &[u8], cache: &Path) -> Result<Self, Error> {
+        let failed = |error: wasmtime::Error| {
+            Error::new(format!(
+                "the bundler cannot be compiled and kept in `{}`: {error:#}; remove the folder and try again",
+                cache.display()
+            ))
+        };
+        let mut kept = CacheConfig::new();
+        kept.with_directory(cache);
+        let mut config = Config::new();
+        config
+            .cache(Some(Cache::new(kept).map_err(failed)?))
+            .max_wasm_stack(STACK_BYTES)
+            .wasm_backtrace_max_frames(None)
+            .epoch_interruption(true);
+        let engine = Engine::new(&config).map_err(failed)?;
+        let module = Module::new(&engine, program).map_err(failed)?;
+        let linker = wasi::linker(&engine).map_err(failed)?;
+        let program = linker.instantiate_pre(&module).map_err(failed)?;
+        Ok(Self { engine, program })
+    }
+
+    /// Runs the program to its end on this thread, or until it passes a limit or
+    /// `dropped` says so.
+    pub(crate) fn run(
+        &self,
+        command: Command,
+        dropped: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Finished {
+        let ticking = AtomicBool::new(true);
+        thread::scope(|scope| {
+            let ticker = thread::Builder::new().name("taffrail-bundle-epoch".to_owned());
+            match ticker.spawn_scoped(scope, || tick(&self.engine, &ticking)) {
+                Ok(ticker) => {
+                    let _stop = StopTicks(&ticking, ticker.thread().clone());
+                    self.run_with_ticks(command, dropped)
+                }
+                Err(error) => Finished {
+                    end: Err(Failure::Host(format!("no thread for the bundler: {error}"))),
+                    cpu: Duration::ZERO,
+                },
+            }
+        })
+    }
+
+    fn run_with_ticks(
+        &self,
+        command: Command,
+        dropped: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Finished {
+        let limit = command.limits.cpu;
+        let cpu_began = clock::thread_cpu();
+        let began = clock::monotonic();
+        let mut store = Store::new(&self.engine, Host::new(command));
+        store.limiter(|host| &mut host.memory);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(move |mut store: StoreContextMut<'_, Host>| {
+            let passed = if dropped() {
+                Limit::Dropped
+            } else if clock::thread_cpu() - cpu_began > limit {
+                Limit::Cpu
+            } else if clock::monotonic() - began > WALL_TIME {
+                Limit::WallTime
+            } else {
+                return Ok(UpdateDeadline::Continue(1));
+            };
+            store.data_mut().passed = Some(passed);
+            wasmtime::bail!("the bundler has passed a limit")
+        });
+        let ended = self.program.instantiate(&mut store).and_then(|instance| {
+            let start = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
+            start.call(&mut store, ())
+        });
+        Finished {
+            end: store.into_data().end(ended),
+            cpu: clock::thread_cpu() - cpu_began,
+        }
+    }
+}
+
+impl Host {
+    /// What is to be made of a run.
+    fn end(self, ended: wasmtime::Result<()>) -> Result<Success, Failure> {
+        let code = match &ended {
+            Ok(()) => Some(0),
+            Err(error) => error.downcast_ref::<Exited>().map(|Exited(code)| *code),
+        };
+        if code == Some(0) && self.passed.is_none() {
+            return Ok(self.written);
+        }
+        let refused = self.memory.refused.then_some(Limit::Memory);
+        if let Some(limit) = self.passed.or(refused) {
+            return Err(Failure::Limit(limit));
+        }
+        let said = String::from_utf8_lossy(&self.said).trim_end().to_owned();
+        Err(match (code, ended) {
+            (Some(1), _) => Failure::Said(said),
+            (Some(code), _) => Failure::Host(format!("the bundler ended with {code}: {said}")),
+            (None, Err(error)) => Failure::Host(format!("the bundler failed: {error:#}")),
+            (None, Ok(())) => Failure::Host("the bundler did not end".to_owned()),
+        })
+    }
+}
+
+fn tick(engine: &Engine, ticking: &AtomicBool) {
+    while ticking.load(SeqCst) {
+        thread::park_timeout(TICK);
+        engine.increment_epoch();
+    }
+}
+
+/// Ends the ticks at once when it is dropped, also by a panic.
+struct StopTicks<'a>(&'a AtomicBool, Thread);
+
+impl Drop for StopTicks<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, SeqCst);
+        self.1.unpark();
+    }
+}
