@@ -7,9 +7,7 @@ use taffrail_runtime::{Runtime, TailConsumer, WorkerSettings};
 use taffrail_tests::scenario::{Endpoint, Scenario, full, json, logs, request};
 use taffrail_trace::{Outcome, TraceItem};
 
-/// How many items the way to one Tail Worker holds: those that wait, the next
-/// one, and those that are being told.
-const HELD: usize = 1024 + 1 + TOLD_AT_A_TIME;
+/// Calls of one Tail Worker at a time.
 const TOLD_AT_A_TIME: usize = 32;
 
 /// A tail that prints what it was told, and then waits for an endpoint.
@@ -118,21 +116,26 @@ async fn an_endpoint_that_fails_shows_in_the_item_of_the_tail() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_in_the_queue_is_counted_and_told() {
-    const TOO_MANY: usize = 40;
+    const ITEM_BYTES: u64 = 200_000;
     let mut endpoint = Endpoint::start().await;
-    let scenario = Scenario::new().worker_with_tails("hello", &["tail-probe"]);
+    let scenario = Scenario::new()
+        .worker_with_tails("probe", &["tail-probe"])
+        .worker_with_tails("hello", &["tail-probe"]);
     let scenario = waiting_tail(scenario, "tail-probe", &endpoint);
-    let request = || request("/", full(""));
+    let runtime = scenario.runtime();
+    let delivery = || runtime.deliveries().remove(0);
 
     let mut waiting = Vec::new();
-    for _ in 0..TOLD_AT_A_TIME {
-        scenario.stream("hello", request()).await;
-        waiting.push(endpoint.next().await);
-    }
-    for _ in TOLD_AT_A_TIME..HELD + TOO_MANY {
-        let answer = scenario.stream("hello", request()).await;
+    while delivery().lost < 40 {
+        let path = format!("/output/long?{ITEM_BYTES}");
+        let answer = scenario.stream("probe", request(&path, full(""))).await;
         assert_eq!(answer.status, Some(200));
+        if waiting.len() < TOLD_AT_A_TIME {
+            waiting.push(endpoint.next().await);
+        }
     }
+    let held = delivery().waiting * ITEM_BYTES;
+    assert!((60 << 20..64 << 20).contains(&held), "{held}");
     endpoint.answer_all();
     waiting
         .into_iter()
@@ -140,20 +143,13 @@ async fn what_does_not_fit_in_the_queue_is_counted_and_told() {
     scenario.idle().await;
     scenario.get("hello", "/").await;
 
-    let produced = scenario.items_of("hello").len();
-    assert_eq!(produced, HELD + TOO_MANY + 1);
-    let received: Vec<_> = scenario
-        .items_of("tail-probe")
-        .iter()
-        .map(|item| told(item))
-        .collect();
-    let lost: Vec<_> = received
-        .iter()
-        .filter_map(|items| items[0].get("lostItems"))
-        .collect();
-    assert_eq!(lost, [TOO_MANY]);
-    assert_eq!(received.len() + TOO_MANY, produced);
-    assert_eq!(received.last().unwrap()[0]["lostItems"], TOO_MANY);
+    let delivery = delivery();
+    let produced = scenario.items_of("probe").len() as u64 + 1;
+    assert_eq!(delivery.produced, produced);
+    assert_eq!(delivery.delivered + delivery.lost, produced);
+    let told_of = told(scenario.items_of("tail-probe").last().unwrap());
+    assert_eq!(told_of[0]["scriptName"], "hello");
+    assert_eq!(told_of[0]["lostItems"], delivery.lost);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,8 @@ use std::path::PathBuf;
     after_help = "\
 Exit status:
   0  everything went as asked; for `invoke`: the outcome is ok
-  1  Taffrail could not do its part: a file, a configuration, a port
+  1  Taffrail could not do its part: a file, a configuration, a port;
+     `serve` and `dev`: at the end something was unfinished, or items were lost
   2  the command line is wrong
   3  `invoke`: the outcome is not ok
 
@@ -63,6 +64,15 @@ Examples:
     Stop(ControlOptions),
     /// Let a Worker that was stopped answer again
     Start(ControlOptions),
+    /// Tell what has become of the items of a running `dev` or `serve`
+    #[command(after_help = "\
+For each tail consumer: items that were produced for it, that were delivered,
+that are lost, and that wait. `produced` is the sum of the others.
+
+Examples:
+  taffrail status --control /run/taffrail.sock
+  taffrail status --control /run/taffrail.sock --format json")]
+    Status(StatusOptions),
 }
 
 /// Which Workers, and how they are configured.
@@ -102,7 +112,7 @@ pub(crate) struct ServeOptions {
     /// end
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) grace: u64,
-    /// Listen on this Unix socket for `taffrail stop` and `taffrail start`
+    /// Listen on this Unix socket for `taffrail stop`, `start` and `status`
     #[arg(long, value_name = "SOCKET")]
     pub(crate) control: Option<PathBuf>,
 }
@@ -129,6 +139,25 @@ pub(crate) struct ControlOptions {
     /// The socket that `dev` or `serve` was given
     #[arg(long, value_name = "SOCKET")]
     pub(crate) control: PathBuf,
+}
+
+#[derive(ArgGroup, Debug)]
+pub(crate) struct StatusOptions {
+    /// The socket that `dev` or `serve` was given
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) control: PathBuf,
+    /// How to print it
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub(crate) format: StatusFormat,
+}
+
+/// How the status is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatusFormat {
+    /// A row for each tail consumer
+    Table,
+    /// A JSON array with an object for each tail consumer
+    Json,
 }
 
 /// How trace items are printed.

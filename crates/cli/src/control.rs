@@ -1,7 +1,9 @@
-//! Stopping and starting a Worker of a `dev` or `serve` that runs already.
+//! Stopping and starting a Worker of a `dev` or `serve` that runs already, and
+//! asking what has become of its items.
 //!
-//! A Unix socket takes one request a connection, `stop NAME` or `start NAME`,
-//! and answers with one line: `ok`, or what is wrong.
+//! A Unix socket takes one request a connection and answers with one line.
+//! `stop NAME` and `start NAME` are answered with `ok`, `status` with a JSON
+//! array of deliveries. Another answer is what is wrong.
 
 use crate::EXIT_OK;
 use crate::args::ControlOptions;
@@ -72,27 +74,44 @@ async fn answer(mut connection: Connection, runtime: Runtime) {
     if read.is_err() {
         return;
     }
-    let answer = match request.trim().split_once(' ') {
-        Some(("stop", worker)) => runtime.stop(worker).map_err(|error| error.to_string()),
-        Some(("start", worker)) => runtime.start(worker).map_err(|error| error.to_string()),
-        _ => Err(format!("`{}` is no request", request.trim())),
-    };
-    let answer = answer.map_or_else(|error| error, |()| "ok".to_owned());
+    let answer = act(request.trim(), &runtime).unwrap_or_else(|error| error);
     // Whoever asked has gone, if this fails.
     _ = writer.write_all(format!("{answer}\n").as_bytes()).await;
 }
 
-/// Sends a request to the process that listens.
+fn act(request: &str, runtime: &Runtime) -> Result<String, String> {
+    let done = match request.split_once(' ') {
+        Some(("stop", worker)) => runtime.stop(worker),
+        Some(("start", worker)) => runtime.start(worker),
+        None if request == "status" => {
+            let deliveries = serde_json::to_string(&runtime.deliveries());
+            return deliveries.map_err(|error| error.to_string());
+        }
+        _ => return Err(format!("`{request}` is no request")),
+    };
+    done.map(|()| "ok".to_owned())
+        .map_err(|error| error.to_string())
+}
+
+/// Stops or starts a Worker of the process that listens.
 pub(crate) fn request(verb: &str, options: &ControlOptions) -> Result<u8> {
-    let socket = options.control.display();
-    let mut connection = UnixStream::connect(&options.control).with_context(|| {
-        format!("nothing listens on `{socket}`; start `taffrail serve` or `dev` with `--control {socket}`")
-    })?;
-    writeln!(connection, "{verb} {}", options.worker)?;
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer)?;
-    if answer.trim() != "ok" {
-        bail!("{}", answer.trim());
+    let answer = ask(&options.control, &format!("{verb} {}", options.worker))?;
+    if answer != "ok" {
+        bail!("{answer}");
     }
     Ok(EXIT_OK)
+}
+
+/// Sends a request to the process that listens, and returns its answer.
+pub(crate) fn ask(socket: &Path, request: &str) -> Result<String> {
+    let shown = socket.display();
+    let mut connection = UnixStream::connect(socket).with_context(|| {
+        format!(
+            "nothing listens on `{shown}`; start `taffrail serve` or `dev` with `--control {shown}`"
+        )
+    })?;
+    writeln!(connection, "{request}")?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    Ok(answer.trim().to_owned())
 }

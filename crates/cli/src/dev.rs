@@ -20,7 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 const QUIET: Duration = Duration::from_millis(100);
 
 pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
-    let (consumers, printing) = serve::printer(options.format.unwrap_or(Format::Pretty));
+    let (consumers, printing) = serve::printer(options.format.unwrap_or(Format::Pretty))?;
     let listener = serve::listen(options.ip, options.port).await?;
     let configs = workers::configure(&options.workers)?;
     let platform = Arc::new(Platform::new(
@@ -39,9 +39,9 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let mut workers = Watched::new(Arc::clone(&platform), options.workers, configs, sender)?;
     workers.start().await?;
     let watching = AbortOnDropHandle::new(tokio::spawn(workers.follow(changes)));
-    let code = serve::serve(listener, platform.runtime(), settings, watching).await?;
+    let runtime = platform.runtime();
+    let code = serve::serve(listener, runtime, settings, watching, printing).await?;
     drop((control, platform));
-    serve::finish(printing);
     Ok(code)
 }
 

@@ -2,23 +2,29 @@
 
 use crate::args::Format;
 use crate::pretty::Pretty;
+use crate::stdout::Output;
 use jiff::tz::TimeZone;
-use std::io::{self, BufWriter, Write};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
-use taffrail_runtime::TailConsumer;
+use std::thread;
+use taffrail_runtime::{Ledger, TailConsumer};
 use taffrail_trace::TraceItem;
+use tokio::sync::oneshot;
 
-/// Items that may wait for a slow terminal.
-const WAITING_ITEMS: usize = 4096;
+/// Bytes of the items that may wait for a slow stdout.
+const WAITING_BYTES: usize = 64 << 20;
+
+/// Bytes that are written at once.
+const CHUNK_BYTES: usize = 64 << 10;
 
 /// Prints items on stdout from a thread of its own. When stdout is slower than
 /// the Workers, items are left out and counted.
 pub(crate) struct Printer {
-    items: SyncSender<Message>,
-    left_out: Arc<AtomicU64>,
+    items: Sender<Message>,
+    waiting: Arc<AtomicUsize>,
+    ledger: Arc<Ledger>,
 }
 
 enum Message {
@@ -28,79 +34,114 @@ enum Message {
 
 /// The end of a [`Printer`].
 pub(crate) struct Printing {
-    items: SyncSender<Message>,
-    thread: JoinHandle<()>,
+    items: Sender<Message>,
+    /// Fails when the thread has ended.
+    printed: oneshot::Receiver<()>,
+    ledger: Arc<Ledger>,
 }
 
 impl Printer {
-    pub(crate) fn start(format: Format) -> (Arc<Self>, Printing) {
-        let (items, receiver) = sync_channel(WAITING_ITEMS);
-        let left_out = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&left_out);
-        let thread = thread::spawn(move || print_all(&receiver, format, &count));
-        let printing = Printing {
-            items: items.clone(),
-            thread,
+    pub(crate) fn start(format: Format) -> io::Result<(Arc<Self>, Printing)> {
+        let (items, messages) = channel();
+        let (running, printed) = oneshot::channel();
+        let ledger = Ledger::new("stdout");
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let mut printing = Thread {
+            output: Output::new(Arc::clone(&ledger))?,
+            waiting: Arc::clone(&waiting),
+            format,
+            zone: TimeZone::system(),
+            _running: running,
         };
-        (Arc::new(Self { items, left_out }), printing)
+        thread::spawn(move || printing.run(&messages));
+        let printer = Self {
+            items: items.clone(),
+            waiting,
+            ledger: Arc::clone(&ledger),
+        };
+        let printing = Printing {
+            items,
+            printed,
+            ledger,
+        };
+        Ok((Arc::new(printer), printing))
     }
 }
 
 impl Printing {
-    /// Waits until everything that came so far is printed, and stops.
-    pub(crate) fn finish(self) {
-        if self.items.send(Message::End).is_ok() {
-            _ = self.thread.join();
+    /// Waits until everything that came so far is printed, or until `patience`
+    /// ends. What is not printed then counts as lost.
+    pub(crate) async fn finish(self, patience: impl Future<Output = ()>) {
+        _ = self.items.send(Message::End);
+        tokio::select! {
+            _ = self.printed => {}
+            () = patience => {}
         }
+        self.ledger.close("Taffrail stopped before it was written");
     }
 }
 
 impl TailConsumer for Printer {
     fn deliver(&self, item: &Arc<TraceItem>) {
-        let message = Message::Item(Arc::clone(item));
-        if self.items.try_send(message).is_err() {
-            self.left_out.fetch_add(1, Relaxed);
+        self.ledger.produced(1);
+        let bytes = item.held_bytes;
+        let waiting = self.waiting.fetch_add(bytes, Relaxed) + bytes;
+        if waiting > WAITING_BYTES {
+            self.waiting.fetch_sub(bytes, Relaxed);
+            return self.ledger.lost(1, "stdout is too slow");
         }
+        // The thread ends only when everything does, and then the ledger is
+        // closed.
+        _ = self.items.send(Message::Item(Arc::clone(item)));
+    }
+
+    fn ledger(&self) -> Option<&Arc<Ledger>> {
+        Some(&self.ledger)
     }
 }
 
-fn print_all(messages: &Receiver<Message>, format: Format, left_out: &AtomicU64) {
-    let zone = TimeZone::system();
-    let mut out = BufWriter::new(anstream::stdout().lock());
-    // What waits is printed in one go; what stdout does not take is lost with
-    // it, and no reason to stop serving.
-    while let Ok(first) = messages.recv() {
-        for message in std::iter::once(first).chain(messages.try_iter()) {
-            let Message::Item(item) = message else {
-                _ = out.flush();
-                return;
-            };
-            _ = print_item(&mut out, &item, format, &zone);
-        }
-        _ = out.flush();
-        let missing = left_out.swap(0, Relaxed);
-        if missing > 0 {
-            tracing::warn!("{missing} item(s) not printed: the output is too slow");
-        }
-    }
-}
-
-fn print_item(
-    out: &mut impl Write,
-    item: &TraceItem,
+/// What the thread has.
+struct Thread {
+    output: Output,
+    waiting: Arc<AtomicUsize>,
     format: Format,
-    zone: &TimeZone,
-) -> io::Result<()> {
-    match format {
-        Format::Pretty => write!(out, "{}", Pretty { item, zone }),
-        Format::Json => json_line(out, item),
-        Format::None => Ok(()),
+    zone: TimeZone,
+    _running: oneshot::Sender<()>,
+}
+
+impl Thread {
+    fn run(&mut self, messages: &Receiver<Message>) {
+        // What waits is written in one go.
+        while let Ok(first) = messages.recv() {
+            for message in std::iter::once(first).chain(messages.try_iter()) {
+                let Message::Item(item) = message else {
+                    return self.output.write();
+                };
+                self.print(&item);
+                self.waiting.fetch_sub(item.held_bytes, Relaxed);
+                if self.output.len() >= CHUNK_BYTES {
+                    self.output.write();
+                }
+            }
+            self.output.write();
+        }
+    }
+
+    fn print(&mut self, item: &TraceItem) {
+        let zone = &self.zone;
+        match self.format {
+            Format::Pretty => self
+                .output
+                .add(|out| write!(out, "{}", Pretty { item, zone })),
+            Format::Json => self.output.add(|out| json_line(out, item)),
+            Format::None => {}
+        }
     }
 }
 
 /// Writes an item as one line of JSON.
-pub(crate) fn json_line(out: &mut impl Write, item: &TraceItem) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, item)?;
+pub(crate) fn json_line(mut out: impl Write, item: &TraceItem) -> io::Result<()> {
+    serde_json::to_writer(&mut out, item)?;
     out.write_all(b"\n")
 }
 

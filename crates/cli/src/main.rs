@@ -13,6 +13,8 @@ mod namespaces;
 mod pretty;
 mod progress;
 mod serve;
+mod status;
+mod stdout;
 mod workers;
 
 use args::{Args, Command};
@@ -62,6 +64,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
             Command::Build(options) => build::run(options).await,
             Command::Stop(options) => control::request("stop", &options),
             Command::Start(options) => control::request("start", &options),
+            Command::Status(options) => status::run(&options),
         }
     });
     // Whatever a guest left hanging must not keep the process.

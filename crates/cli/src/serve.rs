@@ -5,13 +5,14 @@ use crate::control::Control;
 use crate::crons::Crons;
 use crate::items::{Printer, Printing};
 use crate::workers::{self, Platform};
-use crate::{EXIT_HOST_ERROR, EXIT_OK, progress};
+use crate::{EXIT_HOST_ERROR, EXIT_OK, progress, status};
 use anyhow::{Context, Result, anyhow};
 use std::io::{self, ErrorKind, IsTerminal, stdout};
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use taffrail_runtime::{Runtime, TailConsumer};
+use taffrail_runtime::{Delivery, Runtime, TailConsumer};
 use taffrail_server::Settings;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -23,7 +24,7 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     } else {
         Format::Json
     };
-    let (consumers, printing) = printer(options.format.unwrap_or(default));
+    let (consumers, printing) = printer(options.format.unwrap_or(default))?;
     let listener = listen(options.ip, options.port).await?;
     let configs = workers::configure(&options.workers)?;
     let platform = Platform::new(consumers, &configs, options.workers.env.clone())?;
@@ -38,31 +39,27 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
         grace: Duration::from_secs(options.grace),
     };
     let control = control(&options, runtime)?;
-    let code = serve(listener, runtime, settings, crons).await?;
+    let code = serve(listener, runtime, settings, crons, printing).await?;
     drop((control, platform));
-    finish(printing);
     Ok(code)
 }
 
-/// The socket for `taffrail stop`, if one is wanted.
+/// The socket for `taffrail stop` and `status`, if one is wanted.
 pub(crate) fn control(options: &ServeOptions, runtime: &Runtime) -> Result<Option<Control>> {
     let listen = |socket| Control::listen(socket, runtime.clone());
     options.control.as_deref().map(listen).transpose()
 }
 
-/// The consumer that prints, unless nothing is to be printed.
-pub(crate) fn printer(format: Format) -> (Vec<Arc<dyn TailConsumer>>, Option<Printing>) {
-    if format == Format::None {
-        return (Vec::new(), None);
-    }
-    let (printer, printing) = Printer::start(format);
-    (vec![printer], Some(printing))
-}
+/// Consumers for the items of all Workers.
+type Consumers = Vec<Arc<dyn TailConsumer>>;
 
-pub(crate) fn finish(printing: Option<Printing>) {
-    if let Some(printing) = printing {
-        printing.finish();
+/// The consumer that prints, unless nothing is to be printed.
+pub(crate) fn printer(format: Format) -> Result<(Consumers, Option<Printing>)> {
+    if format == Format::None {
+        return Ok((Vec::new(), None));
     }
+    let (printer, printing) = Printer::start(format).context("stdout cannot be used")?;
+    Ok((vec![printer], Some(printing)))
 }
 
 /// Listens before anything is built, so that a taken port is known at once.
@@ -79,6 +76,11 @@ pub(crate) async fn listen(ip: IpAddr, port: u16) -> Result<TcpListener> {
     })
 }
 
+/// How long stdout gets to take the last items when the grace period is over,
+/// and when a second signal asks for the end at once.
+const LAST_ITEMS: Duration = Duration::from_secs(2);
+const AT_ONCE: Duration = Duration::from_millis(500);
+
 /// Serves until a signal, and tells what was left behind. `active` is what
 /// starts events by itself, and is dropped at the signal.
 pub(crate) async fn serve(
@@ -86,6 +88,7 @@ pub(crate) async fn serve(
     runtime: &Runtime,
     settings: Settings,
     active: impl Send + 'static,
+    printing: Option<Printing>,
 ) -> Result<u8> {
     let mut signals = StopSignals::listen()?;
     let (stop, stopping) = oneshot::channel();
@@ -94,28 +97,56 @@ pub(crate) async fn serve(
         .context("the listener has no address")?;
     progress::status("Ready", &format!("on http://{address}"));
     let shutdown = async { _ = stopping.await };
+    let grace = settings.grace;
     let served = taffrail_server::serve(listener, runtime.clone(), settings, shutdown);
-    let stopped_twice = async {
-        signals.next().await;
-        drop(active);
-        progress::status(
-            "Stopping",
-            "once everything under way has ended; a second signal stops at once",
-        );
-        _ = stop.send(());
-        signals.next().await;
-    };
-    let unfinished = tokio::select! {
-        stopped = served => stopped?.unfinished,
-        () = stopped_twice => runtime.pending(),
-    };
-    if unfinished == 0 {
-        return Ok(EXIT_OK);
+    let mut served = pin!(served);
+    tokio::select! {
+        // Before it is asked to end, it ends with an error only.
+        stopped = &mut served => { stopped?; }
+        () = signals.next() => {}
     }
-    progress::warning(&format!(
-        "stopped with {unfinished} invocation(s) or item(s) unfinished; `--grace` gives them more time"
-    ));
-    Ok(EXIT_HOST_ERROR)
+    drop(active);
+    progress::status(
+        "Stopping",
+        "once everything under way has ended; a second signal stops at once",
+    );
+    _ = stop.send(());
+    let grace = tokio::time::sleep(grace);
+    let (unfinished, at_once) = tokio::select! {
+        stopped = served => (stopped?.unfinished, false),
+        () = signals.next() => (runtime.pending(), true),
+    };
+    runtime.close_tails();
+    if let Some(printing) = printing {
+        let patience = async {
+            if !at_once {
+                tokio::select! {
+                    _ = async { tokio::join!(grace, tokio::time::sleep(LAST_ITEMS)) } => return,
+                    () = signals.next() => {}
+                }
+            }
+            tokio::time::sleep(AT_ONCE).await;
+        };
+        printing.finish(patience).await;
+    }
+    Ok(end(unfinished, &runtime.deliveries()))
+}
+
+/// Tells what is unfinished and what was lost, and returns the exit status.
+fn end(unfinished: usize, deliveries: &[Delivery]) -> u8 {
+    let mut code = EXIT_OK;
+    if unfinished > 0 {
+        code = EXIT_HOST_ERROR;
+        progress::warning(&format!(
+            "stopped with {unfinished} invocation(s) or item(s) unfinished; `--grace` gives them more time"
+        ));
+    }
+    let losses: Vec<_> = deliveries.iter().filter_map(status::losses).collect();
+    if !losses.is_empty() {
+        code = EXIT_HOST_ERROR;
+    }
+    losses.iter().for_each(|losses| progress::warning(losses));
+    code
 }
 
 /// The signals by which a user or a process manager asks for the end.

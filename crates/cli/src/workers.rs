@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use taffrail_javascript::Bundle;
 use taffrail_runtime::{
-    Code, Component, Limits, LoadScript, Runtime, TailConsumer, WorkerSettings,
+    Code, Component, Limits, LoadScript, MAX_BATCH, Runtime, TailConsumer, WorkerSettings,
 };
 use tokio::process::Command;
 
@@ -281,6 +281,9 @@ pub(crate) fn settings(worker: &WorkerConfig) -> WorkerSettings {
         bindings: worker.bindings.clone(),
         egress: worker.egress.clone(),
         limits: limits(&worker.limits),
+        max_batch: worker
+            .max_batch
+            .map_or(MAX_BATCH, |most| usize::try_from(most).unwrap_or(MAX_BATCH)),
         ..WorkerSettings::new(&worker.name)
     }
 }

@@ -1,140 +1,82 @@
 //! How a finished trace item reaches those who asked for it.
 
-use crate::event::Event;
-use crate::settings::Target;
-use crate::worker::{Via, Worker};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use taffrail_trace::TraceItem;
-use tokio::sync::{Semaphore, mpsc};
-use tokio_util::task::TaskTracker;
-use tokio_util::task::task_tracker::TaskTrackerToken;
+mod ledger;
+mod queue;
+mod queues;
+mod together;
+mod waiting;
 
-/// Somebody outside WebAssembly who receives the item of every invocation.
+pub use ledger::{Delivery, Ledger};
+pub(crate) use queue::{NotBegun, TailQueue};
+pub(crate) use queues::Queues;
+pub(crate) use together::Together;
+
+use crate::identity::WorkerId;
+use crate::settings::Target;
+use std::sync::Arc;
+use taffrail_trace::{EventInfo, TraceItem};
+
+/// A consumer outside WebAssembly that receives the item of every invocation.
 ///
 /// [`deliver`](Self::deliver) is called where the invocation ends, often on
 /// the way of a request: it must not block, and puts longer work elsewhere.
 pub trait TailConsumer: Send + Sync + 'static {
     /// Takes one finished item.
     fn deliver(&self, item: &Arc<TraceItem>);
+
+    /// The ledger in which it counts what becomes of the items, if it does more
+    /// with them than `deliver` does. Then
+    /// [`Runtime::deliveries`](crate::Runtime::deliveries) has a row for it.
+    fn ledger(&self) -> Option<&Arc<Ledger>> {
+        None
+    }
 }
 
-/// Items that wait for one Tail Worker. An item is at most some 300 KiB, a
-/// typical one less than 1.
-const QUEUED_ITEMS: usize = 1024;
-
-/// Invocations of one Tail Worker at a time. One that hangs keeps one of these
-/// places, and the queue behind them bounds what that costs.
-const CONCURRENT_TAILS: usize = 32;
-
-/// The way to one Tail Worker: a bounded queue that never makes a producer
-/// wait.
-pub(crate) struct TailQueue {
-    sender: mpsc::Sender<Queued>,
-    lost: Arc<Lost>,
-    tracker: TaskTracker,
+/// Who receives the items of one Worker. Nothing else delivers.
+pub(crate) struct Consumers {
+    pub(crate) worker: WorkerId,
+    pub(crate) native: Arc<[Arc<dyn TailConsumer>]>,
+    pub(crate) tails: Vec<Tail>,
 }
 
-/// What did not reach a tail consumer since the last item that did.
-struct Lost {
-    worker: String,
-    items: AtomicU64,
+/// One of a Worker's tail consumers, and the way to it.
+pub(crate) struct Tail {
+    pub(crate) target: Arc<Target>,
+    pub(crate) queue: Arc<TailQueue>,
 }
 
-impl Lost {
-    fn add(&self, items: u64, reason: &str) {
-        let earlier = self.items.fetch_add(items, Relaxed);
-        let lost = earlier + items;
-        // One line a doubling, not one an item.
-        if earlier.checked_ilog2() != lost.checked_ilog2() {
-            tracing::warn!(
-                "tail consumer `{}` {reason}: {lost} item(s) lost since its last one",
-                self.worker
-            );
+impl Consumers {
+    /// Hands a finished item to everything that asked for it. `dispatcher`
+    /// collects for the dispatcher that called, `own` collects what the Worker
+    /// itself called as a dispatcher.
+    pub(crate) fn deliver(
+        &self,
+        item: TraceItem,
+        dispatcher: Option<&Together>,
+        own: Option<&Together>,
+    ) {
+        let item = Arc::new(item);
+        // First, or a tail's own item could come before the one it was told.
+        for consumer in self.native.iter() {
+            consumer.deliver(&item);
+        }
+        if let Some(dispatcher) = dispatcher {
+            dispatcher.add(&item);
+        }
+        match own {
+            Some(own) => own.add_dispatcher(&item),
+            None => self.tell(&[item]),
         }
     }
-}
 
-struct Queued {
-    items: Vec<Arc<TraceItem>>,
-    target: Arc<Target>,
-    /// Keeps the runtime from counting as idle.
-    pending: TaskTrackerToken,
-}
-
-impl TailQueue {
-    /// Starts a queue whose items go to the Worker that `find` returns when
-    /// their turn comes.
-    pub(crate) fn start(
-        worker: String,
-        tracker: TaskTracker,
-        find: impl Fn() -> Option<Arc<Worker>> + Send + 'static,
-    ) -> Arc<Self> {
-        let (sender, receiver) = mpsc::channel(QUEUED_ITEMS);
-        let lost = Arc::new(Lost {
-            worker,
-            items: AtomicU64::new(0),
-        });
-        tokio::spawn(pump(receiver, Arc::clone(&lost), find));
-        Arc::new(Self {
-            sender,
-            lost,
-            tracker,
-        })
-    }
-
-    /// Queues items for one call, or counts them as lost when the queue is
-    /// full. The count goes out with the next item that finds a place.
-    pub(crate) fn push(&self, items: &[Arc<TraceItem>], target: &Arc<Target>) {
-        let Ok(place) = self.sender.try_reserve() else {
-            return self.lost.add(items.len() as u64, "has a full queue");
-        };
-        let lost_items = self.lost.items.swap(0, Relaxed);
-        let mut items = items.to_vec();
-        if lost_items > 0
-            && let Some(first) = items.first_mut()
-        {
-            *first = Arc::new(TraceItem {
-                lost_items,
-                ..TraceItem::clone(first)
-            });
+    /// Hands finished items to the tails, in one call.
+    fn tell(&self, items: &[Arc<TraceItem>]) {
+        let is_tail = |item: &Arc<TraceItem>| matches!(item.event, Some(EventInfo::Tail { .. }));
+        for tail in &self.tails {
+            // A Worker that tails itself is not told about its own telling.
+            if !(items.iter().any(is_tail) && tail.target.worker == self.worker) {
+                tail.queue.push(items, &tail.target);
+            }
         }
-        place.send(Queued {
-            items,
-            target: Arc::clone(target),
-            pending: self.tracker.token(),
-        });
-    }
-}
-
-async fn pump(
-    mut receiver: mpsc::Receiver<Queued>,
-    lost: Arc<Lost>,
-    find: impl Fn() -> Option<Arc<Worker>> + Send + 'static,
-) {
-    let places = Arc::new(Semaphore::new(CONCURRENT_TAILS));
-    while let Some(queued) = receiver.recv().await {
-        let Queued {
-            items,
-            target,
-            pending,
-        } = queued;
-        let Some(worker) = find() else {
-            // With the item goes the count that it was to take along.
-            let earlier: u64 = items.iter().map(|item| item.lost_items).sum();
-            lost.add(items.len() as u64 + earlier, "is not deployed");
-            continue;
-        };
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
-        tokio::spawn(async move {
-            let via = Via {
-                target: Some(target),
-                ..Via::default()
-            };
-            worker.dispatch(Event::Tail(items), via).await;
-            drop((place, pending));
-        });
     }
 }

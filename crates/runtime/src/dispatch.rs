@@ -1,5 +1,6 @@
 //! Dispatch namespaces: user Workers that a dispatcher finds by name.
 
+use crate::delivery::Together;
 use crate::egress::Egress;
 use crate::identity::WorkerId;
 use crate::invocation::Invocation;
@@ -15,8 +16,6 @@ use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use taffrail_trace::TraceItem;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// Finds user Workers.
 ///
@@ -253,58 +252,3 @@ impl Platform {
 
 /// What Cloudflare's dispatchers are told.
 pub(crate) const NOT_FOUND: &str = "Worker not found.";
-
-/// The items of a dispatcher and of the user Workers that it called. They go to
-/// the dispatcher's tails in one call, once the last of them is there.
-pub(crate) struct Together {
-    dispatcher: Arc<Worker>,
-    items: Mutex<Items>,
-    /// Keeps the runtime from counting as idle.
-    _pending: TaskTrackerToken,
-}
-
-#[derive(Default)]
-struct Items {
-    dispatcher: Option<Arc<TraceItem>>,
-    users: Vec<Arc<TraceItem>>,
-}
-
-impl Together {
-    pub(crate) fn new(dispatcher: &Arc<Worker>) -> Arc<Self> {
-        Arc::new(Self {
-            dispatcher: Arc::clone(dispatcher),
-            items: Mutex::default(),
-            _pending: dispatcher.tracker.token(),
-        })
-    }
-
-    /// Adds the item of a user Worker. Beyond a number of them they go alone.
-    pub(crate) fn add(&self, item: &Arc<TraceItem>) {
-        let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
-        items.users.push(Arc::clone(item));
-        if items.users.len() >= BATCH {
-            let full = std::mem::take(&mut items.users);
-            drop(items);
-            self.dispatcher.tell(&full);
-        }
-    }
-
-    /// Adds the item of the dispatcher itself.
-    pub(crate) fn add_dispatcher(&self, item: &Arc<TraceItem>) {
-        let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
-        items.dispatcher = Some(Arc::clone(item));
-    }
-}
-
-/// Items of user Workers that wait for their dispatcher's.
-const BATCH: usize = 100;
-
-impl Drop for Together {
-    fn drop(&mut self) {
-        let items = std::mem::take(self.items.get_mut().unwrap_or_else(PoisonError::into_inner));
-        let all: Vec<_> = items.dispatcher.into_iter().chain(items.users).collect();
-        if !all.is_empty() {
-            self.dispatcher.tell(&all);
-        }
-    }
-}

@@ -2,7 +2,7 @@
 //! the trace item that comes of it.
 
 use crate::clock;
-use crate::dispatch::Together;
+use crate::delivery::{NotBegun, Together};
 use crate::egress::Egress;
 use crate::ending::{self, Call, Cut, Ending, Limit, Response};
 use crate::held::{CannotCollect, Charge, HostMemory, HostMemoryExceeded, collect};
@@ -152,7 +152,8 @@ impl Invocation {
         let limits = terms.map_or(&worker.settings.limits, |terms| &terms.limits);
         let (cpu, subrequests) = (limits.cpu, limits.subrequests);
         let mut trace =
-            TraceBuilder::new(worker.script(&via), event, clock::epoch_ms(), id.clone());
+            TraceBuilder::new(worker.script(&via), event, clock::epoch_ms(), id.clone())
+                .at_depth(via.depth - via.claimed);
         if let Some(parent) = &via.parent {
             trace = trace.called_by(parent.invocation.clone(), parent.request.clone());
         }
@@ -280,6 +281,23 @@ impl Invocation {
         }
     }
 
+    /// Why the handler was not called, if that is so.
+    pub(crate) fn not_begun(&self) -> Option<NotBegun> {
+        let recording = self.recording();
+        match recording.ending.call {
+            _ if recording.not_started => Some(NotBegun::NotStarted),
+            Call::NotStarted(_) => Some(NotBegun::NotStarted),
+            Call::NoScript(_) => Some(NotBegun::NoCode),
+            Call::Stopped => Some(NotBegun::Stopped),
+            Call::NoInstance => Some(NotBegun::NoInstance),
+            Call::Unfinished
+            | Call::Returned
+            | Call::Trapped(_)
+            | Call::NoHandler(_)
+            | Call::HostFailed(_) => None,
+        }
+    }
+
     /// Keeps what a script wants to become of the event, as JSON.
     pub(crate) fn settle(&self, wishes: String) {
         self.recording().wishes = Some(wishes);
@@ -356,7 +374,10 @@ impl Invocation {
 
     /// Where the items of the user Workers that it dispatches to go.
     pub(crate) fn together(&self) -> Arc<Together> {
-        let together = self.together.get_or_init(|| Together::new(&self.worker));
+        let together = self.together.get_or_init(|| {
+            let pending = self.worker.tracker.token();
+            Together::new(&self.worker.consumers, pending)
+        });
         Arc::clone(together)
     }
 
@@ -656,8 +677,10 @@ impl Drop for Invocation {
             exceeded_limit: verdict.limit.map(|limit| self.exceeded(limit)),
         });
         self.worker.running.remove(self);
-        self.worker
-            .deliver(item, self.via.terms.as_ref(), self.together.get());
+        let terms = self.via.terms.as_ref();
+        let dispatcher = terms.map(|terms| terms.together.as_ref());
+        let own = self.together.get().map(Arc::as_ref);
+        self.worker.consumers.deliver(item, dispatcher, own);
     }
 }
 

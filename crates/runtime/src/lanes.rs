@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 
 /// CPU time after which an invocation leaves the threads that also serve
@@ -18,42 +18,50 @@ const HEAVY: Duration = Duration::from_millis(5);
 /// weight of the others, and all of a processor that is idle otherwise.
 const NICENESS: i32 = 10;
 
-/// The threads for heavy invocations. Light ones run where they are called.
+/// The threads for heavy invocations, and those for the calls of Tail Workers.
+/// All others run where they are called.
+///
+/// The kernel shares the processors between the threads for tails and those
+/// that serve sockets. So tails have a share however many connections there
+/// are: as tasks among those of the connections they would get one turn in
+/// hundreds.
 pub(crate) struct Lanes {
-    /// Taken when this is dropped.
+    /// Both are taken when this is dropped.
     heavy: Option<Runtime>,
+    tails: Option<Runtime>,
+    /// Where the calls of Tail Workers run.
+    pub(crate) tail_lane: Handle,
 }
 
 impl Lanes {
     pub(crate) fn new() -> Result<Self, Error> {
-        let heavy = Builder::new_multi_thread()
-            .thread_name("taffrail-heavy")
-            .on_thread_start(|| {
-                // Where it is refused, the threads compete as equals.
-                _ = rustix::process::setpriority_process(None, NICENESS);
-            })
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                Error::host(format!(
-                    "the threads for heavy Workers cannot start: {error}"
-                ))
-            })?;
-        Ok(Self { heavy: Some(heavy) })
+        let heavy = threads("taffrail-heavy", || {
+            // Where it is refused, the threads compete as equals.
+            _ = rustix::process::setpriority_process(None, NICENESS);
+        })?;
+        let tails = threads("taffrail-tails", || {})?;
+        Ok(Self {
+            tail_lane: tails.handle().clone(),
+            heavy: Some(heavy),
+            tails: Some(tails),
+        })
     }
 
     /// Runs an invocation here while it is light, and elsewhere from then on.
-    /// Dropping the future drops the run, wherever it is.
+    /// Dropping the future drops the run, wherever it is. `items` is how many
+    /// times the CPU time of a light one it may use, since it handles that many
+    /// things in one.
     pub(crate) async fn run(
         &self,
         invocation: Arc<Invocation>,
+        items: u32,
         run: impl Future<Output = ()> + Send + 'static,
     ) {
         let mut run = Box::pin(run);
         let heavy = tokio::select! {
             biased;
             () = &mut run => return,
-            () = until_heavy(&invocation) => self.heavy.as_ref(),
+            () = until_used(&invocation, HEAVY * items) => self.heavy.as_ref(),
         };
         match heavy {
             // A panic over there has been recorded where it happened.
@@ -63,11 +71,20 @@ impl Lanes {
     }
 }
 
-/// Ready once the invocation is heavy. It registers no waker: it is polled
-/// after each turn of the guest, and nothing else makes a guest heavier.
-async fn until_heavy(invocation: &Invocation) {
+fn threads(name: &str, start: impl Fn() + Send + Sync + 'static) -> Result<Runtime, Error> {
+    Builder::new_multi_thread()
+        .thread_name(name)
+        .on_thread_start(start)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::host(format!("the threads `{name}` cannot start: {error}")))
+}
+
+/// Ready once the invocation has used this CPU time. It registers no waker: it
+/// is polled after each turn of the guest, and nothing else uses CPU time.
+async fn until_used(invocation: &Invocation, cpu: Duration) {
     poll_fn(|_| {
-        if invocation.cpu.used() > HEAVY {
+        if invocation.cpu.used() > cpu {
             Poll::Ready(())
         } else {
             Poll::Pending
@@ -78,9 +95,9 @@ async fn until_heavy(invocation: &Invocation) {
 
 impl Drop for Lanes {
     fn drop(&mut self) {
-        if let Some(heavy) = self.heavy.take() {
+        for threads in [self.heavy.take(), self.tails.take()].into_iter().flatten() {
             // Waiting for the threads is not allowed where this may happen.
-            heavy.shutdown_background();
+            threads.shutdown_background();
         }
     }
 }

@@ -34,6 +34,7 @@ mod alarms;
 mod analytics;
 mod bindings;
 mod body;
+mod cdn_loop;
 mod clock;
 mod component;
 mod convert;
@@ -75,7 +76,7 @@ mod worker;
 
 pub use body::{BodyError, ResponseBody};
 pub use component::Component;
-pub use delivery::TailConsumer;
+pub use delivery::{Delivery, Ledger, TailConsumer};
 pub use dispatch::{DispatchNamespace, Finding, Found, Namespaces, Wanted};
 pub use egress::{BadPattern, Egress, HostPattern};
 pub use error::{Error, ErrorKind};
@@ -84,7 +85,7 @@ pub use identity::WorkerId;
 pub use loader::{LoadError, LoadFor, LoadScript, Loaded, Loading, Module, Modules};
 pub use runtime::{Builder, Runtime, tail_cycle};
 pub use script::{Script, Source};
-pub use settings::{Binding, EVENT_WALL_TIME, Limits, Target, WorkerSettings};
+pub use settings::{Binding, EVENT_WALL_TIME, Limits, MAX_BATCH, Target, WorkerSettings};
 pub use taffrail_trace as trace;
 /// The body of a request: any `http_body::Body`, boxed.
 pub use wasmtime_wasi_http::{Error as RequestBodyError, WasiBody as RequestBody};

@@ -1,12 +1,13 @@
 //! The HTTP requests that a guest makes.
 
+use crate::cdn_loop;
 use crate::current::Current;
 use crate::egress::{self, Egress};
 use crate::invocation::Invocation;
 use crate::script::{ScriptHost, call, is_for_host, unread};
 use crate::service::{self, CallFailed, Callee};
 use crate::table::BODY_CHUNK;
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 use http_body_util::BodyExt;
 use std::sync::Arc;
 use taffrail_trace::LogLevel;
@@ -24,9 +25,6 @@ pub(crate) struct Outbound {
 /// A response under way, with the work that goes on behind it.
 type Sending = Box<dyn Future<Output = Result<(Response<WasiBody>, Io), Error>> + Send>;
 type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
-
-/// How often a request has come to Workers over the network already: RFC 8586.
-const CDN_LOOP: &str = "cdn-loop";
 
 impl Outbound {
     pub(crate) fn new(current: Current) -> Self {
@@ -163,8 +161,9 @@ async fn send(
             return Ok(Ok(answered(response)));
         }
     }
-    let hops = service::next_depth(caller)?;
-    request.headers_mut().append(CDN_LOOP, hop(hops));
+    let depth = service::next_depth(caller)?;
+    let entry = cdn_loop::entry(depth);
+    request.headers_mut().append(cdn_loop::HEADER, entry);
     let (_permit, charge) = caller.connect().await?;
     let sent = default_send_request(request, options).await;
     Ok(sent.map(|(mut response, io)| {
@@ -172,22 +171,4 @@ async fn send(
         let response = response.map(|body| charge.with_body(body.boxed_unsync()));
         (response, Box::new(io) as Io)
     }))
-}
-
-fn hop(hops: u32) -> HeaderValue {
-    let text = format!("taffrail; loops={hops}");
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("taffrail"))
-}
-
-/// How many Workers have called each other until this request came over the
-/// network.
-pub(crate) fn hops(headers: &http::HeaderMap) -> u32 {
-    let entries = headers.get_all(CDN_LOOP).iter();
-    let entries = entries.filter_map(|value| value.to_str().ok());
-    entries
-        .flat_map(|value| value.split(','))
-        .filter_map(|entry| entry.trim().strip_prefix("taffrail; loops="))
-        .filter_map(|loops| loops.trim().parse().ok())
-        .max()
-        .unwrap_or(0)
 }

@@ -1,7 +1,7 @@
 //! What the Workers of one runtime share.
 
 use crate::alarms::Alarms;
-use crate::delivery::{TailConsumer, TailQueue};
+use crate::delivery::{Consumers, Queues, Tail, TailConsumer, TailQueue};
 use crate::dispatch::{Dispatched, Namespaces};
 use crate::engine::Engines;
 use crate::error::Error;
@@ -12,10 +12,10 @@ use crate::running::Running;
 use crate::script::Script;
 use crate::settings::WorkerSettings;
 use crate::store::Store;
-use crate::worker::{Code, Tail, Worker};
+use crate::worker::{Code, Worker};
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use tokio_util::task::TaskTracker;
 
 type Workers = HashMap<WorkerId, Arc<Worker>>;
@@ -36,7 +36,7 @@ pub(crate) struct Platform {
     pub(crate) store: Store,
     pub(crate) alarms: Alarms,
     pub(crate) workers: RwLock<Workers>,
-    pub(crate) queues: Mutex<HashMap<WorkerId, Arc<TailQueue>>>,
+    pub(crate) queues: Queues,
 }
 
 impl Platform {
@@ -87,23 +87,26 @@ impl Platform {
             code => code,
         };
         Arc::new(Worker {
-            id,
             config: Arc::new(
                 settings
                     .text_vars()
                     .map(|(name, value)| (name.clone(), value.into_owned()))
                     .collect(),
             ),
-            tails: settings
-                .tail_consumers
-                .iter()
-                .map(|tail| Tail {
-                    queue: self.queue(&tail.worker),
-                    target: Arc::new(tail.clone()),
-                })
-                .collect(),
+            consumers: Arc::new(Consumers {
+                worker: id.clone(),
+                native: Arc::clone(&self.consumers),
+                tails: settings
+                    .tail_consumers
+                    .iter()
+                    .map(|tail| Tail {
+                        queue: self.queue(&tail.worker),
+                        target: Arc::new(tail.clone()),
+                    })
+                    .collect(),
+            }),
+            id,
             platform: Arc::downgrade(self),
-            consumers: Arc::clone(&self.consumers),
             tracker: self.tracker.clone(),
             lanes: Arc::clone(&self.lanes),
             running: Running::default(),
@@ -114,19 +117,20 @@ impl Platform {
     }
 
     fn queue(self: &Arc<Self>, tail: &WorkerId) -> Arc<TailQueue> {
-        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let queue = queues.entry(tail.clone()).or_insert_with(|| {
-            let worker = tail.clone();
-            let platform: Weak<Self> = Arc::downgrade(self);
-            TailQueue::start(tail.to_string(), self.tracker.clone(), move || {
-                platform.upgrade()?.find(&worker)
-            })
-        });
-        Arc::clone(queue)
+        let worker = tail.clone();
+        let platform: Weak<Self> = Arc::downgrade(self);
+        self.queues
+            .get(tail, move || platform.upgrade()?.find(&worker))
     }
 
     /// Compiles a component, or finds it in the cache.
     pub(crate) fn compile(&self, bytes: &[u8]) -> Result<crate::Component, Error> {
         crate::Component::compile(&self.engines, bytes)
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        self.queues.close();
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::alarms::Alarms;
 use crate::body::Reader;
+use crate::cdn_loop;
 use crate::component::Component;
-use crate::delivery::TailConsumer;
+use crate::delivery::{Delivery, Queues, TailConsumer};
 use crate::dispatch::{Dispatched, Namespaces};
 use crate::ending::Cut;
 use crate::engine::Engines;
@@ -12,7 +13,6 @@ use crate::event::Event;
 use crate::identity::WorkerId;
 use crate::lanes::Lanes;
 use crate::loader::{LoadScript, Loaders};
-use crate::outbound;
 use crate::platform::Platform;
 use crate::script::Script;
 use crate::settings::WorkerSettings;
@@ -20,7 +20,7 @@ use crate::store::Store;
 use crate::worker::{Code, FetchResult, Via, Worker};
 use http::Request;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, RwLock};
 use taffrail_trace::{Json, Outcome};
 use tokio_util::task::TaskTracker;
 use wasmtime_wasi_http::WasiBody;
@@ -93,10 +93,12 @@ impl Builder {
     pub fn build(self) -> Result<Runtime, Error> {
         let tracker = TaskTracker::new();
         tracker.close();
+        let lanes = Arc::new(Lanes::new()?);
         Ok(Runtime {
             platform: Arc::new(Platform {
                 engines: Engines::new(self.cache.as_deref())?,
-                lanes: Arc::new(Lanes::new()?),
+                queues: Queues::new(tracker.clone(), lanes.tail_lane.clone()),
+                lanes,
                 consumers: self.consumers.into(),
                 tracker,
                 scripts: self.scripts,
@@ -106,7 +108,6 @@ impl Builder {
                 store: Store::new(self.store),
                 alarms: Alarms::default(),
                 workers: RwLock::default(),
-                queues: Mutex::default(),
             }),
         })
     }
@@ -227,8 +228,10 @@ impl Runtime {
         cf: Option<Json>,
     ) -> Result<FetchResult, Error> {
         let worker = self.find(worker)?;
+        let depth = cdn_loop::depth(request.headers());
         let via = Via {
-            depth: outbound::hops(request.headers()),
+            depth: depth.claimed,
+            claimed: depth.claimed - depth.known,
             ..Via::default()
         };
         Ok(worker.fetch(request, cf, via, Reader::Client).await)
@@ -283,6 +286,21 @@ impl Runtime {
     #[must_use]
     pub fn pending(&self) -> usize {
         self.platform.tracker.len()
+    }
+
+    /// What became of the items for each tail consumer so far: the native ones
+    /// that have a [`Ledger`](crate::Ledger), then the Tail Workers by name.
+    #[must_use]
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        let native = self.platform.consumers.iter();
+        let native = native.filter_map(|consumer| Some(consumer.ledger()?.delivery()));
+        native.chain(self.platform.queues.deliveries()).collect()
+    }
+
+    /// Lets no further call of a Tail Worker begin: the items that wait count as
+    /// lost, and later ones, too. Calls that run go on.
+    pub fn close_tails(&self) {
+        self.platform.queues.close();
     }
 
     fn find(&self, name: &str) -> Result<Arc<Worker>, Error> {

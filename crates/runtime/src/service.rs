@@ -15,9 +15,9 @@ use std::sync::Arc;
 use taffrail_trace::{EventInfo, Json, Outcome, TraceException};
 use wasmtime_wasi_http::WasiBody;
 
-/// Workers that may call each other in a row; Cloudflare's limit of Workers
-/// for one request.
-const DEPTH: u32 = 32;
+/// Workers that may call each other in a row, tails included; Cloudflare's
+/// limit of Workers for one request.
+pub(crate) const DEPTH: u32 = 32;
 
 /// Whom a Worker calls.
 #[derive(Clone)]
@@ -180,10 +180,10 @@ pub(crate) fn session(
 
 /// How deep a call of `caller` is, or that it may not be that deep.
 pub(crate) fn next_depth(caller: &Invocation) -> Result<u32, CallFailed> {
-    let depth = caller.via.depth + 1;
+    let depth = caller.via.depth.saturating_add(1);
     if depth > DEPTH {
         return Err(CallFailed::new(format!(
-            "Workers called each other {DEPTH} times in a row: is there a cycle of service bindings, or of requests to this server?"
+            "Workers called each other {DEPTH} times in a row: is there a cycle of service bindings, of requests to this server, or of a tail that calls the Worker whose items it receives?"
         )));
     }
     Ok(depth)
@@ -221,6 +221,7 @@ fn callee(caller: &Invocation, called: Callee) -> Result<(Arc<Worker>, Via), Cal
             request: caller.request_id().to_owned(),
         }),
         depth,
+        claimed: caller.via.claimed,
         live,
         terms,
         parameters,

@@ -20,6 +20,10 @@ pub struct WorkerSettings {
     /// The Workers that receive its trace items, one call each, in this order.
     /// One that occurs twice is called twice.
     pub tail_consumers: Vec<Target>,
+    /// Items that may come in one tail event of it, when more than one waits. 1
+    /// for a call for each item. The items of a dispatcher and its user Workers
+    /// come together in any case.
+    pub max_batch: usize,
     /// What it may use beside that, by the names in `env`.
     pub bindings: BTreeMap<String, Binding>,
     /// Where its other requests go.
@@ -27,6 +31,10 @@ pub struct WorkerSettings {
     /// What its invocations may use.
     pub limits: Limits,
 }
+
+/// The most items of one tail event, unless a Tail Worker has its own number:
+/// as many calls as there may be at a time.
+pub const MAX_BATCH: usize = 32;
 
 impl WorkerSettings {
     /// A Worker with no vars, no tail consumers and default limits.
@@ -36,6 +44,7 @@ impl WorkerSettings {
             name: name.into(),
             vars: BTreeMap::new(),
             tail_consumers: Vec::new(),
+            max_batch: MAX_BATCH,
             bindings: BTreeMap::new(),
             egress: Egress::default(),
             limits: Limits::default(),

@@ -3,8 +3,8 @@
 use crate::body::{Reader, ResponseBody};
 use crate::component::Component;
 use crate::debug_file::DebugFile;
-use crate::delivery::{TailConsumer, TailQueue};
-use crate::dispatch::{Terms, Together};
+use crate::delivery::{Consumers, NotBegun};
+use crate::dispatch::Terms;
 use crate::ending::{Call, Cut, Failure, Response};
 use crate::error::Error;
 use crate::event::Event;
@@ -25,7 +25,6 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use taffrail_trace::{
     EventInfo, ExecutionModel, LogLevel, Outcome, RequestData, TailRequest, TraceException,
-    TraceItem,
 };
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
@@ -76,12 +75,6 @@ pub enum FetchResult {
     },
 }
 
-/// One of a Worker's tail consumers, and the way to it.
-pub(crate) struct Tail {
-    pub(crate) target: Arc<Target>,
-    pub(crate) queue: Arc<TailQueue>,
-}
-
 /// The way by which an event comes to a Worker.
 #[derive(Clone, Default)]
 pub(crate) struct Via {
@@ -91,8 +84,11 @@ pub(crate) struct Via {
     pub(crate) object: Option<String>,
     /// The invocation that called.
     pub(crate) parent: Option<Parent>,
-    /// How many Workers have called each other until here.
+    /// How many calls and tails led here, one after the other.
     pub(crate) depth: u32,
+    /// How many of these a client merely says that there were. They do not count
+    /// for the tails: a client must not keep its items from them.
+    pub(crate) claimed: u32,
     /// Where what is recorded goes as it happens, too.
     pub(crate) live: Option<session::Sender>,
     /// What a dispatcher has decided for it.
@@ -121,8 +117,7 @@ pub(crate) struct Worker {
     pub(crate) settings: WorkerSettings,
     pub(crate) code: Code,
     pub(crate) config: Arc<WasiConfigVariables>,
-    pub(crate) tails: Vec<Tail>,
-    pub(crate) consumers: Arc<[Arc<dyn TailConsumer>]>,
+    pub(crate) consumers: Arc<Consumers>,
     /// What it is a part of.
     pub(crate) platform: Weak<Platform>,
     pub(crate) tracker: TaskTracker,
@@ -189,10 +184,28 @@ impl Worker {
         event: Event,
         via: Via,
     ) -> (Outcome, Option<String>) {
-        let invocation = Invocation::start(&self, via, event.info(), Response::NotExpected);
-        let run = execute::dispatch(Arc::clone(&invocation), event);
-        self.run(Arc::clone(&invocation), run).await;
+        let invocation = self.handle(event, via).await;
         (invocation.verdict().0, invocation.wishes())
+    }
+
+    /// Runs a tail event to its end. It fails if it did not begin.
+    pub(crate) async fn tail(self: Arc<Self>, event: Event, via: Via) -> Result<(), NotBegun> {
+        match self.handle(event, via).await.not_begun() {
+            None => Ok(()),
+            Some(reason) => Err(reason),
+        }
+    }
+
+    async fn handle(self: Arc<Self>, event: Event, via: Via) -> Arc<Invocation> {
+        let invocation = Invocation::start(&self, via, event.info(), Response::NotExpected);
+        let light = match &event {
+            Event::Tail(items) => u32::try_from(items.len()).unwrap_or(u32::MAX),
+            Event::Scheduled { .. } | Event::Queue { .. } => 1,
+        };
+        let run = execute::dispatch(Arc::clone(&invocation), event);
+        let lanes = &self.lanes;
+        lanes.run(Arc::clone(&invocation), light, run).await;
+        invocation
     }
 
     /// Runs a session with another script to its end, and tells how it failed
@@ -245,7 +258,7 @@ impl Worker {
         invocation: Arc<Invocation>,
         run: impl Future<Output = ()> + Send + 'static,
     ) {
-        self.lanes.run(invocation, run).await;
+        self.lanes.run(invocation, 1, run).await;
     }
 
     /// Evaluates the script, if it is one, ahead of its first event.
@@ -318,39 +331,6 @@ impl Worker {
                 None => ExecutionModel::Stateless,
             },
             ..taffrail_trace::Script::default()
-        }
-    }
-
-    /// Hands a finished item to everybody who asked for it. `terms` are those of
-    /// the dispatcher that called, `together` is where its own calls are told.
-    pub(crate) fn deliver(
-        &self,
-        item: TraceItem,
-        terms: Option<&Terms>,
-        together: Option<&Arc<Together>>,
-    ) {
-        let item = Arc::new(item);
-        // First, or a tail's own item could come before the one it was told.
-        for consumer in self.consumers.iter() {
-            consumer.deliver(&item);
-        }
-        if let Some(terms) = terms {
-            terms.together.add(&item);
-        }
-        match together {
-            Some(together) => together.add_dispatcher(&item),
-            None => self.tell(&[item]),
-        }
-    }
-
-    /// Hands finished items to the tails, in one call.
-    pub(crate) fn tell(&self, items: &[Arc<TraceItem>]) {
-        let is_tail = |item: &Arc<TraceItem>| matches!(item.event, Some(EventInfo::Tail { .. }));
-        for tail in &self.tails {
-            // A Worker that tails itself is not told about its own telling.
-            if !(items.iter().any(is_tail) && tail.target.worker == self.id) {
-                tail.queue.push(items, &tail.target);
-            }
         }
     }
 }

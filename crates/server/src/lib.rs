@@ -61,6 +61,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the tails of invocations that were aborted may take.
 const LAST_ITEMS: Duration = Duration::from_secs(2);
 
+/// How long invocations that are aborted may take to notice it.
+const LAST_TURN: Duration = Duration::from_millis(500);
+
 /// Connections at a time; further clients wait in the listener's backlog.
 const MAX_CONNECTIONS: usize = 4096;
 
@@ -139,7 +142,9 @@ async fn end_the_rest(runtime: &Runtime) -> usize {
         .is_err()
     {
         // The tails of what was ended are ended in their turn.
+        runtime.close_tails();
         runtime.abort();
+        _ = tokio::time::timeout(LAST_TURN, runtime.idle()).await;
     }
     unfinished
 }

@@ -1,5 +1,6 @@
 //! Recording one invocation within a budget.
 
+use crate::held;
 use crate::item::{
     DiagnosticsChannelEvent, DroppedEntries, EpochMs, ErrorInfo, EventInfo, ExceededLimit, Json,
     LogLevel, Outcome, Script, TailResponse, TraceException, TraceItem, TraceLog,
@@ -103,6 +104,8 @@ impl TraceBuilder {
                 parent_invocation_id: None,
                 dropped: None,
                 lost_items: 0,
+                depth: 0,
+                held_bytes: 0,
             },
             budget: Budget { used: 0 },
             dropped: DroppedEntries::default(),
@@ -117,6 +120,13 @@ impl TraceBuilder {
     pub fn called_by(mut self, parent_invocation_id: String, request_id: String) -> Self {
         self.item.parent_invocation_id = Some(parent_invocation_id);
         self.item.request_id = request_id;
+        self
+    }
+
+    /// Says how many calls and tails led here.
+    #[must_use]
+    pub fn at_depth(mut self, depth: u32) -> Self {
+        self.item.depth = depth;
         self
     }
 
@@ -253,6 +263,7 @@ impl TraceBuilder {
         self.item.exceeded_limit = end.exceeded_limit;
         self.item.truncated |= self.dropped != DroppedEntries::default();
         self.item.dropped = self.item.truncated.then_some(self.dropped);
+        self.item.held_bytes = held::bytes(&self.item);
         self.item
     }
 }

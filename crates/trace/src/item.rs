@@ -64,10 +64,17 @@ pub struct TraceItem {
     /// What was dropped, when `truncated`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropped: Option<DroppedEntries>,
-    /// How many earlier items the Tail Worker that this copy goes to missed
-    /// because its queue was full, since the last one it received.
+    /// How many earlier items for the Tail Worker that this copy goes to were
+    /// lost since the last one it received.
     #[serde(skip_serializing_if = "is_zero")]
     pub lost_items: u64,
+    /// How many calls and tails led to the invocation, one after the other. Not
+    /// part of the JSON.
+    #[serde(skip)]
+    pub depth: u32,
+    /// The memory that it takes, roughly. Not part of the JSON.
+    #[serde(skip)]
+    pub held_bytes: usize,
 }
 
 /// Which Worker an invocation ran, and as what.

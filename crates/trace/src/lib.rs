@@ -6,6 +6,7 @@
 
 mod builder;
 mod date;
+mod held;
 mod item;
 mod redact;
 mod request;

@@ -239,6 +239,7 @@ const INNER: &[(&str, &[Keys])] = &[
                 "wait_until_ms",
                 "wall_ms",
                 "instances",
+                "max_batch",
                 "allowed_outbound_hosts",
                 "global_outbound",
                 "dispatch_namespaces",

@@ -21,6 +21,9 @@ pub(super) const MAX_WALL_MS: u64 = 86_400_000;
 /// As many as the runtime has room for.
 pub(super) const MAX_INSTANCES: u64 = 1000;
 
+/// The most messages of one batch in Cloudflare's queues.
+pub(super) const MAX_BATCH: u64 = 100;
+
 /// The limits that a configuration sets; the runtime has defaults for the
 /// others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -13,7 +13,9 @@ use taffrail_runtime::HostPattern;
 
 use super::environment::Entry;
 use super::file::Table;
-use super::limits::{MAX_CPU_MS, MAX_INSTANCES, MAX_MEMORY_MB, MAX_SUBREQUESTS, MAX_WALL_MS};
+use super::limits::{
+    MAX_BATCH, MAX_CPU_MS, MAX_INSTANCES, MAX_MEMORY_MB, MAX_SUBREQUESTS, MAX_WALL_MS,
+};
 
 /// A Worker's table: the top level, or an environment laid over it.
 #[derive(Deserialize)]
@@ -157,6 +159,7 @@ pub(super) struct TaffrailTable {
     pub(super) wall_ms: Option<UpTo<MAX_WALL_MS>>,
     pub(super) wait_until_ms: Option<UpTo<MAX_WALL_MS>>,
     pub(super) instances: Option<UpTo<MAX_INSTANCES>>,
+    pub(super) max_batch: Option<UpTo<MAX_BATCH>>,
     pub(super) allowed_outbound_hosts: Option<Vec<HostPattern>>,
     pub(super) global_outbound: Option<GlobalOutbound>,
     #[serde(default)]

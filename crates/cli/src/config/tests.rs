@@ -118,6 +118,7 @@ fn render(worker: &WorkerConfig) -> String {
         ("wall_ms", limits.wall_ms),
         ("wait_until_ms", limits.wait_until_ms),
         ("instances", limits.instances),
+        ("max_batch", worker.max_batch),
     ] {
         if let Some(limit) = limit {
             line(name, limit.to_string());

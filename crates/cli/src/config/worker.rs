@@ -53,6 +53,8 @@ pub(crate) struct WorkerConfig {
     /// written and in order: `--env` adds nothing to them, and a name listed
     /// twice is told twice.
     pub(crate) tail_consumers: Vec<Target>,
+    /// The most items of one tail event of it; the runtime has a default.
+    pub(crate) max_batch: Option<u64>,
     /// What else is in its `env`, by name.
     pub(crate) bindings: BTreeMap<String, Binding>,
     /// The dispatch namespaces that it has a place for, by name.
@@ -95,6 +97,7 @@ fn bare(main: PathBuf) -> WorkerConfig {
         build: None,
         vars: BTreeMap::new(),
         tail_consumers: Vec::new(),
+        max_batch: None,
         bindings: BTreeMap::new(),
         namespaces: BTreeMap::new(),
         egress: Egress::default(),
@@ -120,6 +123,7 @@ fn configured(
         main: component(table.main, &dir, syntax)?,
         build: build(table.build, &dir),
         tail_consumers: table.tail_consumers.into_iter().map(target).collect(),
+        max_batch: table.taffrail.max_batch.map(|most| most.0),
         bindings: bindings(
             (table.services.into_iter().map(service))
                 .chain(table.worker_loaders.into_iter().map(worker_loader))

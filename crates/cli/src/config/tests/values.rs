@@ -41,6 +41,7 @@ fn everything_that_taffrail_reads() {
             memory_mb = 4096
             wall_ms = 86400000
             instances = 1000
+            max_batch = 100
             "#,
             ),
             ("out/logs.wasm", ""),
@@ -63,6 +64,7 @@ fn everything_that_taffrail_reads() {
            memory_mb = 4096
            wall_ms = 86400000
            instances = 1000
+           max_batch = 100
            ---
            path = out/logs.wasm
            dir = out
@@ -181,6 +183,10 @@ fn wrong_types_name_the_key_and_both_types() {
         (
             "taffrail.instances = 1001",
             "`taffrail.instances`: invalid value: integer `1001`, expected a whole number from 1 to 1000",
+        ),
+        (
+            "taffrail.max_batch = 101",
+            "`taffrail.max_batch`: invalid value: integer `101`, expected a whole number from 1 to 100",
         ),
         (
             "limits = 5",

@@ -1,0 +1,280 @@
+//! The way to one Tail Worker.
+
+use super::ledger::Ledger;
+use super::waiting::{Entry, Pushed, Waiting};
+use crate::event::Event;
+use crate::service::DEPTH;
+use crate::settings::{MAX_BATCH, Target};
+use crate::worker::{Via, Worker};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use taffrail_trace::TraceItem;
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+
+/// How long a Tail Worker waits for an instance before it asks again: the first
+/// pause, and the last; each doubles the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LAST_PAUSE: Duration = Duration::from_secs(8);
+
+/// Why a call of a Tail Worker did not begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotBegun {
+    /// It has no code to run.
+    NoCode,
+    /// Its script cannot be evaluated.
+    NotStarted,
+    /// An operator has stopped it.
+    Stopped,
+    /// All instances were taken.
+    NoInstance,
+}
+
+/// Why an item is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    QueueFull,
+    NotDeployed,
+    NotBegun(NotBegun),
+    Loop,
+    HostFailed,
+}
+
+impl Reason {
+    fn text(self) -> &'static str {
+        match self {
+            Self::QueueFull => "its queue is full",
+            Self::NotDeployed => "it is not deployed",
+            Self::NotBegun(NotBegun::NoCode) => "it has no code to run",
+            Self::NotBegun(NotBegun::NotStarted) => "it cannot start",
+            Self::NotBegun(NotBegun::Stopped) => "it is stopped",
+            Self::NotBegun(NotBegun::NoInstance) => "it was refused an instance",
+            Self::Loop => "it is part of a loop",
+            Self::HostFailed => "its call broke off in the host",
+        }
+    }
+}
+
+/// Why what waits at the end is lost.
+const ENDED: &str = "Taffrail stopped";
+
+/// A bounded queue that never makes a producer wait, and the calls of the Tail
+/// Worker behind it.
+///
+/// While there is a place for a call, an item has a call to itself, at once.
+/// What finds all places taken waits, and goes out together as they get free.
+pub(crate) struct TailQueue {
+    ledger: Arc<Ledger>,
+    waiting: Mutex<Waiting>,
+    tracker: TaskTracker,
+    /// Where the calls run.
+    lane: Handle,
+    /// Finds the Tail Worker when it is called.
+    find: Box<dyn Fn() -> Option<Arc<Worker>> + Send + Sync>,
+    told_of_loop: AtomicBool,
+}
+
+impl TailQueue {
+    /// A queue whose items go to the Worker that `find` returns when their turn
+    /// comes.
+    pub(super) fn new(
+        ledger: Arc<Ledger>,
+        tracker: TaskTracker,
+        lane: Handle,
+        find: impl Fn() -> Option<Arc<Worker>> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            ledger,
+            waiting: Mutex::default(),
+            tracker,
+            lane,
+            find: Box::new(find),
+            told_of_loop: AtomicBool::new(false),
+        }
+    }
+
+    /// Queues items for one call, or counts them as lost. The count goes out
+    /// with the next item that finds a place.
+    pub(super) fn push(self: &Arc<Self>, items: &[Arc<TraceItem>], target: &Arc<Target>) {
+        let count = items.len() as u64;
+        if !self.ledger.produced(count) {
+            return;
+        }
+        if depth(items) > DEPTH {
+            self.tell_of_loop(items);
+            return self.lose(count, Reason::Loop);
+        }
+        let entry = Entry {
+            items: items.to_vec(),
+            target: Arc::clone(target),
+            lost_before: 0,
+            _pending: Some(self.tracker.token()),
+        };
+        let pushed = self.waiting().push(entry);
+        match pushed {
+            Pushed::Call(entry) => self.call(entry),
+            Pushed::Waits => {}
+            Pushed::Full => self.lose(count, Reason::QueueFull),
+        }
+    }
+
+    /// Lets no further call begin: what waits is lost, and what comes later.
+    pub(super) fn close(&self) {
+        let entries = self.waiting().clear();
+        let items = entries.iter().map(|entry| entry.items.len() as u64);
+        self.ledger.close_for(items.sum(), ENDED);
+    }
+
+    fn call(self: &Arc<Self>, first: Entry) {
+        let place = Place(Arc::clone(self));
+        self.lane.spawn(place.calls(first));
+    }
+
+    fn lose(&self, items: u64, reason: Reason) {
+        self.waiting().lost(items);
+        self.ledger.lost(items, reason.text());
+    }
+
+    fn tell_of_loop(&self, items: &[Arc<TraceItem>]) {
+        if self.told_of_loop.swap(true, Relaxed) {
+            return;
+        }
+        let producer = items
+            .first()
+            .and_then(|item| item.script.script_name.clone());
+        tracing::warn!(
+            "tail consumer `{}` is part of a loop: its calls lead back to the Worker `{}`, whose items it receives. After {DEPTH} calls and tails in a row the next item is not delivered",
+            self.ledger.delivery().consumer,
+            producer.unwrap_or_default()
+        );
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How deep the invocation is that is told of these items.
+fn depth(items: &[Arc<TraceItem>]) -> u32 {
+    let deepest = items.iter().map(|item| item.depth).max();
+    deepest.unwrap_or(0).saturating_add(1)
+}
+
+/// One of the places for calls of a Tail Worker.
+struct Place(Arc<TailQueue>);
+
+impl Place {
+    /// Calls the Tail Worker until nothing waits.
+    async fn calls(self, first: Entry) {
+        let mut entries = vec![first];
+        while !entries.is_empty() {
+            let batch = Batch {
+                queue: Arc::clone(&self.0),
+                entries,
+                counted: false,
+            };
+            let worker = (self.0.find)();
+            let max_items = worker
+                .as_ref()
+                .map_or(MAX_BATCH, |worker| worker.settings.max_batch);
+            batch.tell(worker).await;
+            entries = self.0.waiting().next(max_items);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Something may have come since there was nothing, or the host failed
+        // in the middle.
+        let next = self.0.waiting().leave();
+        if let Some(entry) = next {
+            self.0.call(entry);
+        }
+    }
+}
+
+/// The entries of one call. They are counted when it is over, also when it is
+/// dropped.
+struct Batch {
+    queue: Arc<TailQueue>,
+    entries: Vec<Entry>,
+    counted: bool,
+}
+
+impl Batch {
+    async fn tell(mut self, worker: Option<Arc<Worker>>) {
+        let Some(worker) = worker else {
+            return self.lost(Reason::NotDeployed);
+        };
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let called = Arc::clone(&worker).tail(self.event(), self.via()).await;
+            match called {
+                Ok(()) => return self.delivered(),
+                Err(NotBegun::NoInstance) if pause <= LAST_PAUSE => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                Err(reason) => return self.lost(Reason::NotBegun(reason)),
+            }
+        }
+    }
+
+    fn event(&self) -> Event {
+        let mut items = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            let first = items.len();
+            items.extend(entry.items.iter().cloned());
+            if entry.lost_before > 0
+                && let Some(first) = items.get_mut(first)
+            {
+                *first = Arc::new(TraceItem {
+                    lost_items: entry.lost_before,
+                    ..TraceItem::clone(first)
+                });
+            }
+        }
+        Event::Tail(items)
+    }
+
+    fn via(&self) -> Via {
+        let depths = self.entries.iter().map(|entry| depth(&entry.items));
+        Via {
+            target: self.entries.first().map(|entry| Arc::clone(&entry.target)),
+            depth: depths.max().unwrap_or(0),
+            ..Via::default()
+        }
+    }
+
+    fn count(&self) -> u64 {
+        self.entries
+            .iter()
+            .map(|entry| entry.items.len() as u64)
+            .sum()
+    }
+
+    fn delivered(&mut self) {
+        self.counted = true;
+        self.queue.ledger.delivered(self.count());
+    }
+
+    fn lost(&mut self, reason: Reason) {
+        self.counted = true;
+        // With the items goes the count that they were to take along.
+        let earlier = self.entries.iter().map(|entry| entry.lost_before).sum();
+        self.queue.waiting().lost(earlier);
+        self.queue.lose(self.count(), reason);
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        if !self.counted {
+            self.lost(Reason::HostFailed);
+        }
+        let bytes = self.entries.iter().map(Entry::bytes).sum();
+        self.queue.waiting().release(bytes);
+    }
+}

@@ -1,0 +1,69 @@
+//! The items of a dispatcher and of the user Workers that it called.
+
+use super::Consumers;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use taffrail_trace::TraceItem;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+/// Collects the items of a dispatcher and of the user Workers that it called.
+/// They go to the dispatcher's tails in one call, once the last of them is
+/// there.
+pub(crate) struct Together {
+    consumers: Arc<Consumers>,
+    items: Mutex<Items>,
+    /// Keeps the runtime from counting as idle.
+    _pending: TaskTrackerToken,
+}
+
+#[derive(Default)]
+struct Items {
+    dispatcher: Option<Arc<TraceItem>>,
+    users: Vec<Arc<TraceItem>>,
+}
+
+/// Items of user Workers that wait for their dispatcher's, and the bytes of
+/// them: beyond either they go alone.
+const USERS: usize = 100;
+const USER_BYTES: usize = 1 << 20;
+
+impl Together {
+    /// `consumers` are those of the dispatcher.
+    pub(crate) fn new(consumers: &Arc<Consumers>, pending: TaskTrackerToken) -> Arc<Self> {
+        Arc::new(Self {
+            consumers: Arc::clone(consumers),
+            items: Mutex::default(),
+            _pending: pending,
+        })
+    }
+
+    /// Adds the item of a user Worker.
+    pub(super) fn add(&self, item: &Arc<TraceItem>) {
+        let mut items = self.items();
+        items.users.push(Arc::clone(item));
+        let bytes: usize = items.users.iter().map(|item| item.held_bytes).sum();
+        if items.users.len() >= USERS || bytes > USER_BYTES {
+            let full = std::mem::take(&mut items.users);
+            drop(items);
+            self.consumers.tell(&full);
+        }
+    }
+
+    /// Adds the item of the dispatcher itself.
+    pub(super) fn add_dispatcher(&self, item: &Arc<TraceItem>) {
+        self.items().dispatcher = Some(Arc::clone(item));
+    }
+
+    fn items(&self) -> MutexGuard<'_, Items> {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Together {
+    fn drop(&mut self) {
+        let items = std::mem::take(self.items.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let all: Vec<_> = items.dispatcher.into_iter().chain(items.users).collect();
+        if !all.is_empty() {
+            self.consumers.tell(&all);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+use super::*;
+use serde_json::json;
+use taffrail_trace::{End, EventInfo, Script, TraceBuilder};
+
+fn target(color: &str) -> Arc<Target> {
+    let props = json!({ "color": color });
+    Arc::new(Target {
+        props: props.as_object().unwrap().clone(),
+        ..Target::from("t")
+    })
+}
+
+/// An entry of that many items of these bytes each.
+fn entry(items: usize, bytes: usize, color: &str) -> Entry {
+    let trace = TraceBuilder::new(Script::default(), EventInfo::Custom {}, 0, "0".repeat(32));
+    let mut item = trace.finish(End::default());
+    item.held_bytes = bytes;
+    let item = Arc::new(item);
+    Entry {
+        items: vec![item; items],
+        target: target(color),
+        lost_before: 0,
+        _pending: None,
+    }
+}
+
+/// One in which all places are taken.
+fn busy() -> Waiting {
+    let mut waiting = Waiting::default();
+    for _ in 0..CONCURRENT_CALLS {
+        assert!(matches!(
+            waiting.push(entry(1, 1, "red")),
+            Pushed::Call(entry) if entry.items.len() == 1
+        ));
+    }
+    waiting
+}
+
+fn wait(waiting: &mut Waiting, entry: Entry) {
+    assert!(matches!(waiting.push(entry), Pushed::Waits));
+}
+
+fn sizes(entries: &[Entry]) -> Vec<usize> {
+    entries.iter().map(|entry| entry.items.len()).collect()
+}
+
+#[test]
+fn an_item_has_a_call_to_itself_while_there_is_a_place() {
+    let mut waiting = busy();
+    wait(&mut waiting, entry(1, 1, "red"));
+    assert!(waiting.leave().is_some());
+    assert!(waiting.leave().is_none());
+    assert!(matches!(waiting.push(entry(1, 1, "red")), Pushed::Call(_)));
+}
+
+#[test]
+fn what_waits_goes_together_up_to_the_limits() {
+    let mut waiting = busy();
+    for _ in 0..5 {
+        wait(&mut waiting, entry(1, 1, "red"));
+    }
+    assert_eq!(sizes(&waiting.next(1)), [1]);
+    assert_eq!(sizes(&waiting.next(3)), [1, 1, 1]);
+    assert_eq!(sizes(&waiting.next(3)), [1]);
+    assert!(waiting.next(3).is_empty());
+
+    for _ in 0..3 {
+        wait(&mut waiting, entry(1, BATCH_BYTES / 2, "red"));
+    }
+    assert_eq!(sizes(&waiting.next(32)), [1, 1]);
+    assert_eq!(sizes(&waiting.next(32)), [1]);
+}
+
+#[test]
+fn the_items_of_a_dispatcher_stay_together() {
+    let mut waiting = busy();
+    for items in [2, 3, 40, 1] {
+        wait(&mut waiting, entry(items, 1, "red"));
+    }
+    assert_eq!(sizes(&waiting.next(4)), [2]);
+    assert_eq!(sizes(&waiting.next(1)), [3]);
+    assert_eq!(sizes(&waiting.next(4)), [40]);
+    assert_eq!(sizes(&waiting.next(4)), [1]);
+}
+
+#[test]
+fn only_items_for_the_same_target_go_together_and_in_their_order() {
+    let mut waiting = busy();
+    for (items, color) in [(1, "red"), (2, "blue"), (3, "red"), (4, "blue")] {
+        wait(&mut waiting, entry(items, 1, color));
+    }
+    assert_eq!(sizes(&waiting.next(32)), [1, 3]);
+    assert_eq!(sizes(&waiting.next(32)), [2, 4]);
+}
+
+#[test]
+fn bytes_count_until_the_call_is_over() {
+    let mut waiting = Waiting::default();
+    let half = || entry(1, QUEUED_BYTES / 2, "red");
+    assert!(matches!(waiting.push(half()), Pushed::Call(_)));
+    assert!(matches!(waiting.push(half()), Pushed::Call(_)));
+    assert!(matches!(waiting.push(entry(1, 1, "red")), Pushed::Full));
+    waiting.lost(1);
+    waiting.release(QUEUED_BYTES / 2);
+    let Pushed::Call(next) = waiting.push(half()) else {
+        panic!("there is room again");
+    };
+    assert_eq!(next.lost_before, 1);
+}
