@@ -120,7 +120,7 @@ fn a_client_that_leaves_after_the_response_cancels_nothing() {
 fn a_worker_that_goes_on_is_told_that_its_client_left() {
     let server = serve("probe");
     drop(answered(&server, "/work/behind"));
-    assert_eq!(outcome_of_next(&server), "/work/behind exception");
+    assert_eq!(outcome_of_next(&server), "/work/behind canceled");
 }
 
 #[test]

@@ -237,7 +237,7 @@ fn a_body_is_asked_for_when_the_worker_reads_it() {
 }
 
 #[test]
-fn a_worker_sees_that_a_body_breaks_off() {
+fn a_worker_sees_that_a_body_breaks_off_and_is_not_to_blame() {
     let server = serve("probe");
     for (headers, body) in [
         ("transfer-encoding: chunked", "3\r\nabc\r\nzzz\r\n"),
@@ -247,10 +247,11 @@ fn a_worker_sees_that_a_body_breaks_off() {
         client.send(format!(
             "POST /body/count HTTP/1.1\r\nhost: a\r\n{headers}\r\n\r\n{body}"
         ));
-        assert_eq!(client.answer().status, 500);
+        assert_eq!(client.answer().status, 400);
         assert_eq!(client.until_closed(), b"");
         let item = server.item();
-        assert_eq!(item["outcome"], "exception", "{item}");
+        assert_eq!(item["outcome"], "canceled", "{item}");
+        assert_eq!(item["exceptions"][0]["name"], "panic", "{item}");
     }
     assert_eq!(server.get("/status?200").status, 200);
 }

@@ -96,10 +96,8 @@ async fn serve(scenario: &Scenario, tasks: &mut JoinSet<()>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let settings = taffrail_server::Settings {
-        worker: "hello".to_owned(),
-        show_failures: false,
-        triggers: false,
         grace: Duration::ZERO,
+        ..taffrail_server::Settings::new("hello")
     };
     let runtime = scenario.runtime().clone();
     tasks.spawn(async move {

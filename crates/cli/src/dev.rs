@@ -1,7 +1,7 @@
 //! `taffrail dev`: serve, and again whenever something changes.
 
 use crate::args::{Format, ServeOptions, WorkerOptions};
-use crate::config::WorkerConfig;
+use crate::config::{Cron, WorkerConfig};
 use crate::crons::Crons;
 use crate::workers::{self, Main, Platform};
 use crate::{progress, serve};
@@ -29,10 +29,10 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
         options.workers.env.clone(),
     )?);
     let settings = Settings {
-        worker: configs[0].name.clone(),
         show_failures: true,
-        triggers: true,
+        triggers: Some(|text| Cron::parse(text).is_ok()),
         grace: Duration::from_secs(options.grace),
+        ..Settings::new(&configs[0].name)
     };
     let control = serve::control(&options, platform.runtime())?;
     let (sender, changes) = mpsc::unbounded_channel();

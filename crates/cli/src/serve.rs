@@ -33,10 +33,8 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     configs.iter().for_each(|worker| crons.set(worker));
     let runtime = platform.runtime();
     let settings = Settings {
-        worker: configs[0].name.clone(),
-        show_failures: false,
-        triggers: false,
         grace: Duration::from_secs(options.grace),
+        ..Settings::new(&configs[0].name)
     };
     let control = control(&options, runtime)?;
     let code = serve(listener, runtime, settings, crons, printing).await?;

@@ -1,20 +1,23 @@
-//! The body of a response on its way to the client.
+//! The bodies of a request and of its response on their ways.
 
 use crate::ending::Response;
 use crate::invocation::Invocation;
 use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
-use tokio::runtime::Handle;
-use wasmtime_wasi_http::WasiBody;
+use wasmtime_wasi_http::{Error, WasiBody};
 
 /// The body of a guest's response.
 ///
-/// Read it to its end, or drop it to say that the client is gone.
+/// Read it to its end, or drop it to say that the client is gone. The answer
+/// to a HEAD request has a body, too: it is not sent, but read so that the guest
+/// can end.
 pub struct ResponseBody {
     inner: WasiBody,
     invocation: Arc<Invocation>,
@@ -27,6 +30,16 @@ pub struct ResponseBody {
     error: Option<BodyError>,
 }
 
+/// Keeps an invocation from ending until all of its response is sent.
+pub struct Receipt(Arc<Invocation>);
+
+impl Receipt {
+    /// The client went away before that.
+    pub fn lost(self) {
+        self.0.response_lost();
+    }
+}
+
 /// Who reads a body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reader {
@@ -34,8 +47,6 @@ pub(crate) enum Reader {
     Client,
     /// Another Worker, which reads as much as it likes.
     Worker,
-    /// Nobody: it answers a HEAD request, or has the status 204 or 304.
-    Nobody,
 }
 
 /// The guest stopped before the end of its response body.
@@ -51,34 +62,50 @@ impl fmt::Display for BodyError {
 impl std::error::Error for BodyError {}
 
 impl ResponseBody {
-    /// Attaches the body of a guest's response to its invocation.
+    /// Attaches the body of a guest's response to its invocation. `head` is
+    /// whether it answers a HEAD request.
     pub(crate) fn attach(
-        response: http::Response<WasiBody>,
+        mut response: http::Response<WasiBody>,
         invocation: Arc<Invocation>,
         reader: Reader,
+        head: bool,
     ) -> http::Response<Self> {
         let status = response.status().as_u16();
-        let expected = response
-            .headers()
-            .get(http::header::CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok()?.parse().ok());
+        let announced = content_length(response.headers_mut());
+        let expected = match status {
+            _ if head => None,
+            204 | 304 => None,
+            _ => announced.or_else(|| response.body().size_hint().exact()),
+        };
         response.map(|inner| Self {
             inner,
             invocation,
             status,
-            reader: match status {
-                204 | 304 => Reader::Nobody,
-                _ => reader,
-            },
+            reader,
             expected,
             ended: false,
             error: None,
         })
     }
 
+    /// What to keep until the body has been sent, once it is read.
+    #[must_use]
+    pub fn receipt(&self) -> Receipt {
+        Receipt(Arc::clone(&self.invocation))
+    }
+
     fn end(&mut self, response: Response) {
         self.ended = true;
         self.invocation.response(response);
+    }
+
+    fn breaks_off(
+        &mut self,
+        cx: &mut Context<'_>,
+        error: String,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.end(Response::Broken(self.status));
+        self.broken_off(cx, error)
     }
 
     /// Breaks off, but only after an HTTP server had the chance to send what
@@ -107,25 +134,32 @@ impl Body for ResponseBody {
         }
         match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
             Some(Ok(frame)) => {
-                if let (Some(expected), Some(data)) = (&mut self.expected, frame.data_ref()) {
-                    *expected = expected.saturating_sub(data.len() as u64);
-                    if *expected == 0 {
-                        let complete = Response::Complete(self.status);
-                        self.end(complete);
-                    }
+                let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                let left = match self.expected {
+                    Some(expected) => expected.checked_sub(length),
+                    None => return Poll::Ready(Some(Ok(frame))),
+                };
+                let Some(left) = left else {
+                    let problem = "it is longer than its `content-length`";
+                    return self.breaks_off(cx, problem.to_owned());
+                };
+                self.expected = Some(left);
+                if left == 0 && !self.ended {
+                    let complete = Response::Complete(self.status);
+                    self.end(complete);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Some(Err(error)) => {
-                let broken = Response::Broken(self.status);
-                self.end(broken);
-                self.broken_off(cx, error.to_string())
-            }
+            Some(Err(error)) => self.breaks_off(cx, error.to_string()),
             // A guest that was cut off takes its end of the body with it, and
             // that looks like an end.
             None if !self.ended && self.invocation.response_is_broken() => {
                 self.ended = true;
                 self.broken_off(cx, "the Worker was stopped".to_owned())
+            }
+            None if !self.ended && self.expected.is_some_and(|left| left > 0) => {
+                let problem = "it is shorter than its `content-length`";
+                self.breaks_off(cx, problem.to_owned())
             }
             None => {
                 if !self.ended {
@@ -138,7 +172,78 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.expected == Some(0) || self.inner.is_end_stream()
+        match self.expected {
+            Some(left) => left == 0,
+            None => self.inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.expected {
+            Some(expected) => SizeHint::with_exact(expected),
+            None => self.inner.size_hint(),
+        }
+    }
+}
+
+/// The length that a response announces. One that no client could make sense
+/// of is taken out of its headers.
+fn content_length(headers: &mut HeaderMap) -> Option<u64> {
+    let lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let mut lengths = lengths.map(|length| {
+        let text = length.to_str().ok()?;
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| text.parse::<u64>().ok())?
+    });
+    let first = lengths.next()?;
+    let same = first.filter(|_| lengths.all(|length| length == first));
+    let count = headers.get_all(CONTENT_LENGTH).iter().count();
+    match same {
+        None => _ = headers.remove(CONTENT_LENGTH),
+        Some(length) if count > 1 => _ = headers.insert(CONTENT_LENGTH, length.into()),
+        Some(_) => {}
+    }
+    same
+}
+
+/// The body of a request, which may break off before its end.
+pub(crate) struct Received {
+    inner: WasiBody,
+    /// Which does not outlive its event, while the body may.
+    invocation: Weak<Invocation>,
+}
+
+impl Received {
+    /// Has the invocation know if the body breaks off.
+    pub(crate) fn attach(body: WasiBody, invocation: &Arc<Invocation>) -> WasiBody {
+        if body.is_end_stream() {
+            return body;
+        }
+        let invocation = Arc::downgrade(invocation);
+        let inner = body;
+        Self { inner, invocation }.boxed_unsync()
+    }
+}
+
+impl Body for Received {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        if matches!(frame, Some(Err(_)))
+            && let Some(invocation) = self.invocation.upgrade()
+        {
+            invocation.request_broke_off();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -152,25 +257,13 @@ impl Drop for ResponseBody {
             return;
         }
         // An HTTP server reads no further than it has to.
-        if self.expected == Some(0) || self.inner.is_end_stream() {
+        if self.is_end_stream() {
             self.end(Response::Complete(self.status));
             return;
         }
         match self.reader {
             Reader::Client => self.invocation.client_left(),
             Reader::Worker => self.end(Response::Unread),
-            Reader::Nobody => {
-                self.end(Response::Complete(self.status));
-                discard(std::mem::take(&mut self.inner));
-            }
         }
-    }
-}
-
-/// Reads the body that a guest sends although nobody wants it, so that the
-/// guest does not take the answer to a HEAD request for a lost client.
-fn discard(mut body: WasiBody) {
-    if let Ok(tokio) = Handle::try_current() {
-        tokio.spawn(async move { while let Some(Ok(_)) = body.frame().await {} });
     }
 }

@@ -15,6 +15,8 @@ pub(crate) struct Ending {
     pub(crate) memory_refused: bool,
     /// The guest was refused a subrequest at some time.
     pub(crate) subrequest_refused: bool,
+    /// The guest met the end of a request body that broke off.
+    pub(crate) request_broke_off: bool,
     /// How the guest says that its handler failed.
     pub(crate) uncaught: Option<Failure>,
     /// What the guest printed of its last Rust panic.
@@ -88,6 +90,8 @@ pub(crate) enum Response {
     Unset,
     /// The guest answered with an error code instead.
     Refused(String),
+    /// The guest answered with a status that is for servers alone.
+    Informational(u16),
     /// Its head is set, its body is under way.
     Streaming(u16),
     /// All of it went out.
@@ -105,7 +109,11 @@ impl Response {
     pub(crate) fn is_over(&self) -> bool {
         match self {
             Self::Complete(_) | Self::Broken(_) | Self::Abandoned | Self::Unread => true,
-            Self::NotExpected | Self::Unset | Self::Refused(_) | Self::Streaming(_) => false,
+            Self::NotExpected
+            | Self::Unset
+            | Self::Refused(_)
+            | Self::Informational(_)
+            | Self::Streaming(_) => false,
         }
     }
 }
@@ -201,10 +209,22 @@ pub(crate) fn decide(ending: &Ending) -> Verdict {
         Call::Unfinished => decide_cut(ending, ending.cut.unwrap_or(Cut::ClientLeft)),
         Call::Returned => decide_returned(ending),
     };
-    match verdict.limit {
+    let verdict = match verdict.limit {
         None if ending.subrequest_refused => verdict.limit(Limit::Subrequests),
         _ => verdict,
+    };
+    let failed = matches!(
+        verdict.outcome,
+        Outcome::Exception | Outcome::ResponseStreamDisconnected
+    );
+    if failed && ending.request_broke_off {
+        // What the guest made of it is told, but it is the client's doing.
+        return Verdict {
+            outcome: Outcome::Canceled,
+            ..verdict
+        };
     }
+    verdict
 }
 
 fn decide_cut(ending: &Ending, cut: Cut) -> Verdict {
@@ -234,6 +254,9 @@ fn decide_trapped(ending: &Ending, trapped: &Trapped) -> Verdict {
         return Verdict::error(Outcome::ExceededMemory, "Worker exceeded memory limit.")
             .limit(Limit::Memory)
             .stack(trapped.stack.as_ref());
+    }
+    if let Response::Informational(status) = ending.response {
+        return informational(status).stack(trapped.stack.as_ref());
     }
     // The client had a good status and then a body that broke off.
     let outcome = match ending.response {
@@ -318,9 +341,17 @@ fn decide_returned(ending: &Ending) -> Verdict {
             Outcome::Exception,
             format!("The handler answered with the error {code} instead of a response."),
         ),
+        Response::Informational(status) => informational(*status),
         Response::Broken(_) => Verdict::new(Outcome::ResponseStreamDisconnected),
         Response::Abandoned => Verdict::new(Outcome::Canceled),
     }
+}
+
+fn informational(status: u16) -> Verdict {
+    let message = format!(
+        "The handler answered with the status {status}, and a response has one from 200 to 999."
+    );
+    Verdict::error(Outcome::Exception, message)
 }
 
 #[cfg(test)]

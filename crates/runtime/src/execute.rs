@@ -310,7 +310,11 @@ pub(crate) fn send_response(
     response: http::Response<WasiBody>,
     respond: Respond,
 ) {
-    invocation.response(Response::Streaming(response.status().as_u16()));
+    let status = response.status();
+    if status.is_informational() {
+        return invocation.response(Response::Informational(status.as_u16()));
+    }
+    invocation.response(Response::Streaming(status.as_u16()));
     // Nobody is there to receive it only if the client left, and then the
     // invocation is being dropped.
     _ = respond.send(response);

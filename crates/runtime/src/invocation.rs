@@ -183,6 +183,7 @@ impl Invocation {
                     cut: None,
                     memory_refused: false,
                     subrequest_refused: false,
+                    request_broke_off: false,
                     uncaught: None,
                     panic: None,
                 },
@@ -500,6 +501,24 @@ impl Invocation {
         }
         drop(recording);
         self.cut(Cut::ClientLeft);
+    }
+
+    /// Records that the client went away before all of a complete response was
+    /// sent.
+    pub(crate) fn response_lost(&self) {
+        let mut recording = self.recording();
+        let response = &mut recording.ending.response;
+        if matches!(response, Response::Complete(_)) {
+            *response = Response::Abandoned;
+        }
+        drop(recording);
+        self.cut(Cut::ClientLeft);
+    }
+
+    /// Records that the request body broke off: it is malformed, or the client
+    /// went away.
+    pub(crate) fn request_broke_off(&self) {
+        self.recording().ending.request_broke_off = true;
     }
 
     /// How the invocation ended, for the client that gets no response.

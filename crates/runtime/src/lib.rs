@@ -74,7 +74,7 @@ mod store;
 mod table;
 mod worker;
 
-pub use body::{BodyError, ResponseBody};
+pub use body::{BodyError, Receipt, ResponseBody};
 pub use component::Component;
 pub use delivery::{Delivery, Ledger, TailConsumer};
 pub use dispatch::{DispatchNamespace, Finding, Found, Namespaces, Wanted};

@@ -1,6 +1,6 @@
 //! A deployed Worker: its settings, its code, and who receives its items.
 
-use crate::body::{Reader, ResponseBody};
+use crate::body::{Reader, Received, ResponseBody};
 use crate::component::Component;
 use crate::debug_file::DebugFile;
 use crate::delivery::{Consumers, NotBegun};
@@ -142,15 +142,13 @@ impl Worker {
             request: TailRequest::new(request_data(&request, cf.clone())),
             response: None,
         };
-        let reader = match reader {
-            Reader::Client if *request.method() == http::Method::HEAD => Reader::Nobody,
-            reader => reader,
-        };
+        let head = *request.method() == http::Method::HEAD;
         let invocation = Invocation::start(&self, via, event, Response::Unset);
         if self.running.count() > self.settings.limits.instances {
             invocation.ended(Call::NoInstance);
             return invocation.failed();
         }
+        let request = request.map(|body| Received::attach(body, &invocation));
         let (respond, mut responded) = oneshot::channel();
         let fetch = execute::fetch(Arc::clone(&invocation), request, cf, respond);
         let mut run = Box::pin(Arc::clone(&self).run(Arc::clone(&invocation), fetch));
@@ -166,7 +164,7 @@ impl Worker {
                 if running {
                     tokio::spawn(behind_response(Arc::clone(&invocation), run));
                 }
-                FetchResult::Response(ResponseBody::attach(response, invocation, reader))
+                FetchResult::Response(ResponseBody::attach(response, invocation, reader, head))
             }
             None => {
                 if running {

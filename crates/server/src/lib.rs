@@ -3,8 +3,12 @@
 //! [`serve`] takes its listener and its end as arguments, so that a test or an
 //! embedder decides about both.
 
+mod outgoing;
+mod patience;
+mod places;
 mod request;
 mod response;
+mod stream;
 mod triggers;
 mod upload;
 
@@ -13,17 +17,22 @@ use http_body_util::BodyExt;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::GracefulConnection;
+use outgoing::Outgoing;
+use patience::Patience;
+use places::{Place, Places, Wanted};
 use std::convert::Infallible;
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use taffrail_runtime::{RequestBodyError, Runtime};
+use stream::Stream;
+use taffrail_runtime::Runtime;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use upload::Upload;
+use tokio::sync::{oneshot, watch};
+use upload::{TooSlow, Upload};
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -33,13 +42,44 @@ pub struct Settings {
     /// Whether a client is told what went wrong in the Worker, or only that
     /// something did.
     pub show_failures: bool,
-    /// Whether a request for `/cdn-cgi/handler/scheduled` fires a cron trigger,
-    /// as in `wrangler dev`. Its query may hold `cron` and, in milliseconds
-    /// since 1970, `time`.
-    pub triggers: bool,
+    /// With this a request for `/cdn-cgi/handler/scheduled` fires a cron
+    /// trigger, as in `wrangler dev`. Its query may hold `time`, in
+    /// milliseconds since 1970, and `cron`, which this tells a cron expression
+    /// by. It is for a developer alone: a request that another site has a
+    /// browser send is refused.
+    pub triggers: Option<fn(&str) -> bool>,
     /// How long invocations, and the tails behind them, may go on after the
     /// end was asked for.
     pub grace: Duration,
+    /// Connections at a time. When there are as many and a further client
+    /// comes, the one that has been idle for longest is closed; if none is
+    /// idle, the client waits.
+    pub connections: u32,
+    /// How long a client may take to send a request head, or to begin the next
+    /// one on a connection that it keeps open.
+    pub head_time: Duration,
+    /// How long a client may keep the server waiting in the middle of a request
+    /// body, or with a response that it does not read. Each 500 bytes give a
+    /// second of it back.
+    pub patience: Duration,
+}
+
+impl Settings {
+    /// Serves a Worker as `taffrail serve` does: up to 4,096 connections, 30
+    /// seconds for a head, and a patience of 30 seconds, both of which Apache
+    /// and nginx are near.
+    #[must_use]
+    pub fn new(worker: impl Into<String>) -> Self {
+        Self {
+            worker: worker.into(),
+            show_failures: false,
+            triggers: None,
+            grace: Duration::from_secs(30),
+            connections: 4096,
+            head_time: Duration::from_secs(30),
+            patience: Duration::from_secs(30),
+        }
+    }
 }
 
 /// What was left when serving ended.
@@ -54,18 +94,11 @@ pub struct Stopped {
 /// with 431, by hyper only if it is a good deal larger.
 const MAX_HEAD_BYTES: usize = 128 * 1024;
 
-/// How long a client may take to send a request head, or to begin the next
-/// one on a connection that it keeps open.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// How long the tails of invocations that were aborted may take.
 const LAST_ITEMS: Duration = Duration::from_secs(2);
 
 /// How long invocations that are aborted may take to notice it.
 const LAST_TURN: Duration = Duration::from_millis(500);
-
-/// Connections at a time; further clients wait in the listener's backlog.
-const MAX_CONNECTIONS: usize = 4096;
 
 /// Serves until `shutdown` is ready, then waits for what is under way.
 ///
@@ -78,24 +111,23 @@ pub async fn serve(
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<Stopped> {
+    let places = Places::new(settings.connections);
     let server = Arc::new(Server {
         local: listener.local_addr()?,
         runtime,
         settings,
     });
-    let connections = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (listener.accept().await, place)
+            let (stream, peer) = listener.accept().await?;
+            io::Result::Ok((stream, peer, places.take().await))
         };
-        let (stream, peer, place) = tokio::select! {
+        let (stream, peer, taken) = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            (accepted, place) = accepted => match accepted {
-                Ok((stream, peer)) => (stream, peer, place),
+            accepted = accepted => match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Too many open files, for one: there is nothing to do but
                     // to let some be closed.
@@ -105,25 +137,20 @@ pub async fn serve(
                 }
             },
         };
-        let (client_left, mut has_client_left) = watch::channel(false);
-        let connection = Arc::clone(&server).connection(stream, peer, client_left);
-        let connection = connections.watch(connection);
+        let place = Arc::clone(&taken.place);
+        let connection = Arc::clone(&server).connection(stream, peer, &place);
+        let talk = talk(connection, place.wanted(), place);
         tokio::spawn(async move {
-            tokio::select! {
-                biased;
-                // What runs for the client goes with the connection.
-                Ok(_) = has_client_left.wait_for(|left| *left) => {}
-                result = connection => if let Err(error) = result {
-                    tracing::debug!("connection from {peer}: {error}");
-                },
+            if let Err(error) = talk.await {
+                tracing::debug!("connection from {peer}: {error}");
             }
-            drop(place);
+            drop(taken);
         });
     }
     drop(listener);
     let runtime = &server.runtime;
     let finished = async {
-        connections.shutdown().await;
+        places.empty().await;
         runtime.idle().await;
     };
     let unfinished = match tokio::time::timeout(server.settings.grace, finished).await {
@@ -160,29 +187,45 @@ impl Server {
         self: Arc<Self>,
         stream: TcpStream,
         peer: SocketAddr,
-        client_left: watch::Sender<bool>,
-    ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
+        place: &Arc<Place>,
+    ) -> impl GracefulConnection<Error = hyper::Error> + use<> {
         // A response is written in few pieces; waiting for more only delays it.
         _ = stream.set_nodelay(true);
+        let ends = Ends {
+            local: stream.local_addr().unwrap_or(self.local),
+            peer,
+        };
+        let patience = self.settings.patience;
+        let stream = Stream::new(stream, Patience::new(patience), Arc::clone(place));
+        let place = Arc::clone(place);
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
+            .header_read_timeout(self.settings.head_time)
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(
                 TokioIo::new(stream),
                 service_fn(move |request| {
+                    place.begin();
                     let server = Arc::clone(&self);
-                    let request = request.map(|body| Upload::new(body, client_left.clone()));
-                    async move { Ok::<_, Infallible>(server.answer(request, peer).await) }
+                    let place = Arc::clone(&place);
+                    async move {
+                        let method = request.method().clone();
+                        let (head, body) = request.into_parts();
+                        let patience = Patience::new(patience);
+                        let (body, too_slow) = Upload::new(body, Arc::clone(&place), patience);
+                        let request = http::Request::from_parts(head, body);
+                        let response = tokio::select! {
+                            biased;
+                            response = server.answer(request, ends) => response,
+                            TooSlow = until_told(too_slow) => response::too_slow(),
+                        };
+                        Ok::<_, Infallible>(Outgoing::new(response, &method, &place))
+                    }
                 }),
             )
     }
 
-    async fn answer(
-        &self,
-        request: hyper::Request<Upload>,
-        peer: SocketAddr,
-    ) -> response::Response {
+    async fn answer(&self, request: hyper::Request<Upload>, ends: Ends) -> response::Response {
         if request::head_bytes(&request) > MAX_HEAD_BYTES {
             return response::failure(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
         }
@@ -190,13 +233,16 @@ impl Server {
             Ok(request) => request,
             Err(problem) => return response::bad_request(problem),
         };
-        if self.settings.triggers
-            && let Some(event) = triggers::event(request.uri())
+        if let Some(is_cron) = self.settings.triggers
+            && let Some(event) = triggers::event(&request, ends.local.ip().to_canonical(), is_cron)
         {
-            return triggers::fire(&self.runtime, &self.settings.worker, event).await;
+            return match event {
+                Ok(event) => triggers::fire(&self.runtime, &self.settings.worker, event).await,
+                Err(refused) => refused.answer(),
+            };
         }
-        let request = request.map(|body| body.map_err(RequestBodyError::from).boxed_unsync());
-        let cf = request::cf(peer);
+        let request = request.map(BodyExt::boxed_unsync);
+        let cf = request::cf(ends.peer);
         match self.runtime.fetch(&self.settings.worker, request, cf).await {
             Ok(result) => response::from_result(result, self.settings.show_failures),
             Err(error) => {
@@ -204,5 +250,47 @@ impl Server {
                 response::failure(StatusCode::INTERNAL_SERVER_ERROR)
             }
         }
+    }
+}
+
+/// The addresses of a connection.
+#[derive(Clone, Copy)]
+struct Ends {
+    local: SocketAddr,
+    peer: SocketAddr,
+}
+
+async fn until_told(too_slow: Option<oneshot::Receiver<TooSlow>>) -> TooSlow {
+    match too_slow {
+        Some(told) => match told.await {
+            Ok(told) => told,
+            // Nobody reads the body any more.
+            Err(_) => pending().await,
+        },
+        None => pending().await,
+    }
+}
+
+/// Serves a connection to its end. What runs for the client goes with it.
+async fn talk<C: GracefulConnection>(
+    connection: C,
+    mut wanted: watch::Receiver<Wanted>,
+    place: Arc<Place>,
+) -> Result<(), C::Error> {
+    let mut connection = pin!(connection);
+    let leave = tokio::select! {
+        biased;
+        Ok(wanted) = wanted.wait_for(|wanted| *wanted != Wanted::Stay) => *wanted == Wanted::Leave,
+        result = &mut connection => return result,
+    };
+    if !leave {
+        return Ok(());
+    }
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        biased;
+        Ok(_) = wanted.wait_for(|wanted| *wanted == Wanted::End) => Ok(()),
+        result = connection => result,
+        () = place.has_had_time() => Ok(()),
     }
 }

@@ -5,6 +5,7 @@ use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{Method, Request, Version, header};
 use std::net::SocketAddr;
 use taffrail_runtime::trace::Json;
+use url::Url;
 
 /// Makes the URI absolute, as Workers know it. `local` stands in for the host
 /// of a client of HTTP/1.0 that names none.
@@ -37,14 +38,23 @@ fn authority(head: &Parts, local: SocketAddr) -> Result<Authority, &'static str>
     match (head.uri.authority(), host) {
         (Some(_), _) if head.uri.scheme().is_none() => Err(MALFORMED_TARGET),
         (None, None) if head.version >= Version::HTTP_11 => Err("the request has no Host header"),
-        (Some(authority), _) => Ok(authority.clone()),
-        (None, Some(host)) => {
-            Authority::try_from(host.as_bytes()).map_err(|_| "the Host header is malformed")
-        }
+        (Some(authority), _) => Some(authority.clone())
+            .filter(is_of_url)
+            .ok_or(MALFORMED_TARGET),
+        (None, Some(host)) => Authority::try_from(host.as_bytes())
+            .ok()
+            .filter(is_of_url)
+            .ok_or("the Host header is malformed"),
         (None, None) => {
             Authority::try_from(local.to_string()).map_err(|_| "the request names no host")
         }
     }
+}
+
+/// Whether a URL may have this authority, of which no Worker could make a
+/// `Request` otherwise. It takes some 300 ns.
+fn is_of_url(authority: &Authority) -> bool {
+    Url::parse(&format!("http://{authority}/")).is_ok()
 }
 
 fn path(head: &Parts) -> Result<PathAndQuery, &'static str> {

@@ -1,17 +1,31 @@
 //! What the client gets.
 
-use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use crate::outgoing::Made;
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{Either, Full};
+use taffrail_runtime::FetchResult;
 use taffrail_runtime::trace::Outcome;
-use taffrail_runtime::{FetchResult, ResponseBody};
 
 /// A Worker's response, or one that the server made in its place.
-pub(crate) type Response = http::Response<Either<ResponseBody, Full<Bytes>>>;
+pub(crate) type Response = http::Response<Made>;
+
+/// What is for the server alone to say of a connection: RFC 9110, section 7.6.1.
+const OF_THE_CONNECTION: [HeaderName; 5] = [
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
 
 pub(crate) fn from_result(result: FetchResult, show_failures: bool) -> Response {
     match result {
-        FetchResult::Response(response) => response.map(Either::Left),
+        FetchResult::Response(mut response) => {
+            for name in &OF_THE_CONNECTION {
+                response.headers_mut().remove(name);
+            }
+            response.map(Either::Left)
+        }
         FetchResult::Failed {
             outcome, exception, ..
         } => {
@@ -32,6 +46,14 @@ pub(crate) fn from_result(result: FetchResult, show_failures: bool) -> Response 
             response
         }
     }
+}
+
+/// The client took too long to send its request.
+pub(crate) fn too_slow() -> Response {
+    let mut response = failure(StatusCode::REQUEST_TIMEOUT);
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
 }
 
 pub(crate) fn bad_request(problem: &'static str) -> Response {
@@ -58,7 +80,14 @@ fn status(outcome: Outcome) -> StatusCode {
         | Outcome::Aborted
         | Outcome::ScriptNotFound => StatusCode::SERVICE_UNAVAILABLE,
         Outcome::ExceededWallTime => StatusCode::GATEWAY_TIMEOUT,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
+        // Its client is there, so it is the request that broke off.
+        Outcome::Canceled => StatusCode::BAD_REQUEST,
+        Outcome::Ok
+        | Outcome::Exception
+        | Outcome::ResponseStreamDisconnected
+        | Outcome::InternalError
+        | Outcome::DaemonDown
+        | Outcome::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

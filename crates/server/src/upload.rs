@@ -1,15 +1,21 @@
-//! The body of a request, whose client may go away in the middle of it.
+//! The body of a request, whose client may go away in the middle of it, or
+//! never come to its end.
 
+use crate::patience::Patience;
+use crate::places::{Place, Wanted};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::error::Error;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::sync::watch;
+use taffrail_runtime::RequestBodyError;
+use tokio::sync::oneshot;
 
-/// A body that says when the connection ends before it does.
+/// A body that says when the connection ends before it does, and when its
+/// client is too slow.
 ///
 /// The Worker would see no more than a body that breaks off, and fail by it.
 /// So it is not told until whoever listens has dropped what the client left
@@ -17,44 +23,71 @@ use tokio::sync::watch;
 /// response.
 pub(crate) struct Upload {
     body: Incoming,
-    client_left: watch::Sender<bool>,
+    place: Arc<Place>,
+    patience: Patience,
+    /// Told if the client is too slow, as long as it has no response.
+    too_slow: Option<oneshot::Sender<TooSlow>>,
     cut_off: Option<CutOff>,
 }
 
+/// The client did not send its request in time.
+pub(crate) struct TooSlow;
+
 struct CutOff {
-    error: Option<hyper::Error>,
+    error: Option<RequestBodyError>,
     nobody_listens: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Upload {
-    pub(crate) fn new(body: Incoming, client_left: watch::Sender<bool>) -> Self {
-        Self {
+    /// Also returns what tells that the client is too slow, if that can be.
+    pub(crate) fn new(
+        body: Incoming,
+        place: Arc<Place>,
+        patience: Patience,
+    ) -> (Self, Option<oneshot::Receiver<TooSlow>>) {
+        let (too_slow, told) = match body.is_end_stream() {
+            true => (None, None),
+            false => {
+                let (sender, receiver) = oneshot::channel();
+                (Some(sender), Some(receiver))
+            }
+        };
+        let upload = Self {
             body,
-            client_left,
+            place,
+            patience,
+            too_slow,
             cut_off: None,
+        };
+        (upload, told)
+    }
+
+    fn cut_off(&self, error: RequestBodyError) -> CutOff {
+        let place = Arc::clone(&self.place);
+        CutOff {
+            error: Some(error),
+            nobody_listens: Box::pin(async move { place.gone().await }),
         }
     }
 
-    fn cut_off(&self, error: hyper::Error) -> CutOff {
-        let client_left = self.client_left.clone();
-        CutOff {
-            error: Some(error),
-            nobody_listens: Box::pin(async move {
-                client_left.send_replace(true);
-                client_left.closed().await;
-            }),
+    /// The client is gone if it has a response already: there is no other way
+    /// to tell it.
+    fn is_too_slow(&mut self) {
+        let told = self.too_slow.take();
+        if told.is_none_or(|told| told.send(TooSlow).is_err()) {
+            self.place.want(Wanted::End);
         }
     }
 }
 
 impl Body for Upload {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = RequestBodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         loop {
             if let Some(cut_off) = &mut self.cut_off {
                 ready!(cut_off.nobody_listens.as_mut().poll(cx));
@@ -65,11 +98,23 @@ impl Body for Upload {
             if self.body.is_end_stream() {
                 return Poll::Ready(None);
             }
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-                Some(Err(error)) if is_end_of_connection(&error) => {
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Pending => {
+                    ready!(self.patience.poll_wait(cx));
+                    self.is_too_slow();
+                    let error = RequestBodyError::ConnectionReadTimeout;
                     self.cut_off = Some(self.cut_off(error));
                 }
-                frame => return Poll::Ready(frame),
+                Poll::Ready(Some(Err(error))) if is_end_of_connection(&error) => {
+                    self.place.want(Wanted::End);
+                    self.cut_off = Some(self.cut_off(error.into()));
+                }
+                Poll::Ready(frame) => {
+                    if let Some(Ok(frame)) = &frame {
+                        self.patience.moved(frame.data_ref().map_or(0, Bytes::len));
+                    }
+                    return Poll::Ready(frame.map(|frame| frame.map_err(RequestBodyError::from)));
+                }
             }
         }
     }

@@ -7,6 +7,7 @@ fn ending(call: Call) -> Ending {
         cut: None,
         memory_refused: false,
         subrequest_refused: false,
+        request_broke_off: false,
         uncaught: None,
         panic: None,
     }
@@ -105,6 +106,11 @@ fn a_returned_call_is_judged_by_its_response() {
             Response::Unset,
             Outcome::Exception,
             "Error: The handler returned without setting a response.",
+        ),
+        (
+            Response::Informational(101),
+            Outcome::Exception,
+            "Error: The handler answered with the status 101, and a response has one from 200 to 999.",
         ),
         (
             Response::Refused("connection-refused".into()),
@@ -260,4 +266,34 @@ fn a_handler_that_reported_its_failure_gets_no_second_exception() {
         ..ending(Call::Returned)
     };
     check(&ending, Outcome::Exception, "");
+}
+
+#[test]
+fn a_request_that_broke_off_is_no_fault_of_the_guest() {
+    let broke_off = |call, response| Ending {
+        response,
+        request_broke_off: true,
+        ..ending(call)
+    };
+    let streaming = Response::Streaming(200);
+    for (ending, outcome, exception) in [
+        (
+            broke_off(trap(Cause::Unreachable), Response::Unset),
+            Outcome::Canceled,
+            "RuntimeError: unreachable executed",
+        ),
+        (
+            broke_off(Call::Returned, Response::Broken(200)),
+            Outcome::Canceled,
+            "",
+        ),
+        (broke_off(Call::Returned, streaming), Outcome::Ok, ""),
+        (
+            broke_off(Call::HostFailed("disk".into()), Response::Unset),
+            Outcome::InternalError,
+            "Error: The runtime failed: disk",
+        ),
+    ] {
+        check(&ending, outcome, exception);
+    }
 }

@@ -6,6 +6,7 @@ use crate::event::QueueMessage;
 use crate::invocation::Invocation;
 use crate::settings::{Binding, Target};
 use http::request::Parts;
+use http::{HeaderValue, Method};
 use http_body::Body;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -53,6 +54,16 @@ pub(crate) enum Event<'a> {
     },
 }
 
+/// A header value as the Fetch standard has it: a character for each byte. The
+/// engine takes no other characters.
+fn byte_string(value: &HeaderValue) -> String {
+    value
+        .as_bytes()
+        .iter()
+        .map(|byte| char::from(*byte))
+        .collect()
+}
+
 impl<'a> Event<'a> {
     /// The event of a request.
     pub(crate) fn fetch(head: &'a Parts, body: &WasiBody, cf: Option<&'a Json>) -> Self {
@@ -61,12 +72,10 @@ impl<'a> Event<'a> {
             method: head.method.as_str(),
             url: head.uri.to_string(),
             headers: headers
-                .map(|(name, value)| {
-                    let value = String::from_utf8_lossy(value.as_bytes());
-                    (name.as_str(), value.into_owned())
-                })
+                .map(|(name, value)| (name.as_str(), byte_string(value)))
                 .collect(),
-            body: !body.is_end_stream(),
+            // In the Fetch standard they have none.
+            body: !matches!(head.method, Method::GET | Method::HEAD) && !body.is_end_stream(),
             cf,
         }
     }
