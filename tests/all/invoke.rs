@@ -259,7 +259,7 @@ fn exit_status_2_says_that_the_command_line_is_wrong() {
         (
             "-H",
             "a: b\nc: d",
-            "--header 'a: b\nc: d' is not a header such as 'accept: text/html'",
+            "--header 'a: b\n  c: d' is not a header such as 'accept: text/html'",
         ),
         (
             "--var",

@@ -7,10 +7,10 @@
 
 use crate::EXIT_OK;
 use crate::args::ControlOptions;
+use crate::private;
 use anyhow::{Context, Result, bail};
-use std::fs::{self, Permissions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use taffrail_runtime::Runtime;
@@ -24,12 +24,18 @@ const MAX_REQUEST_BYTES: u64 = 4096;
 /// Listens for requests until it is dropped, and then removes the socket.
 pub(crate) struct Control {
     socket: PathBuf,
+    /// Which file that is.
+    identity: Option<(u64, u64)>,
     listening: JoinHandle<()>,
 }
 
 impl Control {
     pub(crate) fn listen(socket: &Path, runtime: Runtime) -> Result<Self> {
-        let listener = bind(socket)
+        let listener = private::bind(socket)
+            .and_then(|listener| {
+                listener.set_nonblocking(true)?;
+                Ok(UnixListener::from_std(listener)?)
+            })
             .with_context(|| format!("`--control {}`: cannot listen there", socket.display()))?;
         let listening = tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
@@ -37,6 +43,7 @@ impl Control {
             }
         });
         Ok(Self {
+            identity: private::identity(socket),
             socket: socket.to_owned(),
             listening,
         })
@@ -46,23 +53,10 @@ impl Control {
 impl Drop for Control {
     fn drop(&mut self) {
         self.listening.abort();
-        _ = fs::remove_file(&self.socket);
-    }
-}
-
-fn bind(socket: &Path) -> Result<UnixListener> {
-    let listener = match UnixListener::bind(socket) {
-        // Left behind by a process that was killed.
-        Err(error)
-            if error.kind() == ErrorKind::AddrInUse && UnixStream::connect(socket).is_err() =>
-        {
-            fs::remove_file(socket)?;
-            UnixListener::bind(socket)?
+        if self.identity.is_some() && self.identity == private::identity(&self.socket) {
+            _ = fs::remove_file(&self.socket);
         }
-        listener => listener?,
-    };
-    fs::set_permissions(socket, Permissions::from_mode(0o600))?;
-    Ok(listener)
+    }
 }
 
 async fn answer(mut connection: Connection, runtime: Runtime) {

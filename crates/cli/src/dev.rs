@@ -1,7 +1,7 @@
 //! `taffrail dev`: serve, and again whenever something changes.
 
 use crate::args::{Format, ServeOptions, WorkerOptions};
-use crate::config::{Cron, WorkerConfig};
+use crate::config::{self, Cron, WorkerConfig};
 use crate::crons::Crons;
 use crate::workers::{self, Main, Platform};
 use crate::{progress, serve};
@@ -22,7 +22,7 @@ const QUIET: Duration = Duration::from_millis(100);
 pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let (consumers, printing) = serve::printer(options.format.unwrap_or(Format::Pretty))?;
     let listener = serve::listen(options.ip, options.port).await?;
-    let configs = workers::configure(&options.workers)?;
+    let configs = workers::configure(&options.workers, true)?;
     let platform = Arc::new(Platform::new(
         consumers,
         &configs,
@@ -101,15 +101,15 @@ impl Watched {
     /// watched already stays so.
     fn watch(&mut self) {
         let scripts = self.tried.values().filter_map(|(_, main)| main.as_ref());
-        let imported = scripts.flat_map(Main::files).cloned().collect();
+        let vars = self.options.var_files.iter().map(|file| whole(file));
+        let imported = scripts.flat_map(Main::files).cloned().chain(vars).collect();
         if let Err(error) = watch(&mut self.watcher, &self.configs, &imported) {
             progress::warning(&format!("some changes are not noticed: {error:#}"));
         }
     }
 
     async fn update(&mut self, changed: &[PathBuf]) {
-        let mut configs = self.configs.iter();
-        if configs.any(|worker| changed.contains(&whole(&worker.path))) {
+        if changed.iter().any(|path| self.configures(path)) {
             self.reconfigure();
         }
         // What did not exist before may exist now.
@@ -132,9 +132,22 @@ impl Watched {
         }
     }
 
+    /// Whether a file is a configuration or one of variables.
+    fn configures(&self, path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        self.configs.iter().any(|worker| {
+            let is_beside = || path.parent().is_some_and(|dir| *dir == whole(&worker.dir));
+            whole(&worker.path) == path || name.starts_with(config::DEV_VARS) && is_beside()
+        }) || self
+            .options
+            .var_files
+            .iter()
+            .any(|file| whole(file) == path)
+    }
+
     /// Reads the configurations again; says so if that cannot be done.
     fn reconfigure(&mut self) {
-        match workers::configure(&self.options) {
+        match workers::configure(&self.options, true) {
             Ok(configs) if configs[0].name != self.configs[0].name => {
                 progress::warning("the name of the first Worker changed; restart to serve it");
             }

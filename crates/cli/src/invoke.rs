@@ -3,6 +3,7 @@
 use crate::args::{EventKind, InvokeOptions, UsageError};
 use crate::items::{Collector, json_line};
 use crate::pretty::Pretty;
+use crate::terminal::Readable;
 use crate::workers::{self, Platform};
 use crate::{EXIT_NOT_OK, EXIT_OK};
 use anyhow::{Context, Result};
@@ -12,7 +13,7 @@ use http_body_util::{BodyExt, Full};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fs::File;
-use std::io::{BufWriter, Read, Write, stdin, stdout};
+use std::io::{BufWriter, IsTerminal, Read, Write, stdin, stdout};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use taffrail_trace::{EventInfo, Json, Outcome, TraceItem};
 
 pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
     let event = event(&options)?;
-    let configs = workers::configure(&options.workers)?;
+    let configs = workers::configure(&options.workers, true)?;
     let items = options.items.as_deref().map(items_writer).transpose()?;
     let collector = Arc::new(Collector::default());
     let platform = Platform::new(
@@ -59,7 +60,10 @@ async fn fetch(runtime: &Runtime, worker: &str, request: Request<RequestBody>) -
         return Ok(());
     };
     let mut body = pin!(response.into_body());
-    let mut out = stdout().lock();
+    let mut out: Box<dyn Write> = match stdout().is_terminal() {
+        true => Box::new(Readable::new(stdout())),
+        false => Box::new(stdout()),
+    };
     while let Some(frame) = body.frame().await {
         // A body that breaks off shows in the outcome.
         let Ok(frame) = frame else { break };

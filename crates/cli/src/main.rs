@@ -11,10 +11,12 @@ mod items;
 mod javascript;
 mod namespaces;
 mod pretty;
+mod private;
 mod progress;
 mod serve;
 mod status;
 mod stdout;
+mod terminal;
 mod workers;
 
 use args::{Args, Command};
@@ -39,8 +41,7 @@ fn main() -> ExitCode {
                 // What a guest's request ran into is for the guest to log.
                 .unwrap_or_else(|_| "warn,wasmtime_wasi_http=error".into()),
         )
-        .without_time()
-        .with_target(false)
+        .event_format(terminal::LogLine)
         .init();
     match run(args.command) {
         Ok(code) => ExitCode::from(code),

@@ -1,5 +1,6 @@
 //! A trace item as `wrangler tail` prints it.
 
+use crate::terminal::{self, line};
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -10,6 +11,10 @@ const STRONG: Style = Style::new().bold();
 const RED: Style = AnsiColor::Red.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 const DIM: Style = Style::new().dimmed();
+
+/// What begins a line that goes on with an entry of an item: more than what
+/// begins an entry.
+const INDENT: &str = "    ";
 
 /// Displays an item: a line for the event, one for each log and each
 /// exception. Colours are for the stream to strip where there is no terminal.
@@ -26,9 +31,11 @@ impl Display for Pretty<'_> {
         writeln!(f, " - {style}{word}{style:#} @ {}", self.date())?;
         item.logs.iter().try_for_each(|entry| log(f, entry))?;
         for exception in &item.exceptions {
-            writeln!(f, "  {RED}{}: {}{RED:#}", exception.name, exception.message)?;
+            let text = format!("{}: {}", exception.name, exception.message);
+            writeln!(f, "  {RED}{}{RED:#}", terminal::lines(&text, INDENT))?;
             for frame in exception.stack.iter().flat_map(|stack| stack.lines()) {
-                writeln!(f, "{DIM}{frame}{DIM:#}")?;
+                let frame = line(frame.trim_start());
+                writeln!(f, "{INDENT}{DIM}{frame}{DIM:#}")?;
             }
         }
         if item.lost_items > 0 {
@@ -60,16 +67,21 @@ fn event(
     match event {
         Some(EventInfo::Fetch { request, .. }) => {
             let request = request.redacted();
-            write!(f, "{STRONG}{}{STRONG:#} {}", request.method, request.url)
+            let (method, url) = (line(&request.method), line(&request.url));
+            write!(f, "{STRONG}{method}{STRONG:#} {url}")
         }
-        Some(EventInfo::Scheduled { cron, .. }) => write!(f, "{STRONG}\"{cron}\"{STRONG:#}"),
+        Some(EventInfo::Scheduled { cron, .. }) => {
+            write!(f, "{STRONG}\"{}\"{STRONG:#}", line(cron))
+        }
         Some(EventInfo::Email {
             mail_from,
             rcpt_to,
             raw_size,
         }) => write!(
             f,
-            "{STRONG}Email{STRONG:#} from:{mail_from} to:{rcpt_to} size:{raw_size}"
+            "{STRONG}Email{STRONG:#} from:{} to:{} size:{raw_size}",
+            line(mail_from),
+            line(rcpt_to)
         ),
         Some(EventInfo::Alarm { .. }) => write!(f, "{STRONG}Alarm{STRONG:#}"),
         Some(EventInfo::Tail { consumed_events }) => {
@@ -77,18 +89,20 @@ fn event(
                 .iter()
                 .map(|consumed| consumed.script_name.as_deref().unwrap_or("unknown"))
                 .collect();
-            write!(f, "{STRONG}Tailing{STRONG:#} {}", names.join(","))
+            write!(f, "{STRONG}Tailing{STRONG:#} {}", line(&names.join(",")))
         }
         Some(EventInfo::Queue { queue, batch_size }) => {
             let plural = if *batch_size == 1 { "" } else { "s" };
             write!(
                 f,
-                "{STRONG}Queue{STRONG:#} {queue} ({batch_size} message{plural})"
+                "{STRONG}Queue{STRONG:#} {} ({batch_size} message{plural})",
+                line(queue)
             )
         }
         Some(EventInfo::Rpc { rpc_method }) => {
             let entrypoint = entrypoint.unwrap_or("default");
-            write!(f, "{STRONG}{entrypoint}.{rpc_method}{STRONG:#}")
+            let called = format!("{entrypoint}.{rpc_method}");
+            write!(f, "{STRONG}{}{STRONG:#}", line(&called))
         }
         _ => write!(f, "{STRONG}Unknown Event{STRONG:#}"),
     }
@@ -123,7 +137,7 @@ fn log(f: &mut Formatter<'_>, log: &TraceLog) -> fmt::Result {
     };
     write!(f, "  {style}({level}){style:#}")?;
     for argument in &log.message {
-        write!(f, " {}", shown(argument))?;
+        write!(f, " {}", terminal::lines(&shown(argument), INDENT))?;
     }
     writeln!(f)
 }
@@ -137,6 +151,36 @@ fn shown(argument: &Json) -> String {
 mod tests {
     use super::*;
     use taffrail_trace::{End, RequestData, Script, TailRequest, TraceBuilder, TraceException};
+
+    fn plain(item: &TraceItem) -> String {
+        let zone = &TimeZone::UTC;
+        let pretty = Pretty { item, zone }.to_string();
+        anstream::adapter::strip_str(&pretty).to_string()
+    }
+
+    #[test]
+    fn no_worker_and_no_client_forges_lines() {
+        let forged = "x\nGET http://localhost/ - Ok @ 2026-11-21 01:43:18\n  (log) \u{1b}[2J";
+        let event = EventInfo::Scheduled {
+            cron: forged.into(),
+            scheduled_time: 1,
+        };
+        let mut trace = TraceBuilder::new(Script::default(), event, 1, "id".into());
+        let argument = serde_json::value::to_raw_value(forged).unwrap();
+        trace.log(1, LogLevel::Log, vec![argument], None);
+        trace.exception(TraceException {
+            timestamp: 1,
+            name: "Error".into(),
+            message: forged.into(),
+            stack: Some(forged.into()),
+        });
+        let shown = plain(&trace.finish(End::default()));
+        let begin = |line: &&str| !line.starts_with(INDENT);
+        let begun: Vec<_> = shown.lines().filter(begin).collect();
+        assert!(begun[0].starts_with("\"x\\nGET http"), "{shown}");
+        assert_eq!(begun[1..], ["  (log) x", "  Error: x"], "{shown}");
+        assert!(!shown.contains('\u{1b}'), "{shown}");
+    }
 
     #[test]
     fn an_item_reads_as_in_wrangler_tail() {
@@ -163,13 +207,8 @@ mod tests {
             outcome: Outcome::Exception,
             ..End::default()
         });
-        let pretty = Pretty {
-            item: &item,
-            zone: &TimeZone::UTC,
-        };
-        let plain = anstream::adapter::strip_str(&pretty.to_string()).to_string();
         assert_eq!(
-            plain,
+            plain(&item),
             "GET http://localhost/a?b=c - Exception Thrown @ 2026-11-21 01:43:18\n  \
              (warn) a \"b\" {\"c\":[1]}\n  \
              panic: boom\n    \

@@ -1,5 +1,6 @@
 //! What goes to stderr while the user waits.
 
+use crate::terminal;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Duration;
@@ -24,14 +25,19 @@ fn label(word: &str) -> String {
 }
 
 pub(crate) fn error(error: &anyhow::Error) {
-    anstream::eprintln!("{} {error:#}", label("error"));
+    say("error", &format!("{error:#}"));
 }
 
 pub(crate) fn warning(text: &str) {
-    anstream::eprintln!("{} {text}", label("warning"));
+    say("warning", text);
 }
 
 pub(crate) fn status(word: &str, text: &str) {
+    say(word, text);
+}
+
+fn say(word: &str, text: &str) {
+    let text = terminal::lines(text, "  ");
     anstream::eprintln!("{} {text}", label(word));
 }
 
@@ -40,7 +46,7 @@ pub(crate) struct Spinner(ProgressBar);
 
 impl Spinner {
     pub(crate) fn start(text: String) -> Self {
-        let bar = ProgressBar::new_spinner().with_message(text);
+        let bar = ProgressBar::new_spinner().with_message(terminal::line(&text));
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
             bar.set_style(style);
         }

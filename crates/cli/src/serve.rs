@@ -26,7 +26,7 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     };
     let (consumers, printing) = printer(options.format.unwrap_or(default))?;
     let listener = listen(options.ip, options.port).await?;
-    let configs = workers::configure(&options.workers)?;
+    let configs = workers::configure(&options.workers, false)?;
     let platform = Platform::new(consumers, &configs, options.workers.env.clone())?;
     platform.deploy_all(&configs).await?;
     let mut crons = Crons::new(platform.runtime());

@@ -1,7 +1,7 @@
 //! `taffrail status`: what has become of the items of a running process.
 
 use crate::args::{StatusFormat, StatusOptions};
-use crate::{EXIT_OK, control};
+use crate::{EXIT_OK, control, terminal};
 use anyhow::{Context, Result, anyhow};
 use std::io::{Write, stdout};
 use taffrail_runtime::Delivery;
@@ -41,7 +41,7 @@ fn table(deliveries: &[Delivery]) -> String {
             "{consumer:width$}  {produced:>10}  {delivered:>10}  {lost:>10}  {waiting:>10}  {}",
             reasons(row)
         );
-        text.push_str(line.trim_end());
+        text.push_str(&terminal::line(line.trim_end()));
         text.push('\n');
     }
     text

@@ -4,10 +4,10 @@ use crate::args::WorkerOptions;
 use crate::config::{self, WorkerConfig};
 use crate::javascript::JavaScript;
 use crate::namespaces::UserWorkers;
+use crate::private::Cache;
 use crate::progress::{self, Spinner};
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
-use directories::ProjectDirs;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::slice;
@@ -23,6 +23,8 @@ use tokio::process::Command;
 pub(crate) struct Platform {
     runtime: Runtime,
     javascript: Arc<JavaScript>,
+    /// It may end with the process.
+    _cache: Cache,
 }
 
 /// What `main` names, as it was read.
@@ -54,18 +56,12 @@ impl Platform {
         if let Some(first) = workers.first() {
             builder = builder.store(first.dir.join(".taffrail"));
         }
-        let cache = cache_directory();
-        match std::fs::create_dir_all(&cache) {
-            Ok(()) => builder = builder.cache(cache.join("components")),
-            Err(error) => progress::warning(&format!(
-                "compiled components are not kept, since `{}` cannot be made: {error}; set XDG_CACHE_HOME to a directory that can be written to",
-                cache.display()
-            )),
-        }
+        let cache = Cache::open()?;
+        builder = builder.cache(cache.path().join("components"));
         for consumer in consumers {
             builder = builder.tail_consumer(consumer);
         }
-        let javascript = Arc::new(JavaScript::new(&cache));
+        let javascript = Arc::new(JavaScript::new(cache.path()));
         let scripts: Arc<dyn LoadScript> = Arc::clone(&javascript) as _;
         let users = UserWorkers::new(workers, env, Arc::clone(&javascript));
         Ok(Self {
@@ -74,6 +70,7 @@ impl Platform {
                 .namespaces(Arc::new(users))
                 .build()?,
             javascript,
+            _cache: cache,
         })
     }
 
@@ -156,17 +153,10 @@ impl Platform {
     }
 }
 
-/// Where what takes long to make is kept. Without a home directory that is the
-/// directory for temporary files.
-fn cache_directory() -> PathBuf {
-    match ProjectDirs::from("", "", "taffrail") {
-        Some(project) => project.cache_dir().to_owned(),
-        None => std::env::temp_dir().join("taffrail-cache"),
-    }
-}
-
 /// Reads and checks the configuration of all Workers given, warnings included.
-pub(crate) fn configure(options: &WorkerOptions) -> Result<Vec<WorkerConfig>> {
+///
+/// In `development` the `.dev.vars` of each count.
+pub(crate) fn configure(options: &WorkerOptions, development: bool) -> Result<Vec<WorkerConfig>> {
     let mut workers = options
         .paths
         .iter()
@@ -175,6 +165,10 @@ pub(crate) fn configure(options: &WorkerOptions) -> Result<Vec<WorkerConfig>> {
     for warning in workers.iter().flat_map(|worker| &worker.warnings) {
         progress::warning(warning);
     }
+    if development {
+        config::apply_dev_vars(&mut workers, options.env.as_deref())?;
+    }
+    config::apply_var_files(&mut workers, &options.var_files)?;
     config::apply_vars(&mut workers, &options.vars)?;
     config::apply_limits(&mut workers, &options.limits)?;
     config::check_set(&workers)?;

@@ -1,9 +1,9 @@
 //! From the paths a user gives to typed, checked Worker configurations.
 //!
 //! The files and their keys are Wrangler's; what is Taffrail's own stands under
-//! `[taffrail]`. [`load`] turns one path into one [`WorkerConfig`], [`apply_vars`]
-//! and [`apply_limits`] lay `--var` and `--limit` over a set of them, and [`check_set`] looks at what only the set
-//! can tell: names and tail consumers.
+//! `[taffrail]`. [`load`] turns one path into one [`WorkerConfig`]; [`apply_dev_vars`],
+//! [`apply_var_files`], [`apply_vars`] and [`apply_limits`] lay `.dev.vars`, `--var-file`, `--var` and `--limit`
+//! over a set of them; and [`check_set`] looks at what only the set can tell: names and tail consumers.
 
 mod cron;
 mod environment;
@@ -16,6 +16,7 @@ mod set;
 mod target;
 #[cfg(test)]
 mod tests;
+mod var_file;
 mod vars;
 mod worker;
 
@@ -24,5 +25,6 @@ pub(crate) use file::is_script;
 pub(crate) use limits::{Limits, apply_limits};
 pub(crate) use namespace::{Grant, Namespace};
 pub(crate) use set::check_set;
+pub(crate) use var_file::{DEV_VARS, apply_dev_vars, apply_var_files};
 pub(crate) use vars::apply_vars;
 pub(crate) use worker::{WorkerConfig, load};

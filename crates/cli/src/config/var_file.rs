@@ -1,0 +1,208 @@
+//! Files of variables: `.dev.vars`, and those given with `--var-file`.
+//!
+//! The syntax is that of the `dotenv` package, as Wrangler reads `.dev.vars`:
+//! nothing in a value stands for something in the environment. The crates for
+//! such files put that in, and so change values with a `$` in them.
+
+use super::WorkerConfig;
+use super::target::Target;
+use anyhow::{Result, anyhow};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// The name of the file beside a configuration.
+pub(crate) const DEV_VARS: &str = ".dev.vars";
+
+/// Lays the variables in the `.dev.vars` of each Worker over those in its
+/// configuration. In the environment `env` a `.dev.vars.<env>` is read instead,
+/// if there is one.
+pub(crate) fn apply_dev_vars(workers: &mut [WorkerConfig], env: Option<&str>) -> Result<()> {
+    for worker in workers {
+        let of_env = env.map(|env| format!("{DEV_VARS}.{env}"));
+        for name in of_env.as_deref().into_iter().chain([DEV_VARS]) {
+            let file = worker.dir.join(name);
+            let Some(text) = read(&file)? else { continue };
+            for var in parse(&text).map_err(|wrong| wrong.of(&file))? {
+                worker.vars.insert(var.key, var.value.into());
+            }
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Lays the variables in the files of `--var-file` over the Workers' own, in
+/// order. `KEY` is for every Worker, `WORKER.KEY` for the one of that name.
+pub(crate) fn apply_var_files(workers: &mut [WorkerConfig], files: &[PathBuf]) -> Result<()> {
+    for file in files {
+        let text = read(file)?
+            .ok_or_else(|| anyhow!("`--var-file {}`: there is no such file", file.display()))?;
+        for var in parse(&text).map_err(|wrong| wrong.of(file))? {
+            let at = |problem: String| {
+                Wrong {
+                    line: var.line,
+                    problem,
+                }
+                .of(file)
+            };
+            let target = Target::parse(&var.key)
+                .ok_or_else(|| at("a name is KEY or WORKER.KEY, with no dot in KEY".to_owned()))?;
+            for worker in target.workers(workers).map_err(at)? {
+                let value = var.value.as_str().into();
+                worker.vars.insert(target.key.to_owned(), value);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read(file: &Path) -> Result<Option<String>> {
+    match fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(anyhow!("{}: {error}", file.display())),
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct Var {
+    line: usize,
+    key: String,
+    value: String,
+}
+
+/// What is wrong in a file, without a word of what it holds.
+#[derive(Debug, PartialEq)]
+struct Wrong {
+    line: usize,
+    problem: String,
+}
+
+impl Wrong {
+    fn of(self, file: &Path) -> anyhow::Error {
+        anyhow!("{}:{}: {}", file.display(), self.line, self.problem)
+    }
+}
+
+fn parse(text: &str) -> Result<Vec<Var>, Wrong> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut vars = Vec::new();
+    let (mut rest, mut line) = (text, 1);
+    while !rest.is_empty() {
+        let (var, length) = entry(rest).map_err(|problem| Wrong {
+            line,
+            problem: problem.to_owned(),
+        })?;
+        vars.extend(var.map(|(key, value)| Var { line, key, value }));
+        line += rest[..length].matches('\n').count();
+        rest = &rest[length..];
+    }
+    Ok(vars)
+}
+
+/// A name and its value, unless a line has none.
+type Entry = Option<(String, String)>;
+
+/// What the first line holds, or lines if its value goes on in quotes, and its
+/// length.
+fn entry(text: &str) -> Result<(Entry, usize), &'static str> {
+    let end = text.find('\n').map_or(text.len(), |end| end + 1);
+    let line = text[..end].trim();
+    if line.is_empty() || line.starts_with('#') {
+        return Ok((None, end));
+    }
+    let equals = text[..end].find('=');
+    let equals = equals.ok_or("expected KEY=VALUE, or a comment that begins with #")?;
+    let key = text[..equals].trim();
+    let key = key.strip_prefix("export ").unwrap_or(key).trim_start();
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if key.is_empty() || !key.chars().all(allowed) {
+        return Err("a name is made of letters, digits, `_`, `-` and `.`");
+    }
+    let behind = &text[equals + 1..];
+    let value = behind.trim_start_matches([' ', '\t']);
+    let start = text.len() - value.len();
+    let Some(quote) = value
+        .chars()
+        .next()
+        .filter(|c| matches!(c, '"' | '\'' | '`'))
+    else {
+        let value = text[start..end].split('#').next().unwrap_or_default();
+        return Ok((Some((key.to_owned(), value.trim().to_owned())), end));
+    };
+    let closing = closing(&value[1..], quote).ok_or("the quote is not closed")?;
+    let quoted = &value[1..=closing];
+    let after = start + closing + 2;
+    let end = text[after..]
+        .find('\n')
+        .map_or(text.len(), |end| after + end + 1);
+    let comment = text[after..end].trim();
+    if !comment.is_empty() && !comment.starts_with('#') {
+        return Err("there is more behind the closing quote");
+    }
+    let value = match quote {
+        '"' => quoted.replace("\\n", "\n").replace("\\r", "\r"),
+        _ => quoted.to_owned(),
+    };
+    Ok((Some((key.to_owned(), value)), end))
+}
+
+/// Where a value in quotes ends. A quote with a backslash before it is a part of
+/// it.
+fn closing(text: &str, quote: char) -> Option<usize> {
+    let mut found = text.match_indices(quote).map(|(index, _)| index);
+    found.find(|index| !text[..*index].ends_with('\\'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_those_of_dotenv() {
+        let text = "\u{feff}# a comment\n\nA=1\nexport B = two words # said\r\n  C='it''s'\n";
+        assert_eq!(
+            parse(text).unwrap_err(),
+            Wrong {
+                line: 5,
+                problem: "there is more behind the closing quote".into()
+            }
+        );
+        let text = "A=1\nexport B = two words # said\r\nC='# $HOME \\n'\nD=\"a\\nb\nc\"\nE=\nF=a=b\nG=pa$$word\nlast.H=`\"`";
+        let vars = parse(text).unwrap();
+        let vars: Vec<_> = vars
+            .iter()
+            .map(|var| (var.line, var.key.as_str(), var.value.as_str()))
+            .collect();
+        assert_eq!(
+            vars,
+            [
+                (1, "A", "1"),
+                (2, "B", "two words"),
+                (3, "C", "# $HOME \\n"),
+                (4, "D", "a\nb\nc"),
+                (6, "E", ""),
+                (7, "F", "a=b"),
+                (8, "G", "pa$$word"),
+                (9, "last.H", "\""),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_by_its_line_alone() {
+        for (text, line, problem) in [
+            ("A=1\nsecret", 2, "expected KEY=VALUE"),
+            ("=secret", 1, "a name is made of"),
+            ("A B=secret", 1, "a name is made of"),
+            ("A=1\nB=2\nC='secret", 3, "the quote is not closed"),
+            ("A=\"x\"secret", 1, "there is more"),
+        ] {
+            let wrong = parse(text).unwrap_err();
+            assert_eq!(wrong.line, line, "{text}");
+            assert!(wrong.problem.starts_with(problem), "{}", wrong.problem);
+            assert!(!wrong.problem.contains("secret"));
+        }
+    }
+}
