@@ -210,3 +210,32 @@ fn dev_notices_a_change_of_its_secrets() {
     server.until_stderr("Reloaded w");
     assert_eq!(server.get("/").body, "2 undefined undefined");
 }
+
+const COUNT: &str = "export default { async fetch(request, env) {
+  await env.KV?.put('key', 'value');
+  return new Response(await env.KV?.get('key'));
+} };";
+
+#[test]
+fn what_workers_keep_is_for_one_process_at_a_time() {
+    let folder = Folder::new();
+    let kv = "kv_namespaces = [{ binding = \"KV\", id = \"abc\" }]";
+    folder.script("w", COUNT, kv);
+    let server = folder.start(&["dev", "w"]);
+    assert_eq!(server.get("/").body, "value");
+    assert_eq!(mode(&folder.path().join("w/.taffrail")), 0o700);
+    let refused = folder.run(&["invoke", "w"]);
+    assert_eq!(refused.code, Some(1));
+    let message = format!(
+        "error: `w/.taffrail` is in use by the process {},",
+        server.id()
+    );
+    assert!(refused.stderr.starts_with(&message), "{}", refused.stderr);
+    // Nothing is in the way of one that keeps nothing.
+    folder.script("w", COUNT, "");
+    assert_eq!(folder.run(&["invoke", "w"]).code, Some(0));
+    folder.script("w", COUNT, kv);
+    // However the process ends.
+    drop(server);
+    assert_eq!(folder.run(&["invoke", "w"]).stdout, "value");
+}

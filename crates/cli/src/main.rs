@@ -2,6 +2,7 @@
 
 mod args;
 mod build;
+mod claim;
 mod config;
 mod control;
 mod crons;

@@ -1,6 +1,7 @@
 //! From configurations to Workers that run.
 
 use crate::args::WorkerOptions;
+use crate::claim::Claim;
 use crate::config::{self, WorkerConfig};
 use crate::javascript::JavaScript;
 use crate::namespaces::UserWorkers;
@@ -11,11 +12,11 @@ use bytes::Bytes;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::slice;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use taffrail_javascript::Bundle;
 use taffrail_runtime::{
-    Code, Component, Limits, LoadScript, MAX_BATCH, Runtime, TailConsumer, WorkerSettings,
+    Binding, Code, Component, Limits, LoadScript, MAX_BATCH, Runtime, TailConsumer, WorkerSettings,
 };
 use tokio::process::Command;
 
@@ -25,6 +26,10 @@ pub(crate) struct Platform {
     javascript: Arc<JavaScript>,
     /// It may end with the process.
     _cache: Cache,
+    /// Where Workers keep data.
+    store: Option<PathBuf>,
+    /// Taken once a Worker does.
+    claim: Mutex<Option<Claim>>,
 }
 
 /// What `main` names, as it was read.
@@ -53,8 +58,9 @@ impl Platform {
         env: Option<String>,
     ) -> Result<Self> {
         let mut builder = Runtime::builder();
-        if let Some(first) = workers.first() {
-            builder = builder.store(first.dir.join(".taffrail"));
+        let store = workers.first().map(|first| first.dir.join(".taffrail"));
+        if let Some(store) = &store {
+            builder = builder.store(store);
         }
         let cache = Cache::open()?;
         builder = builder.cache(cache.path().join("components"));
@@ -71,6 +77,8 @@ impl Platform {
                 .build()?,
             javascript,
             _cache: cache,
+            store,
+            claim: Mutex::default(),
         })
     }
 
@@ -105,6 +113,7 @@ impl Platform {
         workers: &[WorkerConfig],
         main: Main,
     ) -> Result<()> {
+        self.claim(worker)?;
         let settings = settings(worker);
         match main {
             Main::Component(bytes) => {
@@ -117,6 +126,23 @@ impl Platform {
                 let deployed = self.runtime.deploy_script(settings, script).await;
                 deployed.with_context(|| cannot_run(worker))?;
             }
+        }
+        Ok(())
+    }
+
+    /// Takes the store for this process if the Worker keeps data.
+    fn claim(&self, worker: &WorkerConfig) -> Result<()> {
+        let mut bindings = worker.bindings.values();
+        let keeps = bindings.any(|binding| match binding {
+            Binding::Kv(_) | Binding::DurableObject(_) | Binding::AnalyticsEngine(_) => true,
+            Binding::Service(_) | Binding::Loader | Binding::Dispatch(_) => false,
+        });
+        let mut claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = &self.store
+            && keeps
+            && claim.is_none()
+        {
+            *claim = Some(Claim::new(store)?);
         }
         Ok(())
     }
