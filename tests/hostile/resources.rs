@@ -1,6 +1,8 @@
 //! What a guest makes the host hold or burn is counted.
 
 use serde_json::{Value, json};
+use std::fmt::Write as _;
+use taffrail_tests::client::Client;
 use taffrail_tests::process::{Folder, Server};
 
 const MIB: usize = 1 << 20;
@@ -153,6 +155,14 @@ fn calls_of_the_host_are_bounded_at_their_entrance() {
     }
 }
 
+#[test]
+fn sockets_are_not_opened() {
+    let (_folder, server) = hostile("");
+    let (status, item, _) = attack(&server, "/sockets?5000");
+    assert_eq!(status, 200);
+    assert_eq!(item["logs"][0]["message"], json!(["0 sockets"]));
+}
+
 const WAIT_UNTIL: &str = "waitUntil() tasks did not complete within the allowed time after invocation end and have been cancelled.";
 
 #[track_caller]
@@ -210,4 +220,93 @@ fn values_that_wait_in_the_host_count_as_memory() {
     let item = server.item();
     let grown = server.peak_memory().saturating_sub(before);
     check_memory_exceeded(answer.status, &item, grown);
+}
+
+/// A module with one function, in text form.
+fn module_of(locals: usize, body: &str) -> String {
+    let locals = "i64 ".repeat(locals);
+    format!("(component (core module (func (param i32) (local {locals}) {body})))")
+}
+
+/// Changes each local, so that a loop around it carries them all.
+fn changes(locals: usize) -> String {
+    (1..=locals).fold(String::new(), |mut text, local| {
+        _ = write!(
+            text,
+            "(local.set {local} (i64.add (local.get {local}) (i64.const 1)))"
+        );
+        text
+    })
+}
+
+/// Components that the compiler takes long for, or much memory, in text form.
+fn compile_bombs() -> [(&'static str, String); 5] {
+    let nested = module_of(
+        300,
+        &format!(
+            "{} {} {}",
+            "loop ".repeat(300),
+            changes(300),
+            "(br_if 0 (local.get 0)) end ".repeat(300)
+        ),
+    );
+    let switch = module_of(
+        100,
+        &format!(
+            "loop loop {} (br_table {} (local.get 0)) end end",
+            changes(100),
+            "0 1 ".repeat(5_000)
+        ),
+    );
+    let branches = module_of(
+        1,
+        &"(if (local.get 0) (then (local.set 1 (i64.add (local.get 1) (i64.const 1)))))"
+            .repeat(30_000),
+    );
+    let functions = format!(
+        "(component (core module {}))",
+        "(func (nop)) ".repeat(70_000)
+    );
+    let mut instances =
+        "(component $root (component $c0 (core module $m) (core instance (instantiate $m)))"
+            .to_owned();
+    for level in 1..30 {
+        let below = level - 1;
+        _ = write!(
+            instances,
+            "(component $c{level} (alias outer $root $c{below} (component $c))
+                (instance (instantiate $c)) (instance (instantiate $c)))"
+        );
+    }
+    instances.push(')');
+    [
+        ("microseconds for one function", nested),
+        ("microseconds for one function", switch),
+        ("microseconds for one function", branches),
+        ("functions", functions),
+        ("instances", instances),
+    ]
+}
+
+#[test]
+fn what_takes_too_much_to_compile_is_not_compiled() {
+    let folder = Folder::new();
+    folder.worker("w", "probe", "worker_loaders = [{ binding = \"LOADER\" }]");
+    for (what, text) in compile_bombs() {
+        let component = wat::parse_str(text).unwrap();
+        let server = folder.start(&["serve", "w"]);
+        assert_eq!(server.get("/status?200").status, 200);
+        let before = server.peak_memory();
+        let mut client = Client::connect(server.address);
+        let length = component.len();
+        client.send(format!(
+            "POST /binding/load?LOADER HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n"
+        ));
+        client.send(&component);
+        let said = client.answer().body;
+        let refused = "it takes too much to compile while others run: ";
+        assert!(said.contains(refused) && said.contains(what), "{said}");
+        let grown = server.peak_memory().saturating_sub(before);
+        assert!(grown < ROOM, "the process grew by {} MiB", grown / MIB);
+    }
 }

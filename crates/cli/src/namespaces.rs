@@ -80,9 +80,7 @@ impl UserWorkers {
             Code::Script(self.javascript.script(runtime, &bundle).await?)
         } else {
             let bytes = read_main(boundary, &config.dir, &config.main)?;
-            let compiler = runtime.clone();
-            let compile = move || compiler.compile(&bytes);
-            Code::Component(tokio::task::spawn_blocking(compile).await??)
+            Code::Component(runtime.compile_untrusted(bytes).await?)
         };
         // One that goes away meanwhile is found to be gone the next time.
         let version = version(&files).unwrap_or_default();

@@ -100,6 +100,11 @@ impl Component {
         }
     }
 
+    /// Whether `bytes` are a component at all, or why not.
+    pub(crate) fn check(bytes: &[u8]) -> Result<(), Error> {
+        Names::read(bytes).map(drop)
+    }
+
     /// Compiles `bytes`, or finds them compiled in the cache.
     pub(crate) fn compile(engines: &Engines, bytes: &[u8]) -> Result<Self, Error> {
         let names = Names::read(bytes)?;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
+use memchr::{memchr, memchr2};
 use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -157,6 +158,40 @@ impl Body for ChargedBody {
     }
 }
 
+/// A value of JSON beside its text, at most.
+const VALUE_BYTES: usize = 64;
+
+/// Bytes that JSON has once it is parsed, at most: its own, and a value for each
+/// comma, colon and bracket that is not in a string.
+pub(crate) fn parsed_bytes(json: &[u8]) -> usize {
+    let mut values = 1;
+    let mut rest = json;
+    while let Some(quote) = memchr(b'"', rest) {
+        values += separators(&rest[..quote]);
+        rest = after_string(&rest[quote + 1..]);
+    }
+    values += separators(rest);
+    json.len()
+        .saturating_add(values.saturating_mul(VALUE_BYTES))
+}
+
+fn separators(json: &[u8]) -> usize {
+    json.iter()
+        .filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{'))
+        .count()
+}
+
+/// What stands behind the end of the string that has begun.
+fn after_string(mut rest: &[u8]) -> &[u8] {
+    while let Some(end) = memchr2(b'"', b'\\', rest) {
+        if rest[end] == b'"' {
+            return &rest[end + 1..];
+        }
+        rest = rest.get(end + 2..).unwrap_or_default();
+    }
+    &[]
+}
+
 /// Why a body cannot be read whole.
 #[derive(Debug)]
 pub(crate) enum CannotCollect {
@@ -217,6 +252,15 @@ mod tests {
         assert!(account.weigh_table(0).is_ok());
         assert!(account.charge(100).is_ok());
         assert!(account.weigh_table(1001).is_err());
+    }
+
+    #[test]
+    fn json_that_is_all_values_weighs_more_than_text() {
+        let values = |json: &str| (parsed_bytes(json.as_bytes()) - json.len()) / VALUE_BYTES;
+        assert_eq!(values(r#""text, [with] {marks}: \" , ""#), 1);
+        assert_eq!(values("[1,1,[],{\"a\":2}]"), 1 + 7);
+        assert_eq!(values(r#"["\\",1]"#), 1 + 2);
+        assert_eq!(values("\"unfinished \\"), 1);
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use crate::clock;
 use crate::delivery::{NotBegun, Together};
 use crate::egress::Egress;
 use crate::ending::{self, Call, Cut, Ending, Limit, Response};
-use crate::held::{CannotCollect, Charge, HostMemory, HostMemoryExceeded, collect};
+use crate::held::{CannotCollect, Charge, HostMemory, HostMemoryExceeded, collect, parsed_bytes};
 use crate::limits::{CpuMeter, MemoryLimiter};
 use crate::lines::{LineBuffer, PanicWatch};
 use crate::live::Live;
@@ -337,6 +337,11 @@ impl Invocation {
         charge: Result<T, HostMemoryExceeded>,
     ) -> Result<T, HostMemoryExceeded> {
         charge.inspect_err(|_| self.cut(Cut::Memory))
+    }
+
+    /// Charges for what the host is about to make of JSON that the guest wrote.
+    pub(crate) fn charge_parsing(&self, json: &[u8]) -> Result<Charge, HostMemoryExceeded> {
+        self.charged(self.host_memory().charge(parsed_bytes(json)))
     }
 
     /// Holds bytes for the guest, until they are dropped wherever they went.

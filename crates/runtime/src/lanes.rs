@@ -16,7 +16,7 @@ const HEAVY: Duration = Duration::from_millis(5);
 
 /// The niceness of the threads for heavy invocations: about a tenth of the
 /// weight of the others, and all of a processor that is idle otherwise.
-const NICENESS: i32 = 10;
+pub(crate) const NICENESS: i32 = 10;
 
 /// The threads for heavy invocations, and those for the calls of Tail Workers.
 /// All others run where they are called.

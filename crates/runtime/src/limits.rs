@@ -11,7 +11,8 @@ use wasmtime::ResourceLimiter;
 /// Charges an invocation for the CPU time of the thread that runs it, and for
 /// nothing while it waits.
 ///
-/// An invocation runs on one thread at a time, so relaxed atomics suffice.
+/// An invocation runs on one thread at a time, so relaxed atomics suffice; only the
+/// total is added to from others.
 pub(crate) struct CpuMeter {
     limit_ns: u64,
     /// Time of all finished polls.

@@ -1,6 +1,8 @@
 //! Workers that are made by others while they run: the worker loader.
 
+use crate::compiling;
 use crate::egress::Egress;
+use crate::held::parsed_bytes;
 use crate::identity::WorkerId;
 use crate::invocation::Invocation;
 use crate::platform::Platform;
@@ -104,6 +106,10 @@ pub enum LoadError {
 /// longest goes first; it is made again when it is asked for.
 const KEPT: NonZeroUsize = NonZeroUsize::new(128).expect("it is not 0");
 
+/// Bytes of code that the dynamic Workers of one Worker hold together, likewise:
+/// those of four of the largest ones.
+const KEPT_BYTES: usize = 4 * CODE_BYTES;
+
 /// Ids of one Worker that are known. Failures are remembered under them, too.
 const IDS: NonZeroUsize = NonZeroUsize::new(1024).expect("it is not 0");
 
@@ -118,7 +124,8 @@ pub(crate) struct Loaders(Mutex<HashMap<WorkerId, Made>>);
 /// What one Worker has made.
 struct Made {
     slots: LruCache<Key, Slot>,
-    kept: LruCache<WorkerId, ()>,
+    /// With the bytes of their code.
+    kept: LruCache<WorkerId, usize>,
 }
 
 /// The name of a binding, and the id that the Worker uses.
@@ -146,6 +153,18 @@ pub(crate) struct Plan {
     pub(crate) modules: Modules,
 }
 
+impl Plan {
+    /// Bytes that it holds, about.
+    fn bytes(&self) -> usize {
+        let vars = self.settings.vars.values();
+        let vars: usize = vars
+            .map(|value| parsed_bytes(value.to_string().as_bytes()))
+            .sum();
+        let modules: usize = self.modules.modules.values().map(Module::size).sum();
+        vars + modules
+    }
+}
+
 impl Default for Made {
     fn default() -> Self {
         Self {
@@ -162,12 +181,28 @@ impl Loaders {
         Arc::clone(made.slots.get_or_insert(key, Slot::default))
     }
 
-    /// Notes that a Worker is in use, and returns one that is to go.
-    fn used(&self, owner: &WorkerId, worker: &WorkerId) -> Option<WorkerId> {
+    /// Notes that a Worker is in use.
+    fn used(&self, owner: &WorkerId, worker: &WorkerId) {
+        if let Some(made) = self.lock().get_mut(owner) {
+            made.kept.promote(worker);
+        }
+    }
+
+    /// Notes that a Worker has been made, and returns those that are to go.
+    fn made(&self, owner: &WorkerId, worker: &WorkerId, bytes: usize) -> Vec<WorkerId> {
         let mut loaders = self.lock();
-        let made = loaders.entry(owner.clone()).or_default();
-        let (evicted, ()) = made.kept.push(worker.clone(), ())?;
-        (evicted != *worker).then_some(evicted)
+        let kept = &mut loaders.entry(owner.clone()).or_default().kept;
+        let pushed_out = kept.push(worker.clone(), bytes);
+        let mut gone: Vec<_> = pushed_out.map(|(worker, _)| worker).into_iter().collect();
+        let mut held: usize = kept.iter().map(|(_, bytes)| bytes).sum();
+        while held > KEPT_BYTES
+            && kept.len() > 1
+            && let Some((worker, bytes)) = kept.pop_lru()
+        {
+            held -= bytes;
+            gone.push(worker);
+        }
+        gone
     }
 
     /// Forgets what the ids of a Worker stand for, since its code is replaced.
@@ -181,7 +216,7 @@ impl Loaders {
     pub(crate) fn forget(&self, owner: &WorkerId) -> Vec<WorkerId> {
         let made = self.lock().remove(owner);
         let kept = made.into_iter().flat_map(|made| made.kept);
-        kept.map(|(worker, ())| worker).collect()
+        kept.map(|(worker, _)| worker).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<WorkerId, Made>> {
@@ -202,7 +237,7 @@ pub(crate) async fn find(
     let slot = platform.loaders.slot(owner, key).lock_owned().await;
     match &*slot {
         Some(Ok(worker)) if platform.find(worker).is_some() => {
-            platform.use_dynamic(owner, worker);
+            platform.loaders.used(owner, worker);
             Ok(Lookup::Made(worker.clone()))
         }
         Some(Err(failed)) => Err(failed.clone()),
@@ -245,17 +280,20 @@ pub(crate) fn check_binding(caller: &Invocation, binding: &str) -> Result<(), Ca
 async fn deploy(caller: &Invocation, plan: Plan) -> Result<WorkerId, CallFailed> {
     let platform = &caller.platform()?;
     let owner = &caller.worker.id;
+    let bytes = plan.bytes();
     let code = code(caller, platform, plan.modules).await?;
     let id = WorkerId::new_dynamic(owner);
     platform.deploy(platform.worker(id.clone(), plan.settings, code));
-    platform.use_dynamic(owner, &id);
+    for evicted in platform.loaders.made(owner, &id, bytes) {
+        platform.undeploy(&evicted);
+    }
     Ok(id)
 }
 
 async fn code(
     caller: &Invocation,
     platform: &Arc<Platform>,
-    modules: Modules,
+    mut modules: Modules,
 ) -> Result<Code, CallFailed> {
     let bytes: usize = modules.modules.values().map(Module::size).sum();
     if bytes > CODE_BYTES {
@@ -263,19 +301,19 @@ async fn code(
             "The modules have {bytes} bytes; a dynamic Worker has {CODE_BYTES} at most."
         )));
     }
-    match modules.modules.get(&modules.main) {
+    let _charge = caller.charged(caller.host_memory().charge(bytes))?;
+    match modules.modules.get_mut(&modules.main) {
         None => Err(CallFailed::new(format!(
             "The main module `{}` is not among `modules`.",
             modules.main
         ))),
         Some(Module::Wasm(component)) => {
-            let compiler = Arc::clone(platform);
-            let component = component.clone();
-            let compile = move || compiler.compile(&component);
-            let compiled = tokio::task::spawn_blocking(compile).await;
-            let compiled = compiled.map_err(|error| CallFailed::new(error.to_string()))?;
+            let component = std::mem::take(component);
+            let _turn = caller.worker.compiles.lock().await;
+            let compiled = compiling::compile(platform, component).await;
+            caller.cpu.charge(compiled.cpu);
             let named = |error| CallFailed::new(format!("`{}` cannot run: {error}", modules.main));
-            compiled.map(Code::Component).map_err(named)
+            compiled.result.map(Code::Component).map_err(named)
         }
         Some(Module::Js(_) | Module::CommonJs(_)) => {
             let Some(scripts) = &platform.scripts else {
@@ -317,14 +355,6 @@ impl Module {
             Self::Js(text) | Self::CommonJs(text) | Self::Text(text) => text.len(),
             Self::Data(bytes) | Self::Wasm(bytes) => bytes.len(),
             Self::Json(value) => value.to_string().len(),
-        }
-    }
-}
-
-impl Platform {
-    fn use_dynamic(&self, owner: &WorkerId, worker: &WorkerId) {
-        if let Some(evicted) = self.loaders.used(owner, worker) {
-            self.undeploy(&evicted);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the Workers of one runtime share.
 
 use crate::alarms::Alarms;
+use crate::compiling::Compiling;
 use crate::delivery::{Consumers, Queues, Tail, TailConsumer, TailQueue};
 use crate::dispatch::{Dispatched, Namespaces};
 use crate::engine::Engines;
@@ -25,6 +26,7 @@ type Workers = HashMap<WorkerId, Arc<Worker>>;
 pub(crate) struct Platform {
     pub(crate) engines: Engines,
     pub(crate) lanes: Arc<Lanes>,
+    pub(crate) compiling: Compiling,
     pub(crate) consumers: Arc<[Arc<dyn TailConsumer>]>,
     pub(crate) tracker: TaskTracker,
     /// Who makes scripts of modules, if anybody does.
@@ -109,6 +111,7 @@ impl Platform {
             platform: Arc::downgrade(self),
             tracker: self.tracker.clone(),
             lanes: Arc::clone(&self.lanes),
+            compiles: tokio::sync::Mutex::default(),
             running: Running::default(),
             stopped: AtomicBool::new(false),
             settings,

@@ -3,6 +3,7 @@
 use crate::alarms::Alarms;
 use crate::body::Reader;
 use crate::cdn_loop;
+use crate::compiling::{self, Compiling};
 use crate::component::Component;
 use crate::delivery::{Delivery, Queues, TailConsumer};
 use crate::dispatch::{Dispatched, Namespaces};
@@ -99,6 +100,7 @@ impl Builder {
                 engines: Engines::new(self.cache.as_deref())?,
                 queues: Queues::new(tracker.clone(), lanes.tail_lane.clone()),
                 lanes,
+                compiling: Compiling::default(),
                 consumers: self.consumers.into(),
                 tracker,
                 scripts: self.scripts,
@@ -133,6 +135,19 @@ impl Runtime {
     /// provides, and when it exports no handler.
     pub fn compile(&self, bytes: &[u8]) -> Result<Component, Error> {
         self.platform.compile(bytes)
+    }
+
+    /// Compiles a component of a stranger while others run: in a thread of a low
+    /// priority, a few at a time, and only if that does not take too much.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`compile`](Self::compile), and when it takes too much.
+    pub async fn compile_untrusted(
+        &self,
+        bytes: impl AsRef<[u8]> + Send + 'static,
+    ) -> Result<Component, Error> {
+        compiling::compile(&self.platform, bytes).await.result
     }
 
     /// Compiles a component that was read from `path`. Debug information that

@@ -54,6 +54,9 @@ impl State {
         wasi.stdout(output(Stream::Stdout));
         wasi.stderr(output(Stream::Stderr));
         wasi.max_random_size(RANDOM_BYTES);
+        // No address is allowed anyway, and a socket without one is a file
+        // descriptor of the host's.
+        wasi.allow_tcp(false).allow_udp(false);
         for (name, value) in settings.text_vars() {
             wasi.env(name, value);
         }

@@ -122,6 +122,8 @@ pub(crate) struct Worker {
     pub(crate) platform: Weak<Platform>,
     pub(crate) tracker: TaskTracker,
     pub(crate) lanes: Arc<Lanes>,
+    /// Held while a component is compiled that it loads: one at a time.
+    pub(crate) compiles: tokio::sync::Mutex<()>,
     pub(crate) running: Running,
     pub(crate) stopped: AtomicBool,
 }

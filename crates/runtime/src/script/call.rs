@@ -148,6 +148,7 @@ async fn answered(
         Wish::Load(load) => {
             // What it may have is the memory that it was written in.
             let code = invocation.collect(request.into_body(), usize::MAX).await?;
+            let _parsed = invocation.charge_parsing(&code)?;
             let worker = load::answer(invocation, load, &code).await?;
             return Ok(json(&worker));
         }
@@ -173,6 +174,7 @@ async fn answered(
         }
         Way::Event {} => {
             let body = invocation.collect(request.into_body(), usize::MAX).await?;
+            let _parsed = invocation.charge_parsing(&body)?;
             let event = event(&body)?;
             let result = service::dispatch(invocation, target, event).await?;
             return Ok(json(&result));
@@ -221,7 +223,9 @@ fn headers(pairs: &[(String, String)]) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
         let name = HeaderName::try_from(name).ok()?;
-        headers.append(name, HeaderValue::from_str(value).ok()?);
+        headers
+            .try_append(name, HeaderValue::from_str(value).ok()?)
+            .ok()?;
     }
     Some(headers)
 }

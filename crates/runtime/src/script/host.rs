@@ -38,7 +38,7 @@ impl host::Host for State {
         for (name, value) in headers {
             let name = HeaderName::try_from(name)?;
             let value = HeaderValue::from_str(&value)?;
-            response.headers_mut().append(name, value);
+            response.headers_mut().try_append(name, value)?;
         }
         send_response(&self.invocation(), response, respond);
         Ok(())

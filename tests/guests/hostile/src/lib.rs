@@ -11,6 +11,8 @@ use wasip2::http::types::{
 };
 use wasip2::io::poll::poll;
 use wasip2::random::random::get_random_bytes;
+use wasip2::sockets::network::IpAddressFamily;
+use wasip2::sockets::tcp_create_socket::create_tcp_socket;
 
 /// What it imports beside WASI.
 mod workers {
@@ -64,6 +66,11 @@ impl Guest for Hostile {
             }
             "/random" => {
                 black_box(get_random_bytes(argument.parse().expect("a number")));
+            }
+            "/sockets" => {
+                let sockets = (0..number).map(|_| create_tcp_socket(IpAddressFamily::Ipv4));
+                let opened: Vec<_> = sockets.filter_map(Result::ok).collect();
+                println!("{} sockets", opened.len());
             }
             "/behind" => {
                 respond(response_out);
