@@ -281,6 +281,29 @@ fn a_main_file_that_is_no_regular_file_is_an_error() {
 }
 
 #[test]
+fn a_user_worker_that_cannot_be_bundled_is_not_tried_each_time() {
+    let folder = Folder::new();
+    let main = "import './big.js'; export default { fetch() { return new Response('small'); } }";
+    folder
+        .script("dispatcher", DISPATCHER, USERS)
+        .write(
+            "users/big/wrangler.toml",
+            "name = \"big\"\nmain = \"m.js\"\n",
+        )
+        .write("users/big/m.js", main)
+        .write("users/big/big.js", ";".repeat(4 << 20));
+    let server = Server::spawn(folder.taffrail(&["serve", "dispatcher", "--port", "0"]));
+    let refused = server.get("/big").body;
+    let limit = "bundling takes more than 256 MiB of memory";
+    assert!(refused.contains(limit), "{refused}");
+    folder.write("users/big/big.js", "");
+    assert_eq!(server.get("/big").body, refused);
+    folder.write("users/big/m.js", format!("{main};"));
+    assert_eq!(server.get("/big").body, "small");
+    _ = server.terminate();
+}
+
+#[test]
 fn modules_that_take_too_much_are_an_error_of_the_worker_that_loads_them() {
     let many: serde_json::Map<_, _> = (0..100_000)
         .map(|n| (format!("{n}.js"), json!("")))

@@ -35,28 +35,30 @@ impl JavaScript {
     pub(crate) async fn bundle(&self, worker: &WorkerConfig) -> Result<Bundle> {
         let (path, name) = (worker.path.display(), &worker.name);
         let requester = format!("own {name}");
-        self.bundle_within(Boundary::Project, &requester, worker)
-            .await
-            .with_context(|| format!("{path}: Worker `{name}` cannot be bundled"))
+        let (bundle, _) = self
+            .bundle_within(Boundary::Project, &requester, worker)
+            .await?;
+        bundle.with_context(|| format!("{path}: Worker `{name}` cannot be bundled"))
     }
 
     /// Makes one file of the script of a Worker whose errors its own author may
-    /// see.
+    /// see. The CPU time is what that took.
     pub(crate) async fn bundle_within(
         &self,
         boundary: Boundary,
         requester: &str,
         worker: &WorkerConfig,
-    ) -> Result<Bundle> {
+    ) -> Result<(Result<Bundle>, Duration)> {
         let bundler = self.bundler().await?;
-        let bundled = bundler
+        let Bundled { result, cpu } = bundler
             .folder(requester, boundary, &worker.dir, &worker.main)
             .await;
-        bundled.result.map_err(|error| match error {
+        let bundle = result.map_err(|error| match error {
             BundleError::Syntax(wrong) => anyhow!("{}", wrong.report),
             BundleError::Limit(message) => anyhow!("{message}"),
             BundleError::Host(error) => error.into(),
-        })
+        });
+        Ok((bundle, cpu))
     }
 
     /// The script of a bundle, ready to be run.

@@ -4,23 +4,44 @@
 use crate::config::{self, Grant, Namespace, WorkerConfig};
 use crate::javascript::JavaScript;
 use crate::workers;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use taffrail_javascript::{Boundary, read_main};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use taffrail_javascript::{Boundary, Bundle, read_main};
 use taffrail_runtime::{Code, Finding, Found, Namespaces, Runtime, Wanted};
+use tokio::time::Instant;
 
 /// Finds user Workers, and notices when one changes.
 pub(crate) struct UserWorkers {
     namespaces: BTreeMap<String, Vec<Namespace>>,
     env: Option<String>,
     javascript: Arc<JavaScript>,
-    /// The files that each was made of, by namespace and name.
-    files: Mutex<HashMap<(String, String), Vec<PathBuf>>>,
+    /// The files that each was made of.
+    files: Mutex<HashMap<Key, Vec<PathBuf>>>,
+    /// Those that could not be bundled the last time.
+    failures: Mutex<HashMap<Key, Failure>>,
 }
+
+/// A namespace and a name.
+type Key = (String, String);
+
+/// Why a script was not bundled.
+struct Failure {
+    /// That of the main file and the configuration.
+    version: Option<u64>,
+    /// When it is tried again with the same main file and configuration: another
+    /// file may have changed.
+    until: Instant,
+    error: String,
+}
+
+/// How much longer than a failure took it is not repeated: a Worker that cannot
+/// be bundled costs a tenth of a processor at most, however often it is asked
+/// for.
+const PAUSE: u32 = 10;
 
 impl UserWorkers {
     /// The Workers in the places that `configs` give for their namespaces.
@@ -39,6 +60,7 @@ impl UserWorkers {
             env,
             javascript,
             files: Mutex::default(),
+            failures: Mutex::default(),
         }
     }
 
@@ -67,19 +89,12 @@ impl UserWorkers {
             .apply(&mut config, id)
             .with_context(|| config.path.display().to_string())?;
         let mut files = vec![config.path.clone(), config.main.clone()];
-        // Those beside a Worker that is one file belong to others.
-        let boundary = match config.path == config.main {
-            true => Boundary::File,
-            false => Boundary::Folder,
-        };
         let code = if config::is_script(&config.main) {
-            let requester = format!("user {namespace}/{name}");
-            let bundling = self.javascript.bundle_within(boundary, &requester, &config);
-            let bundle = bundling.await.context("it cannot be bundled")?;
+            let bundle = self.bundle(&key, &config, &files).await?;
             files.extend(bundle.files.iter().cloned());
             Code::Script(self.javascript.script(runtime, &bundle).await?)
         } else {
-            let bytes = read_main(boundary, &config.dir, &config.main)?;
+            let bytes = read_main(boundary(&config), &config.dir, &config.main)?;
             Code::Component(runtime.compile_untrusted(bytes).await?)
         };
         // One that goes away meanwhile is found to be gone the next time.
@@ -90,6 +105,40 @@ impl UserWorkers {
             settings: Box::new(workers::settings(&config)),
             code: Box::new(code),
         })
+    }
+
+    /// Makes one file of a script, unless it is known that this fails.
+    async fn bundle(&self, key: &Key, config: &WorkerConfig, files: &[PathBuf]) -> Result<Bundle> {
+        let version = version(files);
+        if let Some(failure) = self.failures().get(key)
+            && failure.version == version
+            && Instant::now() < failure.until
+        {
+            bail!("{}", failure.error);
+        }
+        let (namespace, name) = key;
+        let requester = format!("user {namespace}/{name}");
+        let bundling = self
+            .javascript
+            .bundle_within(boundary(config), &requester, config);
+        let (bundle, cpu) = bundling.await?;
+        let bundle = bundle.context("it cannot be bundled");
+        match &bundle {
+            Ok(_) => self.failures().remove(key),
+            Err(error) => self.failures().insert(
+                key.clone(),
+                Failure {
+                    version,
+                    until: Instant::now() + cpu * PAUSE,
+                    error: format!("{error:#}"),
+                },
+            ),
+        };
+        bundle
+    }
+
+    fn failures(&self) -> MutexGuard<'_, HashMap<Key, Failure>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The configuration of a Worker: by the name of its folder or file, or
@@ -126,8 +175,17 @@ impl UserWorkers {
         Ok(None)
     }
 
-    fn files(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), Vec<PathBuf>>> {
+    fn files(&self) -> MutexGuard<'_, HashMap<Key, Vec<PathBuf>>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Which files a Worker may be made of: those beside one that is one file belong
+/// to others.
+fn boundary(config: &WorkerConfig) -> Boundary {
+    match config.path == config.main {
+        true => Boundary::File,
+        false => Boundary::Folder,
     }
 }
 
