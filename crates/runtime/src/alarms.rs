@@ -5,7 +5,7 @@ use crate::dispatch;
 use crate::identity::WorkerId;
 use crate::platform::Platform;
 use crate::settings::Target;
-use crate::store::StoredObject;
+use crate::store::{Storage, StoredObject};
 use crate::worker::{Via, Worker};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -19,10 +19,19 @@ const RETRIES: u32 = 6;
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 
 /// What waits for an alarm to be due. When that is, the store knows.
-#[derive(Default)]
-pub(crate) struct Alarms(Mutex<HashMap<StoredObject, AbortHandle>>);
+pub(crate) struct Alarms {
+    waiting: Mutex<HashMap<StoredObject, AbortHandle>>,
+    storage: Arc<Storage>,
+}
 
 impl Alarms {
+    pub(crate) fn new(storage: Storage) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            storage: Arc::new(storage),
+        }
+    }
+
     /// Lets go of the task that calls this, unless it has been replaced.
     fn is_due(&self, object: &StoredObject) {
         let mut waiting = self.lock();
@@ -33,36 +42,34 @@ impl Alarms {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<StoredObject, AbortHandle>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Platform {
-    /// Sets the alarm of an object in the place of the one that there is.
-    pub(crate) fn set_alarm(
-        self: &Arc<Self>,
-        object: &StoredObject,
-        time: Option<u64>,
-    ) -> Result<(), String> {
-        self.store.set_alarm(object, time)?;
-        self.wait_for_alarm(object, time);
-        Ok(())
-    }
-
     /// Waits for the alarms that a Worker's objects have set, also in an
     /// earlier process.
     pub(crate) fn wait_for_alarms(self: &Arc<Self>, worker: &WorkerId) {
-        match self.store.alarms(worker) {
-            Ok(alarms) => {
-                for (object, time) in alarms {
-                    self.wait_for_alarm(&object, Some(time));
+        let (platform, worker) = (Arc::downgrade(self), worker.clone());
+        let storage = Arc::clone(&self.alarms.storage);
+        // Not here: the database may be slow to open.
+        tokio::spawn(async move {
+            match (storage.alarms(worker.clone()).await, platform.upgrade()) {
+                (Ok(alarms), Some(platform)) => {
+                    for (object, time) in alarms {
+                        platform.wait_for_alarm(&object, Some(time));
+                    }
                 }
+                (Err(error), _) => {
+                    tracing::warn!("the alarms of `{worker}` cannot be read: {error}");
+                }
+                (Ok(_), None) => {}
             }
-            Err(error) => tracing::warn!("the alarms of `{worker}` cannot be read: {error}"),
-        }
+        });
     }
 
-    fn wait_for_alarm(self: &Arc<Self>, object: &StoredObject, time: Option<u64>) {
+    /// Waits for the alarm of an object in the place of the one that there is.
+    pub(crate) fn wait_for_alarm(self: &Arc<Self>, object: &StoredObject, time: Option<u64>) {
         let waits = time.map(|time| {
             let rings = ring(Arc::downgrade(self), object.clone(), time);
             tokio::spawn(rings).abort_handle()
@@ -99,8 +106,9 @@ async fn owner(platform: &Arc<Platform>, worker: &WorkerId) -> Option<Arc<Worker
     }
 }
 
-fn keep(platform: &Platform, object: &StoredObject, time: Option<u64>) {
-    if let Err(error) = platform.store.set_alarm(object, time) {
+async fn keep(platform: &Platform, object: &StoredObject, time: Option<u64>) {
+    let storage = &platform.alarms.storage;
+    if let Err(error) = storage.set_alarm(object.clone(), time).await {
         tracing::warn!("an alarm of `{}` cannot be kept: {error}", object.worker);
     }
 }
@@ -113,11 +121,11 @@ async fn handle(platform: Weak<Platform>, object: StoredObject, time: u64) {
         };
         // The handler may set the next one.
         if retry == 0 {
-            keep(&platform, &object, None);
+            keep(&platform, &object, None).await;
         }
         let Some(worker) = owner(&platform, &object.worker).await else {
             // For the Worker that is deployed next under this identity.
-            keep(&platform, &object, Some(time));
+            keep(&platform, &object, Some(time)).await;
             return;
         };
         let via = Via {

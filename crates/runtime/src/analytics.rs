@@ -7,7 +7,7 @@ use crate::store::DataPoint;
 
 /// Writes a data point to the dataset of a binding. The error is for the
 /// Worker.
-pub(crate) fn write(
+pub(crate) async fn write(
     invocation: &Invocation,
     binding: &str,
     point: DataPoint,
@@ -18,10 +18,7 @@ pub(crate) fn write(
     };
     point.check()?;
     invocation.data_point()?;
-    match invocation.worker.platform.upgrade() {
-        Some(platform) => platform
-            .store
-            .write_data_point(dataset, clock::epoch_ms(), point),
-        None => Ok(()),
-    }
+    let now = clock::epoch_ms();
+    let storage = &invocation.worker.storage;
+    storage.write_data_point(dataset.clone(), now, point).await
 }

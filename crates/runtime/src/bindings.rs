@@ -61,7 +61,11 @@ pub(crate) mod javascript {
             }
         ",
         path: ["../../wit", "../javascript/engine/wit"],
-        imports: { default: trappable },
+        imports: {
+            "taffrail:javascript/host.storage": async | trappable,
+            "taffrail:javascript/host.write-data-point": async | trappable,
+            default: trappable,
+        },
         exports: { default: async },
         with: {
             "taffrail:workers/types": crate::bindings::taffrail::workers::types,
@@ -88,6 +92,12 @@ pub(crate) mod platform {
             "taffrail:workers/loader.find": async | trappable,
             "taffrail:workers/loader.load": async | trappable,
             "taffrail:workers/loader.[method]records.next": async | trappable,
+            "taffrail:workers/analytics.write-data-point": async | trappable,
+            "wasi:keyvalue/store.[method]bucket.get": async | trappable,
+            "wasi:keyvalue/store.[method]bucket.set": async | trappable,
+            "wasi:keyvalue/store.[method]bucket.delete": async | trappable,
+            "wasi:keyvalue/store.[method]bucket.exists": async | trappable,
+            "wasi:keyvalue/store.[method]bucket.list-keys": async | trappable,
             default: trappable,
         },
         require_store_data_send: true,

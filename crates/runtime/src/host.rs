@@ -117,7 +117,7 @@ fn wait_with_an_end(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 impl analytics::Host for State {
-    fn write_data_point(
+    async fn write_data_point(
         &mut self,
         binding: String,
         point: analytics::DataPoint,
@@ -128,7 +128,7 @@ impl analytics::Host for State {
             indexes: point.indexes,
         };
         let invocation = self.invocation();
-        Ok(crate::analytics::write(&invocation, &binding, point))
+        Ok(crate::analytics::write(&invocation, &binding, point).await)
     }
 }
 

@@ -2,9 +2,11 @@
 
 use crate::bindings::platform::wasi::keyvalue::store::{self, Error, KeyResponse};
 use crate::clock;
+use crate::invocation::Invocation;
 use crate::settings::Binding;
 use crate::state::State;
 use crate::store::{KvFailed, Put};
+use std::sync::Arc;
 use wasmtime::component::Resource;
 
 /// A KV namespace that a component has opened.
@@ -19,20 +21,20 @@ const PAGE: usize = 1000;
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 impl State {
-    /// Does something with the namespace of a bucket. `now` is in seconds since
-    /// 1970.
-    fn with_bucket<T>(
-        &mut self,
-        bucket: &Resource<Bucket>,
-        work: impl FnOnce(&crate::store::Store, &str, u64) -> Result<T, KvFailed>,
-    ) -> Answer<T> {
-        let namespace = &self.table.get(bucket)?.namespace;
-        let Some(platform) = self.invocation().worker.platform.upgrade() else {
-            return Ok(Err(Error::Other("the runtime is ending".to_owned())));
-        };
-        let done = work(&platform.store, namespace, clock::epoch_ms() / 1000);
-        Ok(done.map_err(|failed| Error::Other(failed.reason)))
+    /// The storage and the namespace of a bucket.
+    fn bucket(&self, bucket: &Resource<Bucket>) -> wasmtime::Result<(Arc<Invocation>, String)> {
+        let namespace = self.table.get(bucket)?.namespace.clone();
+        Ok((self.invocation(), namespace))
     }
+}
+
+/// In seconds since 1970.
+fn now() -> u64 {
+    clock::epoch_ms() / 1000
+}
+
+fn answer<T>(done: Result<T, KvFailed>) -> Answer<T> {
+    Ok(done.map_err(|failed| Error::Other(failed.reason)))
 }
 
 impl store::Host for State {
@@ -49,49 +51,53 @@ impl store::Host for State {
 }
 
 impl store::HostBucket for State {
-    fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<Option<Vec<u8>>> {
-        self.with_bucket(&bucket, |store, namespace, now| {
-            let entry = store.kv_get(namespace, &key, now)?;
-            Ok(entry.map(|entry| entry.value))
-        })
+    async fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<Option<Vec<u8>>> {
+        let (caller, namespace) = self.bucket(&bucket)?;
+        let entry = caller.worker.storage.kv_get(namespace, key, now()).await;
+        answer(entry.map(|entry| entry.map(|entry| entry.value)))
     }
 
-    fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Answer<()> {
-        self.with_bucket(&bucket, |store, namespace, now| {
-            let put = Put {
-                value: value.into(),
-                ..Put::default()
-            };
-            store.kv_put(namespace, &key, &put, now)
-        })
+    async fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Answer<()> {
+        let (caller, namespace) = self.bucket(&bucket)?;
+        let put = Put {
+            value: value.into(),
+            ..Put::default()
+        };
+        answer(
+            caller
+                .worker
+                .storage
+                .kv_put(namespace, key, put, now())
+                .await,
+        )
     }
 
-    fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<()> {
-        self.with_bucket(&bucket, |store, namespace, _| {
-            store.kv_delete(namespace, &key)
-        })
+    async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<()> {
+        let (caller, namespace) = self.bucket(&bucket)?;
+        answer(caller.worker.storage.kv_delete(namespace, key).await)
     }
 
-    fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<bool> {
-        self.with_bucket(&bucket, |store, namespace, now| {
-            Ok(store.kv_get(namespace, &key, now)?.is_some())
-        })
+    async fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<bool> {
+        let (caller, namespace) = self.bucket(&bucket)?;
+        let entry = caller.worker.storage.kv_get(namespace, key, now()).await;
+        answer(entry.map(|entry| entry.is_some()))
     }
 
-    fn list_keys(
+    async fn list_keys(
         &mut self,
         bucket: Resource<Bucket>,
         cursor: Option<String>,
     ) -> Answer<KeyResponse> {
-        self.with_bucket(&bucket, |store, namespace, now| {
-            let after = cursor.unwrap_or_default();
-            let (listed, has_more) = store.kv_list(namespace, "", &after, PAGE, now)?;
+        let (caller, namespace) = self.bucket(&bucket)?;
+        let storage = &caller.worker.storage;
+        let page = storage.kv_list(namespace, String::new(), cursor, PAGE, now());
+        answer(page.await.map(|(listed, has_more)| {
             let keys: Vec<_> = listed.into_iter().map(|key| key.name).collect();
-            Ok(KeyResponse {
+            KeyResponse {
                 cursor: keys.last().filter(|_| has_more).cloned(),
                 keys,
-            })
-        })
+            }
+        }))
     }
 
     fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {

@@ -113,6 +113,7 @@ impl Platform {
             lanes: Arc::clone(&self.lanes),
             compiles: tokio::sync::Mutex::default(),
             running: Running::default(),
+            storage: self.store.storage(),
             stopped: AtomicBool::new(false),
             settings,
             code,

@@ -95,6 +95,8 @@ impl Builder {
         let tracker = TaskTracker::new();
         tracker.close();
         let lanes = Arc::new(Lanes::new()?);
+        let store = Store::new(self.store)?;
+        let alarms = Alarms::new(store.storage());
         Ok(Runtime {
             platform: Arc::new(Platform {
                 engines: Engines::new(self.cache.as_deref())?,
@@ -107,8 +109,8 @@ impl Builder {
                 loaders: Loaders::default(),
                 namespaces: self.namespaces,
                 dispatched: Dispatched::default(),
-                store: Store::new(self.store),
-                alarms: Alarms::default(),
+                store,
+                alarms,
                 workers: RwLock::default(),
             }),
         })

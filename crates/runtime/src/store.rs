@@ -4,22 +4,39 @@
 //! write-ahead log, so that a process which is killed at any moment leaves the
 //! last one that ended; only a failure of the system can lose the latest ones
 //! (`synchronous = NORMAL`).
+//!
+//! One thread changes it and some read it, also while it is changed. A Worker
+//! has fewer turns at a time than there are threads that read, and its further
+//! work waits where it was asked for.
 
 mod analytics;
 mod kv;
 mod objects;
+mod range;
+mod threads;
 
 pub(crate) use analytics::DataPoint;
-pub(crate) use kv::{KvFailed, Listed, Put, VALUE_BYTES};
+pub(crate) use kv::{Entry, KvFailed, Listed, Put, VALUE_BYTES};
 pub(crate) use objects::{Listing, ObjectFailed, StoredObject};
 
+use crate::error::Error;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use threads::{Open, Threads};
+use tokio::sync::Semaphore;
 
 /// How long a change waits for that of another process.
 const BUSY: Duration = Duration::from_secs(10);
+
+/// Threads that read: more than the turns of one Worker, so that one that is
+/// slow leaves some to others.
+const READERS: usize = 3;
+
+/// Work of one Worker that is under way or waits for its thread. It is done
+/// faster than it is asked for, so that more would gain nothing.
+const TURNS: usize = 2;
 
 /// The name of the database in its directory.
 const FILE: &str = "store.sqlite";
@@ -42,10 +59,21 @@ const TABLES: &str = "
     ) WITHOUT ROWID;
 ";
 
-/// The database, or where it is to be.
+/// The database.
 pub(crate) struct Store {
-    directory: Option<PathBuf>,
-    connection: Mutex<Option<Connection>>,
+    threads: Arc<AllThreads>,
+}
+
+struct AllThreads {
+    writer: Threads,
+    /// None for a database in memory, which has one connection.
+    readers: Option<Threads>,
+}
+
+/// The database as one Worker uses it.
+pub(crate) struct Storage {
+    threads: Arc<AllThreads>,
+    turns: Arc<Semaphore>,
 }
 
 /// Why something cannot be kept or found.
@@ -53,79 +81,118 @@ type Result<T> = std::result::Result<T, rusqlite::Error>;
 
 impl Store {
     /// A store in `directory`, which is made if need be, or in memory.
-    pub(crate) fn new(directory: Option<PathBuf>) -> Self {
-        Self {
-            directory,
-            connection: Mutex::default(),
-        }
+    pub(crate) fn new(directory: Option<PathBuf>) -> std::result::Result<Self, Error> {
+        let is_in_memory = directory.is_none();
+        // One at a time: the first one makes the tables.
+        let opening = Mutex::new(());
+        let open: Arc<Open> = Arc::new(move || {
+            let _opening = opening.lock().unwrap_or_else(PoisonError::into_inner);
+            open(directory.as_deref())
+        });
+        let start = |count| {
+            Threads::start(count, &open)
+                .map_err(|error| Error::host(format!("the threads of the store: {error}")))
+        };
+        Ok(Self {
+            threads: Arc::new(AllThreads {
+                writer: start(1)?,
+                readers: (!is_in_memory).then(|| start(READERS)).transpose()?,
+            }),
+        })
     }
 
-    /// Does something with the database. It blocks, for some 10 µs as a rule.
-    fn with<T>(
+    /// What a further Worker uses.
+    pub(crate) fn storage(&self) -> Storage {
+        Storage {
+            threads: Arc::clone(&self.threads),
+            turns: Arc::new(Semaphore::new(TURNS)),
+        }
+    }
+}
+
+impl Storage {
+    async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Connection) -> Result<T>,
+        work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
     ) -> std::result::Result<T, String> {
-        let mut connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let open = match connection.take() {
-            Some(open) => open,
-            None => self.open()?,
-        };
-        let open = connection.insert(open);
-        work(open).map_err(|error| self.failed(&error))
+        let threads = self.threads.readers.as_ref();
+        let threads = threads.unwrap_or(&self.threads.writer);
+        self.run(threads, work).await
     }
 
-    fn open(&self) -> std::result::Result<Connection, String> {
-        let Some(directory) = &self.directory else {
-            return Connection::open_in_memory()
-                .and_then(prepared)
-                .map_err(|error| self.failed(&error));
-        };
-        std::fs::create_dir_all(directory).map_err(|error| {
-            format!(
-                "`{}` cannot be made, where Workers keep their data: {error}",
-                directory.display()
-            )
-        })?;
-        keep_out_of_git(directory);
-        Connection::open(directory.join(FILE))
+    async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+    ) -> std::result::Result<T, String> {
+        self.run(&self.threads.writer, work).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        threads: &Threads,
+        work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+    ) -> std::result::Result<T, String> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let turn = turn.map_err(|error| error.to_string())?;
+        let work = |database: &mut Connection| work(database).map_err(|error| error.to_string());
+        threads.run(turn, work).await
+    }
+}
+
+fn open(directory: Option<&Path>) -> std::result::Result<Connection, String> {
+    let Some(directory) = directory else {
+        return Connection::open_in_memory()
             .and_then(prepared)
-            .map_err(|error| self.failed(&error))
-    }
-
-    fn failed(&self, error: &rusqlite::Error) -> String {
-        match &self.directory {
-            Some(directory) => format!("`{}`: {error}", directory.join(FILE).display()),
-            None => error.to_string(),
-        }
-    }
+            .map_err(|error| error.to_string());
+    };
+    std::fs::create_dir_all(directory).map_err(|error| {
+        format!(
+            "`{}` cannot be made, where Workers keep their data: {error}",
+            directory.display()
+        )
+    })?;
+    keep_out_of_git(directory);
+    let file = directory.join(FILE);
+    Connection::open(&file)
+        .and_then(prepared)
+        .map_err(|error| format!("`{}` cannot be opened: {error}", file.display()))
 }
 
 fn prepared(mut connection: Connection) -> Result<Connection> {
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    if version(&connection)? != VERSION {
+        make_tables(&mut connection)?;
+    }
+    // It came later than the tables.
+    connection.execute_batch(kv::EXPIRATIONS)?;
+    Ok(connection)
+}
+
+fn make_tables(connection: &mut Connection) -> Result<()> {
     let change = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let version: i32 = change.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match version {
-        VERSION => {}
+    match version(&change)? {
+        // Another process was faster.
+        VERSION => Ok(()),
         0 => {
             change.execute_batch(TABLES)?;
             change.execute_batch(&analytics::table())?;
             change.pragma_update(None, "user_version", VERSION)?;
+            change.commit()
         }
         other => {
             let message = format!(
                 "it has the layout {other} and this version of Taffrail knows {VERSION}; use the Taffrail that made it, or move it away"
             );
             let mismatch = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_MISMATCH);
-            return Err(rusqlite::Error::SqliteFailure(mismatch, Some(message)));
+            Err(rusqlite::Error::SqliteFailure(mismatch, Some(message)))
         }
     }
-    change.commit()?;
-    Ok(connection)
+}
+
+fn version(connection: &Connection) -> Result<i32> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
 /// As Cargo does for `target`. That it fails matters to nobody.

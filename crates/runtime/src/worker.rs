@@ -17,6 +17,7 @@ use crate::running::Running;
 use crate::script::{self, Script, session};
 use crate::service::CallFailed;
 use crate::settings::{Target, WorkerSettings};
+use crate::store::Storage;
 use http::Request;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value};
@@ -125,6 +126,8 @@ pub(crate) struct Worker {
     /// Held while a component is compiled that it loads: one at a time.
     pub(crate) compiles: tokio::sync::Mutex<()>,
     pub(crate) running: Running,
+    /// What it and its objects keep.
+    pub(crate) storage: Storage,
     pub(crate) stopped: AtomicBool,
 }
 

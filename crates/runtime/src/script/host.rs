@@ -93,21 +93,21 @@ impl host::Host for State {
         Ok(object::id(&class, name.as_deref()))
     }
 
-    fn storage(&mut self, request: String) -> wasmtime::Result<String> {
+    async fn storage(&mut self, request: String) -> wasmtime::Result<String> {
         let invocation = self.invocation();
         Ok(match &self.script()?.object {
-            Some(object) => storage::answer(&invocation, object.key(), &request),
+            Some(object) => storage::answer(&invocation, object.key(), &request).await,
             None => String::new(),
         })
     }
 
-    fn write_data_point(
+    async fn write_data_point(
         &mut self,
         binding: String,
         point: String,
     ) -> wasmtime::Result<Result<(), String>> {
         Ok(match serde_json::from_str(&point) {
-            Ok(point) => analytics::write(&self.invocation(), &binding, point),
+            Ok(point) => analytics::write(&self.invocation(), &binding, point).await,
             Err(error) => Err(format!("the data point is malformed: {error}")),
         })
     }

@@ -3,17 +3,15 @@
 use crate::clock;
 use crate::held::CannotCollect;
 use crate::invocation::Invocation;
-use crate::platform::Platform;
 use crate::service::CallFailed;
 use crate::settings::Binding;
-use crate::store::{KvFailed, Listed, Put, VALUE_BYTES};
+use crate::store::{Entry, KvFailed, Listed, Put, Storage, VALUE_BYTES};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use std::sync::Arc;
 use wasmtime_wasi_http::WasiBody;
 
 /// A request as the script writes it.
@@ -70,7 +68,6 @@ pub(super) async fn answer(
             request.kv
         )));
     };
-    let platform = caller.platform()?;
     let namespace = namespace.clone();
     let value = match &request.operation {
         // One byte more is enough to be refused.
@@ -81,21 +78,16 @@ pub(super) async fn answer(
         Operation::Get(_) | Operation::Delete(_) | Operation::List(_) => Bytes::new(),
     };
     let name = request.operation.name();
-    let account = Arc::clone(caller.host_memory());
-    let work = move || {
-        let response = request.operation.run(&platform, &namespace, value)?;
-        // At once, so that no more than one value waits without its charge.
-        let charge = account.charge(response.body().len());
-        Ok((response, charge))
-    };
-    let done = tokio::task::spawn_blocking(work).await;
-    let done = done.map_err(|error| CallFailed::new(error.to_string()))?;
-    let (response, charge) = done.map_err(|failed: KvFailed| {
+    let storage = &caller.worker.storage;
+    let done = request.operation.run(storage, namespace, value).await;
+    let response = done.map_err(|failed: KvFailed| {
         CallFailed::new(format!(
             "KV {name} failed: {} {}",
             failed.status, failed.reason
         ))
     })?;
+    // At once: no more values wait without their charge than a Worker has turns.
+    let charge = caller.host_memory().charge(response.body().len());
     let charge = caller.charged(charge)?;
     Ok(response.map(|value| body_of(charge.bytes(value))))
 }
@@ -123,69 +115,68 @@ impl Operation {
         }
     }
 
-    fn run(
+    async fn run(
         self,
-        platform: &Arc<Platform>,
-        namespace: &str,
+        storage: &Storage,
+        namespace: String,
         value: Bytes,
     ) -> Result<Response<Vec<u8>>, KvFailed> {
         let now = clock::epoch_ms() / 1000;
-        let store = &platform.store;
         match self {
-            Self::Get(key) => Ok(match store.kv_get(namespace, &key, now)? {
+            Self::Get(key) => Ok(match storage.kv_get(namespace, key, now).await? {
                 None => {
                     let mut missing = Response::new(Vec::new());
                     *missing.status_mut() = StatusCode::NOT_FOUND;
                     missing
                 }
-                Some(entry) => {
-                    let mut found = Response::new(entry.value);
-                    if let Some(metadata) = entry.metadata
-                        && let Ok(metadata) =
-                            HeaderValue::from_str(&super::call::escaped(&metadata))
-                    {
-                        found.headers_mut().insert(METADATA, metadata);
-                    }
-                    found
-                }
+                Some(entry) => found(entry),
             }),
             Self::Put(put) => {
-                let expiration = put
-                    .expiration
-                    .or(put.expiration_ttl.map(|seconds| now + seconds));
+                // One that is beyond all numbers is refused as too far away.
+                let from_now = |seconds: u64| seconds.saturating_add(now);
+                let expiration = put.expiration.or(put.expiration_ttl.map(from_now));
                 let put_as = Put {
                     value,
                     metadata: put.metadata.map(|metadata| metadata.to_string()),
                     expiration,
                 };
-                store.kv_put(namespace, &put.key, &put_as, now)?;
+                storage.kv_put(namespace, put.key, put_as, now).await?;
                 Ok(Response::new(Vec::new()))
             }
             Self::Delete(key) => {
-                store.kv_delete(namespace, &key)?;
+                storage.kv_delete(namespace, key).await?;
                 Ok(Response::new(Vec::new()))
             }
             Self::List(list) => {
-                let (keys, has_more) = store.kv_list(
-                    namespace,
-                    list.prefix.as_deref().unwrap_or_default(),
-                    // The cursor is the last key that was listed.
-                    list.cursor.as_deref().unwrap_or_default(),
-                    list.limit.unwrap_or(LISTED),
-                    now,
-                )?;
-                let cursor = keys.last().map(|key| key.name.clone());
-                let keys: Vec<Value> = keys.into_iter().map(key).collect();
-                let mut listing = json!({
-                    "keys": keys, "list_complete": !has_more, "cacheStatus": null
-                });
-                if has_more {
-                    listing["cursor"] = json!(cursor);
-                }
-                Ok(Response::new(listing.to_string().into_bytes()))
+                let prefix = list.prefix.unwrap_or_default();
+                let limit = list.limit.unwrap_or(LISTED);
+                // The cursor is the last key that was listed.
+                let page = storage.kv_list(namespace, prefix, list.cursor, limit, now);
+                let (keys, has_more) = page.await?;
+                Ok(listing(keys, has_more))
             }
         }
     }
+}
+
+fn found(entry: Entry) -> Response<Vec<u8>> {
+    let mut found = Response::new(entry.value);
+    if let Some(metadata) = entry.metadata
+        && let Ok(metadata) = HeaderValue::from_str(&super::call::escaped(&metadata))
+    {
+        found.headers_mut().insert(METADATA, metadata);
+    }
+    found
+}
+
+fn listing(keys: Vec<Listed>, has_more: bool) -> Response<Vec<u8>> {
+    let cursor = keys.last().map(|key| key.name.clone());
+    let keys: Vec<Value> = keys.into_iter().map(key).collect();
+    let mut listing = json!({ "keys": keys, "list_complete": !has_more, "cacheStatus": null });
+    if has_more {
+        listing["cursor"] = json!(cursor);
+    }
+    Response::new(listing.to_string().into_bytes())
 }
 
 fn key(listed: Listed) -> Value {

@@ -2,12 +2,10 @@
 
 use super::ObjectKey;
 use crate::invocation::Invocation;
-use crate::platform::Platform;
 use crate::store::{Listing, ObjectFailed, StoredObject};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// A request as the script writes it. Values are text that the script made of
 /// them.
@@ -25,10 +23,7 @@ enum Request {
 }
 
 /// Answers a request of an object, both in JSON.
-pub(super) fn answer(invocation: &Invocation, key: &ObjectKey, request: &str) -> String {
-    let Some(platform) = invocation.worker.platform.upgrade() else {
-        return failed("the runtime is ending");
-    };
+pub(super) async fn answer(invocation: &Invocation, key: &ObjectKey, request: &str) -> String {
     let request: Request = match serde_json::from_str(request) {
         Ok(request) => request,
         Err(error) => return failed(&format!("the request is malformed: {error}")),
@@ -37,26 +32,30 @@ pub(super) fn answer(invocation: &Invocation, key: &ObjectKey, request: &str) ->
         worker: invocation.worker.id.clone(),
         key: key.clone(),
     };
-    match answered(&platform, &object, request) {
+    match answered(invocation, object, request).await {
         Ok(answer) => json!({ "ok": answer }).to_string(),
         Err(error) => failed(&error),
     }
 }
 
-fn answered(
-    platform: &Arc<Platform>,
-    object: &StoredObject,
+async fn answered(
+    invocation: &Invocation,
+    object: StoredObject,
     request: Request,
 ) -> Result<Value, ObjectFailed> {
-    let store = &platform.store;
+    let storage = &invocation.worker.storage;
     Ok(match request {
-        Request::Get(keys) => json!(store.object_get(object, &keys)?),
-        Request::Put(entries) => json!(store.object_put(object, &entries)?),
-        Request::Delete(keys) => json!(store.object_delete(object, &keys)?),
-        Request::List(listing) => json!(store.object_list(object, &listing)?),
-        Request::DeleteAll {} => json!(store.object_delete_all(object)?),
-        Request::GetAlarm {} => json!(store.alarm(object)?),
-        Request::SetAlarm(time) => json!(platform.set_alarm(object, time)?),
+        Request::Get(keys) => json!(storage.object_get(object, keys).await?),
+        Request::Put(entries) => json!(storage.object_put(object, entries).await?),
+        Request::Delete(keys) => json!(storage.object_delete(object, keys).await?),
+        Request::List(listing) => json!(storage.object_list(object, listing).await?),
+        Request::DeleteAll {} => json!(storage.object_delete_all(object).await?),
+        Request::GetAlarm {} => json!(storage.alarm(object).await?),
+        Request::SetAlarm(time) => {
+            storage.set_alarm(object.clone(), time).await?;
+            let platform = invocation.platform().map_err(|failed| failed.message)?;
+            json!(platform.wait_for_alarm(&object, time))
+        }
     })
 }
 

@@ -1,9 +1,10 @@
 //! Analytics Engine: what `writeDataPoint` writes, in the columns that
 //! Cloudflare's SQL API has.
 
-use super::Store;
+use super::Storage;
 use rusqlite::{params_from_iter, types::Value};
 use serde::Deserialize;
+use std::sync::LazyLock;
 
 /// Cloudflare's limits:
 /// <https://developers.cloudflare.com/analytics/analytics-engine/limits/>.
@@ -34,6 +35,17 @@ pub(super) fn table() -> String {
         CREATE INDEX analytics_by_time ON analytics (dataset, timestamp);"
     )
 }
+
+/// One text for all points, so that it is prepared once: what a point lacks is
+/// null.
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    let blobs: String = (1..=COLUMNS).map(|n| format!(", blob{n}")).collect();
+    let doubles: String = (1..=COLUMNS).map(|n| format!(", double{n}")).collect();
+    let places = ", ?".repeat(2 + 2 * COLUMNS);
+    format!(
+        "INSERT INTO analytics (dataset, timestamp, index1{blobs}{doubles}) VALUES (?{places})"
+    )
+});
 
 impl DataPoint {
     /// Fails when it is over a limit.
@@ -68,40 +80,26 @@ impl DataPoint {
     }
 }
 
-impl Store {
+impl Storage {
     /// Adds a data point that is within its limits, written at `timestamp` in milliseconds since 1970.
-    pub(crate) fn write_data_point(
+    pub(crate) async fn write_data_point(
         &self,
-        dataset: &str,
+        dataset: String,
         timestamp: u64,
         point: DataPoint,
     ) -> Result<(), String> {
-        let mut names = "dataset, timestamp".to_owned();
-        let mut values = vec![
-            Value::from(dataset.to_owned()),
-            Value::from(timestamp.cast_signed()),
-        ];
-        let mut add = |name: String, value: Value| {
-            names.push_str(", ");
-            names.push_str(&name);
-            values.push(value);
-        };
-        if let Some(index) = point.indexes.into_iter().next() {
-            add("index1".to_owned(), Value::from(index));
-        }
-        for (number, blob) in point.blobs.into_iter().enumerate() {
-            add(format!("blob{}", number + 1), Value::from(blob));
-        }
-        for (number, double) in point.doubles.into_iter().enumerate() {
-            add(format!("double{}", number + 1), Value::from(double));
-        }
-        let places = vec!["?"; values.len()].join(", ");
-        let insert = format!("INSERT INTO analytics ({names}) VALUES ({places})");
-        self.with(|database| {
+        let mut values = vec![Value::from(dataset), Value::from(timestamp.cast_signed())];
+        values.push(point.indexes.into_iter().next().flatten().into());
+        let blobs = point.blobs.into_iter().map(Value::from);
+        values.extend(blobs.chain(std::iter::repeat(Value::Null)).take(COLUMNS));
+        let doubles = point.doubles.into_iter().map(Value::from);
+        values.extend(doubles.chain(std::iter::repeat(Value::Null)).take(COLUMNS));
+        self.change(move |database| {
             database
-                .prepare_cached(&insert)?
+                .prepare_cached(&INSERT)?
                 .execute(params_from_iter(values))?;
             Ok(())
         })
+        .await
     }
 }

@@ -1,10 +1,11 @@
 //! What Durable Objects keep: entries, and when their alarms are due.
 
-use super::Store;
+use super::range::{after, after_prefix};
+use super::{Result as Sql, Storage};
 use crate::identity::WorkerId;
 use crate::script::ObjectKey;
 use rusqlite::types::ToSqlOutput;
-use rusqlite::{OptionalExtension, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -43,15 +44,27 @@ pub(crate) struct Listing {
 /// Why an object cannot keep or find something, in words.
 pub(crate) type ObjectFailed = String;
 
-impl Store {
+impl Listing {
+    /// The first key that may be listed, and the first behind those.
+    fn range(&self) -> (String, Option<String>) {
+        let prefix = self.prefix.as_deref().unwrap_or_default();
+        let bounds = [self.start.clone(), self.start_after.as_deref().map(after)];
+        let start = bounds.into_iter().flatten().max().unwrap_or_default();
+        let ends = [self.end.clone(), after_prefix(prefix)];
+        let end = ends.into_iter().flatten().min();
+        (start.max(prefix.to_owned()), end)
+    }
+}
+
+impl Storage {
     /// Those of the entries that are there.
-    pub(crate) fn object_get(
+    pub(crate) async fn object_get(
         &self,
-        object: &StoredObject,
-        keys: &[String],
+        object: StoredObject,
+        keys: Vec<String>,
     ) -> Result<Vec<(String, String)>, ObjectFailed> {
-        let StoredObject { worker, key } = object;
-        self.with(|database| {
+        self.read(move |database| {
+            let StoredObject { worker, key } = object;
             let mut statement = database.prepare_cached(
                 "SELECT value FROM object_entries
                  WHERE worker = ?1 AND class = ?2 AND id = ?3 AND key = ?4",
@@ -61,19 +74,20 @@ impl Store {
                 let value = statement
                     .query_row(params![worker, key.class, key.id, name], |row| row.get(0))
                     .optional()?;
-                found.extend(value.map(|value| (name.clone(), value)));
+                found.extend(value.map(|value| (name, value)));
             }
             Ok(found)
         })
+        .await
     }
 
     /// Keeps all of the entries or none.
-    pub(crate) fn object_put(
+    pub(crate) async fn object_put(
         &self,
-        object: &StoredObject,
-        entries: &BTreeMap<String, String>,
+        object: StoredObject,
+        entries: BTreeMap<String, String>,
     ) -> Result<(), ObjectFailed> {
-        for (name, value) in entries {
+        for (name, value) in &entries {
             if name.len() > KEY_BYTES {
                 return Err(format!("Keys cannot be larger than {KEY_BYTES} bytes."));
             }
@@ -81,8 +95,8 @@ impl Store {
                 return Err(format!("Values cannot be larger than {VALUE_BYTES} bytes."));
             }
         }
-        let StoredObject { worker, key } = object;
-        self.with(|database| {
+        self.change(move |database| {
+            let StoredObject { worker, key } = object;
             let change = database.transaction()?;
             for (name, value) in entries {
                 change
@@ -93,16 +107,17 @@ impl Store {
             }
             change.commit()
         })
+        .await
     }
 
     /// Removes entries, and returns how many there were.
-    pub(crate) fn object_delete(
+    pub(crate) async fn object_delete(
         &self,
-        object: &StoredObject,
-        keys: &[String],
+        object: StoredObject,
+        keys: Vec<String>,
     ) -> Result<usize, ObjectFailed> {
-        let StoredObject { worker, key } = object;
-        self.with(|database| {
+        self.change(move |database| {
+            let StoredObject { worker, key } = object;
             let change = database.transaction()?;
             let mut removed = 0;
             for name in keys {
@@ -116,59 +131,25 @@ impl Store {
             change.commit()?;
             Ok(removed)
         })
+        .await
     }
 
-    pub(crate) fn object_list(
+    pub(crate) async fn object_list(
         &self,
-        object: &StoredObject,
-        listing: &Listing,
+        object: StoredObject,
+        listing: Listing,
     ) -> Result<Vec<(String, String)>, ObjectFailed> {
-        let StoredObject { worker, key } = object;
-        let order = if listing.reverse { "DESC" } else { "ASC" };
-        let select = format!(
-            "SELECT key, value FROM object_entries
-             WHERE worker = ?1 AND class = ?2 AND id = ?3
-             AND (?4 IS NULL OR key >= ?4) AND (?5 IS NULL OR key > ?5)
-             AND (?6 IS NULL OR key < ?6)
-             AND (?7 IS NULL OR substr(key, 1, length(?7)) = ?7)
-             ORDER BY key {order} LIMIT ?8"
-        );
-        self.with(|database| {
-            let mut statement = database.prepare_cached(&select)?;
-            let rows = statement.query_map(
-                params![
-                    worker,
-                    key.class,
-                    key.id,
-                    listing.start,
-                    listing.start_after,
-                    listing.end,
-                    listing.prefix,
-                    listing.limit.map_or(-1, i64::from),
-                ],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )?;
-            let mut bytes = 0;
-            let mut listed = Vec::new();
-            for row in rows {
-                let (key, value): (String, String) = row?;
-                bytes += key.len() + value.len();
-                if bytes > LISTED_BYTES {
-                    return Ok(None);
-                }
-                listed.push((key, value));
-            }
-            Ok(Some(listed))
-        })?
-        .ok_or_else(|| {
-            format!("list() returns no more than {LISTED_BYTES} bytes; give it a `limit`.")
-        })
+        self.read(move |database| listed(database, &object, &listing))
+            .await?
+            .ok_or_else(|| {
+                format!("list() returns no more than {LISTED_BYTES} bytes; give it a `limit`.")
+            })
     }
 
     /// Removes all entries. The alarm stays.
-    pub(crate) fn object_delete_all(&self, object: &StoredObject) -> Result<(), ObjectFailed> {
-        let StoredObject { worker, key } = object;
-        self.with(|database| {
+    pub(crate) async fn object_delete_all(&self, object: StoredObject) -> Result<(), ObjectFailed> {
+        self.change(move |database| {
+            let StoredObject { worker, key } = object;
             database
                 .prepare_cached(
                     "DELETE FROM object_entries WHERE worker = ?1 AND class = ?2 AND id = ?3",
@@ -176,12 +157,13 @@ impl Store {
                 .execute(params![worker, key.class, key.id])?;
             Ok(())
         })
+        .await
     }
 
     /// When the alarm is due, in milliseconds since 1970.
-    pub(crate) fn alarm(&self, object: &StoredObject) -> Result<Option<u64>, ObjectFailed> {
-        let StoredObject { worker, key } = object;
-        self.with(|database| {
+    pub(crate) async fn alarm(&self, object: StoredObject) -> Result<Option<u64>, ObjectFailed> {
+        self.read(move |database| {
+            let StoredObject { worker, key } = object;
             database
                 .prepare_cached(
                     "SELECT time FROM object_alarms WHERE worker = ?1 AND class = ?2 AND id = ?3",
@@ -192,16 +174,17 @@ impl Store {
                 .optional()
                 .map(|time| time.map(i64::cast_unsigned))
         })
+        .await
     }
 
     /// Sets the alarm, or removes it.
-    pub(crate) fn set_alarm(
+    pub(crate) async fn set_alarm(
         &self,
-        object: &StoredObject,
+        object: StoredObject,
         time: Option<u64>,
     ) -> Result<(), ObjectFailed> {
-        let StoredObject { worker, key } = object;
-        self.with(|database| {
+        self.change(move |database| {
+            let StoredObject { worker, key } = object;
             match time {
                 Some(time) => database
                     .prepare_cached("INSERT OR REPLACE INTO object_alarms VALUES (?1, ?2, ?3, ?4)")?
@@ -214,17 +197,18 @@ impl Store {
             };
             Ok(())
         })
+        .await
     }
 
     /// The alarms of a Worker's objects.
-    pub(crate) fn alarms(
+    pub(crate) async fn alarms(
         &self,
-        worker: &WorkerId,
+        worker: WorkerId,
     ) -> Result<Vec<(StoredObject, u64)>, ObjectFailed> {
-        self.with(|database| {
+        self.read(move |database| {
             let mut statement = database
                 .prepare_cached("SELECT class, id, time FROM object_alarms WHERE worker = ?1")?;
-            let rows = statement.query_map([worker], |row| {
+            let rows = statement.query_map([&worker], |row| {
                 let key = ObjectKey {
                     class: row.get(0)?,
                     id: row.get(1)?,
@@ -237,5 +221,39 @@ impl Store {
             })?;
             rows.collect()
         })
+        .await
     }
+}
+
+/// The entries of a listing, or none if they are too many for one.
+fn listed(
+    database: &Connection,
+    object: &StoredObject,
+    listing: &Listing,
+) -> Sql<Option<Vec<(String, String)>>> {
+    let StoredObject { worker, key } = object;
+    let (start, end) = listing.range();
+    let below = if end.is_some() { "AND key < ?6" } else { "" };
+    let order = if listing.reverse { "DESC" } else { "ASC" };
+    let limit = listing.limit.map_or(-1, i64::from);
+    let select = format!(
+        "SELECT key, value FROM object_entries
+         WHERE worker = ?1 AND class = ?2 AND id = ?3 AND key >= ?4 {below}
+         ORDER BY key {order} LIMIT ?5"
+    );
+    let mut values = params![worker, key.class, key.id, start, limit].to_vec();
+    values.extend(end.as_ref().map(|end| end as &dyn ToSql));
+    let mut statement = database.prepare_cached(&select)?;
+    let rows = statement.query_map(&*values, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut bytes = 0;
+    let mut listed = Vec::new();
+    for row in rows {
+        let (key, value): (String, String) = row?;
+        bytes += key.len() + value.len();
+        if bytes > LISTED_BYTES {
+            return Ok(None);
+        }
+        listed.push((key, value));
+    }
+    Ok(Some(listed))
 }
