@@ -250,8 +250,10 @@ async fn more_invocations_than_the_host_has_room_for_are_shed_and_recorded() {
     let shed = scenario.item("probe");
     assert_eq!(
         shed.exceptions[0].message,
-        "Too many invocations are running."
+        "All instances of the process are taken."
     );
+    // That is not a limit of the Worker.
+    assert_eq!(shed.exceeded_limit, None);
 
     for (gate, response) in open {
         drop(gate);

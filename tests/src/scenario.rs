@@ -15,7 +15,7 @@ use serde_json::Value;
 use std::sync::{Arc, Condvar, LazyLock, Mutex};
 use std::time::Duration;
 use taffrail_runtime::{
-    Code, Error, FetchResult, RequestBody, ResponseBody, Runtime, TailConsumer, Target,
+    Builder, Code, Error, FetchResult, RequestBody, ResponseBody, Runtime, TailConsumer, Target,
     WorkerSettings,
 };
 use taffrail_trace::{Outcome, TraceItem};
@@ -120,15 +120,22 @@ impl Scenario {
     /// When the runtime cannot start.
     #[must_use]
     pub fn with_consumers(consumers: Vec<Arc<dyn TailConsumer>>) -> Self {
+        Self::built(|builder| consumers.into_iter().fold(builder, Builder::tail_consumer))
+    }
+
+    /// A runtime without Workers that is made as a test wants it.
+    ///
+    /// # Panics
+    ///
+    /// When the runtime cannot start.
+    #[must_use]
+    pub fn built(make: impl FnOnce(Builder) -> Builder) -> Self {
         let place = Place::take();
         let items = Arc::new(Items::default());
-        let mut builder = Runtime::builder()
+        let builder = Runtime::builder()
             .cache(CACHE.as_path())
             .tail_consumer(items.clone());
-        for consumer in consumers {
-            builder = builder.tail_consumer(consumer);
-        }
-        let runtime = builder.build().unwrap();
+        let runtime = make(builder).build().unwrap();
         Self {
             runtime,
             items,

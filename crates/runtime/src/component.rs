@@ -3,7 +3,7 @@
 use crate::bindings::TailWorkerPre;
 use crate::bindings::{javascript, queue, scheduled};
 use crate::debug_file::DebugFile;
-use crate::engine::{Awake, Engines, Ticker};
+use crate::engine::{Awake, Engines, TABLES_PER_MEMORY, Ticker};
 use crate::error::Error;
 use crate::host;
 use crate::state::State;
@@ -28,7 +28,13 @@ pub struct Component {
     pub(crate) debug: Option<DebugFile>,
     engine: Engine,
     ticker: Arc<Ticker>,
+    /// The places that an instance of it takes.
+    size: usize,
 }
+
+/// Memories that a component may have: those of as many components that are
+/// composed.
+const MEMORIES: u32 = 16;
 
 /// The handler of fetch events, in the two generations of `wasi:http`.
 pub(crate) enum Fetch {
@@ -86,6 +92,11 @@ impl Component {
         &self.engine
     }
 
+    /// The places that an instance of it takes.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
     /// Keeps the engine's clock ticking while an invocation runs.
     pub(crate) fn keep_awake(&self) -> Awake {
         self.ticker.keep_awake()
@@ -119,12 +130,13 @@ impl Component {
                 "the component is invalid: {error:#}. Build it again"
             ))
         })?;
+        let size = size(&component)?;
         let linker = host::linker(engine)
             .map_err(|error| Error::host(format!("the host interfaces clash: {error:#}")))?;
         let pre = linker
             .instantiate_pre(&component)
             .map_err(|error| unresolved(&names, &error))?;
-        Self::handlers(&names, &pre, &engines.ticker)
+        Self::handlers(&names, &pre, &engines.ticker, size)
             .map_err(|error| {
                 Error::component(format!(
                     "an exported handler is not of the type that belongs to its name: {error:#}. {REBUILD}"
@@ -136,6 +148,7 @@ impl Component {
         names: &Names,
         pre: &InstancePre<State>,
         ticker: &Arc<Ticker>,
+        size: usize,
     ) -> wasmtime::Result<Self> {
         let fetch = if names.exported(FETCH_P3) {
             Some(Fetch::P3(ServicePre::new(pre.clone())?))
@@ -155,8 +168,28 @@ impl Component {
             debug: None,
             engine: pre.engine().clone(),
             ticker: Arc::clone(ticker),
+            size,
         })
     }
+}
+
+/// The places that an instance takes: as many as it has memories, or more if it
+/// has many tables.
+fn size(component: &wasmtime::component::Component) -> Result<usize, Error> {
+    let Some(resources) = component.resources_required() else {
+        return Err(Error::component(
+            "it imports core modules, which nothing provides. Compose it with them",
+        ));
+    };
+    let tables = TABLES_PER_MEMORY * MEMORIES;
+    if resources.num_memories > MEMORIES || resources.num_tables > tables {
+        return Err(Error::component(format!(
+            "an instance of it has {} memories and {} tables; {MEMORIES} and {tables} are allowed. Compose it of fewer components",
+            resources.num_memories, resources.num_tables
+        )));
+    }
+    let for_tables = resources.num_tables.div_ceil(TABLES_PER_MEMORY);
+    Ok(resources.num_memories.max(for_tables).max(1) as usize)
 }
 
 /// The names of what a component imports and exports, read before it is known

@@ -4,6 +4,7 @@ use crate::delivery::Together;
 use crate::egress::Egress;
 use crate::identity::WorkerId;
 use crate::invocation::Invocation;
+use crate::places::Share;
 use crate::platform::Platform;
 use crate::runtime::Runtime;
 use crate::service::{CallFailed, Callee};
@@ -12,6 +13,7 @@ use crate::worker::{Code, Worker};
 use lru::LruCache;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -74,7 +76,12 @@ pub struct DispatchNamespace {
 const KEPT: NonZeroUsize = NonZeroUsize::new(1024).expect("it is not 0");
 
 /// The user Workers that are deployed.
-pub(crate) struct Dispatched(Mutex<LruCache<WorkerId, Version>>);
+pub(crate) struct Dispatched {
+    places: Mutex<LruCache<WorkerId, Version>>,
+    /// What the Workers of each namespace may run at a time. There are as many
+    /// as dispatchers are configured with.
+    shares: Mutex<HashMap<String, Arc<Share>>>,
+}
 
 /// The version of a user Worker, once it is deployed. Held by the call that
 /// looks for the Worker: others that want the same one wait for it, and only
@@ -83,7 +90,10 @@ type Version = Arc<tokio::sync::Mutex<Option<u64>>>;
 
 impl Default for Dispatched {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(KEPT)))
+        Self {
+            places: Mutex::new(LruCache::new(KEPT)),
+            shares: Mutex::default(),
+        }
     }
 }
 
@@ -104,7 +114,7 @@ impl Dispatched {
     }
 
     fn lock(&self) -> MutexGuard<'_, LruCache<WorkerId, Version>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -210,7 +220,8 @@ pub(crate) async fn find(
             settings,
             code,
         }) => {
-            let worker = platform.worker(id.clone(), *settings, *code);
+            let share = platform.share_of_namespace(namespace);
+            let worker = platform.worker(id.clone(), *settings, *code, Some(share));
             *version = Some(found);
             platform.deploy_user_worker(Arc::clone(&worker));
             Ok(worker)
@@ -220,7 +231,7 @@ pub(crate) async fn find(
             platform.undeploy(&id);
             let reason = format!("the dispatch namespace `{namespace}` has no such Worker");
             let settings = WorkerSettings::new(name);
-            Ok(platform.worker(id, settings, Code::Missing(reason)))
+            Ok(platform.worker(id, settings, Code::Missing(reason), None))
         }
         Err(reason) => Err(CallFailed::new(format!(
             "The Worker `{name}` of the dispatch namespace `{namespace}` cannot run: {reason}"
@@ -229,6 +240,18 @@ pub(crate) async fn find(
 }
 
 impl Platform {
+    /// What the Workers of a namespace may run at a time, together: half of what
+    /// there is room for.
+    fn share_of_namespace(&self, namespace: &str) -> Arc<Share> {
+        let shares = &self.dispatched.shares;
+        let mut shares = shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = self.places.instances() / 2;
+        let share = shares
+            .entry(namespace.to_owned())
+            .or_insert_with(|| Share::new(limit, None));
+        Arc::clone(share)
+    }
+
     /// The place of a user Worker. Another one is let go if need be.
     fn place(&self, worker: &WorkerId) -> Version {
         let (place, evicted) = self.dispatched.place(worker);

@@ -57,10 +57,23 @@ pub(crate) enum Call {
     NotStarted(Failure),
     /// The Worker has been stopped.
     Stopped,
-    /// All instances that there may be are taken.
-    NoInstance,
+    /// There is no room for it.
+    Shed(Shed),
     /// The host could not do its part.
     HostFailed(String),
+}
+
+/// What there is no room in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shed {
+    /// The share of the Worker.
+    Worker,
+    /// The share of the Worker that made it, or of its dispatch namespace.
+    Parent,
+    /// The places of the process.
+    Process,
+    /// The queue of the Durable Object.
+    Object,
 }
 
 /// How the guest was stopped by itself or by a limit.
@@ -195,8 +208,7 @@ pub(crate) fn decide(ending: &Ending) -> Verdict {
             ..Verdict::new(Outcome::Exception)
         },
         Call::Stopped => Verdict::error(Outcome::KillSwitch, "The Worker is stopped."),
-        Call::NoInstance => Verdict::error(Outcome::LoadShed, "Too many invocations are running.")
-            .limit(Limit::Instances),
+        Call::Shed(shed) => decide_shed(*shed),
         // The wording is workerd's.
         Call::NoHandler(handler) => Verdict::error(
             Outcome::Exception,
@@ -225,6 +237,19 @@ pub(crate) fn decide(ending: &Ending) -> Verdict {
         };
     }
     verdict
+}
+
+fn decide_shed(shed: Shed) -> Verdict {
+    let shed_as = |message: &str| Verdict::error(Outcome::LoadShed, message);
+    match shed {
+        Shed::Worker => shed_as("Too many invocations are running.").limit(Limit::Instances),
+        Shed::Parent => shed_as(
+            "Too many invocations of the Workers of one maker or dispatch namespace are running.",
+        ),
+        Shed::Process => shed_as("All instances of the process are taken."),
+        // The wording is Cloudflare's.
+        Shed::Object => shed_as("Durable Object is overloaded. Too many requests queued."),
+    }
 }
 
 fn decide_cut(ending: &Ending, cut: Cut) -> Verdict {

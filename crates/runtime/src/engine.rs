@@ -1,6 +1,7 @@
 //! The wasmtime engines and the clock tick that interrupts guests.
 
 use crate::error::Error;
+use crate::places::FOR_TAILS;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -15,10 +16,13 @@ use wasmtime::{
 /// others run. It bounds how far a limit can be overrun.
 const TICK: Duration = Duration::from_millis(1);
 
-/// Instances that may exist at a time in one engine. A component may consist
-/// of several core instances with a memory and tables each.
-const INSTANCES: u32 = 1000;
-const CORE_INSTANCES: u32 = 4 * INSTANCES;
+/// Tables of a component that go with one of its memories. Of these the pool
+/// has as many as of memories, times this.
+pub(crate) const TABLES_PER_MEMORY: u32 = 4;
+
+/// Core instances that a component may consist of. Python made into a component
+/// has some 30.
+const CORE_INSTANCES: u32 = 128;
 
 /// Memory that stays with a pool slot between two uses: resetting it is
 /// cheaper than faulting it in again.
@@ -36,10 +40,12 @@ pub(crate) struct Engines {
 }
 
 impl Engines {
-    pub(crate) fn new(cache: Option<&Path>) -> Result<Self, Error> {
+    /// Engines in which as many instances may exist as there are places.
+    pub(crate) fn new(cache: Option<&Path>, instances: u32) -> Result<Self, Error> {
+        let places = instances.saturating_add(FOR_TAILS);
         let cache = cache.map(open_cache).transpose()?;
         let engine = |concurrent| {
-            Engine::new(&config(concurrent, cache.clone()))
+            Engine::new(&config(concurrent, cache.clone(), places))
                 .map_err(|error| Error::host(format!("wasmtime cannot start: {error:#}")))
         };
         let sequential = engine(false)?;
@@ -64,13 +70,16 @@ fn open_cache(directory: &Path) -> Result<Cache, Error> {
     })
 }
 
-fn config(concurrent: bool, cache: Option<Cache>) -> Config {
+fn config(concurrent: bool, cache: Option<Cache>, places: u32) -> Config {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(INSTANCES)
-        .total_stacks(INSTANCES)
-        .total_core_instances(CORE_INSTANCES)
-        .total_memories(INSTANCES)
-        .total_tables(CORE_INSTANCES)
+    pool.total_component_instances(places)
+        // Components of WASI 0.3 run what they start on further stacks.
+        .total_stacks(places.saturating_mul(2))
+        // A count and no reservation: they are not what is short.
+        .total_core_instances(places.saturating_mul(CORE_INSTANCES))
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .total_memories(places)
+        .total_tables(places.saturating_mul(TABLES_PER_MEMORY))
         .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT)
         .table_keep_resident(TABLE_KEEP_RESIDENT)
         .pagemap_scan(Enabled::Auto);

@@ -60,6 +60,11 @@ async fn fetch_component(
         let call = worker::log_missing_handler(invocation, "fetch");
         return invocation.ended(call);
     };
+    // Before the store, to be dropped behind it.
+    let _place = match invocation.place(component.size()).await {
+        Ok(place) => place,
+        Err(call) => return invocation.ended(call),
+    };
     let _awake = component.keep_awake();
     let mut store = State::store(component.engine(), invocation, Vec::new());
     let call = match handler {
@@ -112,6 +117,10 @@ async fn dispatch_component(component: &Component, invocation: &Arc<Invocation>,
     let events = match &event {
         Event::Tail(items) => items.clone(),
         Event::Scheduled { .. } | Event::Queue { .. } => Vec::new(),
+    };
+    let _place = match invocation.place(component.size()).await {
+        Ok(place) => place,
+        Err(call) => return invocation.ended(call),
     };
     let _awake = component.keep_awake();
     let mut store = State::store(component.engine(), invocation, events);

@@ -1,7 +1,7 @@
 //! What an error of wasmtime says about the guest.
 
 use crate::debug_file::DebugFile;
-use crate::ending::{Call, Cause, Trapped};
+use crate::ending::{Call, Cause, Shed, Trapped};
 use crate::stack;
 use crate::state::State;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
@@ -24,7 +24,7 @@ pub(crate) fn call_failed(error: &wasmtime::Error, debug: Option<&DebugFile>) ->
 /// The end of an invocation whose instance could not be made.
 pub(crate) fn instantiation_failed(error: &wasmtime::Error, state: &State) -> Call {
     if error.is::<PoolConcurrencyLimitError>() {
-        return Call::NoInstance;
+        return Call::Shed(Shed::Process);
     }
     // A start function runs during instantiation, and fails as a call does.
     if error.is::<Trap>() || error.is::<WasmBacktrace>() {

@@ -4,12 +4,13 @@
 use crate::clock;
 use crate::delivery::{NotBegun, Together};
 use crate::egress::Egress;
-use crate::ending::{self, Call, Cut, Ending, Limit, Response};
+use crate::ending::{self, Call, Cut, Ending, Limit, Response, Shed};
 use crate::held::{CannotCollect, Charge, HostMemory, HostMemoryExceeded, collect, parsed_bytes};
 use crate::limits::{CpuMeter, MemoryLimiter};
 use crate::lines::{LineBuffer, PanicWatch};
 use crate::live::Live;
 use crate::output::Stream;
+use crate::places::{NoPlace, Permit, Place, Rank, Refused};
 use crate::platform::Platform;
 use crate::script::Exchange;
 use crate::service::CallFailed;
@@ -53,6 +54,9 @@ pub(crate) struct Invocation {
     /// Where the items of the user Workers that it dispatches to go.
     together: OnceLock<Arc<Together>>,
     started: Instant,
+    rank: Rank,
+    /// Its part of what its Worker may run at a time.
+    permit: OnceLock<Permit>,
     recording: Mutex<Recording>,
     /// Raised once there is a cut.
     cut: Notify,
@@ -151,6 +155,10 @@ impl Invocation {
         let terms = via.terms.as_ref();
         let limits = terms.map_or(&worker.settings.limits, |terms| &terms.limits);
         let (cpu, subrequests) = (limits.cpu, limits.subrequests);
+        let rank = match event {
+            EventInfo::Tail { .. } => Rank::Tail,
+            _ => Rank::Producer,
+        };
         let mut trace =
             TraceBuilder::new(worker.script(&via), event, clock::epoch_ms(), id.clone())
                 .at_depth(via.depth - via.claimed);
@@ -172,6 +180,8 @@ impl Invocation {
             waiting_requests: Semaphore::new(WAITING_REQUESTS),
             together: OnceLock::new(),
             started: clock::instant(),
+            rank,
+            permit: OnceLock::new(),
             recording: Mutex::new(Recording {
                 trace: Some(trace),
                 stdout: LineBuffer::default(),
@@ -198,6 +208,34 @@ impl Invocation {
             _running: told.then(|| worker.tracker.token()),
             worker: Arc::clone(worker),
         })
+    }
+
+    /// Ends it, unless its Worker may run one more.
+    pub(crate) fn admit(&self) -> Result<(), Refused> {
+        match self.worker.share.admit(self.worker.size()) {
+            Ok(permit) => {
+                self.permit.get_or_init(|| permit);
+                Ok(())
+            }
+            Err(refused) => {
+                self.ended(Call::Shed(match refused {
+                    Refused::Own => Shed::Worker,
+                    Refused::Parent => Shed::Parent,
+                }));
+                Err(refused)
+            }
+        }
+    }
+
+    /// Places for an instance that is to run it.
+    pub(crate) async fn place(&self, size: usize) -> Result<Place, Call> {
+        tokio::select! {
+            biased;
+            place = self.worker.places.take(size, self.rank) => {
+                place.map_err(|NoPlace| Call::Shed(Shed::Process))
+            }
+            () = self.until_cut() => Err(Call::Unfinished),
+        }
     }
 
     /// The id of the invocation with which the request began.
@@ -290,7 +328,7 @@ impl Invocation {
             Call::NotStarted(_) => Some(NotBegun::NotStarted),
             Call::NoScript(_) => Some(NotBegun::NoCode),
             Call::Stopped => Some(NotBegun::Stopped),
-            Call::NoInstance => Some(NotBegun::NoInstance),
+            Call::Shed(_) => Some(NotBegun::NoInstance),
             Call::Unfinished
             | Call::Returned
             | Call::Trapped(_)
@@ -701,6 +739,7 @@ impl Drop for Invocation {
             exceeded_limit: verdict.limit.map(|limit| self.exceeded(limit)),
         });
         self.worker.running.remove(self);
+        drop(self.permit.take());
         let terms = self.via.terms.as_ref();
         let dispatcher = terms.map(|terms| terms.together.as_ref());
         let own = self.together.get().map(Arc::as_ref);

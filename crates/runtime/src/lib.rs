@@ -64,6 +64,7 @@ mod live;
 mod loader;
 mod outbound;
 mod output;
+mod places;
 mod platform;
 mod running;
 mod runtime;

@@ -282,8 +282,9 @@ async fn deploy(caller: &Invocation, plan: Plan) -> Result<WorkerId, CallFailed>
     let owner = &caller.worker.id;
     let bytes = plan.bytes();
     let code = code(caller, platform, plan.modules).await?;
+    let share = Arc::clone(&caller.worker.share);
     let id = WorkerId::new_dynamic(owner);
-    platform.deploy(platform.worker(id.clone(), plan.settings, code));
+    platform.deploy(platform.worker(id.clone(), plan.settings, code, Some(share)));
     for evicted in platform.loaders.made(owner, &id, bytes) {
         platform.undeploy(&evicted);
     }

@@ -9,8 +9,9 @@ use crate::error::Error;
 use crate::identity::WorkerId;
 use crate::lanes::Lanes;
 use crate::loader::{LoadScript, Loaders};
+use crate::places::Share;
 use crate::running::Running;
-use crate::script::Script;
+use crate::script::{Isolates, Script};
 use crate::settings::WorkerSettings;
 use crate::store::Store;
 use crate::worker::{Code, Worker};
@@ -27,6 +28,7 @@ pub(crate) struct Platform {
     pub(crate) engines: Engines,
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) compiling: Compiling,
+    pub(crate) places: Arc<Isolates>,
     pub(crate) consumers: Arc<[Arc<dyn TailConsumer>]>,
     pub(crate) tracker: TaskTracker,
     /// Who makes scripts of modules, if anybody does.
@@ -77,12 +79,14 @@ impl Platform {
         self.workers.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A Worker that is not in place yet.
+    /// A Worker that is not in place yet. What it runs counts for the share
+    /// above it, too.
     pub(crate) fn worker(
         self: &Arc<Self>,
         id: WorkerId,
         settings: WorkerSettings,
         code: Code,
+        above: Option<Arc<Share>>,
     ) -> Arc<Worker> {
         let code = match code {
             Code::Component(component) => Script::of_component(component),
@@ -113,6 +117,8 @@ impl Platform {
             lanes: Arc::clone(&self.lanes),
             compiles: tokio::sync::Mutex::default(),
             running: Running::default(),
+            share: Share::new(settings.limits.instances, above),
+            places: Arc::clone(&self.places),
             storage: self.store.storage(),
             stopped: AtomicBool::new(false),
             settings,

@@ -22,10 +22,6 @@ impl Running {
         self.lock().remove(&address(invocation));
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.lock().len()
-    }
-
     /// Has all of them end.
     pub(crate) fn cut(&self, reason: Cut) {
         // An invocation that ends here takes itself out: not under the lock.

@@ -14,6 +14,7 @@ use crate::event::Event;
 use crate::identity::WorkerId;
 use crate::lanes::Lanes;
 use crate::loader::{LoadScript, Loaders};
+use crate::places::{INSTANCES, Places};
 use crate::platform::Platform;
 use crate::script::Script;
 use crate::settings::WorkerSettings;
@@ -43,6 +44,7 @@ pub struct Builder {
     scripts: Option<Arc<dyn LoadScript>>,
     store: Option<PathBuf>,
     namespaces: Option<Arc<dyn Namespaces>>,
+    instances: Option<u32>,
 }
 
 impl Builder {
@@ -85,6 +87,15 @@ impl Builder {
         self
     }
 
+    /// Has room for so many instances at a time, 1,000 if this is not called.
+    /// Each reserves some 8 GiB of address space. There are 64 more for tail
+    /// events.
+    #[must_use]
+    pub fn instances(mut self, instances: u32) -> Self {
+        self.instances = Some(instances);
+        self
+    }
+
     /// Starts the runtime.
     ///
     /// # Errors
@@ -97,12 +108,14 @@ impl Builder {
         let lanes = Arc::new(Lanes::new()?);
         let store = Store::new(self.store)?;
         let alarms = Alarms::new(store.storage());
+        let instances = self.instances.unwrap_or(INSTANCES);
         Ok(Runtime {
             platform: Arc::new(Platform {
-                engines: Engines::new(self.cache.as_deref())?,
+                engines: Engines::new(self.cache.as_deref(), instances)?,
                 queues: Queues::new(tracker.clone(), lanes.tail_lane.clone()),
                 lanes,
                 compiling: Compiling::default(),
+                places: Arc::new(Places::new(instances)),
                 consumers: self.consumers.into(),
                 tracker,
                 scripts: self.scripts,
@@ -177,7 +190,7 @@ impl Runtime {
     /// to it.
     pub fn deploy(&self, settings: WorkerSettings, code: Code) -> Result<(), Error> {
         let id = WorkerId::from(settings.name.as_str());
-        self.put(self.platform.worker(id, settings, code))
+        self.put(self.platform.worker(id, settings, code, None))
     }
 
     /// Evaluates a script and deploys it as [`deploy`](Self::deploy) does.
@@ -194,7 +207,9 @@ impl Runtime {
         script: Script,
     ) -> Result<(), Error> {
         let id = WorkerId::from(settings.name.as_str());
-        let worker = self.platform.worker(id, settings, Code::Script(script));
+        let worker = self
+            .platform
+            .worker(id, settings, Code::Script(script), None);
         worker.start_script().await?;
         self.put(worker)
     }

@@ -126,7 +126,9 @@ pub struct Limits {
     pub wait_until: Duration,
     /// Outgoing HTTP requests. Cloudflare's limit for paid plans: 10,000.
     pub subrequests: u32,
-    /// Fetch events at a time. A further one is refused at once.
+    /// Fetch events, and calls by other Workers, at a time, those of the dynamic
+    /// Workers that it makes included. A further one is refused at once. One of
+    /// a component counts as often as an instance has memories.
     pub instances: usize,
 }
 

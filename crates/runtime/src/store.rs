@@ -20,7 +20,7 @@ pub(crate) use kv::{Entry, KvFailed, Listed, Put, VALUE_BYTES};
 pub(crate) use objects::{Listing, ObjectFailed, StoredObject};
 
 use crate::error::Error;
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -134,8 +134,19 @@ impl Storage {
     ) -> std::result::Result<T, String> {
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         let turn = turn.map_err(|error| error.to_string())?;
-        let work = |database: &mut Connection| work(database).map_err(|error| error.to_string());
+        let work = |database: &mut Connection| work(database).map_err(|error| failed(&error));
         threads.run(turn, work).await
+    }
+}
+
+/// What a Worker is told.
+fn failed(error: &rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy) => format!(
+            "another process has held the database for {} seconds",
+            BUSY.as_secs()
+        ),
+        _ => error.to_string(),
     }
 }
 
@@ -155,7 +166,7 @@ fn open(directory: Option<&Path>) -> std::result::Result<Connection, String> {
     let file = directory.join(FILE);
     Connection::open(&file)
         .and_then(prepared)
-        .map_err(|error| format!("`{}` cannot be opened: {error}", file.display()))
+        .map_err(|error| format!("`{}` cannot be opened: {}", file.display(), failed(&error)))
 }
 
 fn prepared(mut connection: Connection) -> Result<Connection> {
@@ -202,3 +213,6 @@ fn keep_out_of_git(directory: &Path) {
         _ = std::fs::write(ignore, "*\n");
     }
 }
+
+#[cfg(test)]
+mod tests;

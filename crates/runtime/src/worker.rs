@@ -12,9 +12,10 @@ use crate::execute;
 use crate::identity::WorkerId;
 use crate::invocation::Invocation;
 use crate::lanes::Lanes;
+use crate::places::Share;
 use crate::platform::Platform;
 use crate::running::Running;
-use crate::script::{self, Script, session};
+use crate::script::{self, Isolates, Script, session};
 use crate::service::CallFailed;
 use crate::settings::{Target, WorkerSettings};
 use crate::store::Storage;
@@ -126,6 +127,9 @@ pub(crate) struct Worker {
     /// Held while a component is compiled that it loads: one at a time.
     pub(crate) compiles: tokio::sync::Mutex<()>,
     pub(crate) running: Running,
+    /// What it may run at a time.
+    pub(crate) share: Arc<Share>,
+    pub(crate) places: Arc<Isolates>,
     /// What it and its objects keep.
     pub(crate) storage: Storage,
     pub(crate) stopped: AtomicBool,
@@ -149,8 +153,7 @@ impl Worker {
         };
         let head = *request.method() == http::Method::HEAD;
         let invocation = Invocation::start(&self, via, event, Response::Unset);
-        if self.running.count() > self.settings.limits.instances {
-            invocation.ended(Call::NoInstance);
+        if invocation.admit().is_err() {
             return invocation.failed();
         }
         let request = request.map(|body| Received::attach(body, &invocation));
@@ -205,9 +208,14 @@ impl Worker {
             Event::Tail(items) => u32::try_from(items.len()).unwrap_or(u32::MAX),
             Event::Scheduled { .. } | Event::Queue { .. } => 1,
         };
-        let run = execute::dispatch(Arc::clone(&invocation), event);
-        let lanes = &self.lanes;
-        lanes.run(Arc::clone(&invocation), light, run).await;
+        // Whoever makes events from outside makes few of them, and those of
+        // tails have places of their own.
+        let is_free = invocation.via.parent.is_none() || matches!(event, Event::Tail(_));
+        if is_free || invocation.admit().is_ok() {
+            let run = execute::dispatch(Arc::clone(&invocation), event);
+            let lanes = &self.lanes;
+            lanes.run(Arc::clone(&invocation), light, run).await;
+        }
         invocation
     }
 
@@ -220,9 +228,7 @@ impl Worker {
         via: Via,
     ) -> Option<CallFailed> {
         let invocation = Invocation::start(&self, via, event, Response::NotExpected);
-        if self.running.count() > self.settings.limits.instances {
-            invocation.ended(Call::NoInstance);
-        } else {
+        if invocation.admit().is_ok() {
             invocation.exchange.session(end);
             let event = script::Event::Session;
             let run = execute::dispatch_to_script(Arc::clone(&invocation), event, "rpc");
@@ -247,12 +253,14 @@ impl Worker {
     ) -> Outcome {
         let event = EventInfo::Alarm { scheduled_time };
         let invocation = Invocation::start(&self, via, event, Response::NotExpected);
-        let event = script::Event::Alarm {
-            scheduled_time,
-            retry_count,
-        };
-        let run = execute::dispatch_to_script(Arc::clone(&invocation), event, "alarm");
-        self.run(Arc::clone(&invocation), run).await;
+        if invocation.admit().is_ok() {
+            let event = script::Event::Alarm {
+                scheduled_time,
+                retry_count,
+            };
+            let run = execute::dispatch_to_script(Arc::clone(&invocation), event, "alarm");
+            self.run(Arc::clone(&invocation), run).await;
+        }
         invocation.verdict().0
     }
 
@@ -312,6 +320,14 @@ impl Worker {
         }
     }
 
+    /// The places that an instance of it takes.
+    pub(crate) fn size(&self) -> usize {
+        match &self.code {
+            Code::Component(component) => component.size(),
+            Code::Script(_) | Code::Missing(_) | Code::Broken { .. } => 1,
+        }
+    }
+
     /// The debug information beside its component.
     pub(crate) fn debug_file(&self) -> Option<&DebugFile> {
         match &self.code {
@@ -346,6 +362,14 @@ async fn behind_response(invocation: Arc<Invocation>, mut run: Pin<Box<impl Futu
         () = invocation.until_late() => {}
     }
     run.await;
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Code::Script(script) = &self.code {
+            self.places.forget(script.id());
+        }
+    }
 }
 
 fn request_data(request: &Request<WasiBody>, cf: Option<taffrail_trace::Json>) -> RequestData {

@@ -63,9 +63,14 @@ fn every_way_to_end_has_its_outcome() {
             "Error: The Worker is stopped.",
         ),
         (
-            Call::NoInstance,
+            Call::Shed(Shed::Worker),
             Outcome::LoadShed,
             "Error: Too many invocations are running.",
+        ),
+        (
+            Call::Shed(Shed::Process),
+            Outcome::LoadShed,
+            "Error: All instances of the process are taken.",
         ),
         (
             Call::HostFailed("disk".into()),

@@ -27,11 +27,12 @@ use crate::ending::Call;
 use crate::execute::{Respond, guarded};
 use crate::failure::{call_failed, instantiation_failed};
 use crate::invocation::Invocation;
+use crate::places::{OwnerId, Place, Places};
 use crate::state::State;
 use crate::worker::Code;
 use exchange::Idle;
 use object::Objects;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use wasmtime::Store;
 use wasmtime_wasi_http::WasiBody;
 
@@ -39,18 +40,24 @@ use wasmtime_wasi_http::WasiBody;
 pub struct Script {
     engine: Arc<Component>,
     source: Arc<Source>,
-    idle: Mutex<Vec<Isolate>>,
+    /// Under which its isolates idle.
+    id: OwnerId,
     objects: Objects,
 }
 
-/// Isolates that wait for a further event. Each holds the memory of its
-/// script.
+/// The places of a process, with the isolates that idle.
+pub(crate) type Isolates = Places<Isolate>;
+
+/// Isolates of one script that wait for a further event. Each holds the memory
+/// of its script.
 const IDLE_ISOLATES: usize = 16;
 
 /// An instance of the engine that has evaluated the script, or is about to.
-struct Isolate {
+pub(crate) struct Isolate {
     store: Store<State>,
     guest: Option<Guest>,
+    /// Behind the store, to be dropped after it.
+    _place: Place,
 }
 
 /// What belongs to a fetch event beside what the script is told of it.
@@ -67,7 +74,7 @@ impl Script {
         Self {
             engine,
             source: Arc::new(source),
-            idle: Mutex::default(),
+            id: OwnerId::new(),
             objects: Objects::default(),
         }
     }
@@ -84,7 +91,10 @@ impl Script {
     /// Evaluates the script, so that an isolate is ready for the first event.
     pub(crate) async fn start(&self, invocation: &Arc<Invocation>) {
         let _awake = self.engine.keep_awake();
-        let mut isolate = self.new_isolate(invocation);
+        let mut isolate = match self.new_isolate(invocation).await {
+            Ok(isolate) => isolate,
+            Err(call) => return invocation.ended(call),
+        };
         let start = async {
             match isolate.guest(&self.engine, &self.source).await {
                 Ok(_) => Call::Returned,
@@ -96,7 +106,7 @@ impl Script {
         invocation.memory(&isolate.store.data().memory);
         invocation.ended(call);
         if started {
-            self.keep(isolate);
+            self.keep(isolate, invocation);
         }
     }
 
@@ -114,9 +124,13 @@ impl Script {
             return self.run_in_object(invocation, event, key).await;
         }
         let _awake = self.engine.keep_awake();
-        let mut isolate = match self.kept_isolate(invocation) {
-            Some(isolate) => isolate,
-            None => self.new_isolate(invocation),
+        let isolate = match self.kept_isolate(invocation) {
+            Some(isolate) => Ok(isolate),
+            None => self.new_isolate(invocation).await,
+        };
+        let mut isolate = match isolate {
+            Ok(isolate) => isolate,
+            Err(call) => return invocation.ended(call),
         };
         let mut reusable = false;
         let run = isolate.run(&self.engine, &self.source, &event, &mut reusable);
@@ -131,37 +145,42 @@ impl Script {
         reusable &= memory.peak() < invocation.worker.settings.limits.memory / 2;
         invocation.ended(call);
         if reusable {
-            self.keep(isolate);
+            self.keep(isolate, invocation);
         }
     }
 
     fn kept_isolate(&self, invocation: &Arc<Invocation>) -> Option<Isolate> {
-        let isolate = self.idle().pop()?;
+        let isolate = invocation.worker.places.reuse(self.id)?;
         let current = &isolate.store.data().current;
         current.set(Some(Arc::clone(invocation)));
         Some(isolate)
     }
 
-    fn new_isolate(&self, invocation: &Arc<Invocation>) -> Isolate {
+    async fn new_isolate(&self, invocation: &Arc<Invocation>) -> Result<Isolate, Call> {
+        let place = invocation.place(self.engine.size()).await?;
         let mut store = State::store(self.engine.engine(), invocation, Vec::new());
         store.data_mut().outbound.script = Some(ScriptHost {
             source: Arc::clone(&self.source),
             idle: Idle::default(),
             object: None,
         });
-        Isolate { store, guest: None }
+        Ok(Isolate {
+            store,
+            guest: None,
+            _place: place,
+        })
     }
 
-    fn keep(&self, isolate: Isolate) {
-        isolate.store.data().current.set(None);
-        let mut idle = self.idle();
-        if idle.len() < IDLE_ISOLATES {
-            idle.push(isolate);
-        }
+    fn keep(&self, isolate: Isolate, invocation: &Invocation) {
+        let state = isolate.store.data();
+        state.current.set(None);
+        let memory = state.memory.peak();
+        let places = &invocation.worker.places;
+        places.keep(self.id, isolate, memory, IDLE_ISOLATES);
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Isolate>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn id(&self) -> OwnerId {
+        self.id
     }
 }
 

@@ -3,10 +3,11 @@
 
 use super::{Isolate, Script};
 use crate::current::Current;
-use crate::ending::{Call, Cause, Cut, Trapped};
+use crate::ending::{Call, Cause, Cut, Shed, Trapped};
 use crate::execute::wall_time_is_up;
 use crate::invocation::Invocation;
 use crate::limits::MemoryLimiter;
+use crate::places::{Leave, OwnerId};
 use crate::worker::{Code, Worker};
 use hmac::{Hmac, KeyInit, Mac};
 use http::Response;
@@ -61,6 +62,10 @@ pub(crate) struct Object {
     inbox: tokio::sync::Mutex<mpsc::Receiver<Message>>,
     running: Mutex<Running>,
     current: Mutex<Option<Current>>,
+    /// Under which it idles.
+    id: OwnerId,
+    /// Raised when its place is needed.
+    leave: Leave,
     /// On whose behalf the object runs between its events. Nobody is told.
     resident: Arc<Invocation>,
 }
@@ -95,7 +100,7 @@ impl Script {
             .send(&invocation.worker, key.clone(), job)
             .is_err()
         {
-            return invocation.ended(Call::NoInstance);
+            return invocation.ended(Call::Shed(Shed::Object));
         }
         let mut waiting = Waiting {
             script: self,
@@ -161,6 +166,8 @@ impl Objects {
                 inbox: tokio::sync::Mutex::new(inbox),
                 running: Mutex::default(),
                 current: Mutex::default(),
+                id: OwnerId::new(),
+                leave: Leave::default(),
                 resident: Invocation::rehearsal(worker),
             };
             tokio::spawn(live(Arc::new(object)));
@@ -188,7 +195,14 @@ async fn live(object: Arc<Object>) {
     };
     let first = object.first().await;
     let _awake = script.engine.keep_awake();
-    let mut isolate = script.new_isolate(first.as_ref().unwrap_or(&object.resident));
+    let isolate = script.new_isolate(first.as_ref().unwrap_or(&object.resident));
+    let mut isolate = match isolate.await {
+        Ok(isolate) => isolate,
+        Err(_) => {
+            script.objects.lock().remove(&object.key);
+            return object.shed().await;
+        }
+    };
     // Held by whoever runs it, so that its item does not wait for the object.
     let first = first.map(|first| Arc::downgrade(&first));
     let call = object.run(&mut isolate, script).await;
@@ -233,20 +247,7 @@ impl Object {
     /// Ends what still runs or waits as the object did.
     async fn end(&self, first: Option<Weak<Invocation>>, call: Call, memory: &MemoryLimiter) {
         let mut call = Some(call);
-        let mut inbox = self.inbox.lock().await;
-        inbox.close();
-        let mut events: Vec<_> = self
-            .running()
-            .events
-            .drain()
-            .map(|(_, event)| event)
-            .collect();
-        while let Ok(message) = inbox.try_recv() {
-            if let Message::Event(job) = message {
-                events.push((job.invocation, job.ended));
-            }
-        }
-        for (invocation, ended) in events {
+        for (invocation, ended) in self.last_events().await {
             let is_first = first
                 .as_ref()
                 .is_some_and(|first| first.as_ptr() == Arc::as_ptr(&invocation));
@@ -261,6 +262,51 @@ impl Object {
         }
     }
 
+    /// Ends what waits for it, since there is no place for it.
+    async fn shed(&self) {
+        for (invocation, ended) in self.last_events().await {
+            invocation.exchange.finish();
+            invocation.ended(Call::Shed(Shed::Process));
+            drop(ended);
+        }
+    }
+
+    /// What still runs or waits. Nothing more comes.
+    async fn last_events(&self) -> Vec<(Arc<Invocation>, oneshot::Sender<()>)> {
+        self.resident.worker.places.object_runs(self.id);
+        let mut inbox = self.inbox.lock().await;
+        inbox.close();
+        let mut events: Vec<_> = self
+            .running()
+            .events
+            .drain()
+            .map(|(_, event)| event)
+            .collect();
+        while let Ok(message) = inbox.try_recv() {
+            if let Message::Event(job) = message {
+                events.push((job.invocation, job.ended));
+            }
+        }
+        events
+    }
+
+    /// The next message, or none when it has idled for long or its place is
+    /// needed.
+    async fn next_message(&self, inbox: &mut mpsc::Receiver<Message>) -> Next {
+        if let Ok(message) = inbox.try_recv() {
+            return Next::Message(message);
+        }
+        tokio::select! {
+            biased;
+            message = timeout(IDLE, inbox.recv()) => match message {
+                Ok(Some(message)) => Next::Message(message),
+                Ok(None) => Next::Closed,
+                Err(_) => Next::Idle,
+            },
+            () = self.leave.notified() => Next::Idle,
+        }
+    }
+
     /// The next event as the script is told of it, or that the object is idle.
     pub(crate) async fn next_event(&self) -> Response<WasiBody> {
         let mut inbox = self.inbox.lock().await;
@@ -269,15 +315,15 @@ impl Object {
             if let Some(event) = told {
                 return answer(200, event);
             }
-            match timeout(IDLE, inbox.recv()).await {
-                Ok(Some(Message::Event(job))) => self.begin(job),
-                Ok(Some(Message::Cancel(number))) => {
+            match self.next_message(&mut inbox).await {
+                Next::Message(Message::Event(job)) => self.begin(job),
+                Next::Message(Message::Cancel(number)) => {
                     self.running().events.remove(&number);
                     return answer(200, json!({ "cancel": number }).to_string());
                 }
-                Ok(None) => return answer(204, String::new()),
-                Err(_) if !self.running().events.is_empty() => {}
-                Err(_) => {
+                Next::Closed => return answer(204, String::new()),
+                Next::Idle if !self.running().events.is_empty() => {}
+                Next::Idle => {
                     let is_alone = match &self.resident.worker.code {
                         Code::Script(script) => script.objects.leave(&self.key, &inbox),
                         _ => true,
@@ -294,6 +340,7 @@ impl Object {
         if job.ended.is_closed() {
             return;
         }
+        self.resident.worker.places.object_runs(self.id);
         let mut running = self.running();
         running.latest += 1;
         let number = running.latest;
@@ -313,9 +360,15 @@ impl Object {
 
     /// The script has handled an event.
     pub(super) fn finish(&self, number: u32, memory: &MemoryLimiter) {
-        let Some((invocation, ended)) = self.running().events.remove(&number) else {
+        let mut running = self.running();
+        let Some((invocation, ended)) = running.events.remove(&number) else {
             return;
         };
+        if running.events.is_empty() {
+            let places = &self.resident.worker.places;
+            places.object_idles(self.id, Arc::clone(&self.leave), memory.peak());
+        }
+        drop(running);
         self.switch(Arc::clone(&self.resident));
         if invocation.exchange.is_open() {
             invocation.response_cut_off();
@@ -342,6 +395,15 @@ impl Object {
     fn running(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What comes next for an object.
+enum Next {
+    Message(Message),
+    /// Nothing will.
+    Closed,
+    /// Nothing has for long, or the place is needed.
+    Idle,
 }
 
 impl Running {

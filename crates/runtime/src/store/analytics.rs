@@ -42,9 +42,7 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
     let blobs: String = (1..=COLUMNS).map(|n| format!(", blob{n}")).collect();
     let doubles: String = (1..=COLUMNS).map(|n| format!(", double{n}")).collect();
     let places = ", ?".repeat(2 + 2 * COLUMNS);
-    format!(
-        "INSERT INTO analytics (dataset, timestamp, index1{blobs}{doubles}) VALUES (?{places})"
-    )
+    format!("INSERT INTO analytics (dataset, timestamp, index1{blobs}{doubles}) VALUES (?{places})")
 });
 
 impl DataPoint {

@@ -130,7 +130,13 @@ impl Storage {
             sweep(&change, now)?;
             change
                 .prepare_cached("INSERT OR REPLACE INTO kv VALUES (?1, ?2, ?3, ?4, ?5)")?
-                .execute(params![namespace, key, &put.value[..], put.metadata, expiration])?;
+                .execute(params![
+                    namespace,
+                    key,
+                    &put.value[..],
+                    put.metadata,
+                    expiration
+                ])?;
             change.commit()
         });
         Ok(kept.await?)

@@ -1,0 +1,96 @@
+//! How many places are taken.
+
+use super::FOR_TAILS;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use tokio::sync::Notify;
+
+/// For which kind of event an instance is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rank {
+    /// A tail event, for which some places are left free.
+    Tail,
+    /// Any other.
+    Producer,
+}
+
+/// The counter. Sequentially consistent: either who waits sees a place that
+/// becomes free, or who frees it sees that there is one who waits.
+pub(super) struct Count {
+    instances: usize,
+    taken: AtomicUsize,
+    waiting: AtomicUsize,
+    freed: Notify,
+}
+
+/// Places that one instance has. To be dropped after its store.
+pub(crate) struct Place {
+    count: Arc<Count>,
+    size: usize,
+}
+
+impl Count {
+    pub(super) fn new(instances: usize) -> Self {
+        Self {
+            instances,
+            taken: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            freed: Notify::new(),
+        }
+    }
+
+    pub(super) fn instances(&self) -> usize {
+        self.instances
+    }
+
+    pub(super) fn take(self: &Arc<Self>, size: usize, rank: Rank) -> Option<Place> {
+        let limit = match rank {
+            Rank::Tail => self.instances + FOR_TAILS as usize,
+            Rank::Producer => self.instances,
+        };
+        let more = |taken: usize| Some(taken + size).filter(|taken| *taken <= limit);
+        self.taken.try_update(SeqCst, SeqCst, more).ok()?;
+        Some(Place {
+            count: Arc::clone(self),
+            size,
+        })
+    }
+
+    /// Waits until places become free.
+    pub(super) async fn when_free(self: &Arc<Self>, size: usize, rank: Rank) -> Place {
+        let _waiting = Waiting::begin(&self.waiting);
+        loop {
+            let mut freed = pin!(self.freed.notified());
+            freed.as_mut().enable();
+            if let Some(place) = self.take(size, rank) {
+                return place;
+            }
+            freed.await;
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.count.taken.fetch_sub(self.size, SeqCst);
+        if self.count.waiting.load(SeqCst) > 0 {
+            self.count.freed.notify_waiters();
+        }
+    }
+}
+
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, SeqCst);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
