@@ -1,9 +1,13 @@
 //! Items that are lost, and their counts.
 
 use serde_json::Value;
+use std::io::Read;
 use std::process::Command;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 use taffrail_runtime::{Code, Delivery, Runtime, WorkerSettings};
+use taffrail_tests::client;
 use taffrail_tests::process::{Finished, Folder, Server};
 use taffrail_tests::scenario::{Endpoint, Scenario, full, request};
 use taffrail_trace::{EventInfo, TraceItem};
@@ -239,6 +243,45 @@ fn a_pipe_that_nothing_reads_does_not_keep_the_process() {
     let finished = server.finish();
     assert_eq!(finished.code, Some(1));
     assert!((1..400).contains(&lost(&finished)), "{}", finished.stderr);
+}
+
+#[test]
+fn a_pipe_for_stderr_too_that_nothing_reads_does_not_keep_the_process() {
+    let folder = hello();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut taffrail = folder
+        .taffrail(&["serve", "w", "--format", "json", "--port", "0"])
+        .stdout(writer.try_clone().unwrap())
+        .stderr(writer)
+        .spawn()
+        .unwrap();
+    let address = loop {
+        let line = read_line(&mut reader);
+        if let Some((_, address)) = line.split_once("Ready on http://") {
+            break address.parse().unwrap();
+        }
+    };
+    for _ in 0..400 {
+        assert_eq!(client::get(address, "/").status, 200);
+    }
+    // The first one may be told before the second one comes, or not.
+    while taffrail.try_wait().unwrap().is_none() {
+        let kill = Command::new("kill").arg(taffrail.id().to_string()).status();
+        assert!(kill.unwrap().success());
+        thread::sleep(Duration::from_millis(100));
+    }
+    drop(reader);
+    assert_eq!(taffrail.wait().unwrap().code(), Some(1));
+}
+
+fn read_line(reader: &mut impl Read) -> String {
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while byte != *b"\n" {
+        reader.read_exact(&mut byte).unwrap();
+        line.extend(byte);
+    }
+    String::from_utf8(line).unwrap().trim_end().to_owned()
 }
 
 #[test]

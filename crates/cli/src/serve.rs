@@ -104,6 +104,7 @@ pub(crate) async fn serve(
         () = signals.next() => {}
     }
     drop(active);
+    tokio::spawn(end_in_any_case(grace, StopSignals::listen()?));
     progress::status(
         "Stopping",
         "once everything under way has ended; a second signal stops at once",
@@ -128,6 +129,24 @@ pub(crate) async fn serve(
         printing.finish(patience).await;
     }
     Ok(end(unfinished, &runtime.deliveries()))
+}
+
+/// How long the process may take to end beyond the grace period, and after a
+/// second signal, before it is ended where it stands.
+const OVERDUE: Duration = Duration::from_secs(20);
+const OVERDUE_AT_ONCE: Duration = Duration::from_secs(5);
+
+/// Ends the process if it does not end by itself: stderr, too, may be a pipe
+/// that nothing reads, and the last words wait for it.
+async fn end_in_any_case(grace: Duration, mut signals: StopSignals) {
+    tokio::select! {
+        () = tokio::time::sleep(grace + OVERDUE) => {}
+        () = async {
+            signals.next().await;
+            tokio::time::sleep(OVERDUE_AT_ONCE).await;
+        } => {}
+    }
+    std::process::exit(EXIT_HOST_ERROR.into());
 }
 
 /// Tells what is unfinished and what was lost, and returns the exit status.
