@@ -112,7 +112,8 @@ fn config(service: &Service) -> Result<Value> {
         "durable_objects": { "bindings": objects },
         "tail_consumers": tails,
         "limits": limits(),
-        "taffrail": { "global_outbound": outbound },
+        // workerd calls a tail once for each item, however many wait.
+        "taffrail": { "global_outbound": outbound, "max_batch": 1 },
     }))
 }
 
