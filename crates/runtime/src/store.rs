@@ -21,6 +21,8 @@ pub(crate) use objects::{Listing, ObjectFailed, StoredObject};
 
 use crate::error::Error;
 use rusqlite::{Connection, ErrorCode};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -37,6 +39,10 @@ const READERS: usize = 3;
 /// Work of one Worker that is under way or waits for its thread. It is done
 /// faster than it is asked for, so that more would gain nothing.
 const TURNS: usize = 2;
+
+/// What a Worker is told, which is not to know where on the host the file is.
+const CANNOT_OPEN: &str =
+    "the database of this runtime cannot be opened: the log of the runtime tells why";
 
 /// The name of the database in its directory.
 const FILE: &str = "store.sqlite";
@@ -87,7 +93,10 @@ impl Store {
         let opening = Mutex::new(());
         let open: Arc<Open> = Arc::new(move || {
             let _opening = opening.lock().unwrap_or_else(PoisonError::into_inner);
-            open(directory.as_deref())
+            open(directory.as_deref()).map_err(|reason| {
+                tracing::error!("what Workers keep: {reason}");
+                CANNOT_OPEN.to_owned()
+            })
         });
         let start = |count| {
             Threads::start(count, &open)
@@ -156,7 +165,9 @@ fn open(directory: Option<&Path>) -> std::result::Result<Connection, String> {
             .and_then(prepared)
             .map_err(|error| error.to_string());
     };
-    std::fs::create_dir_all(directory).map_err(|error| {
+    let mut for_this_user = DirBuilder::new();
+    for_this_user.recursive(true).mode(0o700);
+    for_this_user.create(directory).map_err(|error| {
         format!(
             "`{}` cannot be made, where Workers keep their data: {error}",
             directory.display()
