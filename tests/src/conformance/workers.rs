@@ -112,8 +112,9 @@ fn config(service: &Service) -> Result<Value> {
         "durable_objects": { "bindings": objects },
         "tail_consumers": tails,
         "limits": limits(),
-        // workerd calls a tail once for each item, however many wait.
-        "taffrail": { "global_outbound": outbound, "max_batch": 1 },
+        // workerd calls a tail once for each item, however many wait, and has no
+        // end for `waitUntil`.
+        "taffrail": { "global_outbound": outbound, "max_batch": 1, "wait_until_ms": 60_000 },
     }))
 }
 
