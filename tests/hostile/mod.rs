@@ -9,5 +9,6 @@ mod http;
 mod loops;
 mod loss;
 mod pools;
+mod protocol;
 mod reach;
 mod resources;

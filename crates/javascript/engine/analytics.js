@@ -1,6 +1,7 @@
 // `env.ANALYTICS`: datasets of Analytics Engine.
 
-import { writeDataPoint } from "taffrail:javascript/host@0.1.0";
+import { isFinite, listed, mapped, stringify } from "./builtins.js";
+import { writeDataPoint } from "./host.js";
 
 export class AnalyticsEngineDataset {
   #binding;
@@ -10,16 +11,25 @@ export class AnalyticsEngineDataset {
   }
 
   writeDataPoint({ blobs = [], doubles = [], indexes = [] } = {}) {
-    const text = (value) => (value === null || value === undefined ? null : String(value));
     const point = {
-      blobs: blobs.map(text),
-      doubles: doubles.map(Number).map((double) => (Number.isFinite(double) ? double : 0)),
-      indexes: indexes.map(text),
+      __proto__: null,
+      blobs: mapped(listed(blobs), text),
+      doubles: mapped(listed(doubles), number),
+      indexes: mapped(listed(indexes), text),
     };
     try {
-      writeDataPoint(this.#binding, JSON.stringify(point));
+      writeDataPoint(this.#binding, stringify(point));
     } catch (error) {
       throw new TypeError(error.payload);
     }
   }
+}
+
+function text(value) {
+  return value === null || value === undefined ? null : String(value);
+}
+
+function number(value) {
+  const double = Number(value);
+  return isFinite(double) ? double : 0;
 }

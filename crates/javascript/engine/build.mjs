@@ -2,10 +2,61 @@
 // the engine's JavaScript in one file.
 
 import { componentize } from "@bytecodealliance/componentize-js";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { argv } from "node:process";
 
 const [sourcePath, witPath, output] = argv.slice(2);
+
+// What writes the bindings is a part of the package that it does not export.
+const main = import.meta.resolve("@bytecodealliance/componentize-js");
+const { splicer } = await import(new URL("../lib/spidermonkey-embedding-splicer.js", main));
+
+function replaced(text, pattern, replacement) {
+  if (text.search(pattern) < 0) throw new Error(`nothing in the code looks like ${pattern}`);
+  return text.replace(pattern, replacement);
+}
+
+// The bundler's helper for `async` functions becomes one that uses what the
+// engine keeps of promises and generators, whatever a Worker makes of them.
+const source = await readFile(sourcePath, "utf8");
+const driven = replaced(source, /^var __async = \([^]*?^};$/m, "var __async = drive;");
+await writeFile(sourcePath, driven);
+
+// The bindings between JavaScript and the host run in a global scope of their
+// own, but for these: how texts are encoded, and how pairs are taken apart.
+//
+// A script can import what the engine can. So the functions of a module are
+// handed out once, and nothing of that scope besides.
+const ONCE = `const once = (functions) => {
+  const take = () => {
+    const taken = functions;
+    functions = undefined;
+    return taken;
+  };
+  return { take: Object.setPrototypeOf(take, null) };
+};
+`;
+
+function hardened(bindings) {
+  const coders = replaced(
+    bindings,
+    /^const (TEXT_..CODER_UTF8) = new (\w+)\(\);$/gm,
+    "const $1 = Object.defineProperties(new $2(), Object.getOwnPropertyDescriptors($2.prototype));",
+  );
+  const pairs = replaced(coders, /var \[(\w+), (\w+)\] = (\w+);/g, "var $1 = $3[0], $2 = $3[1];");
+  const module = /^defineBuiltinModule\('([^']+)', (\{[^]*?^\})\);$/gm;
+  return ONCE + replaced(pairs, module, (_, name, functions) =>
+    // The engine has no use for resources.
+    name.includes("/types@") ? "" : `defineBuiltinModule('${name}', once(${functions}));`,
+  );
+}
+
+const { spliceBindings } = splicer;
+splicer.spliceBindings = (...options) => {
+  const spliced = spliceBindings(...options);
+  return { ...spliced, jsBindings: hardened(spliced.jsBindings) };
+};
+
 const { component } = await componentize({
   sourcePath,
   witPath,

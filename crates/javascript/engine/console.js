@@ -1,7 +1,8 @@
 // `console`: five methods are recorded, the others are there and do nothing.
 
-import * as host from "taffrail:workers/console@0.2.0";
-import { isError, nameOf, withoutHeader } from "./failure.js";
+import * as host from "./host.js";
+import { append, define, getPrototypeOf, isArray, objectPrototype, stringify } from "./builtins.js";
+import { errorInfo, isError } from "./failure.js";
 
 const RECORDED = ["debug", "error", "info", "log", "warn"];
 const SILENT = [
@@ -25,21 +26,25 @@ const SILENT = [
   "context",
 ];
 
-export function record(level, ...args) {
-  const message = args.map(json);
-  if (args.some(isError)) {
-    host.logErrors(level, message, args.map(errorInfo));
-  } else {
-    host.log(level, message);
+export function record(level, args) {
+  const message = [];
+  const errors = [];
+  let hasErrors = false;
+  for (let index = 0; index < args.length; index += 1) {
+    const argument = args[index];
+    append(message, json(argument));
+    append(errors, isError(argument) ? errorInfo(argument) : undefined);
+    hasErrors ||= errors[index] !== undefined;
   }
+  if (hasErrors) host.logErrors(level, message, errors);
+  else host.log(level, message);
 }
 
 // An argument as JSON, by workerd's rules: what JSON can hold, and everything
 // else as the string it converts to.
 function json(value) {
   try {
-    const text = JSON.stringify(holds(value) ? value : `${value}`);
-    return text === undefined ? "null" : text;
+    return stringify(holds(value) ? value : `${value}`) ?? "null";
   } catch {
     return "{}";
   }
@@ -53,27 +58,22 @@ function holds(value) {
     case "string":
       return true;
     case "object":
-    case "function":
-      if (typeof value.toJSON === "function" || Array.isArray(value)) return true;
+    case "function": {
+      if (typeof value.toJSON === "function" || isArray(value)) return true;
       if (typeof value === "function") return false;
-      return [Object.prototype, null].includes(Object.getPrototypeOf(value));
+      const prototype = getPrototypeOf(value);
+      return prototype === objectPrototype || prototype === null;
+    }
     default:
       return false;
   }
 }
 
-function errorInfo(value) {
-  if (!isError(value)) return undefined;
-  const name = nameOf(value);
-  const message = String(value.message);
-  return { name, message, stack: withoutHeader(value.stack, name, message) };
-}
-
 export const console = {};
-for (const level of RECORDED) {
-  console[level] = (...args) => record(level, ...args);
+for (let index = 0; index < RECORDED.length; index += 1) {
+  console[RECORDED[index]] = (...args) => record(RECORDED[index], args);
 }
-for (const method of SILENT) {
-  console[method] = () => {};
+for (let index = 0; index < SILENT.length; index += 1) {
+  console[SILENT[index]] = () => {};
 }
-Object.defineProperty(console, Symbol.toStringTag, { value: "console" });
+define(console, Symbol.toStringTag, { value: "console" });

@@ -2,7 +2,10 @@
 // holds for it. A frame is captured where a callback is registered and put
 // back when it runs.
 
-import * as host from "taffrail:javascript/host@0.1.0";
+import * as host from "./host.js";
+import { apply, copied, mapGet, mapSet } from "./builtins.js";
+
+const { Map } = globalThis;
 
 const OUTSIDE = { invocation: null, values: new Map() };
 
@@ -46,7 +49,7 @@ export function enter(next, callback, receiver, args) {
   frame = next;
   if (shared) switchTo(next);
   try {
-    return Reflect.apply(callback, receiver, args);
+    return apply(callback, receiver, args);
   } finally {
     frame = previous;
     if (shared) switchTo(previous);
@@ -69,7 +72,8 @@ export function frameOf(invocation) {
 
 export class AsyncLocalStorage {
   static bind(callback) {
-    return AsyncLocalStorage.snapshot().bind(null, callback);
+    const captured = frame;
+    return (...args) => enter(captured, callback, undefined, args);
   }
 
   static snapshot() {
@@ -78,17 +82,22 @@ export class AsyncLocalStorage {
   }
 
   getStore() {
-    return frame.values.get(this);
+    return mapGet(frame.values, this);
   }
 
   run(store, callback, ...args) {
-    const values = new Map(frame.values).set(this, store);
-    return enter({ invocation: currentInvocation(), values }, callback, undefined, args);
+    return enterWith(this, store, callback, args);
   }
 
   exit(callback, ...args) {
-    return this.run(undefined, callback, ...args);
+    return enterWith(this, undefined, callback, args);
   }
+}
+
+function enterWith(storage, store, callback, args) {
+  const values = copied(frame.values);
+  mapSet(values, storage, store);
+  return enter({ invocation: currentInvocation(), values }, callback, undefined, args);
 }
 
 export class AsyncResource {

@@ -1,7 +1,9 @@
 // `node:diagnostics_channel`: every message is recorded, subscriber or not.
 
-import * as host from "taffrail:workers/diagnostics-channel@0.2.0";
+import * as host from "./host.js";
+import { append, apply, mapGet, mapHas, mapSet, stringify } from "./builtins.js";
 import { report } from "./failure.js";
+import { chain, promised } from "./promise.js";
 import { structuredClone } from "./trace-item.js";
 
 const UNCLONEABLE = "[[ Diagnostic event was not serializable ]]";
@@ -19,19 +21,23 @@ export class Channel {
     return this.#subscribers.length > 0;
   }
 
+  // Those that hear a message stay as they are meanwhile.
   subscribe(subscriber) {
-    this.#subscribers = [...this.#subscribers, subscriber];
+    this.#subscribers = without(this.#subscribers, undefined);
+    append(this.#subscribers, subscriber);
   }
 
   unsubscribe(subscriber) {
     const before = this.#subscribers.length;
-    this.#subscribers = this.#subscribers.filter((other) => other !== subscriber);
+    this.#subscribers = without(this.#subscribers, subscriber);
     return this.#subscribers.length < before;
   }
 
   publish(message) {
     host.publish(String(this.name), json(message));
-    for (const subscriber of this.#subscribers) {
+    const told = this.#subscribers;
+    for (let index = 0; index < told.length; index += 1) {
+      const subscriber = told[index];
       try {
         subscriber(message, this.name);
       } catch (error) {
@@ -41,18 +47,26 @@ export class Channel {
   }
 }
 
+function without(subscribers, subscriber) {
+  const rest = [];
+  for (let index = 0; index < subscribers.length; index += 1) {
+    if (subscribers[index] !== subscriber) append(rest, subscribers[index]);
+  }
+  return rest;
+}
+
 function json(message) {
   if (message === undefined) return undefined;
   try {
-    return JSON.stringify(structuredClone(message)) ?? "null";
+    return stringify(structuredClone(message)) ?? "null";
   } catch {
-    return JSON.stringify(UNCLONEABLE);
+    return stringify(UNCLONEABLE);
   }
 }
 
 export function channel(name) {
-  if (!channels.has(name)) channels.set(name, new Channel(name));
-  return channels.get(name);
+  if (!mapHas(channels, name)) mapSet(channels, name, new Channel(name));
+  return mapGet(channels, name);
 }
 
 export function hasSubscribers(name) {
@@ -71,7 +85,8 @@ const PHASES = ["start", "end", "asyncStart", "asyncEnd", "error"];
 
 export class TracingChannel {
   constructor(name) {
-    for (const phase of PHASES) {
+    for (let index = 0; index < PHASES.length; index += 1) {
+      const phase = PHASES[index];
       this[phase] = typeof name === "string" ? channel(`tracing:${name}:${phase}`) : name[phase];
     }
   }
@@ -92,7 +107,7 @@ export class TracingChannel {
   traceSync(callback, context = {}, receiver, ...args) {
     this.start.publish(context);
     try {
-      context.result = Reflect.apply(callback, receiver, args);
+      context.result = apply(callback, receiver, args);
       return context.result;
     } catch (error) {
       context.error = error;
@@ -110,8 +125,9 @@ export class TracingChannel {
       if (key === "error") throw value;
       return value;
     };
-    const promise = this.traceSync(() => Promise.resolve(Reflect.apply(callback, receiver, args)));
-    return promise.then(
+    const promise = this.traceSync(() => promised(apply(callback, receiver, args)));
+    return chain(
+      promise,
       settled("result", ["asyncStart", "asyncEnd"]),
       settled("error", ["error", "asyncStart", "asyncEnd"]),
     );

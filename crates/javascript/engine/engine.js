@@ -7,7 +7,10 @@ import * as failure from "./failure.js";
 import * as http from "./http.js";
 import * as promise from "./promise.js";
 import * as timers from "./timers.js";
+import * as watch from "./watch.js";
+import * as wire from "./wire.js";
 import { AnalyticsEngineDataset } from "./analytics.js";
+import { assign, define as defineProperty, isObject, keys, parse, set } from "./builtins.js";
 import { handle as handleEvent } from "./handle.js";
 import { Invocation } from "./invocation.js";
 import { KvNamespace } from "./kv.js";
@@ -15,8 +18,8 @@ import { WorkerLoader } from "./loader.js";
 import { define, provide, require } from "./modules.js";
 import { observe } from "./observe.js";
 import { DurableObjectNamespace, live } from "./objects.js";
-import { DispatchNamespace, fetcher, ownExports } from "./services.js";
-import { sourceText } from "taffrail:javascript/host@0.1.0";
+import { addOwnExports, DispatchNamespace, fetcher } from "./services.js";
+import { textOf } from "./function-text.js";
 import { structuredClone } from "./trace-item.js";
 
 const worker = { exports: undefined, env: {}, loopback: {}, isEmpty: false, hasOrigin: false };
@@ -29,17 +32,16 @@ export function embed(source) {
 export const script = {
   start(source, setup) {
     try {
-      const { name, vars, bindings, serviceWorker, hasOrigin } = JSON.parse(setup);
-      const env = { ...vars };
-      for (const [binding, { kind, key }] of Object.entries(bindings)) {
-        env[binding] = BINDINGS[kind](binding, key);
-      }
+      const { token, name, vars, bindings, serviceWorker, hasOrigin } = parse(setup);
+      wire.connect(token);
+      const env = environment(vars, bindings);
       worker.hasOrigin = hasOrigin;
       worker.env = env;
       provide(env, worker.loopback);
-      if (serviceWorker) Object.assign(globalThis, env);
+      if (serviceWorker) assign(globalThis, env);
       worker.exports ??= evaluate(source);
-      Object.assign(worker.loopback, ownExports(worker.exports, namespaceOf(name)));
+      addOwnExports(worker.loopback, worker.exports, namespaceOf(name));
+      watch.begin();
       worker.isEmpty = !handlesAnything(worker.exports);
       if (worker.isEmpty && !hasOrigin) throw new Error(NOTHING_TO_RUN);
       return true;
@@ -50,36 +52,59 @@ export const script = {
   },
 
   async handle(text) {
-    const event = JSON.parse(text);
+    const event = parse(text);
     if (event.type === "object") {
       await live(worker, event);
       return false;
     }
     const invocation = new Invocation(event);
     context.begin(invocation);
-    await invocation.run(() => handleEvent(worker, invocation, event));
+    let isHandled = true;
+    try {
+      await invocation.run(() => handleEvent(worker, invocation, event));
+    } catch (error) {
+      // No handler's failure comes this far.
+      failure.uncaught(error);
+      isHandled = false;
+    }
     context.finish();
-    return invocation.end();
+    return invocation.end() && isHandled && !watch.hasChanged();
   },
 };
 
+const { eval: evaluateText } = globalThis;
+
 function evaluate(source) {
   const module = { exports: {} };
-  const run = (0, eval)(
+  const run = evaluateText(
     `(function (module, exports, require) {${source}\n})\n//# sourceURL=worker.js`,
   );
   run(module, module.exports, require);
   return module.exports;
 }
 
+function environment(vars, bindings) {
+  const env = {};
+  const given = keys(vars);
+  for (let index = 0; index < given.length; index += 1) set(env, given[index], vars[given[index]]);
+  const names = keys(bindings);
+  for (let index = 0; index < names.length; index += 1) {
+    const name = names[index];
+    const { kind, key } = bindings[name];
+    set(env, name, BINDINGS[kind](name, key));
+  }
+  return env;
+}
+
 // What is in `env` for each kind of binding.
 const BINDINGS = {
+  __proto__: null,
   analytics: (binding) => new AnalyticsEngineDataset(binding),
   dispatch: (binding) => new DispatchNamespace(binding),
   kv: (binding) => new KvNamespace(binding),
   loader: (binding) => new WorkerLoader(binding),
-  object: (binding, key) => new DurableObjectNamespace({ binding }, key),
-  service: (binding) => fetcher({ binding }),
+  object: (binding, key) => new DurableObjectNamespace({ __proto__: null, binding }, key),
+  service: (binding) => fetcher({ __proto__: null, binding }),
 };
 
 // The objects of a class of the Worker of this name.
@@ -92,23 +117,23 @@ const NOTHING_TO_RUN =
 
 // Whether an event could be handled at all.
 function handlesAnything(exports) {
-  const isTarget = (value) => typeof value === "object" || typeof value === "function";
-  return events.areListenedTo() || Object.values(exports).some((value) => value && isTarget(value));
+  const names = keys(exports);
+  for (let index = 0; index < names.length; index += 1) {
+    if (isObject(exports[names[index]])) return true;
+  }
+  return events.areListenedTo();
 }
 
-const nativeToString = Function.prototype.toString;
-
-// The text of a function is the one in the user's own source.
 function toString() {
-  const text = Reflect.apply(nativeToString, this, []);
-  return text.includes("[native code]") ? text : sourceText(text);
+  return textOf(this);
 }
 
 define("taffrail:workers", { observe });
 promise.install();
 failure.install();
 http.install();
-Object.defineProperty(Function.prototype, "toString", {
+wire.install();
+defineProperty(Function.prototype, "toString", {
   value: toString,
   writable: true,
   configurable: true,
@@ -131,6 +156,6 @@ const GLOBALS = {
   structuredClone,
 };
 
-for (const [name, value] of Object.entries(GLOBALS)) {
-  Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
+for (const name of keys(GLOBALS)) {
+  defineProperty(globalThis, name, { value: GLOBALS[name], writable: true, configurable: true });
 }

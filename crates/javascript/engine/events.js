@@ -1,30 +1,53 @@
 // `addEventListener` for the global scope: the events of Service Worker syntax,
 // and those that tell of errors.
 
+import { append, apply, eventPrevented, eventType, includes, mapGet, mapSet, mapSize } from "./builtins.js";
+
 const listeners = new Map();
 
+const NONE = [];
+
+function listenersOf(type) {
+  return mapGet(listeners, type) ?? NONE;
+}
+
+// All but one of the listeners. Those that are told of an event stay as they
+// are meanwhile.
+function others(type, listener) {
+  const known = listenersOf(type);
+  const rest = [];
+  for (let index = 0; index < known.length; index += 1) {
+    if (known[index] !== listener) append(rest, known[index]);
+  }
+  return rest;
+}
+
 export function addEventListener(type, listener) {
-  const known = listeners.get(type) ?? [];
-  if (!known.includes(listener)) listeners.set(type, [...known, listener]);
+  if (includes(listenersOf(type), listener)) return;
+  const all = others(type, listener);
+  append(all, listener);
+  mapSet(listeners, type, all);
 }
 
 export function removeEventListener(type, listener) {
-  listeners.set(type, (listeners.get(type) ?? []).filter((other) => other !== listener));
+  mapSet(listeners, type, others(type, listener));
 }
 
 // Whether a script in Service Worker syntax handles any event.
 export function areListenedTo() {
-  return listeners.size > 0;
+  return mapSize(listeners) > 0;
 }
 
 export function listens(type) {
-  return (listeners.get(type) ?? []).length > 0;
+  return listenersOf(type).length > 0;
 }
 
 export function dispatch(event) {
-  for (const listener of listeners.get(event.type) ?? []) {
-    if (typeof listener === "function") listener.call(globalThis, event);
+  const told = listenersOf(eventType(event));
+  for (let index = 0; index < told.length; index += 1) {
+    const listener = told[index];
+    if (typeof listener === "function") apply(listener, globalThis, [event]);
     else listener.handleEvent(event);
   }
-  return !event.defaultPrevented;
+  return !eventPrevented(event);
 }

@@ -1,103 +1,166 @@
-// What is recorded of a value that was thrown.
+// What is recorded of a value that was thrown. That may be anything, objects
+// that throw when they are looked at included: nothing here throws.
 
-import * as exceptions from "taffrail:workers/exceptions@0.2.0";
-import { frames } from "taffrail:javascript/host@0.1.0";
+import * as host from "./host.js";
+import {
+  define,
+  hasOwn,
+  inherits,
+  isError as isNativeError,
+  isObject,
+  objectPrototype,
+  objectToString,
+  slice,
+  startsWith,
+  uncurried,
+} from "./builtins.js";
+import { textOf } from "./function-text.js";
+
+const { DOMException, Error, Object, String } = globalThis;
 
 // Errors keep their names when they are cloned on Workers, others lose them.
-const NAMES = new Set([
-  "Error",
-  "EvalError",
-  "RangeError",
-  "ReferenceError",
-  "SyntaxError",
-  "TypeError",
-  "URIError",
-]);
+const NAMES = {
+  __proto__: null,
+  Error: true,
+  EvalError: true,
+  RangeError: true,
+  ReferenceError: true,
+  SyntaxError: true,
+  TypeError: true,
+  URIError: true,
+};
 
 // Longer messages are cut, and their stacks dropped, as workerd does.
 const MESSAGE_LENGTH = 4096;
 
+// What is told of an error whose message cannot be read.
+const UNREADABLE = "(the message cannot be read)";
+
+// What V8 tells of an object that does not tell of itself.
+const SOME_OBJECT = "#<Object>";
+
 const nativeStack = Object.getOwnPropertyDescriptor(Error.prototype, "stack");
+const stackOf = uncurried(nativeStack.get);
+const isException = (value) => inherits(value, DOMException.prototype);
 
 // Records a failure that does not decide the outcome.
 export function report(value) {
-  exceptions.report(failure(value));
+  host.report(failure(value));
 }
 
 // Records that the handler itself failed.
 export function uncaught(value) {
-  exceptions.uncaught(failure(value));
+  host.uncaught(failure(value));
 }
 
 export function isError(value) {
-  return Error.isError(value) && !(value instanceof DOMException);
+  return isNativeError(value) && !attempt(() => isException(value), false);
 }
 
 export function failure(value) {
   const told = isError(value) ? ofError(value) : ofAnything(value);
   if (told.message.length > MESSAGE_LENGTH) {
-    return { ...told, message: told.message.slice(0, MESSAGE_LENGTH), stack: undefined };
+    return { ...told, message: slice(told.message, 0, MESSAGE_LENGTH), stack: undefined };
   }
   return told;
 }
 
+// What a value says that went wrong, if it is an error.
+export function messageOf(value) {
+  return isObject(value) ? read(value, "message") : undefined;
+}
+
+// An error as it describes itself.
+export function errorInfo(error) {
+  return named(nameOf(error), error);
+}
+
 function ofError(error) {
-  const own = nameOf(error);
-  const name = NAMES.has(own) ? own : "Error";
-  const message = String(error.message);
-  return { name, message, stack: withoutHeader(error.stack, name, message) };
+  const name = nameOf(error);
+  return named(hasOwn(NAMES, name) ? name : "Error", error);
+}
+
+// A stack keeps the line with another name than the one that is told.
+function named(name, error) {
+  const message = attempt(() => String(error.message), UNREADABLE);
+  return { name, message, stack: withoutHeader(read(error, "stack"), name, message) };
 }
 
 function ofAnything(value) {
-  if (value instanceof DOMException) {
-    return { name: value.name, message: value.message, stack: undefined };
+  if (!isObject(value)) return { name: "Error", message: String(value), stack: undefined };
+  if (typeof value === "function") {
+    const message = attempt(() => textOf(value), SOME_OBJECT);
+    return { name: "Error", message, stack: undefined };
   }
-  if (value === null || typeof value !== "object") {
-    return { name: "Error", message: text(value), stack: undefined };
-  }
-  const name = typeof value.name === "string" ? value.name : "Error";
-  const message = typeof value.message === "string" ? value.message : describe(value);
-  return { name, message, stack: withoutHeader(value.stack, name, message) };
-}
-
-function text(value) {
-  return typeof value === "function" ? Function.prototype.toString.call(value) : String(value);
+  const name = read(value, "name");
+  const message = read(value, "message");
+  const told = {
+    name: typeof name === "string" ? name : "Error",
+    message: typeof message === "string" ? message : describe(value),
+  };
+  if (attempt(() => isException(value), false)) return { ...told, stack: undefined };
+  return { ...told, stack: withoutHeader(read(value, "stack"), told.name, told.message) };
 }
 
 // An object in words, without running any code of its own, as V8 does.
 function describe(object) {
-  if (object.toString === Object.prototype.toString && typeof object.constructor === "function") {
-    const { name } = object.constructor;
-    if (name !== "") return `#<${name}>`;
-  }
-  return Object.prototype.toString.call(object);
+  return attempt(() => {
+    if (object.toString === objectPrototype.toString && typeof object.constructor === "function") {
+      const { name } = object.constructor;
+      if (typeof name === "string" && name !== "") return `#<${name}>`;
+    }
+    return objectToString(object);
+  }, SOME_OBJECT);
 }
 
 // The name an error has, in V8's terms.
-export function nameOf(error) {
-  if (error.name === "InternalError") return "RangeError";
-  return typeof error.name === "string" ? error.name : "Error";
+function nameOf(error) {
+  const name = read(error, "name");
+  if (name === "InternalError") return "RangeError";
+  return typeof name === "string" ? name : "Error";
 }
 
 // The frames of a stack that begins with `name: message`.
-export function withoutHeader(stack, name, message) {
+function withoutHeader(stack, name, message) {
   if (typeof stack !== "string") return undefined;
   let rest = stack;
-  for (const part of [name, ": ", message, "\n"]) {
-    if (rest.startsWith(part)) rest = rest.slice(part.length);
-  }
+  const pass = (part) => {
+    if (startsWith(rest, part)) rest = slice(rest, part.length);
+  };
+  pass(name);
+  pass(": ");
+  pass(message);
+  pass("\n");
   return rest === "" ? undefined : rest;
 }
 
-// Gives errors stacks as V8 writes them.
+// A property, or nothing where it cannot be read.
+function read(object, name) {
+  return attempt(() => object[name], undefined);
+}
+
+function attempt(work, otherwise) {
+  try {
+    return work();
+  } catch {
+    return otherwise;
+  }
+}
+
+// The stack of an error as V8 writes it.
+export function v8Stack(error) {
+  const stack = stackOf(error);
+  if (typeof stack !== "string") return stack;
+  const lines = host.frames(stack);
+  const header = attempt(() => String(error), "Error");
+  return lines === "" ? header : `${header}\n${lines}`;
+}
+
 export function install() {
-  Object.defineProperty(Error.prototype, "stack", {
+  define(Error.prototype, "stack", {
     ...nativeStack,
     get() {
-      const stack = Reflect.apply(nativeStack.get, this, []);
-      if (typeof stack !== "string") return stack;
-      const lines = frames(stack);
-      return lines === "" ? String(this) : `${String(this)}\n${lines}`;
+      return v8Stack(this);
     },
   });
 }

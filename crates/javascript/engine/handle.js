@@ -1,17 +1,33 @@
 // What happens for each type of event.
 
+import {
+  append,
+  assign,
+  bare,
+  getReader,
+  inherits,
+  isView,
+  mapped,
+  readerCancel,
+  readerRead,
+  responseStatus,
+  stringify,
+} from "./builtins.js";
 import { dispatch, listens } from "./events.js";
-import { uncaught } from "./failure.js";
+import { messageOf, uncaught } from "./failure.js";
 import { Entrypoint, lacking } from "./handlers.js";
-import { askHost, fetch, incomingRequest, isErrorResponse } from "./http.js";
-import { end, passThrough as passedThrough, respond, settle, write } from "taffrail:javascript/host@0.1.0";
+import { fetch, incomingRequest, sendable } from "./http.js";
+import { allSettled, chain } from "./promise.js";
+import { end, passThrough as passedThrough, respond, settle, write } from "./host.js";
 import { serve } from "./rpc.js";
 import { traceItem } from "./trace-item.js";
+import { askHost } from "./wire.js";
 
 // Nobody reads the body any more.
 const GONE = 410;
 
 const HANDLERS = {
+  __proto__: null,
   alarm: onAlarm,
   fetch: onFetch,
   queue: onQueue,
@@ -24,8 +40,12 @@ export async function handle(worker, invocation, event) {
   // A turn more would cost every other event, too.
   if (invocation.object !== undefined && !(await isReady(invocation.object))) return;
   const wishes = await HANDLERS[event.type](worker, invocation, event);
-  await invocation.orHung(invocation.settled()).catch(() => {});
-  if (wishes !== undefined) settle(JSON.stringify(wishes));
+  try {
+    await invocation.orHung(invocation.settled());
+  } catch {
+    // What hangs here would be told of nowhere.
+  }
+  if (wishes !== undefined) settle(stringify(wishes));
 }
 
 async function isReady(object) {
@@ -54,23 +74,11 @@ async function onFetch(worker, invocation, event) {
 // Has the origin answer in the Worker's place.
 function passThrough(invocation, request) {
   passedThrough();
-  invocation.waitUntil(fetch(request).then(send), uncaught);
+  invocation.waitUntil(chain(fetch(request), (response) => send(sendable(response))), uncaught);
 }
 
 async function answer(worker, invocation, request) {
-  const response = await fetchHandler(worker, invocation)(request);
-  if (!(response instanceof Response)) {
-    throw new TypeError("Incorrect type for Promise: the Promise did not resolve to 'Response'.");
-  }
-  if (isErrorResponse(response)) {
-    throw new TypeError(
-      "Return value from serve handler must not be an error response (like Response.error())",
-    );
-  }
-  if (response.bodyUsed) {
-    throw new TypeError("Body has already been used. It can only be used once.");
-  }
-  return response;
+  return sendable(await fetchHandler(worker, invocation)(request));
 }
 
 function fetchHandler(worker, invocation) {
@@ -88,7 +96,7 @@ function respondWith(invocation, request) {
       request,
       respondWith(response) {
         answered = true;
-        Promise.resolve(response).then(resolve, reject);
+        resolve(response);
       },
       passThroughOnException: () => void (invocation.passesThrough = true),
     });
@@ -100,37 +108,36 @@ function respondWith(invocation, request) {
 function listened(invocation, type, properties) {
   const event = new Event(type);
   const waitUntil = (promise) => invocation.waitUntil(promise);
-  return Object.assign(event, { waitUntil, ...properties });
+  return assign(event, { waitUntil, ...properties });
 }
 
-async function send(response) {
-  respond(response.status, [...response.headers]);
-  const reader = response.body?.getReader();
-  while (reader !== undefined) {
-    const { done, value } = await reader.read().catch(brokenOff);
+async function send({ status, headers, body }) {
+  respond(status, headers);
+  if (body === null) return end();
+  const reader = getReader(body);
+  for (;;) {
+    const { done, value } = await chain(readerRead(reader), undefined, brokenOff);
     // The host breaks off what does not end here.
     if (done === undefined) return;
-    if (done) break;
+    if (done) return end();
     if (write(bytes(value))) continue;
-    const { status } = await askHost("drained");
-    if (status === GONE) return reader.cancel();
+    if (responseStatus(await askHost("drained")) === GONE) return readerCancel(reader);
   }
-  end();
 }
 
 // A body that was received and passed on has failed on its way here, which is
 // no failure of the script.
 function brokenOff(error) {
-  if (error?.message === "IO error reading from incoming response body") return {};
+  if (messageOf(error) === "IO error reading from incoming response body") {
+    return { __proto__: null };
+  }
   throw error;
 }
 
 function bytes(chunk) {
-  if (chunk instanceof Uint8Array) return chunk;
-  if (ArrayBuffer.isView(chunk)) {
-    return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  }
-  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
+  if (inherits(chunk, Uint8Array.prototype)) return chunk;
+  if (isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  if (inherits(chunk, ArrayBuffer.prototype)) return new Uint8Array(chunk);
   throw new TypeError(
     "This TransformStream is being used as a byte stream, but received an object of non-ArrayBuffer/ArrayBufferView type on its writable side.",
   );
@@ -139,15 +146,16 @@ function bytes(chunk) {
 // A handler that throws decides the outcome; the promise that it returns is as
 // good as given to `waitUntil`.
 async function onTail(worker, invocation, { events, raw }) {
-  const items = events.map((event, index) => traceItem(event, raw[index]));
-  const handler = new Entrypoint(worker, invocation).find("tail", "trace");
+  const items = mapped(events, (event, index) => traceItem(event, raw[index]));
+  const entrypoint = new Entrypoint(worker, invocation);
+  const handler = entrypoint.find("tail") ?? entrypoint.find("trace");
   try {
     if (handler !== undefined) {
       invocation.waitUntil(handler(items));
     } else if (listens("tail") || listens("trace")) {
-      for (const type of ["tail", "trace"]) {
-        dispatch(listened(invocation, type, { events: items, traces: [...items] }));
-      }
+      const traces = mapped(items, (item) => item);
+      dispatch(listened(invocation, "tail", { events: items, traces }));
+      dispatch(listened(invocation, "trace", { events: items, traces }));
     } else {
       throw lacking("tail");
     }
@@ -155,12 +163,11 @@ async function onTail(worker, invocation, { events, raw }) {
     uncaught(error);
   }
   // Tail handlers tend not to wait for what they send.
-  await Promise.allSettled(invocation.requests);
+  await allSettled(invocation.requests);
 }
 
-// What these two return may still change until the invocation ends.
 async function onScheduled(worker, invocation, { cron, scheduledTime }) {
-  const wishes = { noRetry: false };
+  const wishes = { __proto__: null, noRetry: false };
   const controller = { cron, scheduledTime, noRetry: () => void (wishes.noRetry = true) };
   invocation.backgroundFailure = uncaught;
   await run(worker, invocation, "scheduled", controller);
@@ -169,21 +176,24 @@ async function onScheduled(worker, invocation, { cron, scheduledTime }) {
 
 async function onQueue(worker, invocation, { queue, messages }) {
   const wishes = {
+    __proto__: null,
     ackAll: false,
-    retryBatch: { retry: false },
-    explicitAcks: [],
-    retryMessages: [],
+    retryBatch: { __proto__: null, retry: false },
+    explicitAcks: bare([]),
+    retryMessages: bare([]),
   };
   const batch = {
     queue,
-    messages: messages.map((message) => ({
+    messages: mapped(messages, (message) => ({
       ...message,
       timestamp: new Date(message.timestamp),
-      ack: () => void wishes.explicitAcks.push(message.id),
-      retry: (options) => void wishes.retryMessages.push({ msgId: message.id, ...delay(options) }),
+      ack: () => append(wishes.explicitAcks, message.id),
+      retry: (options) =>
+        append(wishes.retryMessages, { __proto__: null, msgId: message.id, ...delay(options) }),
     })),
     ackAll: () => void (wishes.ackAll = true),
-    retryAll: (options) => void (wishes.retryBatch = { retry: true, ...delay(options) }),
+    retryAll: (options) =>
+      void (wishes.retryBatch = { __proto__: null, retry: true, ...delay(options) }),
   };
   await run(worker, invocation, "queue", batch);
   return wishes;

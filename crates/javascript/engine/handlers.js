@@ -1,5 +1,6 @@
 // From an event to the function of the script that handles it.
 
+import { apply, define, hasOwn } from "./builtins.js";
 import { record } from "./console.js";
 
 // What `ctx` is in a handler.
@@ -8,8 +9,8 @@ export class ExecutionContext {
 
   constructor(invocation, loopback) {
     this.#invocation = invocation;
-    Object.defineProperty(this, "exports", { value: loopback, enumerable: true });
-    Object.defineProperty(this, "props", { value: invocation.props, enumerable: true });
+    define(this, "exports", { value: loopback, enumerable: true });
+    define(this, "props", { value: invocation.props, enumerable: true });
   }
 
   waitUntil(promise) {
@@ -24,6 +25,7 @@ export class ExecutionContext {
 // A handler of one event: `call(name, ...args)` calls the function of that name.
 export class Entrypoint {
   #object;
+  #instance;
   #script;
   #env;
   #ctx;
@@ -34,27 +36,27 @@ export class Entrypoint {
     const { parameters } = invocation;
     this.#env = parameters === undefined ? script.env : { ...script.env, ...parameters };
     const name = invocation.entrypoint;
-    if (name !== undefined && script.exports[name] === undefined) {
+    const exported = name ?? "default";
+    const isExported = hasOwn(script.exports, exported) && script.exports[exported] !== undefined;
+    if (name !== undefined && !isExported) {
       throw new Error(`Worker has no such entrypoint: ${name}`);
     }
-    this.#script = script.exports[name ?? "default"];
+    this.#script = isExported ? script.exports[exported] : undefined;
   }
 
   // What has the handlers: an instance if the script exports a class.
   target() {
     if (this.#object !== undefined) return this.#object.instance;
-    return isClass(this.#script) ? new this.#script(this.#ctx, this.#env) : this.#script;
+    if (!isClass(this.#script)) return this.#script;
+    return (this.#instance ??= new this.#script(this.#ctx, this.#env));
   }
 
-  // The function and what `this` is in it, of the first name that there is.
-  find(...names) {
+  // The function of a name, to be called with an event's argument.
+  find(name) {
     const target = this.target();
-    for (const name of names) {
-      if (typeof target?.[name] === "function") {
-        return (argument) => target[name](argument, this.#env, this.#ctx);
-      }
-    }
-    return undefined;
+    const handler = target?.[name];
+    if (typeof handler !== "function") return undefined;
+    return (argument) => apply(handler, target, [argument, this.#env, this.#ctx]);
   }
 }
 
@@ -63,6 +65,7 @@ function isClass(value) {
 }
 
 const LACKING = {
+  __proto__: null,
   alarm:
     "Attempted to schedule an alarm, but this Durable Object does not have an alarm() handler.",
   connect:
@@ -78,6 +81,6 @@ const LACKING = {
 
 // The failure of an event that meets a script without its handler.
 export function lacking(name) {
-  record("warn", LACKING[name]);
+  record("warn", [LACKING[name]]);
   return new Error(`Handler does not export a ${name}() function.`);
 }

@@ -1,9 +1,11 @@
 // One invocation while it runs, and the end of everything that it began.
 
+import { define, eventPrevented, mapClear, mapDelete, mapForEach, mapGet, mapSet, mapSize, setAdd, setDelete, setForEach, setSize } from "./builtins.js";
 import * as context from "./context.js";
 import { dispatch } from "./events.js";
 import { report } from "./failure.js";
-import { askHost } from "./http.js";
+import { chain, promised } from "./promise.js";
+import { askHost } from "./wire.js";
 
 const { clearTimeout, setTimeout } = globalThis;
 
@@ -23,7 +25,9 @@ export class Invocation {
   requests = new Set();
   // What becomes of a rejection of something that was given to `waitUntil`.
   backgroundFailure = report;
-  #background = new Set();
+  // How much of that is not over, and who waits for it to be.
+  #background = 0;
+  #backgroundOver = () => {};
   // How to reject what would hang.
   #waiting = new Set();
   // Settled once the unhandled rejections have been reported.
@@ -42,14 +46,15 @@ export class Invocation {
 
   // Keeps the invocation open until the promise is settled.
   waitUntil(promise, onRejected = this.backgroundFailure) {
-    const settled = Promise.resolve(promise).then(
-      () => this.#background.delete(settled),
-      (reason) => {
-        this.#background.delete(settled);
-        onRejected(reason);
-      },
-    );
-    this.#background.add(settled);
+    this.#background += 1;
+    const over = () => {
+      this.#background -= 1;
+      if (this.#background === 0) this.#backgroundOver();
+    };
+    chain(promised(promise), over, (reason) => {
+      onRejected(reason);
+      over();
+    });
   }
 
   // An event of an object lasts as long as the timers that it set.
@@ -58,67 +63,82 @@ export class Invocation {
     if (isOnce && this.object !== undefined) {
       this.waitUntil(new Promise((resolve) => (ended = resolve)));
     }
-    this.timers.set(timer, ended);
+    mapSet(this.timers, timer, ended);
   }
 
   timerEnded(timer) {
-    this.timers.get(timer)?.();
-    this.timers.delete(timer);
+    mapGet(this.timers, timer)?.();
+    mapDelete(this.timers, timer);
   }
 
   // Waits for all that was given to `waitUntil`, meanwhile too, and until it is
   // known which rejections nobody handles.
   async settled() {
-    while (this.#background.size > 0 || this.rejections.size > 0) {
-      await Promise.all(this.#background);
-      if (this.rejections.size > 0) await this.#checked;
+    while (this.#background > 0 || mapSize(this.rejections) > 0) {
+      if (this.#background > 0) {
+        await new Promise((resolve) => (this.#backgroundOver = resolve));
+      }
+      if (mapSize(this.rejections) > 0) await this.#checked;
     }
   }
 
   // Notes a rejection that nobody handles so far.
   rejected(promise, reason) {
-    this.rejections.set(promise, reason);
-    if (this.rejections.size > 1) return;
-    this.#checked = new Promise((resolve) => setTimeout(resolve, 0)).then(() =>
-      this.run(() => this.#reportRejections()),
+    mapSet(this.rejections, promise, reason);
+    if (mapSize(this.rejections) > 1) return;
+    this.#checked = new Promise((resolve) =>
+      setTimeout(() => {
+        this.run(() => this.#reportRejections());
+        resolve();
+      }, 0),
     );
   }
 
   // Reports the rejections that are still unhandled now that no callback is due.
   #reportRejections() {
-    for (const [promise, reason] of this.rejections) {
-      this.rejections.delete(promise);
-      const event = new Event("unhandledrejection", { cancelable: true });
-      Object.defineProperties(event, { promise: { value: promise }, reason: { value: reason } });
-      dispatch(event);
-      if (!event.defaultPrevented) report(reason);
-    }
+    mapForEach(this.rejections, (reason, promise) => {
+      mapDelete(this.rejections, promise);
+      if (!isPrevented(promise, reason)) report(reason);
+    });
   }
 
   // The promise, or an error once nothing is left that could settle it.
   orHung(promise) {
     watchIdleness();
     return new Promise((resolve, reject) => {
-      this.#waiting.add(reject);
+      setAdd(this.#waiting, reject);
       const settled = (settle) => (value) => {
-        this.#waiting.delete(reject);
+        setDelete(this.#waiting, reject);
         settle(value);
       };
-      promise.then(settled(resolve), settled(reject));
+      chain(promised(promise), settled(resolve), settled(reject));
     });
   }
 
   hang() {
-    for (const reject of this.#waiting) reject(new Error(HUNG));
+    setForEach(this.#waiting, (reject) => reject(new Error(HUNG)));
   }
 
   // Ends it. False when the engine still works at something that it began.
   end() {
     this.over = true;
-    for (const timer of this.timers.keys()) clearTimeout(timer);
-    this.timers.clear();
-    return this.requests.size === 0;
+    mapForEach(this.timers, (_, timer) => clearTimeout(timer));
+    mapClear(this.timers);
+    return setSize(this.requests) === 0;
   }
+}
+
+// Whether a listener says that a rejection is no failure.
+function isPrevented(promise, reason) {
+  const event = new Event("unhandledrejection", { __proto__: null, cancelable: true });
+  define(event, "promise", { value: promise });
+  define(event, "reason", { value: reason });
+  try {
+    dispatch(event);
+  } catch (error) {
+    report(error);
+  }
+  return eventPrevented(event);
 }
 
 // The wording is workerd's.
@@ -133,7 +153,7 @@ function watchIdleness() {
   if (watching) return;
   watching = true;
   context.outside(() =>
-    askHost("idle").then(() => {
+    chain(askHost("idle"), () => {
       watching = false;
       const invocation = context.currentInvocation();
       if (invocation === null) return;

@@ -1,6 +1,7 @@
 // `env.KV`: KV namespaces.
 
-import { ask } from "./http.js";
+import { append, inherits, isArray, isView, mapSet, responseArrayBuffer, responseBody, responseStatus, responseText } from "./builtins.js";
+import { ask, told } from "./wire.js";
 
 export class KvNamespace {
   #binding;
@@ -10,27 +11,28 @@ export class KvNamespace {
   }
 
   async get(key, options) {
-    if (Array.isArray(key)) return this.#many(key, (name) => this.get(name, options));
+    if (isArray(key)) return many(key, (name) => this.get(name, options));
     return (await this.getWithMetadata(key, options)).value;
   }
 
   async getWithMetadata(key, options) {
-    if (Array.isArray(key)) return this.#many(key, (name) => this.getWithMetadata(name, options));
+    if (isArray(key)) return many(key, (name) => this.getWithMetadata(name, options));
     const response = await this.#ask({ get: String(key) });
-    if (response.status === 404) return { value: null, metadata: null, cacheStatus: null };
-    const metadata = JSON.parse(response.headers.get("taffrail-metadata"));
+    if (responseStatus(response) === 404) return { value: null, metadata: null, cacheStatus: null };
+    const metadata = JSON.parse(told(response, "metadata"));
     return { value: await read(response, typeOf(options)), metadata, cacheStatus: null };
   }
 
   async put(key, value, { expiration, expirationTtl, metadata } = {}) {
-    const isStream = value instanceof ReadableStream;
-    const isBytes = value instanceof ArrayBuffer || ArrayBuffer.isView(value);
+    const isStream = inherits(value, ReadableStream.prototype);
+    const isBytes = inherits(value, ArrayBuffer.prototype) || isView(value);
     if (typeof value !== "string" && !isStream && !isBytes) {
       throw new TypeError(
         "KV put() accepts only strings, ArrayBuffers, ArrayBufferViews, and ReadableStreams as values.",
       );
     }
-    await this.#ask({ put: { key: String(key), expiration, expirationTtl, metadata } }, value);
+    const put = { __proto__: null, key: String(key), expiration, expirationTtl, metadata };
+    await this.#ask({ put }, value);
   }
 
   async delete(key) {
@@ -38,36 +40,43 @@ export class KvNamespace {
   }
 
   async list({ prefix, limit, cursor } = {}) {
-    const response = await this.#ask({
-      list: { prefix: prefix ?? undefined, limit: limit ?? undefined, cursor: cursor ?? undefined },
-    });
-    return response.json();
-  }
-
-  async #many(keys, get) {
-    const entries = keys.map(async (key) => [key, await get(key)]);
-    return new Map(await Promise.all(entries));
+    const list = {
+      __proto__: null,
+      prefix: prefix ?? undefined,
+      limit: limit ?? undefined,
+      cursor: cursor ?? undefined,
+    };
+    return JSON.parse(await responseText(await this.#ask({ list })));
   }
 
   #ask(operation, body) {
-    return ask({ kv: this.#binding, ...operation }, body);
+    return ask("kv", { __proto__: null, kv: this.#binding, ...operation }, body);
   }
+}
+
+// What `get` says of each of the keys, all at once.
+async function many(keys, get) {
+  const asked = [];
+  for (let index = 0; index < keys.length; index += 1) append(asked, get(keys[index]));
+  const values = new Map();
+  for (let index = 0; index < keys.length; index += 1) mapSet(values, keys[index], await asked[index]);
+  return values;
 }
 
 function typeOf(options) {
   return (typeof options === "string" ? options : options?.type) ?? "text";
 }
 
-function read(response, type) {
+async function read(response, type) {
   switch (type) {
     case "text":
-      return response.text();
+      return responseText(response);
     case "json":
-      return response.json();
+      return JSON.parse(await responseText(response));
     case "arrayBuffer":
-      return response.arrayBuffer();
+      return responseArrayBuffer(response);
     case "stream":
-      return response.body;
+      return responseBody(response);
     default:
       throw new TypeError(
         'Unknown response type. Possible types are "text", "arrayBuffer", "json", and "stream".',

@@ -1,5 +1,8 @@
 // The lines of a body, each as soon as it is there.
 
+import { byteLength, bytesIndexOf, bytesPart, bytesSet, decode, getReader, readerRead, responseBody } from "./builtins.js";
+import { chain } from "./promise.js";
+
 const NEWLINE = 10;
 
 export class Lines {
@@ -8,30 +11,30 @@ export class Lines {
   #decoder = new TextDecoder();
 
   constructor(response) {
-    this.#reader = response.then(({ body }) => body.getReader());
+    this.#reader = chain(response, (response) => getReader(responseBody(response)));
   }
 
   // The next line, or undefined at the end.
   async next() {
     const reader = await this.#reader;
-    let end = this.#bytes.indexOf(NEWLINE);
+    let end = bytesIndexOf(this.#bytes, NEWLINE);
     while (end < 0) {
-      const { done, value } = await reader.read();
+      const { done, value } = await readerRead(reader);
       if (done) return undefined;
-      end = value.indexOf(NEWLINE);
-      if (end >= 0) end += this.#bytes.length;
+      end = bytesIndexOf(value, NEWLINE);
+      if (end >= 0) end += byteLength(this.#bytes);
       this.#bytes = joined(this.#bytes, value);
     }
-    const line = this.#decoder.decode(this.#bytes.subarray(0, end));
-    this.#bytes = this.#bytes.subarray(end + 1);
+    const line = decode(this.#decoder, bytesPart(this.#bytes, 0, end));
+    this.#bytes = bytesPart(this.#bytes, end + 1);
     return line;
   }
 }
 
 function joined(first, second) {
-  if (first.length === 0) return second;
-  const both = new Uint8Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
+  if (byteLength(first) === 0) return second;
+  const both = new Uint8Array(byteLength(first) + byteLength(second));
+  bytesSet(both, first);
+  bytesSet(both, second, byteLength(first));
   return both;
 }

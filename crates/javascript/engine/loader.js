@@ -1,7 +1,9 @@
 // `env.LOADER`: Workers that are made at run time.
 
-import { ask } from "./http.js";
+import { apply, byteLength, bytesPart, fromCharCode, isView, keys, listed, mapped, responseText, set, stringify } from "./builtins.js";
+import { failure } from "./failure.js";
 import { calleeOf, fetcher, plain } from "./services.js";
+import { ask } from "./wire.js";
 
 export class WorkerLoader {
   #binding;
@@ -29,7 +31,7 @@ export class WorkerLoader {
     return {
       getEntrypoint(entrypoint, { props = {} } = {}) {
         const called = { entrypoint: entrypoint ?? undefined, props: plain("props", props) };
-        return fetcher(async () => ({ loaded: await load(), ...called }));
+        return fetcher(async () => ({ __proto__: null, loaded: await load(), ...called }));
       },
     };
   }
@@ -39,18 +41,18 @@ export class WorkerLoader {
   }
 
   async #ask(wish, body) {
-    const response = await ask({ loader: this.#binding, ...wish }, body);
-    return response.json();
+    const response = await ask("load", { __proto__: null, loader: this.#binding, ...wish }, body);
+    return JSON.parse(await responseText(response));
   }
 }
 
 // The code, or why there is none, as the host wants it.
 async function plan(getCode) {
   try {
-    return JSON.stringify({ code: written(await getCode()) });
+    return stringify({ __proto__: null, code: written(await getCode()) });
   } catch (error) {
-    const { name = "Error", message = String(error) } = error ?? {};
-    return JSON.stringify({ failed: { name, message } });
+    const { name, message } = failure(error);
+    return stringify({ __proto__: null, failed: { __proto__: null, name, message } });
   }
 }
 
@@ -59,19 +61,22 @@ function written(code) {
   if (typeof mainModule !== "string" || typeof modules !== "object" || modules === null) {
     throw new TypeError("The code of a dynamic Worker has `mainModule` and `modules`.");
   }
-  const vars = {};
-  const services = {};
-  for (const [name, value] of Object.entries(env)) {
-    const callee = calleeOf(value);
-    if (callee === undefined) vars[name] = plain(`env.${name}`, value);
-    else services[name] = callee;
+  const vars = { __proto__: null };
+  const services = { __proto__: null };
+  const names = keys(env);
+  for (let index = 0; index < names.length; index += 1) {
+    const name = names[index];
+    const callee = calleeOf(env[name]);
+    if (callee === undefined) set(vars, name, plain(`env.${name}`, env[name]));
+    else set(services, name, callee);
   }
   return {
+    __proto__: null,
     mainModule,
-    modules: Object.fromEntries(Object.entries(modules).map(module)),
+    modules: writtenModules(modules),
     vars,
     services,
-    tails: tails.map((tail) => service("tails", tail)),
+    tails: mapped(listed(tails), (tail) => service("tails", tail)),
     limits,
     globalOutbound: globalOutbound ? service("globalOutbound", globalOutbound) : globalOutbound,
   };
@@ -85,26 +90,42 @@ function service(key, value) {
   return callee;
 }
 
-const KINDS = ["js", "cjs", "text", "json", "data", "wasm"];
-
-function module([name, source]) {
-  if (typeof source === "string") return [name, { js: source }];
-  const kind = KINDS.find((kind) => source?.[kind] !== undefined);
-  if (kind === undefined) {
-    throw new TypeError(`The module \`${name}\` is neither text nor { ${KINDS.join(" | ")} }.`);
+function writtenModules(modules) {
+  const all = { __proto__: null };
+  const names = keys(modules);
+  for (let index = 0; index < names.length; index += 1) {
+    set(all, names[index], module(names[index], modules[names[index]]));
   }
-  const contents = source[kind];
-  const isBytes = kind === "data" || kind === "wasm";
-  return [name, { [kind]: isBytes ? base64(contents) : contents }];
+  return all;
 }
 
+const KINDS = ["js", "cjs", "text", "json", "data", "wasm"];
+
+function module(name, source) {
+  if (typeof source === "string") return { __proto__: null, js: source };
+  for (let index = 0; index < KINDS.length; index += 1) {
+    const kind = KINDS[index];
+    const contents = source?.[kind];
+    if (contents === undefined) continue;
+    const isBytes = kind === "data" || kind === "wasm";
+    return { __proto__: null, [kind]: isBytes ? base64(contents) : contents };
+  }
+  throw new TypeError(
+    `The module \`${name}\` is neither text nor { js | cjs | text | json | data | wasm }.`,
+  );
+}
+
+// As many arguments as a call may have.
+const PART = 0x8000;
+
 function base64(buffer) {
-  const bytes = ArrayBuffer.isView(buffer)
+  const bytes = isView(buffer)
     ? new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
     : new Uint8Array(buffer);
   let binary = "";
-  for (let start = 0; start < bytes.length; start += 0x8000) {
-    binary += String.fromCharCode(...bytes.subarray(start, start + 0x8000));
+  for (let start = 0; start < byteLength(bytes); start += PART) {
+    const end = start + PART < byteLength(bytes) ? start + PART : byteLength(bytes);
+    binary += apply(fromCharCode, undefined, bytesPart(bytes, start, end));
   }
   return btoa(binary);
 }

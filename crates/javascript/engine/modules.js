@@ -1,5 +1,6 @@
 // The modules that a script may import without a file of that name.
 
+import { assign, hasOwn } from "./builtins.js";
 import * as context from "./context.js";
 import * as diagnostics from "./diagnostics.js";
 import { RpcStub, RpcTarget } from "capnweb";
@@ -33,6 +34,7 @@ const asyncHooks = {
 };
 
 const MODULES = {
+  __proto__: null,
   "taffrail:workers": {},
   "cloudflare:workers": workers,
   "node:async_hooks": { ...asyncHooks, default: asyncHooks },
@@ -40,14 +42,13 @@ const MODULES = {
 };
 
 export function require(name) {
-  const module = MODULES[name];
-  if (module === undefined) throw new Error(`No such module "${name}".`);
-  return module;
+  if (!hasOwn(MODULES, name)) throw new Error(`No such module "${name}".`);
+  return MODULES[name];
 }
 
 // Modules that are made of what imports this one.
 export function define(name, members) {
-  Object.assign(MODULES[name], members);
+  assign(MODULES[name], members);
 }
 
 export function provide(env, exports) {

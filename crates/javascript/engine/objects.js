@@ -1,15 +1,24 @@
 // Durable Objects: how they are found, and how one lives.
 
+import { hasOwn, isObject, mapDelete, mapGet, mapSet, matches, parse, responseStatus, responseText, setPrototypeOf } from "./builtins.js";
 import * as context from "./context.js";
-import { askHost } from "./http.js";
 import { handle } from "./handle.js";
+import { uncaught } from "./failure.js";
 import { Invocation } from "./invocation.js";
+import { chain, promised } from "./promise.js";
 import { fetcher } from "./services.js";
+import { askHost } from "./wire.js";
 import { DurableObjectStorage } from "./storage.js";
-import { finish, objectId } from "taffrail:javascript/host@0.1.0";
+import { finish, objectId } from "./host.js";
+
+const ID = /^[0-9a-f]{64}$/;
 
 class DurableObjectId {
   #text;
+
+  static textOf(value) {
+    return isObject(value) && #text in value ? value.#text : undefined;
+  }
 
   constructor(text, name) {
     this.#text = text;
@@ -44,17 +53,19 @@ export class DurableObjectNamespace {
   }
 
   idFromString(text) {
-    if (!/^[0-9a-f]{64}$/.test(text)) {
+    if (typeof text !== "string" || matches(ID, text) === null) {
       throw new TypeError("Invalid Durable Object ID: must be 64 hex digits");
     }
     return new DurableObjectId(text);
   }
 
   get(id) {
-    if (!(id instanceof DurableObjectId)) {
+    const object = DurableObjectId.textOf(id);
+    if (object === undefined) {
       throw new TypeError("get() takes an id that idFromName(), idFromString() or newUniqueId() returned.");
     }
-    return fetcher({ ...this.#callee, object: String(id) }, { id, name: id.name });
+    const own = { __proto__: null, id, name: id.name };
+    return fetcher({ __proto__: null, ...this.#callee, object }, own);
   }
 
   getByName(name) {
@@ -77,7 +88,7 @@ class LiveObject {
 
   constructor(worker, name, id) {
     this.#worker = worker;
-    this.#class = worker.exports[name];
+    this.#class = hasOwn(worker.exports, name) ? worker.exports[name] : undefined;
     this.#id = id;
     if (typeof this.#class !== "function") {
       throw new TypeError(`The Worker exports no class \`${name}\` of Durable Objects.`);
@@ -102,9 +113,9 @@ class LiveObject {
   }
 
   #block(callback) {
-    const before = Promise.resolve(this.#gate);
-    const blocked = before.then(callback);
-    const gate = blocked.then(
+    const blocked = chain(promised(this.#gate), callback);
+    const gate = chain(
+      blocked,
       () => {},
       (error) => {
         // It is made anew for the next event.
@@ -116,7 +127,7 @@ class LiveObject {
       if (this.#gate === gate) this.#gate = undefined;
     };
     this.#gate = gate;
-    gate.then(open, open);
+    chain(gate, open, open);
     return blocked;
   }
 }
@@ -128,25 +139,29 @@ export async function live(worker, { entrypoint, id }) {
   const running = new Map();
   for (;;) {
     const answer = await askHost("events");
-    if (answer.status !== 200) return;
-    const { number, event, cancel } = await answer.json();
+    if (responseStatus(answer) !== 200) return;
+    const { number, event, cancel } = parse(await responseText(answer));
     if (cancel !== undefined) {
-      running.get(cancel)?.end();
-      running.delete(cancel);
+      mapGet(running, cancel)?.end();
+      mapDelete(running, cancel);
       continue;
     }
-    const invocation = new Invocation(event);
+    const invocation = new Invocation(setPrototypeOf(event, null));
     invocation.number = number;
-    running.set(number, invocation);
+    mapSet(running, number, invocation);
     const over = () => {
       invocation.end();
-      running.delete(number);
+      mapDelete(running, number);
       finish(number);
     };
     const begun = invocation.run(async () => {
       invocation.object = object ??= new LiveObject(worker, entrypoint, id);
       await handle(worker, invocation, event);
     });
-    context.outside(() => begun.then(over, over));
+    const failed = (error) => {
+      invocation.run(() => uncaught(error));
+      over();
+    };
+    context.outside(() => chain(begun, over, failed));
   }
 }

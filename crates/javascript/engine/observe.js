@@ -1,8 +1,10 @@
 // `taffrail:workers`: what Cloudflare's Workers do not have.
 
-import { askHost } from "./http.js";
 import { Lines } from "./lines.js";
+import { chain } from "./promise.js";
 import { calleeOf, fetcher } from "./services.js";
+import { clearTimeout, setTimeout } from "./timers.js";
+import { askHost } from "./wire.js";
 
 let latest = 0;
 
@@ -14,8 +16,9 @@ export function observe(entrypoint, { timeout = 30_000 } = {}) {
   if (callee === undefined) throw new TypeError("observe() takes an entrypoint or a service binding.");
   const live = ++latest;
   const lines = new Lines(askHost(`live/${live}`));
+  const watched = (callee) => ({ __proto__: null, ...callee, live });
   const observed =
-    typeof callee === "function" ? async () => ({ ...(await callee()), live }) : { ...callee, live };
+    typeof callee === "function" ? async () => watched(await callee()) : watched(callee);
   return { entrypoint: fetcher(observed), logs: entries(lines, timeout) };
 }
 
@@ -25,9 +28,11 @@ function entries(lines, timeout) {
     timer = setTimeout(() => resolve('{"type":"timeout"}'), timeout);
   });
   return new ReadableStream({
+    __proto__: null,
     async pull(controller) {
-      const line = await Promise.race([lines.next(), late]);
+      const line = await first(lines.next(), late);
       if (line === undefined) return close(controller);
+      // An object of the Worker's, as any that it makes.
       const entry = JSON.parse(line);
       controller.enqueue(entry);
       if (entry.type === "outcome" || entry.type === "timeout") close(controller);
@@ -39,4 +44,12 @@ function entries(lines, timeout) {
     clearTimeout(timer);
     controller.close();
   }
+}
+
+// What the first of two promises to be settled is settled with.
+function first(one, other) {
+  return new Promise((resolve, reject) => {
+    chain(one, resolve, reject);
+    chain(other, resolve, reject);
+  });
 }

@@ -2,18 +2,34 @@
 // their rejection. The bundler turns `async` functions into generators that
 // drive promises, so that all of them pass here; a native `await` would not.
 
+import {
+  apply,
+  construct,
+  define,
+  generatorNext,
+  generatorThrow,
+  getPrototypeOf,
+  hasOwn,
+  isObject,
+  mapDelete,
+  setForEach,
+  setPrototypeOf,
+  setSize,
+  weakAdd,
+  weakHas,
+} from "./builtins.js";
 import { currentFrame, currentInvocation, enter, isOver } from "./context.js";
 
-const Native = Promise;
+const { Promise: Native, Symbol, TypeError, WeakSet } = globalThis;
 const nativeThen = Native.prototype.then;
 const handled = new WeakSet();
 
-function Tracked(executor) {
+export function Tracked(executor) {
   if (new.target === undefined) {
     throw new TypeError("Promise constructor cannot be invoked without 'new'");
   }
   if (typeof executor !== "function") {
-    throw new TypeError(`Promise resolver ${String(executor)} is not a function`);
+    throw new TypeError("Promise resolver is not a function");
   }
   let promise;
   // What to do about it once it is settled and exists: either may come first.
@@ -38,7 +54,7 @@ function Tracked(executor) {
       rejectTracked(error);
     }
   };
-  promise = Reflect.construct(Native, [tracked], new.target);
+  promise = construct(Native, [tracked], new.target);
   settled?.();
   return promise;
 }
@@ -46,19 +62,21 @@ function Tracked(executor) {
 function ignore() {}
 
 function isThenable(value) {
-  const type = typeof value;
-  return (
-    value !== null && (type === "object" || type === "function") && typeof value.then === "function"
-  );
+  try {
+    return isObject(value) && typeof value.then === "function";
+  } catch {
+    // The promise is rejected with what was thrown here.
+    return true;
+  }
 }
 
 // A promise that takes the state of another one is rejected behind our back.
 function follow(promise) {
-  Reflect.apply(nativeThen, promise, [undefined, (reason) => rejected(promise, reason)]);
+  apply(nativeThen, promise, [undefined, (reason) => rejected(promise, reason)]);
 }
 
 function rejected(promise, reason) {
-  if (handled.has(promise)) return;
+  if (weakHas(handled, promise)) return;
   currentInvocation()?.rejected(promise, reason);
 }
 
@@ -66,21 +84,80 @@ function inFrame(callback, frame) {
   if (typeof callback !== "function") return callback;
   return (value) =>
     // What is over never goes on.
-    isOver(frame) ? new Native(() => {}) : enter(frame, callback, undefined, [value]);
+    isOver(frame) ? new Native(ignore) : enter(frame, callback, undefined, [value]);
 }
 
 function then(onFulfilled, onRejected) {
-  handled.add(this);
-  currentInvocation()?.rejections.delete(this);
+  if (isObject(this)) weakAdd(handled, this);
+  const invocation = currentInvocation();
+  if (invocation !== null) mapDelete(invocation.rejections, this);
   const frame = currentFrame();
-  return Reflect.apply(nativeThen, this, [inFrame(onFulfilled, frame), inFrame(onRejected, frame)]);
+  return apply(nativeThen, this, [inFrame(onFulfilled, frame), inFrame(onRejected, frame)]);
+}
+
+// What `then` does, whatever has become of it.
+export function chain(promise, onFulfilled, onRejected) {
+  return apply(then, promise, [onFulfilled, onRejected]);
+}
+
+// A promise of the value, which may be one.
+export function promised(value) {
+  return isPromise(value) ? value : new Tracked((resolve) => resolve(value));
+}
+
+function isPromise(value) {
+  try {
+    return isObject(value) && getPrototypeOf(value) === Native.prototype && !hasOwn(value, "then");
+  } catch {
+    return false;
+  }
+}
+
+// Settled once all promises of a set are, without a value.
+export function allSettled(promises) {
+  return new Tracked((resolve) => {
+    let left = setSize(promises);
+    if (left === 0) resolve();
+    const settled = () => {
+      left -= 1;
+      if (left === 0) resolve();
+    };
+    setForEach(promises, (promise) => chain(promise, settled, settled));
+  });
+}
+
+// What an `async` function of the engine does: see `build.mjs`.
+export function drive(receiver, args, begin) {
+  return new Tracked((resolve, reject) => {
+    const generator = apply(begin, receiver, args ?? []);
+    const step = (go, value) => {
+      try {
+        const result = go(generator, value);
+        if (result.done) resolve(result.value);
+        else chain(promised(result.value), fulfilled, failed);
+      } catch (error) {
+        reject(error);
+      }
+    };
+    const fulfilled = (value) => step(generatorNext, value);
+    const failed = (reason) => step(generatorThrow, reason);
+    fulfilled();
+  });
+}
+
+function getThis() {
+  return this;
 }
 
 export function install() {
-  Object.setPrototypeOf(Tracked, Native);
-  Object.defineProperty(Tracked, "name", { value: "Promise" });
-  Object.defineProperty(Tracked, "prototype", { value: Native.prototype, writable: false });
-  Object.defineProperty(Native.prototype, "constructor", { value: Tracked, writable: true, configurable: true });
-  Object.defineProperty(Native.prototype, "then", { value: then, writable: true, configurable: true });
-  Object.defineProperty(globalThis, "Promise", { value: Tracked, writable: true, configurable: true });
+  // The bundler does not know of its callers, and would leave it out.
+  void drive;
+  setPrototypeOf(Tracked, Native);
+  define(Tracked, "name", { value: "Promise" });
+  define(Tracked, "prototype", { value: Native.prototype, writable: false });
+  // Every promise goes by these two.
+  define(Tracked, Symbol.species, { get: getThis });
+  define(Native.prototype, "constructor", { value: Tracked, writable: false, configurable: false });
+  define(Native.prototype, "then", { value: then, writable: true, configurable: true });
+  define(globalThis, "Promise", { value: Tracked, writable: true, configurable: true });
 }

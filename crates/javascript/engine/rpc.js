@@ -2,10 +2,13 @@
 // two scripts, which lasts as long as the caller holds something of it.
 
 import { RpcSession, RpcTarget } from "capnweb";
+import { append, apply, getPrototypeOf, hasOwn, inherits, isObject, mapped, objectPrototype } from "./builtins.js";
 import { uncaught } from "./failure.js";
-import { askHost, call } from "./http.js";
 import { Lines } from "./lines.js";
-import { hangUp, send } from "taffrail:javascript/host@0.1.0";
+import { DurableObject, WorkerEntrypoint } from "./modules.js";
+import { hangUp, send } from "./host.js";
+import { queueMicrotask, setTimeout } from "./timers.js";
+import { askHost, call } from "./wire.js";
 
 // The number of the session that an event is.
 const OWN = 0;
@@ -51,7 +54,7 @@ class Transport {
 // Begins a session with a callee, to do what `method` says.
 export function open(callee, way, method) {
   const session = ++latest;
-  const response = call(callee, { [way]: { session, method } });
+  const response = call(callee, { [way]: { __proto__: null, session, method } });
   const transport = new Transport(session, response);
   const rpc = new RpcSession(transport);
   transport.afterMessage = () => {
@@ -65,27 +68,37 @@ export function open(callee, way, method) {
 // A method or property of a callee: to be called, to be awaited, or to have
 // properties itself.
 export function property(callee, path) {
-  const name = path.join(".");
+  const name = joined(path);
   const read = () => open(callee, "rpc", name).read(path);
   return new Proxy(() => {}, {
-    apply: (_target, _this, args) => open(callee, "rpc", name).invoke(path, ...args),
+    __proto__: null,
+    apply: (_target, _this, args) => open(callee, "rpc", name).invoke(path, args),
     get(_target, member) {
       if (typeof member !== "string") return undefined;
-      if (!["then", "catch", "finally"].includes(member)) {
-        return property(callee, [...path, member]);
+      if (member === "then" || member === "catch" || member === "finally") {
+        return (...callbacks) => {
+          const value = read();
+          return apply(value[member], value, callbacks);
+        };
       }
-      return (...callbacks) => {
-        const value = read();
-        return value[member](...callbacks);
-      };
+      const longer = mapped(path, (name) => name);
+      append(longer, member);
+      return property(callee, longer);
     },
   });
 }
 
-// What the caller's end of a session talks to.
+function joined(path) {
+  let name = path[0];
+  for (let index = 1; index < path.length; index += 1) name += `.${path[index]}`;
+  return name;
+}
+
+// What the caller's end of a session talks to, once.
 class Main extends RpcTarget {
   #find;
   #target;
+  #isCalled = false;
 
   constructor(find, target) {
     super();
@@ -94,33 +107,47 @@ class Main extends RpcTarget {
   }
 
   // That there is no such member is the caller's failure, and not recorded.
-  async invoke(path, ...args) {
+  async invoke(path, args) {
     const receiver = this.#receiver(path);
     return recorded(() => {
-      const member = receiver[path.at(-1)];
-      if (typeof member !== "function") throw new TypeError(`"${path.at(-1)}" is not a function.`);
-      return Reflect.apply(member, receiver, args);
+      const name = path[path.length - 1];
+      const member = receiver[name];
+      if (typeof member !== "function") throw new TypeError(`"${name}" is not a function.`);
+      return apply(member, receiver, args);
     });
   }
 
   async read(path) {
     const receiver = this.#receiver(path);
     return recorded(() => {
-      const member = receiver[path.at(-1)];
-      return typeof member === "function" ? member.bind(receiver) : member;
+      const member = receiver[path[path.length - 1]];
+      if (typeof member !== "function") return member;
+      return (...args) => apply(member, receiver, args);
     });
   }
 
   // A connection: what comes from the caller, and what goes there.
   async connect(readable, writable) {
+    this.#call();
     return recorded(() => this.#find("connect")({ readable, writable }));
+  }
+
+  #call() {
+    if (this.#isCalled) throw new TypeError("Only one RPC method call is allowed on this object.");
+    this.#isCalled = true;
   }
 
   // What has the last member of the path.
   #receiver(path) {
+    this.#call();
     let receiver = this.#target;
-    for (const [depth, name] of path.entries()) {
-      if (!isOffered(receiver, name, depth)) {
+    for (let depth = 0; depth < path.length; depth += 1) {
+      const name = path[depth];
+      if (hasOwn(RESERVED, name)) {
+        throw new TypeError(`'${name}' is a reserved method and cannot be called over RPC.`);
+      }
+      const isOffered = depth === 0 ? hasMember(receiver, name) : offers(receiver, name);
+      if (!isOffered) {
         throw new TypeError(`The RPC receiver does not implement the method "${name}".`);
       }
       if (depth < path.length - 1) receiver = receiver[name];
@@ -129,16 +156,52 @@ class Main extends RpcTarget {
   }
 }
 
-const RESERVED = new Set(["constructor", "dup", "fetch", "connect", "alarm"]);
+// Names of members that nobody calls by RPC: what the runtime alone calls to
+// handle an event, and what a stub has itself.
+const RESERVED = {
+  __proto__: null,
+  alarm: true,
+  connect: true,
+  constructor: true,
+  dup: true,
+  email: true,
+  fetch: true,
+  queue: true,
+  scheduled: true,
+  tail: true,
+  tailStream: true,
+  test: true,
+  trace: true,
+  webSocketClose: true,
+  webSocketError: true,
+  webSocketMessage: true,
+};
 
-// Objects that are passed by reference offer what their class has, and nothing
-// of their own.
-function isOffered(target, name, depth) {
-  if (target === null || typeof target !== "object") return false;
-  if (depth === 0 && RESERVED.has(name)) return false;
-  const plain = Object.getPrototypeOf(target) === Object.prototype;
-  if (plain) return Object.hasOwn(target, name);
-  return name in target && !Object.hasOwn(target, name) && !(name in Object.prototype);
+// Whether an entrypoint, an object or a target has a member that may be called:
+// one of its class, and nothing that an instance has of its own.
+function hasMember(target, name) {
+  if (!isCallable(target) || hasOwn(target, name)) return false;
+  let holder = getPrototypeOf(target);
+  while (holder !== null && holder !== objectPrototype) {
+    if (hasOwn(holder, name)) return true;
+    holder = getPrototypeOf(holder);
+  }
+  return false;
+}
+
+function isCallable(target) {
+  return (
+    inherits(target, WorkerEntrypoint.prototype) ||
+    inherits(target, DurableObject.prototype) ||
+    inherits(target, RpcTarget.prototype)
+  );
+}
+
+// Whether what an offered member holds offers a member itself: plain objects
+// do, of their own.
+function offers(value, name) {
+  const isPlain = isObject(value) && getPrototypeOf(value) === objectPrototype;
+  return isPlain ? hasOwn(value, name) : hasMember(value, name);
 }
 
 // A failure of the callee is recorded there, and told to the caller.

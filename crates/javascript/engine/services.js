@@ -1,9 +1,29 @@
 // Other Workers, and entrypoints of this one, to be called.
 
-import * as rpc from "./rpc.js";
-import { call } from "./http.js";
+import {
+  apply,
+  hasOwn,
+  inherits,
+  keys,
+  listed,
+  mapped,
+  now,
+  parse,
+  requestBody,
+  requestMethod,
+  requestUrl,
+  responseText,
+  set,
+  stringify,
+  weakGet,
+  weakSet,
+} from "./builtins.js";
+import { headersOf, isRequest, pairs } from "./http.js";
 import { DurableObject } from "./modules.js";
+import { chain } from "./promise.js";
+import * as rpc from "./rpc.js";
 import { Socket } from "./sockets.js";
+import { answerOf, call } from "./wire.js";
 
 // Who is called: the Worker of a service binding, `{ binding }`, an export of
 // this one, `{ export, props }`, or a function that returns a promise of such.
@@ -16,27 +36,30 @@ class Fetcher {
   }
 
   async fetch(input, init) {
-    const request = input instanceof Request && init === undefined ? input : new Request(input, init);
+    const request = isRequest(input) && init === undefined ? input : new Request(input, init);
+    const url = requestUrl(request);
     const head = {
-      method: request.method,
-      url: request.url,
-      headers: [...request.headers],
+      __proto__: null,
+      method: requestMethod(request),
+      url,
+      headers: pairs(headersOf(request)),
       cf: init?.cf ?? input.cf ?? undefined,
     };
-    const response = call(this.#callee, { request: head }, request.body);
-    return this.#callee.object === undefined ? response : response.catch(asRemote);
+    const response = call(this.#callee, { request: head }, requestBody(request));
+    const isObject = this.#callee.object !== undefined;
+    return chain(response, (response) => answerOf(url, response), isObject ? asRemote : undefined);
   }
 
   connect(_address) {
     return new Socket(rpc.open(this.#callee, "connect"));
   }
 
-  async scheduled({ cron = "", scheduledTime = Date.now() } = {}) {
+  async scheduled({ cron = "", scheduledTime = now() } = {}) {
     return this.#event({ scheduled: { cron, scheduledTime: Number(scheduledTime) } });
   }
 
   async queue(queue, messages) {
-    const plain = messages.map(({ id, timestamp = Date.now(), attempts = 1, body = null }) => ({
+    const plain = mapped(listed(messages), ({ id, timestamp = now(), attempts = 1, body = null }) => ({
       id,
       timestamp: Number(timestamp),
       attempts,
@@ -46,14 +69,15 @@ class Fetcher {
   }
 
   async #event(event) {
-    const response = await call(this.#callee, { event: {} }, JSON.stringify(event));
-    return response.json();
+    const response = await call(this.#callee, { event: { __proto__: null } }, stringify(event));
+    // An object of the Worker's, as any that it makes.
+    return JSON.parse(await responseText(response));
   }
 }
 
 // Errors of a Durable Object say that they come from elsewhere.
 function asRemote(error) {
-  error.remote = true;
+  set(error, "remote", true);
   throw error;
 }
 
@@ -61,24 +85,25 @@ const callees = new WeakMap();
 
 // Who a Fetcher calls, as the host is told; nothing if the value is none.
 export function calleeOf(value) {
-  return callees.get(value);
+  return weakGet(callees, value);
 }
 
 // `own` is what it has beside the members of a Fetcher.
 export function fetcher(callee, own = {}) {
   const proxy = new Proxy(new Fetcher(callee), {
+    __proto__: null,
     get(target, name) {
-      if (Object.hasOwn(own, name)) return own[name];
+      if (hasOwn(own, name)) return own[name];
       if (name in target) {
         const member = target[name];
-        return typeof member === "function" ? member.bind(target) : member;
+        return typeof member === "function" ? (...args) => apply(member, target, args) : member;
       }
       // A promise that resolves to it must not take it for another promise.
       if (typeof name !== "string" || name === "then") return undefined;
       return rpc.property(callee, [name]);
     },
   });
-  callees.set(proxy, callee);
+  weakSet(callees, proxy, callee);
   return proxy;
 }
 
@@ -91,7 +116,13 @@ export class DispatchNamespace {
   }
 
   get(name, _args = {}, { limits = {}, outbound = {} } = {}) {
-    return fetcher({ dispatch: this.#binding, name: String(name), limits, parameters: outbound });
+    return fetcher({
+      __proto__: null,
+      dispatch: this.#binding,
+      name: String(name),
+      limits,
+      parameters: outbound,
+    });
   }
 }
 
@@ -99,7 +130,7 @@ export class DispatchNamespace {
 export function plain(name, value) {
   let json;
   try {
-    json = JSON.stringify(value, (_, part) => {
+    json = stringify(value, (_, part) => {
       if (typeof part === "function" || typeof part === "symbol") throw new TypeError();
       return part;
     });
@@ -112,17 +143,20 @@ export function plain(name, value) {
 
 // What `ctx.exports` is: each entrypoint as a Fetcher, or called with `{ props }`
 // one that has these.
-export function ownExports(exports, namespace) {
-  const loopback = {};
-  for (const [name, value] of Object.entries(exports)) {
-    if (value?.prototype instanceof DurableObject) {
-      loopback[name] = namespace({ export: name }, name);
-      continue;
-    }
-    const own = fetcher({ export: name });
-    const withProps = ({ props = {} } = {}) => fetcher({ export: name, props: plain("props", props) });
-    loopback[name] = new Proxy(withProps, { get: (_, member) => own[member] });
-    callees.set(loopback[name], calleeOf(own));
+export function addOwnExports(loopback, exports, namespace) {
+  const names = keys(exports);
+  for (let index = 0; index < names.length; index += 1) {
+    const name = names[index];
+    const isClass = inherits(exports[name]?.prototype, DurableObject.prototype);
+    const callee = { __proto__: null, export: name };
+    set(loopback, name, isClass ? namespace(callee, name) : ownExport(callee));
   }
-  return loopback;
+}
+
+function ownExport(callee) {
+  const own = fetcher(callee);
+  const withProps = ({ props = {} } = {}) => fetcher({ ...callee, props: plain("props", props) });
+  const proxy = new Proxy(withProps, { __proto__: null, get: (_, member) => own[member] });
+  weakSet(callees, proxy, callee);
+  return proxy;
 }

@@ -1,51 +1,62 @@
 // `ctx.storage` of a Durable Object.
 
 import { deserialize, serialize } from "capnweb";
-import { storage } from "taffrail:javascript/host@0.1.0";
+import { isArray, keys, mapSet, parse, set, stringify } from "./builtins.js";
+import { storage } from "./host.js";
 
 function ask(request) {
-  const { ok, error } = JSON.parse(storage(JSON.stringify(request)));
+  const { ok, error } = parse(storage(stringify({ __proto__: null, ...request })));
   if (error !== undefined) throw new Error(error);
   return ok;
 }
 
-function read([key, text]) {
-  return [key, deserialize(text)];
+// The entries that were found, as a Map.
+function entries(found) {
+  const map = new Map();
+  for (let index = 0; index < found.length; index += 1) {
+    mapSet(map, found[index][0], deserialize(found[index][1]));
+  }
+  return map;
 }
 
 export class DurableObjectStorage {
   async get(keys) {
-    const many = Array.isArray(keys);
-    const found = ask({ get: many ? keys : [String(keys)] }).map(read);
-    return many ? new Map(found) : found[0]?.[1];
+    if (isArray(keys)) return entries(ask({ get: keys }));
+    const found = ask({ get: [String(keys)] });
+    return found.length === 0 ? undefined : deserialize(found[0][1]);
   }
 
   async put(entries, value) {
-    const given = typeof entries === "object" ? Object.entries(entries) : [[String(entries), value]];
-    const put = {};
-    for (const [key, value] of given) {
+    const put = { __proto__: null };
+    const add = (key, value) => {
       if (value === undefined) throw new TypeError("put() called with undefined value.");
-      put[key] = serialize(value);
+      set(put, key, serialize(value));
+    };
+    if (typeof entries === "object") {
+      const names = keys(entries);
+      for (let index = 0; index < names.length; index += 1) add(names[index], entries[names[index]]);
+    } else {
+      add(String(entries), value);
     }
     ask({ put });
   }
 
   async delete(keys) {
-    const many = Array.isArray(keys);
+    const many = isArray(keys);
     const removed = ask({ delete: many ? keys : [String(keys)] });
     return many ? removed : removed > 0;
   }
 
   async list(options = {}) {
-    return new Map(ask({ list: options }).map(read));
+    return entries(ask({ list: options }));
   }
 
   async deleteAll() {
-    ask({ deleteAll: {} });
+    ask({ deleteAll: { __proto__: null } });
   }
 
   async getAlarm() {
-    return ask({ getAlarm: {} });
+    return ask({ getAlarm: { __proto__: null } });
   }
 
   async setAlarm(time) {

@@ -1,13 +1,12 @@
 // Timers that belong to an invocation: they run as a part of it and end with it.
 
+import { define, now } from "./builtins.js";
 import { currentFrame, currentInvocation, enter, isOver } from "./context.js";
 import { report } from "./failure.js";
+import { chain, promised } from "./promise.js";
 
-const native = {
-  clearTimeout: globalThis.clearTimeout,
-  setInterval: globalThis.setInterval,
-  setTimeout: globalThis.setTimeout,
-};
+const { Number, clearTimeout: nativeClear, performance, setInterval: nativeInterval } = globalThis;
+const nativeTimeout = globalThis.setTimeout;
 
 function guarded(callback, args) {
   const frame = currentFrame();
@@ -21,7 +20,7 @@ function guarded(callback, args) {
   };
 }
 
-function start(method, callback, delay, args) {
+function start(method, native, callback, delay, args) {
   if (typeof callback !== "function") {
     throw new TypeError(`Failed to execute '${method}': parameter 1 is not of type 'Function'.`);
   }
@@ -32,29 +31,30 @@ function start(method, callback, delay, args) {
     );
   }
   const run = guarded(callback, args);
-  const timer = native[method](() => {
+  const isOnce = native === nativeTimeout;
+  const timer = native(() => {
     run();
-    if (method === "setTimeout") invocation.timerEnded(timer);
+    if (isOnce) invocation.timerEnded(timer);
   }, Number(delay) || 0);
-  invocation.timerBegan(timer, method === "setTimeout");
+  invocation.timerBegan(timer, isOnce);
   return timer;
 }
 
 export function setTimeout(callback, delay, ...args) {
-  return start("setTimeout", callback, delay, args);
+  return start("setTimeout", nativeTimeout, callback, delay, args);
 }
 
 export function setInterval(callback, delay, ...args) {
-  return start("setInterval", callback, delay, args);
+  return start("setInterval", nativeInterval, callback, delay, args);
 }
 
 export function clearTimeout(timer) {
   currentInvocation()?.timerEnded(timer);
-  if (timer !== undefined && timer !== null) native.clearTimeout(timer);
+  if (timer !== undefined && timer !== null) nativeClear(timer);
 }
 
 export function queueMicrotask(callback) {
-  Promise.resolve().then(() => {
+  chain(promised(), () => {
     try {
       callback();
     } catch (error) {
@@ -64,11 +64,8 @@ export function queueMicrotask(callback) {
 }
 
 // The clock of Workers begins where that of Date does.
-const { performance } = globalThis;
-Object.defineProperties(performance, {
-  now: { value: () => Date.now(), writable: true, configurable: true },
-  timeOrigin: { value: 0, configurable: true },
-});
+define(performance, "now", { value: () => now(), writable: true, configurable: true });
+define(performance, "timeOrigin", { value: 0, configurable: true });
 
 export const scheduler = {
   wait(delay, { signal } = {}) {

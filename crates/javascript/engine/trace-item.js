@@ -1,5 +1,7 @@
 // The events of a tail handler.
 
+import { define, inherits, keys } from "./builtins.js";
+
 class TraceItem {}
 
 class TailRequest {
@@ -16,8 +18,10 @@ class TailRequest {
 }
 
 function readOnly(object, properties) {
-  for (const [name, value] of Object.entries(properties)) {
-    Object.defineProperty(object, name, { value, enumerable: true, configurable: true });
+  const names = keys(properties);
+  for (let index = 0; index < names.length; index += 1) {
+    const value = properties[names[index]];
+    define(object, names[index], { value, enumerable: true, configurable: true });
   }
   return object;
 }
@@ -39,7 +43,7 @@ function event(info, raw) {
 const nativeClone = globalThis.structuredClone;
 
 export function structuredClone(value, options) {
-  if (value instanceof TraceItem) {
+  if (inherits(value, TraceItem.prototype)) {
     throw new DOMException(
       'Could not serialize object of type "TraceItem". This type does not support serialization.',
       "DataCloneError",

@@ -58,9 +58,13 @@ pub struct SyntaxError {
 
 /// What is written in terms of promises, so that the engine sees all of them:
 /// which rejections nobody handles, and to which invocation a callback belongs.
-pub(crate) const LOWERED: [&str; 3] = [
+///
+/// An `import()` of what is not in the bundle is an error of its own: the engine
+/// has no other modules, and aborts when it is asked for one.
+pub(crate) const LOWERED: [&str; 4] = [
     "--supported:async-await=false",
     "--supported:async-generator=false",
+    "--supported:dynamic-import=false",
     "--supported:for-await=false",
 ];
 

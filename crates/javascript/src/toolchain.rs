@@ -34,6 +34,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("package.json", PACKAGES),
     ("analytics.js", include_str!("../engine/analytics.js")),
     ("build.mjs", include_str!("../engine/build.mjs")),
+    ("builtins.js", include_str!("../engine/builtins.js")),
     ("built.js", include_str!("../engine/built.js")),
     ("console.js", include_str!("../engine/console.js")),
     ("context.js", include_str!("../engine/context.js")),
@@ -41,8 +42,14 @@ const SOURCES: &[(&str, &str)] = &[
     ("engine.js", include_str!("../engine/engine.js")),
     ("events.js", include_str!("../engine/events.js")),
     ("failure.js", include_str!("../engine/failure.js")),
+    (
+        "function-text.js",
+        include_str!("../engine/function-text.js"),
+    ),
+    ("globals.js", include_str!("../engine/globals.js")),
     ("handle.js", include_str!("../engine/handle.js")),
     ("handlers.js", include_str!("../engine/handlers.js")),
+    ("host.js", include_str!("../engine/host.js")),
     ("http.js", include_str!("../engine/http.js")),
     ("invocation.js", include_str!("../engine/invocation.js")),
     ("kv.js", include_str!("../engine/kv.js")),
@@ -58,6 +65,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("storage.js", include_str!("../engine/storage.js")),
     ("timers.js", include_str!("../engine/timers.js")),
     ("trace-item.js", include_str!("../engine/trace-item.js")),
+    ("watch.js", include_str!("../engine/watch.js")),
+    ("wire.js", include_str!("../engine/wire.js")),
     ("wit/engine.wit", include_str!("../engine/wit/engine.wit")),
     (
         "wit/deps/taffrail-workers/interfaces.wit",
@@ -264,7 +273,10 @@ fn make_component(esbuild: &Esbuild, work: &Path, entry: &str, output: &str) -> 
     let bundled = format!("{directory}/bundled.js");
     let arguments = ["--bundle", "--format=esm", "--external:taffrail:*"];
     let more = ["--loader:.txt=text", "--log-level=error", "--color=false"];
-    let arguments = arguments.iter().chain(&more).chain(&bundle::LOWERED);
+    // In the place of globals, which a Worker may change.
+    let globals = ["--inject:./globals.js"];
+    let arguments = arguments.iter().chain(&more).chain(&globals);
+    let arguments = arguments.chain(&bundle::LOWERED);
     let mut arguments: Vec<String> = arguments.map(ToString::to_string).collect();
     arguments.extend([format!("./{entry}"), format!("--outfile={bundled}")]);
     let bundling = Bundling {

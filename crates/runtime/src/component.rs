@@ -5,7 +5,6 @@ use crate::bindings::{javascript, queue, scheduled};
 use crate::debug_file::DebugFile;
 use crate::engine::{Awake, Engines, TABLES_PER_MEMORY, Ticker};
 use crate::error::Error;
-use crate::host;
 use crate::state::State;
 use std::path::Path;
 use std::sync::Arc;
@@ -62,6 +61,12 @@ const TAIL: &str = "taffrail:workers/tail@0.2.";
 const SCHEDULED: &str = "taffrail:workers/scheduled@0.2.";
 const QUEUE: &str = "taffrail:workers/queue@0.2.";
 const SCRIPT: &str = "taffrail:javascript/script@0.1.";
+
+/// The exports of Workers.
+const HANDLERS: [&str; 5] = [FETCH_P2, FETCH_P3, TAIL, SCHEDULED, QUEUE];
+
+/// What only engines that run scripts import.
+const SCRIPT_HOST: &str = "taffrail:javascript/";
 
 impl Component {
     /// Whether it has a handler for fetch events.
@@ -120,10 +125,10 @@ impl Component {
     pub(crate) fn compile(engines: &Engines, bytes: &[u8]) -> Result<Self, Error> {
         let names = Names::read(bytes)?;
         names.check_handlers()?;
-        let engine = if names.any("@0.3.") {
-            &engines.concurrent
+        let (engine, linkers) = if names.any("@0.3.") {
+            (&engines.concurrent, &engines.concurrent_linkers)
         } else {
-            &engines.sequential
+            (&engines.sequential, &engines.sequential_linkers)
         };
         let component = wasmtime::component::Component::new(engine, bytes).map_err(|error| {
             Error::component(format!(
@@ -131,8 +136,11 @@ impl Component {
             ))
         })?;
         let size = size(&component)?;
-        let linker = host::linker(engine)
-            .map_err(|error| Error::host(format!("the host interfaces clash: {error:#}")))?;
+        let linker = if names.is_engine() {
+            &linkers.scripts
+        } else {
+            &linkers.workers
+        };
         let pre = linker
             .instantiate_pre(&component)
             .map_err(|error| unresolved(&names, &error))?;
@@ -163,7 +171,9 @@ impl Component {
             tail: exported(TAIL).map(TailPre::new).transpose()?,
             scheduled: exported(SCHEDULED).map(ScheduledPre::new).transpose()?,
             queue: exported(QUEUE).map(QueuePre::new).transpose()?,
-            script: exported(SCRIPT).map(EnginePre::new).transpose()?,
+            script: (names.is_engine())
+                .then(|| EnginePre::new(pre.clone()))
+                .transpose()?,
             built: names.script.clone(),
             debug: None,
             engine: pre.engine().clone(),
@@ -231,7 +241,7 @@ impl Names {
                     debug_assert!(encoding == Encoding::Component || depth > 0);
                     depth += 1;
                 }
-                Payload::End(_) => depth -= 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(section) if depth == 1 => {
                     for import in section {
                         names.imports.push(import?.name.name.to_owned());
@@ -257,6 +267,12 @@ impl Names {
         self.exports.iter().any(|name| name.starts_with(prefix))
     }
 
+    /// Whether it runs scripts, and handles no event in any other way.
+    fn is_engine(&self) -> bool {
+        let handles = HANDLERS.iter().any(|name| self.exported(name));
+        self.exported(SCRIPT) && !handles
+    }
+
     fn any(&self, part: &str) -> bool {
         self.imports
             .iter()
@@ -265,10 +281,7 @@ impl Names {
     }
 
     fn check_handlers(&self) -> Result<(), Error> {
-        if [FETCH_P2, FETCH_P3, TAIL, SCHEDULED, QUEUE, SCRIPT]
-            .iter()
-            .any(|name| self.exported(name))
-        {
+        if self.is_engine() || HANDLERS.iter().any(|name| self.exported(name)) {
             return Ok(());
         }
         let exports = if self.exports.is_empty() {
@@ -282,9 +295,9 @@ impl Names {
     }
 }
 
-/// The packages that [`host::linker`] provides and their versions. The patch
+/// The packages that Workers are provided with and their versions. The patch
 /// number of a release does not matter. Nothing but messages is made of this.
-const PROVIDED: [(&str, &[&str]); 12] = [
+const PROVIDED: [(&str, &[&str]); 11] = [
     ("wasi:cli", &["0.2", "0.3"]),
     ("wasi:clocks", &["0.2", "0.3"]),
     ("wasi:config", &["0.2.0-rc.1"]),
@@ -295,7 +308,6 @@ const PROVIDED: [(&str, &[&str]); 12] = [
     ("wasi:logging", &["", "0.1.0-draft"]),
     ("wasi:random", &["0.2", "0.3"]),
     ("wasi:sockets", &["0.2", "0.3"]),
-    ("taffrail:javascript", &["0.1"]),
     ("taffrail:workers", &["0.2"]),
 ];
 
@@ -316,6 +328,14 @@ fn is_provided(import: &str) -> bool {
 
 /// Names the imports that nothing provides.
 fn unresolved(names: &Names, error: &wasmtime::Error) -> Error {
+    let mut imports = names.imports.iter();
+    if let Some(import) = imports.find(|import| import.starts_with(SCRIPT_HOST))
+        && !names.is_engine()
+    {
+        return Error::component(format!(
+            "it imports `{import}`, which is for the JavaScript engine only. A Worker is to import `taffrail:workers` instead: build it without this import"
+        ));
+    }
     let missing: Vec<_> = names
         .imports
         .iter()

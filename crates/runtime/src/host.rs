@@ -36,9 +36,26 @@ pub struct RawRequest {
     pub(crate) item: Arc<TraceItem>,
 }
 
-/// A linker with everything that a guest may import from `engine`'s
+/// What resolves the imports of the components that one engine compiles.
+pub(crate) struct Linkers {
+    /// For Workers.
+    pub(crate) workers: Linker<State>,
+    /// For JavaScript engines, which ask their host for what no Worker may.
+    pub(crate) scripts: Linker<State>,
+}
+
+impl Linkers {
+    pub(crate) fn new(engine: &Engine) -> wasmtime::Result<Self> {
+        let workers = linker(engine)?;
+        let mut scripts = workers.clone();
+        javascript::add_to_linker::<_, HasSelf<State>>(&mut scripts, |state| state)?;
+        Ok(Self { workers, scripts })
+    }
+}
+
+/// A linker with everything that a Worker may import from `engine`'s
 /// generation of WASI.
-pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wait_with_an_end(&mut linker)?;
@@ -62,7 +79,6 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     diagnostics_channel::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     exceptions::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     context::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-    javascript::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     services::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     analytics::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     dispatch::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;

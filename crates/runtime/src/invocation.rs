@@ -530,6 +530,12 @@ impl Invocation {
         }
     }
 
+    /// Whether the guest has answered, if it was to, or told why not.
+    pub(crate) fn is_handled(&self) -> bool {
+        let ending = &self.recording().ending;
+        ending.response != Response::Unset || ending.uncaught.is_some()
+    }
+
     /// Whether the run ended in a way that leaves the response body without
     /// its rest.
     pub(crate) fn response_is_broken(&self) -> bool {

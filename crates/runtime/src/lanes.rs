@@ -64,7 +64,7 @@ impl Lanes {
             () = until_used(&invocation, HEAVY * items) => self.heavy.as_ref(),
         };
         match heavy {
-            // A panic over there has been recorded where it happened.
+            // That it fails means that the process ends.
             Some(heavy) => _ = AbortOnDropHandle::new(heavy.spawn(run)).await,
             None => run.await,
         }

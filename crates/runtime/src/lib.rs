@@ -34,6 +34,7 @@ mod alarms;
 mod analytics;
 mod bindings;
 mod body;
+mod caught;
 mod cdn_loop;
 mod clock;
 mod compiling;

@@ -4,7 +4,7 @@ use crate::cdn_loop;
 use crate::current::Current;
 use crate::egress::{self, Egress};
 use crate::invocation::Invocation;
-use crate::script::{ScriptHost, call, is_for_host, unread};
+use crate::script::{ScriptHost, call, unread};
 use crate::service::{self, CallFailed, Callee};
 use crate::table::BODY_CHUNK;
 use http::{Request, Response};
@@ -37,37 +37,43 @@ impl Outbound {
 
     /// Answers a request of a script to its host.
     fn answer(&self, script: &ScriptHost, request: Request<WasiBody>) -> Sending {
-        let path = request.uri().path();
-        if path == "/idle" {
-            // Outlasts the invocation, and so must not hold on to it.
-            let answer = script.idle.answer();
-            return Box::new(async { Ok(answered(answer.await?)) });
-        }
-        if path == "/events"
-            && let Some(object) = script.object.clone()
-        {
-            return Box::new(async move { Ok(answered(object.next_event().await)) });
-        }
         let caller = self.current.invocation();
-        if path == "/service" {
-            return Box::new(async move {
-                let response = call::answer(&caller, request).await;
-                Ok(answered(response.map(|body| caller.exchange.lease(body))))
-            });
+        let exchange = &caller.exchange;
+        match (request.uri().path(), &script.object) {
+            // What is waited for outlasts the invocation, and so must not hold
+            // on to it.
+            ("/idle", _) => waited(script.idle.answer()),
+            ("/drained", _) => waited(exchange.drained()),
+            ("/events", Some(object)) => {
+                let object = Arc::clone(object);
+                waited(async move { object.next_event().await })
+            }
+            // The exchange has to know at once what is asked for, not only when
+            // the answer is waited for.
+            ("/request", _) => ready(Response::new(exchange.lease(exchange.request()))),
+            (path, _) if path.starts_with("/live/") => {
+                let number = path.trim_start_matches("/live/");
+                let live = exchange.live(number).map(|body| exchange.lease(body));
+                ready(live.map_or_else(|failed| script.token.failure(&failed), Response::new))
+            }
+            _ => {
+                let token = script.token.clone();
+                Box::new(async move {
+                    let response = call::answer(&caller, &token, request).await;
+                    let response = response.unwrap_or_else(|failed| token.failure(&failed));
+                    Ok(answered(response.map(|body| caller.exchange.lease(body))))
+                })
+            }
         }
-        // The exchange has to know at once what is asked for, not only when
-        // the answer is waited for.
-        let answer = caller.exchange.answer(path);
-        // Nor must this, if the script does not wait for it.
-        let caller = Arc::downgrade(&caller);
-        Box::new(async move {
-            let response = answer.await?;
-            Ok(answered(response.map(|body| match caller.upgrade() {
-                Some(caller) => caller.exchange.lease(body),
-                None => body,
-            })))
-        })
     }
+}
+
+fn ready(response: Response<WasiBody>) -> Sending {
+    Box::new(async { Ok(answered(response)) })
+}
+
+fn waited(answer: impl Future<Output = Response<WasiBody>> + Send + 'static) -> Sending {
+    Box::new(async { Ok(answered(answer.await)) })
 }
 
 fn answered(response: Response<WasiBody>) -> (Response<WasiBody>, Io) {
@@ -94,7 +100,7 @@ impl WasiHttpHooks for Outbound {
             None => request,
         };
         if let Some(script) = &self.script
-            && is_for_host(request.uri())
+            && script.token.is_asked(request.uri())
         {
             return self.answer(script, request);
         }
@@ -106,21 +112,22 @@ impl WasiHttpHooks for Outbound {
                     .map_err(|failed| Error::InternalError(Some(failed.message)))
             });
         }
-        let is_script = self.script.is_some();
+        let token = self.script.as_ref().map(|script| script.token.clone());
         Box::new(async move {
-            let (response, io) = match send(&caller, request, options).await {
-                Ok(sent) => sent?,
-                // A script throws it as it is, others know no more than a code.
-                Err(failed) if is_script => answered(call::failure(&failed)),
-                Err(failed) => {
+            let sent = send(&caller, request, options).await;
+            let Some(token) = token else {
+                // A component knows no more than a code.
+                return sent.unwrap_or_else(|failed| {
                     caller.log_text(LogLevel::Warn, &failed.message);
-                    return Err(Error::HttpRequestDenied);
-                }
+                    Err(Error::HttpRequestDenied)
+                });
             };
-            let response = match is_script {
-                true => response.map(|body| caller.exchange.lease(body)),
-                false => response,
+            // A script throws it as it is.
+            let (response, io) = match sent {
+                Ok(sent) => sent?,
+                Err(failed) => answered(token.failure(&failed)),
             };
+            let response = response.map(|body| caller.exchange.lease(body));
             Ok((response, io))
         })
     }
@@ -163,11 +170,13 @@ async fn send(
     }
     let depth = service::next_depth(caller)?;
     let entry = cdn_loop::entry(depth);
-    request.headers_mut().append(cdn_loop::HEADER, entry);
+    let headers = request.headers_mut();
+    if headers.try_append(cdn_loop::HEADER, entry).is_err() {
+        return Err(CallFailed::new("the request has too many headers"));
+    }
     let (_permit, charge) = caller.connect().await?;
     let sent = default_send_request(request, options).await;
-    Ok(sent.map(|(mut response, io)| {
-        response.headers_mut().remove(call::FAILED);
+    Ok(sent.map(|(response, io)| {
         let response = response.map(|body| charge.with_body(body.boxed_unsync()));
         (response, Box::new(io) as Io)
     }))

@@ -1,6 +1,7 @@
 //! A deployed Worker: its settings, its code, and who receives its items.
 
 use crate::body::{Reader, Received, ResponseBody};
+use crate::caught::{Panicked, caught};
 use crate::component::Component;
 use crate::debug_file::DebugFile;
 use crate::delivery::{Consumers, NotBegun};
@@ -269,6 +270,13 @@ impl Worker {
         invocation: Arc<Invocation>,
         run: impl Future<Output = ()> + Send + 'static,
     ) {
+        let ran = Arc::clone(&invocation);
+        let run = async move {
+            if caught(run).await.is_err() {
+                ran.exchange.finish();
+                ran.ended(Call::HostFailed(Panicked::MESSAGE.to_owned()));
+            }
+        };
         self.lanes.run(invocation, 1, run).await;
     }
 

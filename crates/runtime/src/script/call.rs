@@ -1,7 +1,6 @@
 //! A script's calls of other Workers.
 
-use super::kv;
-use super::load::{self, Load};
+use super::{Token, kv, load, object};
 use crate::dispatch::{self, Dispatch};
 use crate::event::{Event, QueueMessage};
 use crate::identity::WorkerId;
@@ -10,28 +9,17 @@ use crate::service::{self, CallFailed};
 use crate::settings::{Binding, Target};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, request};
-use http_body_util::{BodyExt, Empty, Full};
+use http_body_util::{BodyExt, Full};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use taffrail_trace::EventInfo;
 use wasmtime_wasi_http::WasiBody;
 
-/// Where a script says what it calls, in JSON.
-const CALL: &str = "taffrail-call";
-
-/// Where the host says that the call failed, in JSON.
-pub(crate) const FAILED: &str = "taffrail-failed";
-
-/// What a script wants of its host: a call, or a dynamic Worker to be called.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Wish {
-    Load(Load),
-    Kv(kv::Request),
-    Call(Call),
-}
+/// Where a script says what it wants, in JSON.
+const WISH: &str = "wish";
 
 /// A call as the script writes it.
 #[derive(Deserialize)]
@@ -123,42 +111,61 @@ pub(super) enum Callee {
     },
 }
 
-/// Makes the call that a script's request to its host describes.
+/// Answers a script that asks its host for something. Any component may be an
+/// engine, so it may ask for anything.
 pub(crate) async fn answer(
     invocation: &Arc<Invocation>,
-    request: Request<WasiBody>,
-) -> Response<WasiBody> {
-    match answered(invocation, request).await {
-        Ok(response) => response,
-        Err(failed) => failure(&failed),
-    }
-}
-
-async fn answered(
-    invocation: &Arc<Invocation>,
+    token: &Token,
     request: Request<WasiBody>,
 ) -> Result<Response<WasiBody>, CallFailed> {
-    invocation.subrequest()?;
-    let wish: Wish = request
-        .headers()
-        .get(CALL)
-        .and_then(|call| serde_json::from_slice(call.as_bytes()).ok())
-        .ok_or_else(|| CallFailed::new("the call is malformed"))?;
-    let call = match wish {
-        Wish::Load(load) => {
+    match request.uri().path() {
+        "/load" => {
+            let load = wish(invocation, &request)?;
             // What it may have is the memory that it was written in.
             let code = invocation.collect(request.into_body(), usize::MAX).await?;
             let _parsed = invocation.charge_parsing(&code)?;
             let worker = load::answer(invocation, load, &code).await?;
-            return Ok(json(&worker));
+            Ok(json(&worker))
         }
-        Wish::Kv(wish) => return kv::answer(invocation, wish, request.into_body()).await,
-        Wish::Call(call) => call,
-    };
+        "/kv" => {
+            let wish = wish(invocation, &request)?;
+            kv::answer(invocation, token, wish, request.into_body()).await
+        }
+        "/call" => {
+            let call = wish(invocation, &request)?;
+            make(invocation, call, request.into_body()).await
+        }
+        other => Err(CallFailed::new(format!("the host has no `{other}`"))),
+    }
+}
+
+/// What a script wants, which counts as a subrequest.
+fn wish<T: DeserializeOwned>(
+    invocation: &Invocation,
+    request: &Request<WasiBody>,
+) -> Result<T, CallFailed> {
+    invocation.subrequest()?;
+    let wish = request
+        .headers()
+        .get(WISH)
+        .map_or(&[][..], HeaderValue::as_bytes);
+    let malformed = |error| CallFailed::new(format!("the call is malformed: {error}"));
+    serde_json::from_slice(wish).map_err(malformed)
+}
+
+/// Makes a call.
+async fn make(
+    invocation: &Arc<Invocation>,
+    call: Call,
+    body: WasiBody,
+) -> Result<Response<WasiBody>, CallFailed> {
     let target = match call.callee {
         CalledBy::Dispatch(dispatch) => dispatch::callee(invocation, dispatch).await?,
         CalledBy::Callee(callee) => callee.into_target(invocation)?.into(),
     };
+    if call.object.as_ref().is_some_and(|id| !object::is_id(id)) {
+        return Err(CallFailed::new("the id of the Durable Object is malformed"));
+    }
     let target = service::Callee {
         object: call.object,
         live: call
@@ -168,12 +175,12 @@ async fn answered(
     };
     let (event, session) = match call.way {
         Way::Request(head) => {
-            let called = Request::from_parts(parts(&head)?, request.into_body());
+            let called = Request::from_parts(parts(&head)?, body);
             let cf = head.cf.and_then(|cf| to_raw_value(&cf).ok());
             return service::fetch(invocation, target, called, cf).await;
         }
         Way::Event {} => {
-            let body = invocation.collect(request.into_body(), usize::MAX).await?;
+            let body = invocation.collect(body, usize::MAX).await?;
             let _parsed = invocation.charge_parsing(&body)?;
             let event = event(&body)?;
             let result = service::dispatch(invocation, target, event).await?;
@@ -223,9 +230,8 @@ fn headers(pairs: &[(String, String)]) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
         let name = HeaderName::try_from(name).ok()?;
-        headers
-            .try_append(name, HeaderValue::from_str(value).ok()?)
-            .ok()?;
+        let value = HeaderValue::from_str(value).ok()?;
+        headers.try_append(name, value).ok()?;
     }
     Some(headers)
 }
@@ -257,17 +263,6 @@ impl Callee {
     }
 }
 
-/// What the script makes an exception of.
-pub(crate) fn failure(failed: &CallFailed) -> Response<WasiBody> {
-    let body = Empty::new().map_err(|never| match never {});
-    let mut response = Response::new(body.boxed_unsync());
-    let json = serde_json::to_string(failed).unwrap_or_default();
-    if let Ok(json) = HeaderValue::from_str(&escaped(&json)) {
-        response.headers_mut().insert(FAILED, json);
-    }
-    response
-}
-
 /// JSON in ASCII, as headers have it.
 pub(super) fn escaped(json: &str) -> String {
     let mut ascii = String::with_capacity(json.len());
@@ -281,4 +276,18 @@ pub(super) fn escaped(json: &str) -> String {
         }
     }
     ascii
+}
+
+#[cfg(test)]
+mod tests {
+    use super::headers;
+
+    #[test]
+    fn more_headers_than_there_can_be_are_malformed() {
+        let pairs = |count: u32| (0..count).map(|n| (format!("h{n}"), "1".to_owned()));
+        let few: Vec<_> = pairs(100).collect();
+        let many: Vec<_> = pairs(40_000).collect();
+        assert_eq!(headers(&few).map(|headers| headers.len()), Some(100));
+        assert!(headers(&many).is_none());
+    }
 }

@@ -1,6 +1,6 @@
 //! Events as the engine component is told of them, in JSON.
 
-use super::Source;
+use super::{Source, Token};
 use crate::egress::Egress;
 use crate::event::QueueMessage;
 use crate::invocation::Invocation;
@@ -132,10 +132,11 @@ impl<'a> Event<'a> {
 }
 
 /// What a script is told when it starts.
-pub(crate) fn setup(invocation: &Invocation, source: &Source) -> String {
+pub(crate) fn setup(invocation: &Invocation, source: &Source, token: &Token) -> String {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Setup<'a> {
+        token: &'a str,
         vars: &'a BTreeMap<String, Value>,
         /// What the ids of its classes of Durable Objects are made of.
         name: String,
@@ -146,6 +147,7 @@ pub(crate) fn setup(invocation: &Invocation, source: &Source) -> String {
     }
     let settings = &invocation.worker.settings;
     let setup = Setup {
+        token: token.as_str(),
         vars: &settings.vars,
         bindings: settings
             .bindings

@@ -1,15 +1,15 @@
 //! What a script and its host exchange for one event: the bodies of request
 //! and response, and the messages of sessions with other scripts.
 //!
-//! What a script has to wait for it asks for by a request to an address that
-//! cannot exist, since requests are all that the engine can wait for besides
-//! timers.
+//! What a script has to wait for it asks for by a request, since requests are all
+//! that the engine can wait for besides timers.
 
 use super::{Fetch, session};
 use crate::execute::Respond;
 use crate::loader::Reservation;
+use crate::service::CallFailed;
 use bytes::Bytes;
-use http::{Response, StatusCode, Uri};
+use http::{Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
 use std::collections::HashMap;
@@ -46,6 +46,9 @@ struct Event {
     reservations: HashMap<(String, String), Reservation>,
 }
 
+/// Streams of what callees record that wait for their calls.
+const LIVE: usize = 64;
+
 /// How a script hears that it waits for nothing else.
 #[derive(Default)]
 pub(crate) struct Idle {
@@ -67,19 +70,15 @@ impl Idle {
         let raised = Arc::clone(&self.raised);
         Box::pin(async move {
             raised.notified().await;
-            Ok(Response::new(empty()))
+            Response::new(empty())
         })
     }
 }
 
 type Lease = Arc<Mutex<Option<WasiBody>>>;
 
-/// Whether a request is meant for the host itself.
-pub(crate) fn is_for_host(uri: &Uri) -> bool {
-    uri.host() == Some("taffrail.invalid")
-}
-
-pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response<WasiBody>, Error>> + Send>>;
+/// An answer to a script that waits for it.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Response<WasiBody>> + Send>>;
 
 impl Exchange {
     /// Begins the exchange of a fetch event.
@@ -168,8 +167,16 @@ impl Exchange {
 
     /// A body that lasts no longer than the event.
     pub(crate) fn lease(&self, body: WasiBody) -> WasiBody {
+        if body.is_end_stream() {
+            return body;
+        }
         let lease: Lease = Arc::new(Mutex::new(Some(body)));
-        self.event().leased.push(Arc::clone(&lease));
+        let leased = &mut self.event().leased;
+        if leased.len() == leased.capacity() {
+            // Nobody reads what only this knows of.
+            leased.retain(|lease| Arc::strong_count(lease) > 1);
+        }
+        leased.push(Arc::clone(&lease));
         Leased(lease).boxed_unsync()
     }
 
@@ -178,38 +185,39 @@ impl Exchange {
         self.event().body.is_some()
     }
 
-    /// Answers a request of the script to its host.
-    pub(crate) fn answer(&self, path: &str) -> Answer {
-        match path {
-            "/request" => {
-                let body = self.event().request.take().unwrap_or_else(empty);
-                Box::pin(async { Ok(Response::new(body)) })
+    /// The body of the request, once.
+    pub(crate) fn request(&self) -> WasiBody {
+        self.event().request.take().unwrap_or_else(empty)
+    }
+
+    /// Answers once there is room for more of the response, or nobody reads it.
+    pub(crate) fn drained(&self) -> Answer {
+        let body = self.event().body.clone();
+        Box::pin(async move {
+            let mut response = Response::new(empty());
+            if let Some(body) = body
+                && body.reserve().await.is_err()
+            {
+                *response.status_mut() = StatusCode::GONE;
             }
-            "/drained" => {
-                let body = self.event().body.clone();
-                Box::pin(async move {
-                    let mut response = Response::new(empty());
-                    if let Some(body) = body
-                        && body.reserve().await.is_err()
-                    {
-                        *response.status_mut() = StatusCode::GONE;
-                    }
-                    Ok(response)
-                })
-            }
-            live if live.starts_with("/live/") => {
-                let (sender, receiver) = session::channel(session::LIVE_BYTES);
-                if let Ok(number) = live["/live/".len()..].parse() {
-                    self.event().live.insert(number, sender);
-                }
-                let body = receiver.map_err(|never| match never {});
-                Box::pin(async { Ok(Response::new(body.boxed_unsync())) })
-            }
-            other => {
-                let message = format!("the host has no `{other}`");
-                Box::pin(async { Err(Error::InternalError(Some(message))) })
-            }
+            response
+        })
+    }
+
+    /// What the callee of a call that is to come records. The script has a
+    /// number for it.
+    pub(crate) fn live(&self, number: &str) -> Result<WasiBody, CallFailed> {
+        let malformed = |_| CallFailed::new("what is observed has no number");
+        let number = number.parse().map_err(malformed)?;
+        let (sender, receiver) = session::channel(session::LIVE_BYTES);
+        let live = &mut self.event().live;
+        if live.len() >= LIVE {
+            return Err(CallFailed::new(format!(
+                "{LIVE} entrypoints are observed and not called: call them first"
+            )));
         }
+        live.insert(number, sender);
+        Ok(receiver.map_err(|never| match never {}).boxed_unsync())
     }
 
     fn event(&self) -> MutexGuard<'_, Event> {

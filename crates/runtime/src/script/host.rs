@@ -2,7 +2,7 @@
 
 use super::exchange::Idle;
 use super::object::Object;
-use super::{Source, object, session, storage};
+use super::{Source, Token, object, session, storage};
 use crate::analytics;
 use crate::bindings::javascript::taffrail::javascript::host;
 use crate::execute::send_response;
@@ -14,6 +14,7 @@ use wasmtime::bail;
 /// What a store has for a script.
 pub(crate) struct ScriptHost {
     pub(crate) source: Arc<Source>,
+    pub(crate) token: Token,
     pub(crate) idle: Idle,
     /// The Durable Object that it is, if it is one.
     pub(crate) object: Option<Arc<Object>>,

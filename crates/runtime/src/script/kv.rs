@@ -1,5 +1,6 @@
 //! A script's requests to its KV namespaces.
 
+use super::Token;
 use crate::clock;
 use crate::held::CannotCollect;
 use crate::invocation::Invocation;
@@ -7,11 +8,11 @@ use crate::service::CallFailed;
 use crate::settings::Binding;
 use crate::store::{Entry, KvFailed, Listed, Put, Storage, VALUE_BYTES};
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Number, Value, json};
 use wasmtime_wasi_http::WasiBody;
 
 /// A request as the script writes it.
@@ -38,9 +39,9 @@ struct PutJson {
     key: String,
     metadata: Option<Value>,
     /// In seconds since 1970.
-    expiration: Option<u64>,
+    expiration: Option<Number>,
     /// In seconds from now.
-    expiration_ttl: Option<u64>,
+    expiration_ttl: Option<Number>,
 }
 
 #[derive(Default, Deserialize)]
@@ -51,14 +52,15 @@ struct ListJson {
     cursor: Option<String>,
 }
 
-/// Where the metadata of a value stands, in JSON and in ASCII.
-const METADATA: &str = "taffrail-metadata";
+/// Under which name the host tells the metadata of a value, in JSON.
+const METADATA: &str = "metadata";
 
 /// Cloudflare's default.
 const LISTED: usize = 1000;
 
 pub(super) async fn answer(
     caller: &Invocation,
+    token: &Token,
     request: Request,
     body: WasiBody,
 ) -> Result<Response<WasiBody>, CallFailed> {
@@ -79,7 +81,10 @@ pub(super) async fn answer(
     };
     let name = request.operation.name();
     let storage = &caller.worker.storage;
-    let done = request.operation.run(storage, namespace, value).await;
+    let done = request
+        .operation
+        .run(storage, namespace, value, token)
+        .await;
     let response = done.map_err(|failed: KvFailed| {
         CallFailed::new(format!(
             "KV {name} failed: {} {}",
@@ -120,6 +125,7 @@ impl Operation {
         storage: &Storage,
         namespace: String,
         value: Bytes,
+        token: &Token,
     ) -> Result<Response<Vec<u8>>, KvFailed> {
         let now = clock::epoch_ms() / 1000;
         match self {
@@ -129,16 +135,13 @@ impl Operation {
                     *missing.status_mut() = StatusCode::NOT_FOUND;
                     missing
                 }
-                Some(entry) => found(entry),
+                Some(entry) => found(entry, token),
             }),
             Self::Put(put) => {
-                // One that is beyond all numbers is refused as too far away.
-                let from_now = |seconds: u64| seconds.saturating_add(now);
-                let expiration = put.expiration.or(put.expiration_ttl.map(from_now));
                 let put_as = Put {
                     value,
+                    expiration: put.expires(now)?,
                     metadata: put.metadata.map(|metadata| metadata.to_string()),
-                    expiration,
                 };
                 storage.kv_put(namespace, put.key, put_as, now).await?;
                 Ok(Response::new(Vec::new()))
@@ -159,12 +162,10 @@ impl Operation {
     }
 }
 
-fn found(entry: Entry) -> Response<Vec<u8>> {
+fn found(entry: Entry, token: &Token) -> Response<Vec<u8>> {
     let mut found = Response::new(entry.value);
-    if let Some(metadata) = entry.metadata
-        && let Ok(metadata) = HeaderValue::from_str(&super::call::escaped(&metadata))
-    {
-        found.headers_mut().insert(METADATA, metadata);
+    if let Some(metadata) = entry.metadata {
+        token.say(METADATA, &metadata, found.headers_mut());
     }
     found
 }
@@ -177,6 +178,34 @@ fn listing(keys: Vec<Listed>, has_more: bool) -> Response<Vec<u8>> {
         listing["cursor"] = json!(cursor);
     }
     Response::new(listing.to_string().into_bytes())
+}
+
+impl PutJson {
+    /// When it expires, in seconds since 1970. The wording is Cloudflare's.
+    fn expires(&self, now: u64) -> Result<Option<u64>, KvFailed> {
+        let refused = |key: &str, number: &Number, rule: &str| KvFailed {
+            status: 400,
+            reason: format!("Invalid {key} of {number}. Please specify integer {rule}."),
+        };
+        match (&self.expiration, &self.expiration_ttl) {
+            (Some(number), _) => match number.as_u64() {
+                Some(seconds) => Ok(Some(seconds)),
+                None => Err(refused(
+                    "expiration",
+                    number,
+                    "greater than the current number of seconds since the UNIX epoch",
+                )),
+            },
+            (None, Some(number)) => {
+                let seconds = number.as_u64().filter(|seconds| *seconds > 0);
+                match seconds.and_then(|seconds| now.checked_add(seconds)) {
+                    Some(expires) => Ok(Some(expires)),
+                    None => Err(refused("expiration_ttl", number, "greater than 0")),
+                }
+            }
+            (None, None) => Ok(None),
+        }
+    }
 }
 
 fn key(listed: Listed) -> Value {

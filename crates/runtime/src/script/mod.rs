@@ -11,14 +11,15 @@ mod object;
 pub(crate) mod session;
 mod source;
 mod storage;
+mod token;
 mod unread;
 
 pub(crate) use event::Event;
 pub(crate) use exchange::Exchange;
-pub(crate) use exchange::is_for_host;
 pub(crate) use host::ScriptHost;
 pub(crate) use object::ObjectKey;
 pub use source::Source;
+pub(crate) use token::Token;
 pub(crate) use unread::unread;
 
 use crate::bindings::javascript::Engine as Guest;
@@ -138,15 +139,18 @@ impl Script {
         if invocation.exchange.is_open() {
             invocation.response_cut_off();
         }
-        invocation.exchange.finish();
         let memory = &isolate.store.data().memory;
         invocation.memory(memory);
         // One that keeps much is given up before it meets its limit.
         reusable &= memory.peak() < invocation.worker.settings.limits.memory / 2;
+        // One that does not do what it is for may never do it again.
+        reusable &= invocation.is_handled();
         invocation.ended(call);
         if reusable {
             self.keep(isolate, invocation);
         }
+        // Only now: it may end callees, whose tails want the isolate next.
+        invocation.exchange.finish();
     }
 
     fn kept_isolate(&self, invocation: &Arc<Invocation>) -> Option<Isolate> {
@@ -161,6 +165,7 @@ impl Script {
         let mut store = State::store(self.engine.engine(), invocation, Vec::new());
         store.data_mut().outbound.script = Some(ScriptHost {
             source: Arc::clone(&self.source),
+            token: Token::new(),
             idle: Idle::default(),
             object: None,
         });
@@ -199,7 +204,11 @@ impl Isolate {
             .instantiate_async(&mut *store)
             .await
             .map_err(|error| instantiation_failed(&error, store.data()))?;
-        let setup = event::setup(&store.data().invocation(), source);
+        let setup = store.data().outbound.script.as_ref().map(|script| {
+            let invocation = store.data().invocation();
+            event::setup(&invocation, source, &script.token)
+        });
+        let setup = setup.unwrap_or_default();
         let script = guest.taffrail_javascript_script();
         let started = script.call_start(store, source.text(), &setup).await;
         // A script that fails tells why itself.

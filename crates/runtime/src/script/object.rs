@@ -2,6 +2,7 @@
 //! at once.
 
 use super::{Isolate, Script};
+use crate::caught::{Panicked, caught};
 use crate::current::Current;
 use crate::ending::{Call, Cause, Cut, Shed, Trapped};
 use crate::execute::wall_time_is_up;
@@ -19,6 +20,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use wasmtime_wasi_http::WasiBody;
@@ -157,23 +159,29 @@ impl Objects {
     fn send(&self, worker: &Arc<Worker>, key: ObjectKey, job: Job) -> Result<(), ()> {
         let mut objects = self.lock();
         let message = Message::Event(job);
-        let Some(inbox) = objects.get(&key) else {
-            let (sender, inbox) = mpsc::channel(QUEUED_EVENTS);
-            _ = sender.try_send(message);
-            objects.insert(key.clone(), sender);
-            let object = Object {
-                key,
-                inbox: tokio::sync::Mutex::new(inbox),
-                running: Mutex::default(),
-                current: Mutex::default(),
-                id: OwnerId::new(),
-                leave: Leave::default(),
-                resident: Invocation::rehearsal(worker),
-            };
-            tokio::spawn(live(Arc::new(object)));
-            return Ok(());
+        let message = match objects.get(&key) {
+            None => message,
+            Some(inbox) => match inbox.try_send(message) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Full(_)) => return Err(()),
+                // It is ending.
+                Err(TrySendError::Closed(message)) => message,
+            },
         };
-        inbox.try_send(message).map_err(|_| ())
+        let (sender, inbox) = mpsc::channel(QUEUED_EVENTS);
+        _ = sender.try_send(message);
+        objects.insert(key.clone(), sender);
+        let object = Object {
+            key,
+            inbox: tokio::sync::Mutex::new(inbox),
+            running: Mutex::default(),
+            current: Mutex::default(),
+            id: OwnerId::new(),
+            leave: Leave::default(),
+            resident: Invocation::rehearsal(worker),
+        };
+        tokio::spawn(live(Arc::new(object)));
+        Ok(())
     }
 
     /// Takes an object out, unless an event waits for it.
@@ -205,7 +213,8 @@ async fn live(object: Arc<Object>) {
     };
     // Held by whoever runs it, so that its item does not wait for the object.
     let first = first.map(|first| Arc::downgrade(&first));
-    let call = object.run(&mut isolate, script).await;
+    let life = caught(object.run(&mut isolate, script)).await;
+    let call = life.unwrap_or_else(|_| Call::HostFailed(Panicked::MESSAGE.to_owned()));
     script.objects.lock().remove(&object.key);
     object.end(first, call, &isolate.store.data().memory).await;
 }
@@ -246,6 +255,11 @@ impl Object {
 
     /// Ends what still runs or waits as the object did.
     async fn end(&self, first: Option<Weak<Invocation>>, call: Call, memory: &MemoryLimiter) {
+        // Then none of the events is to blame.
+        let host_failed = match &call {
+            Call::HostFailed(reason) => Some(reason.clone()),
+            _ => None,
+        };
         let mut call = Some(call);
         for (invocation, ended) in self.last_events().await {
             let is_first = first
@@ -254,9 +268,10 @@ impl Object {
             let own = is_first || matches!(invocation.is_cut(), Some(Cut::Cpu | Cut::Memory));
             invocation.exchange.finish();
             invocation.memory(memory);
-            invocation.ended(match call.take_if(|_| own) {
-                Some(call) => call,
-                None => reset(),
+            invocation.ended(match (call.take_if(|_| own), &host_failed) {
+                (Some(call), _) => call,
+                (None, Some(reason)) => Call::HostFailed(reason.clone()),
+                (None, None) => reset(),
             });
             drop(ended);
         }
@@ -447,6 +462,12 @@ pub(super) fn id(class: &str, name: Option<&str>) -> String {
     let end = first_half(&mac(&begin));
     let bytes = begin.iter().chain(&end);
     bytes.map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether a text may be the id of an object.
+pub(super) fn is_id(text: &str) -> bool {
+    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.len() == 64 && text.bytes().all(is_digit)
 }
 
 fn first_half(mac: &[u8]) -> [u8; 16] {

@@ -18,6 +18,9 @@ pub struct Source {
 /// How many frames V8 tells of.
 const FRAMES: usize = 10;
 
+/// How many frames SpiderMonkey tells of. Each costs a look at the script.
+const NATIVE_FRAMES: usize = 128;
+
 /// The name under which the engine evaluates the script.
 const FILE: &str = "worker.js";
 
@@ -80,31 +83,25 @@ impl Source {
     /// one a line), without the engine's own, in the layout of V8's and at
     /// their places in the user's source.
     pub(crate) fn frames(&self, stack: &str) -> String {
-        let mut frames = String::new();
-        let told = stack.lines().filter_map(|line| self.frame(line));
-        for frame in told.take(FRAMES) {
-            if !frames.is_empty() {
-                frames.push('\n');
-            }
-            frames.push_str(&frame);
-        }
-        frames
+        let lines = stack.lines().take(NATIVE_FRAMES);
+        let told: Vec<_> = lines
+            .filter_map(|line| self.frame(line))
+            .take(FRAMES)
+            .collect();
+        told.join("\n")
     }
 
     fn frame(&self, line: &str) -> Option<String> {
         let (name, place) = line.rsplit_once('@')?;
         let mut parts = place.rsplitn(3, ':');
-        let column: u32 = parts.next()?.parse().ok()?;
-        let line: u32 = parts.next()?.parse().ok()?;
-        if parts.next()? != FILE {
-            return None;
-        }
-        if self.is_added(line - 1, column - 1) {
+        let column = from_zero(parts.next()?)?;
+        let line = from_zero(parts.next()?)?;
+        if parts.next()? != FILE || self.is_added(line, column) {
             return None;
         }
         let place = match self.map() {
-            None => format!("{FILE}:{line}:{column}"),
-            Some(map) => place_in(map, line - 1, column - 1)?,
+            None => shown(FILE, line, column),
+            Some(map) => place_in(map, line, column)?,
         };
         let mut frame = "    at ".to_owned();
         match function(name) {
@@ -117,11 +114,8 @@ impl Source {
     /// Whether a call is one that the bundler added to make generators of
     /// `async` functions.
     fn is_added(&self, line: u32, column: u32) -> bool {
-        line_start(&self.text, line as usize)
-            .and_then(|start| {
-                let line = &self.text[start..];
-                Some(&line[utf16_offset(line, column)?..])
-            })
+        place_of(&self.text, line, column)
+            .and_then(|at| self.text.get(at..))
             .is_some_and(|call| call.starts_with("__async"))
     }
 
@@ -133,34 +127,39 @@ impl Source {
 
     fn find_original(&self, text: &str) -> Option<String> {
         let start = self.text.find(text)?;
-        let first = self.original(start)?;
-        let last = self.original(start + text.len() - 1)?;
-        let original = (first.source == last.source)
-            .then(|| first.source.get(first.at..=last.at))
-            .flatten()?;
-        original
-            .ends_with(&text[text.len() - 1..])
-            .then(|| original.to_owned())
+        let (last_at, last) = text.char_indices().next_back()?;
+        let begin = self.original(start)?;
+        let end = self.original(start + last_at)?;
+        if begin.source != end.source {
+            return None;
+        }
+        let original = begin.source.get(begin.at..end.at + last.len_utf8())?;
+        original.ends_with(last).then(|| original.to_owned())
     }
 
-    /// Where the byte at `at` of the bundle comes from: itself, or what stands
-    /// before it if it was added.
+    /// Where the character at `at` of the bundle comes from: itself, or what
+    /// stands before it if it was added.
     fn original(&self, at: usize) -> Option<Original<'_>> {
         let map = self.map()?;
-        let before = &self.text[..at];
+        let before = self.text.get(..at)?;
+        let character = self.text.get(at..)?.chars().next()?;
         let line = u32::try_from(before.matches('\n').count()).ok()?;
         let begin = before.rfind('\n').map_or(0, |end| end + 1);
-        let column = utf16_len(self.text.get(begin..at)?);
+        let column = utf16_len(before.get(begin..)?);
         let token = map.lookup_token(line, column)?;
         let source = map.get_source_contents(token.get_src_id())?;
-        let line_start = line_start(source, token.get_src_line() as usize)?;
-        let place = |column| Some(line_start + utf16_offset(&source[line_start..], column)?);
+        let place = |column| place_of(source, token.get_src_line(), column);
         let token_at = place(token.get_src_col())?;
         // Inside a token, as at the last digit of a number.
         let inside = (token.get_dst_line() == line)
-            .then(|| token.get_src_col() + (column - token.get_dst_col()))
+            .then(|| column.checked_sub(token.get_dst_col()))
+            .flatten()
+            .and_then(|into| token.get_src_col().checked_add(into))
             .and_then(place)
-            .filter(|inside| source.as_bytes().get(*inside) == self.text.as_bytes().get(at));
+            .filter(|inside| {
+                let rest = source.get(*inside..);
+                rest.is_some_and(|rest| rest.starts_with(character))
+            });
         Some(Original {
             source,
             at: inside.unwrap_or(token_at),
@@ -179,13 +178,23 @@ struct Original<'a> {
     at: usize,
 }
 
+/// A line or column as SpiderMonkey counts it, from 1, counted from 0.
+fn from_zero(text: &str) -> Option<u32> {
+    text.parse::<u32>().ok()?.checked_sub(1)
+}
+
 /// A place by its line and column in the bundle, both from 0. None is for what
 /// the bundler added.
 fn place_in(map: &SourceMap, line: u32, column: u32) -> Option<String> {
     let token = map.lookup_token(line, column)?;
     let source = token.get_source()?;
-    let (line, column) = (token.get_src_line() + 1, token.get_src_col() + 1);
-    Some(format!("{source}:{line}:{column}"))
+    Some(shown(source, token.get_src_line(), token.get_src_col()))
+}
+
+/// A place whose line and column count from 0, as it is shown: from 1.
+fn shown(file: &str, line: u32, column: u32) -> String {
+    let (line, column) = (u64::from(line) + 1, u64::from(column) + 1);
+    format!("{file}:{line}:{column}")
 }
 
 /// The name of a function. SpiderMonkey marks how a callback was called
@@ -195,11 +204,13 @@ fn function(name: &str) -> &str {
     name.split(['/', '<']).next().unwrap_or_default()
 }
 
-fn line_start(text: &str, line: usize) -> Option<usize> {
-    match line {
-        0 => Some(0),
-        _ => Some(text.match_indices('\n').nth(line - 1)?.0 + 1),
-    }
+/// The byte at which `text` has a line and column, both from 0.
+fn place_of(text: &str, line: u32, column: u32) -> Option<usize> {
+    let start = match line.checked_sub(1) {
+        None => 0,
+        Some(before) => text.match_indices('\n').nth(before as usize)?.0 + 1,
+    };
+    Some(start + utf16_offset(text.get(start..)?, column)?)
 }
 
 fn utf16_len(text: &str) -> u32 {
@@ -210,10 +221,87 @@ fn utf16_len(text: &str) -> u32 {
 fn utf16_offset(line: &str, column: u32) -> Option<usize> {
     let mut units = 0;
     for (offset, character) in line.char_indices() {
-        if units == column {
-            return Some(offset);
+        if units >= column || character == '\n' {
+            return (units == column).then_some(offset);
         }
         units += character.len_utf16() as u32;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Source;
+    use proptest::prelude::*;
+
+    /// A source map of one file with these contents, whose mappings say that
+    /// the bundle is that file, line by line and character by character.
+    fn identity(contents: &str) -> String {
+        let mut builder = sourcemap::SourceMapBuilder::new(None);
+        let source = builder.add_source("a.js");
+        builder.set_source_contents(source, Some(contents));
+        for (line, text) in (0..).zip(contents.split('\n')) {
+            let mut column = 0;
+            for character in text.chars() {
+                builder.add_raw(line, column, line, column, Some(source), None, false);
+                column += character.len_utf16() as u32;
+            }
+        }
+        let mut json = Vec::new();
+        builder.into_sourcemap().to_writer(&mut json).unwrap();
+        String::from_utf8(json).unwrap()
+    }
+
+    #[test]
+    fn a_function_that_ends_with_another_script_than_latin_has_its_text() {
+        let text = "const é = 1;\nconst f = () => é;\nconst g = () => '𝒳';";
+        let source = Source::new(text).with_map(identity(text));
+        for function in ["() => é", "() => '𝒳'", "é", "𝒳"] {
+            assert_eq!(source.original_text(function.to_owned()), function);
+        }
+        assert_eq!(source.original_text(String::new()), "");
+    }
+
+    #[test]
+    fn frames_at_impossible_places_are_left_out() {
+        let source = Source::new("a\n  b");
+        assert_eq!(source.frames("f@worker.js:0:0\ng@worker.js:1:0"), "");
+        assert_eq!(
+            source.frames("f@worker.js:4294967295:4294967295"),
+            "    at f (worker.js:4294967295:4294967295)"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_part_of_a_script_has_its_own_text(text in any::<String>(), from in 0..40_usize, to in 0..40_usize) {
+            let part: String = text.chars().skip(from).take(to).collect();
+            let source = Source::new(text.clone()).with_map(identity(&text));
+            prop_assert_eq!(source.original_text(part.clone()), part);
+        }
+
+        #[test]
+        fn no_map_and_no_text_upset_it(
+            text in "[aé𝒳\n]{0,12}",
+            contents in "[aé𝒳\n]{0,12}",
+            mappings in "[A-Za-z0-9+/,;]{0,60}",
+            part in "[aé𝒳\n]{0,3}",
+            stack in "([a/<*]{0,3}@worker.js:[0-9]{1,10}:[0-9]{1,10}\n){0,4}",
+        ) {
+            let map = serde_json::json!({
+                "version": 3, "sources": ["a.js"], "sourcesContent": [contents],
+                "names": [], "mappings": mappings,
+            });
+            let source = Source::new(text).with_map(map.to_string());
+            source.original_text(part);
+            source.frames(&stack);
+        }
+
+        #[test]
+        fn no_bytes_of_a_map_upset_it(map in any::<Vec<u8>>(), stack in any::<String>()) {
+            let source = Source::new(stack.clone()).with_map(map);
+            source.original_text(stack.clone());
+            source.frames(&stack);
+        }
+    }
 }

@@ -1,0 +1,188 @@
+// The built-ins that the engine needs, kept before any code of a Worker runs.
+//
+// A Worker may change every built-in that it can reach. The engine's own code
+// goes on all the same: it calls the functions of this module, makes records
+// without a prototype, and iterates over nothing but indices. No identifier
+// here may be that of a global, since the bundler gives those to `globals.js`.
+
+const {
+  Array: { isArray },
+  Function: { prototype: functions },
+  Object: {
+    assign,
+    defineProperty,
+    getOwnPropertyDescriptor,
+    getPrototypeOf,
+    hasOwn,
+    keys,
+    setPrototypeOf,
+  },
+  Reflect: { apply, construct, ownKeys },
+} = globalThis;
+
+// A method as a function that takes its receiver first.
+export const uncurried = functions.bind.bind(functions.call);
+const method = (holder, name) => uncurried(holder.prototype[name]);
+const getter = (holder, name) =>
+  uncurried(getOwnPropertyDescriptor(holder.prototype, name).get);
+
+export {
+  apply,
+  assign,
+  construct,
+  getOwnPropertyDescriptor as getOwn,
+  getPrototypeOf,
+  hasOwn,
+  isArray,
+  keys,
+  ownKeys,
+  setPrototypeOf,
+};
+
+const { parse: parseJson, stringify } = globalThis.JSON;
+export { stringify };
+
+// The value of a text in JSON. An object has no prototype, on the first level.
+export function parse(text) {
+  const value = parseJson(text);
+  return typeof value === "object" && value !== null && !isArray(value)
+    ? setPrototypeOf(value, null)
+    : value;
+}
+
+// An array that nothing but its indices and length can be read of.
+export function bare(array) {
+  return setPrototypeOf(array, null);
+}
+
+// Defines a property, with what `attributes` say beside `value`, `get` or `set`.
+export function define(target, name, attributes) {
+  return defineProperty(target, name, setPrototypeOf(attributes, null));
+}
+
+// Gives an object a property of its own, as an assignment does where no
+// prototype has a say.
+export function set(target, name, value) {
+  return defineProperty(target, name, {
+    __proto__: null,
+    value,
+    writable: true,
+    enumerable: true,
+    configurable: true,
+  });
+}
+
+export function append(array, value) {
+  set(array, array.length, value);
+}
+
+// What `change` makes of each element.
+export function mapped(array, change) {
+  const results = [];
+  for (let index = 0; index < array.length; index += 1) append(results, change(array[index], index));
+  return results;
+}
+
+export function includes(array, value) {
+  for (let index = 0; index < array.length; index += 1) if (array[index] === value) return true;
+  return false;
+}
+
+// The elements of something that a Worker hands over to be iterated.
+export function listed(iterable) {
+  return isArray(iterable) ? iterable : [...iterable];
+}
+
+// Whether a value is an object, a function being one.
+export function isObject(value) {
+  return value !== null && (typeof value === "object" || typeof value === "function");
+}
+
+// Whether `prototype` is in the chain of an object.
+export function inherits(value, prototype) {
+  return isObject(value) && isPrototypeOf(prototype, value);
+}
+
+const { Date, Error, Map, Number, Object, RegExp, Set, String, WeakMap, WeakSet } = globalThis;
+
+const isPrototypeOf = method(Object, "isPrototypeOf");
+export const objectToString = method(Object, "toString");
+export const functionToString = method(globalThis.Function, "toString");
+export const objectPrototype = Object.prototype;
+export const isError = Error.isError;
+export const { now } = Date;
+export const { isFinite } = Number;
+export const matches = method(RegExp, "exec");
+
+export const mapClear = method(Map, "clear");
+export const mapDelete = method(Map, "delete");
+export const mapForEach = method(Map, "forEach");
+export const mapGet = method(Map, "get");
+export const mapHas = method(Map, "has");
+export const mapSet = method(Map, "set");
+export const mapSize = getter(Map, "size");
+export const setAdd = method(Set, "add");
+export const setDelete = method(Set, "delete");
+export const setForEach = method(Set, "forEach");
+export const setHas = method(Set, "has");
+export const setSize = getter(Set, "size");
+export const weakGet = method(WeakMap, "get");
+export const weakSet = method(WeakMap, "set");
+export const weakAdd = method(WeakSet, "add");
+export const weakHas = method(WeakSet, "has");
+
+export const charCodeAt = method(String, "charCodeAt");
+export const contains = method(String, "includes");
+export const slice = method(String, "slice");
+export const startsWith = method(String, "startsWith");
+export const padStart = method(String, "padStart");
+export const { fromCharCode } = String;
+export const numberToString = method(Number, "toString");
+
+// A map with the same entries.
+export function copied(map) {
+  const copy = new Map();
+  mapForEach(map, (value, key) => mapSet(copy, key, value));
+  return copy;
+}
+
+export const generators = getPrototypeOf(function* () {}).prototype;
+export const generatorNext = uncurried(generators.next);
+export const generatorThrow = uncurried(generators.throw);
+
+const { ArrayBuffer, TextDecoder, Uint8Array } = globalThis;
+const TypedArray = getPrototypeOf(Uint8Array);
+
+export const isView = ArrayBuffer.isView;
+export const byteLength = getter(TypedArray, "length");
+export const bytesIndexOf = method(TypedArray, "indexOf");
+export const bytesSet = method(TypedArray, "set");
+export const bytesPart = (bytes, start, end = byteLength(bytes)) =>
+  new Uint8Array(bytesBuffer(bytes), bytesOffset(bytes) + start, end - start);
+const bytesBuffer = getter(TypedArray, "buffer");
+const bytesOffset = getter(TypedArray, "byteOffset");
+export const decode = method(TextDecoder, "decode");
+
+const { Event, Headers, ReadableStream, ReadableStreamDefaultReader, Request, Response } = globalThis;
+
+export const eventPrevented = getter(Event, "defaultPrevented");
+export const eventType = getter(Event, "type");
+export const headersForEach = method(Headers, "forEach");
+export const headersGet = method(Headers, "get");
+export const getReader = method(ReadableStream, "getReader");
+export const tee = method(ReadableStream, "tee");
+export const readerCancel = method(ReadableStreamDefaultReader, "cancel");
+export const readerRead = method(ReadableStreamDefaultReader, "read");
+export const readerRelease = method(ReadableStreamDefaultReader, "releaseLock");
+export const requestBody = getter(Request, "body");
+export const requestHeaders = getter(Request, "headers");
+export const requestMethod = getter(Request, "method");
+export const requestUrl = getter(Request, "url");
+export const responseArrayBuffer = method(Response, "arrayBuffer");
+export const responseBody = getter(Response, "body");
+export const responseBodyUsed = getter(Response, "bodyUsed");
+export const responseHeaders = getter(Response, "headers");
+export const responseJson = method(Response, "json");
+export const responseStatus = getter(Response, "status");
+export const responseText = method(Response, "text");
+export const responseUrl = getter(Response, "url");

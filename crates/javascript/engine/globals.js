@@ -1,0 +1,55 @@
+// What the names of globals stand for in the engine's own code and in the
+// packages that it uses: the bundler puts these in their place, so that it does
+// not matter what a Worker does to its global scope.
+
+const frozen = (holder) =>
+  globalThis.Object.freeze(
+    globalThis.Object.create(null, globalThis.Object.getOwnPropertyDescriptors(holder)),
+  );
+
+const JSON = frozen(globalThis.JSON);
+const Math = frozen(globalThis.Math);
+const Reflect = frozen(globalThis.Reflect);
+
+export { JSON, Math, Reflect };
+export { Tracked as Promise } from "./promise.js";
+export { queueMicrotask, setTimeout } from "./timers.js";
+export const {
+  Array,
+  ArrayBuffer,
+  BigInt,
+  Blob,
+  DOMException,
+  Date,
+  Error,
+  EvalError,
+  Event,
+  FormData,
+  Function,
+  Headers,
+  Map,
+  Number,
+  Object,
+  Proxy,
+  RangeError,
+  ReadableStream,
+  ReferenceError,
+  Request,
+  Response,
+  Set,
+  String,
+  Symbol,
+  SyntaxError,
+  TextDecoder,
+  TextEncoder,
+  TransformStream,
+  TypeError,
+  URIError,
+  URL,
+  Uint8Array,
+  WeakMap,
+  WeakSet,
+  WritableStream,
+  atob,
+  btoa,
+} = globalThis;

@@ -1,0 +1,27 @@
+// The functions of the host. They can be taken once (`build.mjs`), and are taken
+// here before any script runs: a script that imports the same finds none.
+
+import { take as takeConsole } from "taffrail:workers/console@0.2.0";
+import { take as takeDiagnostics } from "taffrail:workers/diagnostics-channel@0.2.0";
+import { take as takeExceptions } from "taffrail:workers/exceptions@0.2.0";
+import { take as takeHost } from "taffrail:javascript/host@0.1.0";
+
+export const { log, logErrors } = takeConsole();
+export const { publish } = takeDiagnostics();
+export const { report, uncaught } = takeExceptions();
+export const {
+  end,
+  enter,
+  finish,
+  frames,
+  hangUp,
+  objectId,
+  passThrough,
+  respond,
+  send,
+  settle,
+  sourceText,
+  storage,
+  write,
+  writeDataPoint,
+} = takeHost();

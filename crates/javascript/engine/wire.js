@@ -1,0 +1,135 @@
+// Requests that the host answers itself, at an address that the host and this
+// module alone know: whoever knew it could ask for what a Worker may not have.
+
+import {
+  charCodeAt,
+  define,
+  hasOwn,
+  headersGet,
+  matches,
+  numberToString,
+  padStart,
+  parse,
+  responseHeaders,
+  responseUrl,
+  setAdd,
+  setDelete,
+  startsWith,
+  stringify,
+  weakGet,
+  weakSet,
+} from "./builtins.js";
+import { currentInvocation } from "./context.js";
+import { v8Stack } from "./failure.js";
+import { chain } from "./promise.js";
+
+const { fetch: nativeFetch } = globalThis;
+
+// No object that a Worker gets hold of has this in it.
+let token;
+
+export function connect(secret) {
+  token = secret;
+}
+
+function origin() {
+  return `http://${token}.invalid/`;
+}
+
+// A request that is no subrequest.
+export function askHost(path) {
+  return nativeFetch(origin() + path, { __proto__: null });
+}
+
+// Asks the host for what counts as a subrequest.
+export function ask(path, wish, body) {
+  const headers = { __proto__: null, wish: ascii(stringify(wish)) };
+  const init = { __proto__: null, method: "POST", headers, body, duplex: "half" };
+  const response = nativeFetch(origin() + path, init);
+  return counted(chain(response, (response) => orThrow(response)));
+}
+
+// Calls whom a Fetcher calls, in one of the ways that there are.
+export function call(callee, way, body) {
+  const ready = (callee) => ask("call", { __proto__: null, ...callee, ...way }, body);
+  return typeof callee === "function" ? chain(callee(), ready) : ready(callee);
+}
+
+// A request of the script itself.
+export function fetchOutside(input, init) {
+  const here = new Error();
+  return counted(chain(nativeFetch(input, init), (response) => orThrow(response, here)));
+}
+
+// What the host says about its response, in JSON, or null.
+export function told(response, about) {
+  return headersGet(responseHeaders(response), `${token}-${about}`);
+}
+
+// The response, or what the host says that failed. `here` is an error of the
+// place where the script asked, whose stack counts then.
+function orThrow(response, here) {
+  const failed = told(response, "failed");
+  if (failed === null) return response;
+  throw revived(parse(failed), here);
+}
+
+const ERRORS = {
+  __proto__: null,
+  EvalError,
+  RangeError,
+  ReferenceError,
+  SyntaxError,
+  TypeError,
+  URIError,
+};
+
+// The error of somebody else, whose own stack is their affair.
+function revived({ name, message }, here) {
+  const error = new (ERRORS[name] ?? Error)(message);
+  const stack = here === undefined ? `${hasOwn(ERRORS, name) ? name : "Error"}: ${message}` : v8Stack(here);
+  return define(error, "stack", { value: stack, writable: true });
+}
+
+const NOT_ASCII = /[^\0-\x7f]/;
+
+// Headers are ASCII.
+function ascii(json) {
+  if (matches(NOT_ASCII, json) === null) return json;
+  let text = "";
+  for (let index = 0; index < json.length; index += 1) {
+    const unit = charCodeAt(json, index);
+    text += unit < 0x80 ? json[index] : `\\u${padStart(numberToString(unit, 16), 4, "0")}`;
+  }
+  return text;
+}
+
+// Has the invocation know of a request until it is answered.
+function counted(request) {
+  const invocation = currentInvocation();
+  if (invocation === null) return request;
+  const answered = () => setDelete(invocation.requests, request);
+  setAdd(invocation.requests, request);
+  chain(request, answered, answered);
+  return request;
+}
+
+const urls = new WeakMap();
+
+// The response of a Worker, as that of the URL which it was asked for.
+export function answerOf(url, response) {
+  weakSet(urls, response, url);
+  return response;
+}
+
+// Keeps the address from the scripts that hold a response of the host.
+export function install() {
+  define(Response.prototype, "url", {
+    get() {
+      const url = responseUrl(this);
+      return startsWith(url, origin()) ? (weakGet(urls, this) ?? "") : url;
+    },
+    enumerable: true,
+    configurable: true,
+  });
+}

@@ -1,0 +1,67 @@
+//! What an isolate and its host alone know.
+
+use super::call::escaped;
+use crate::service::CallFailed;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, Uri};
+use http_body_util::{BodyExt, Empty};
+use std::sync::Arc;
+use wasmtime_wasi_http::WasiBody;
+
+/// The secret of one isolate, which the engine's JavaScript keeps from the
+/// script. It makes the address at which the host answers, and the names of the
+/// headers in which the host says something about its answers: so what a script
+/// asks for, and what others answer it, is never taken for either.
+#[derive(Clone)]
+pub(crate) struct Token(Arc<str>);
+
+/// Why there is no answer, in JSON.
+const FAILED: &str = "failed";
+
+impl Token {
+    pub(crate) fn new() -> Self {
+        Self(format!("{:032x}", rand::random::<u128>()).into())
+    }
+
+    /// As the engine is told of it.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a request is for the host.
+    pub(crate) fn is_asked(&self, uri: &Uri) -> bool {
+        let host = uri.host().and_then(|host| host.strip_suffix(".invalid"));
+        host == Some(&*self.0)
+    }
+
+    /// Has the headers of a response say something, in JSON.
+    pub(super) fn say(&self, about: &str, json: &str, headers: &mut HeaderMap) {
+        let name = HeaderName::try_from(format!("{}-{about}", self.0));
+        if let (Ok(name), Ok(json)) = (name, HeaderValue::from_str(&escaped(json))) {
+            headers.insert(name, json);
+        }
+    }
+
+    /// What the script makes an exception of.
+    pub(crate) fn failure(&self, failed: &CallFailed) -> Response<WasiBody> {
+        let body = Empty::new().map_err(|never| match never {});
+        let mut response = Response::new(body.boxed_unsync());
+        let json = serde_json::to_string(failed).unwrap_or_default();
+        self.say(FAILED, &json, response.headers_mut());
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Token;
+
+    #[test]
+    fn an_isolate_has_an_address_that_no_other_one_has() {
+        let (one, other) = (Token::new(), Token::new());
+        let uri = format!("http://{}.invalid/call", one.as_str());
+        let uri = uri.parse().unwrap();
+        assert!(one.is_asked(&uri));
+        assert!(!other.is_asked(&uri));
+        assert!(!one.is_asked(&"http://taffrail.invalid/call".parse().unwrap()));
+    }
+}
