@@ -112,8 +112,10 @@ async fn a_durable_object_that_idles_gives_its_place_to_others() {
         drop(gate);
         read(response).await;
     }
+    scenario.idle().await;
     // The object has kept what it stored.
-    assert_eq!(scenario.get("counter", "/").await.text(), "2");
+    let answer = scenario.get("counter", "/").await;
+    assert_eq!(said(&answer), (Some(200), "2".to_owned()), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
