@@ -46,9 +46,7 @@ impl Guest for Hostile {
         let number = argument.parse().unwrap_or(0);
         match path {
             "/lines" => lines(number),
-            "/write" => get_stdout()
-                .write(&vec![b'\n'; number])
-                .expect("it traps"),
+            "/write" => get_stdout().write(&vec![b'\n'; number]).expect("it traps"),
             "/arguments" => console::log(LogLevel::Log, &vec![String::new(); number]),
             "/log" => console::log(LogLevel::Log, &["x".repeat(number)]),
             "/publish" => diagnostics_channel::publish(&"x".repeat(number), None),
