@@ -2,7 +2,7 @@
 //!
 //! What Workers, clients, configuration files and remotes say may hold
 //! characters that a terminal acts upon: they move the cursor, colour or hide
-//! text, and write the clipboard. All of it goes through [`line`] or [`lines`].
+//! text, and write the clipboard. All of it goes through [`line()`] or [`lines`].
 
 use anstyle::{AnsiColor, Style};
 use std::fmt;
@@ -45,7 +45,7 @@ fn is_active(character: char) -> bool {
         )
 }
 
-/// Where a response body goes that a terminal shows: lines as [`line`] makes them.
+/// Where a response body goes that a terminal shows: lines as [`line()`] makes them.
 pub(crate) struct Readable<W> {
     out: W,
     /// The beginning of a character.

@@ -1,11 +1,18 @@
 //! One invocation while it runs: everything that is found out about it, and
 //! the trace item that comes of it.
 
+mod allowance;
+mod recording;
+
+pub(crate) use allowance::TooManySubrequests;
+
+use allowance::{DATA_POINTS, WAITING_REQUESTS};
+use recording::{Recording, at_now};
+
 use crate::clock;
 use crate::delivery::{NotBegun, Together};
-use crate::egress::Egress;
-use crate::ending::{self, Call, Cut, Ending, Limit, Response, Shed};
-use crate::held::{CannotCollect, Charge, HostMemory, HostMemoryExceeded, collect, parsed_bytes};
+use crate::ending::{self, Call, Cut, Ending, Response, Shed};
+use crate::held::HostMemory;
 use crate::limits::{CpuMeter, MemoryLimiter};
 use crate::lines::{LineBuffer, PanicWatch};
 use crate::live::Live;
@@ -14,22 +21,18 @@ use crate::places::{NoPlace, Permit, Place, Rank, Refused};
 use crate::platform::Platform;
 use crate::script::Exchange;
 use crate::service::CallFailed;
-use crate::settings::{EVENT_WALL_TIME, Limits};
 use crate::worker::{FetchResult, Via, Worker};
-use bytes::Bytes;
-use serde_json::value::to_raw_value;
 use std::fmt;
 use std::future::pending;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use taffrail_trace::{
-    DiagnosticsChannelEvent, End, ErrorInfo, EventInfo, ExceededLimit, Json, LogLevel, Outcome,
-    TailResponse, TraceBuilder, TraceException,
+    DiagnosticsChannelEvent, End, ErrorInfo, EventInfo, Json, LogLevel, Outcome, TailResponse,
+    TraceBuilder, TraceException,
 };
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::task_tracker::TaskTrackerToken;
-use wasmtime_wasi_http::WasiBody;
 
 /// One invocation of a Worker.
 ///
@@ -67,48 +70,8 @@ pub(crate) struct Invocation {
     _running: Option<TaskTrackerToken>,
 }
 
-struct Recording {
-    /// Taken when the invocation is over.
-    trace: Option<TraceBuilder>,
-    stdout: LineBuffer,
-    stderr: LineBuffer,
-    panics: PanicWatch,
-    ending: Ending,
-    peak_memory: usize,
-    /// What a script wants to become of an event, as JSON.
-    wishes: Option<String>,
-    /// Somebody else answered in the Worker's place.
-    passed_through: bool,
-    not_started: bool,
-    /// Who is told while it runs.
-    live: Option<Live>,
-}
-
-/// The limit of subrequests is reached.
-#[derive(Debug)]
-pub(crate) struct TooManySubrequests;
-
-/// The wording is Cloudflare's.
-const TOO_MANY_SUBREQUESTS: &str = "Too many subrequests by single Worker invocation.";
-
-impl fmt::Display for TooManySubrequests {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(TOO_MANY_SUBREQUESTS)
-    }
-}
-
 /// The wording is Cloudflare's.
 const WAIT_UNTIL: &str = "waitUntil() tasks did not complete within the allowed time after invocation end and have been cancelled.";
-
-/// Data points of Analytics Engine: Cloudflare's limit for one invocation.
-const DATA_POINTS: u32 = 250;
-
-/// Requests to the network that may wait for the head of a response at a time;
-/// others wait for their turn. Cloudflare's limit for one invocation.
-const WAITING_REQUESTS: usize = 6;
-
-/// What an open connection costs the host, by its buffers and its task.
-const CONNECTION_BYTES: usize = 64 << 10;
 
 /// Ends a guest from inside. Why, the invocation knows.
 #[derive(Debug)]
@@ -363,59 +326,6 @@ impl Invocation {
         recording.peak_memory = limiter.peak();
     }
 
-    /// The account of what the host holds for it.
-    pub(crate) fn host_memory(&self) -> &Arc<HostMemory> {
-        self.host_memory
-            .get_or_init(|| HostMemory::new(self.limits().memory))
-    }
-
-    /// Ends the guest if its account is full.
-    pub(crate) fn charged<T>(
-        &self,
-        charge: Result<T, HostMemoryExceeded>,
-    ) -> Result<T, HostMemoryExceeded> {
-        charge.inspect_err(|_| self.cut(Cut::Memory))
-    }
-
-    /// Charges for what the host is about to make of JSON that the guest wrote.
-    pub(crate) fn charge_parsing(&self, json: &[u8]) -> Result<Charge, HostMemoryExceeded> {
-        self.charged(self.host_memory().charge(parsed_bytes(json)))
-    }
-
-    /// Holds bytes for the guest, until they are dropped wherever they went.
-    pub(crate) fn hold(&self, bytes: Vec<u8>) -> Result<Bytes, HostMemoryExceeded> {
-        let charge = self.charged(self.host_memory().charge(bytes.capacity()))?;
-        Ok(charge.bytes(bytes))
-    }
-
-    /// Reads a body of up to `limit` bytes that the guest sends to its host.
-    pub(crate) async fn collect(
-        &self,
-        body: WasiBody,
-        limit: usize,
-    ) -> Result<Bytes, CannotCollect> {
-        let collected = collect(self.host_memory(), body, limit).await;
-        if let Err(CannotCollect::Memory(_)) = &collected {
-            self.cut(Cut::Memory);
-        }
-        collected
-    }
-
-    /// Counts a request that the guest wants to make, or refuses it.
-    pub(crate) fn subrequest(&self) -> Result<(), TooManySubrequests> {
-        let left = &self.subrequests_left;
-        if left
-            .try_update(Relaxed, Relaxed, |left| left.checked_sub(1))
-            .is_ok()
-        {
-            return Ok(());
-        }
-        // Guests tend to say no more than that the request failed.
-        self.log_text(LogLevel::Warn, TOO_MANY_SUBREQUESTS);
-        self.recording().ending.subrequest_refused = true;
-        Err(TooManySubrequests)
-    }
-
     /// Where the items of the user Workers that it dispatches to go.
     pub(crate) fn together(&self) -> Arc<Together> {
         let together = self.together.get_or_init(|| {
@@ -423,42 +333,6 @@ impl Invocation {
             Together::new(&self.worker.consumers, pending)
         });
         Arc::clone(together)
-    }
-
-    /// Waits until a request may go out, and charges for its connection. The
-    /// permit is for the time until the response begins, the charge for all of it.
-    pub(crate) async fn connect(
-        &self,
-    ) -> Result<(Option<SemaphorePermit<'_>>, Charge), HostMemoryExceeded> {
-        // It fails only when it is closed, which it never is.
-        let permit = self.waiting_requests.acquire().await.ok();
-        let charge = self.charged(self.host_memory().charge(CONNECTION_BYTES))?;
-        Ok((permit, charge))
-    }
-
-    /// What it may use.
-    pub(crate) fn limits(&self) -> &Limits {
-        let terms = self.via.terms.as_ref();
-        terms.map_or(&self.worker.settings.limits, |terms| &terms.limits)
-    }
-
-    /// Where its requests go.
-    pub(crate) fn egress(&self) -> &Egress {
-        let terms = self.via.terms.as_ref();
-        let given = terms.and_then(|terms| terms.egress.as_ref());
-        given.unwrap_or(&self.worker.settings.egress)
-    }
-
-    /// Counts a data point that the guest wants to write, or refuses it.
-    pub(crate) fn data_point(&self) -> Result<(), String> {
-        self.data_points_left
-            .try_update(Relaxed, Relaxed, |left| left.checked_sub(1))
-            .map(|_| ())
-            .map_err(|_| {
-                format!(
-                    "writeDataPoint(): Maximum of {DATA_POINTS} data points for one invocation."
-                )
-            })
     }
 
     /// Has the guest ended as soon as it can be. The first reason counts.
@@ -478,13 +352,6 @@ impl Invocation {
             None => Ok(()),
             Some(_) => Err(CutOff),
         }
-    }
-
-    /// How long the invocation may take, waiting included.
-    pub(crate) fn wall_time_limit(&self) -> Option<Duration> {
-        let limit = self.worker.settings.limits.wall_time;
-        let has_client = self.recording().ending.response != Response::NotExpected;
-        limit.or((!has_client).then_some(EVENT_WALL_TIME))
     }
 
     /// Waits until the response is over and the guest has gone on for as long
@@ -585,125 +452,6 @@ impl Invocation {
     }
 }
 
-impl Invocation {
-    /// The limit by its key in the configuration.
-    fn exceeded(&self, limit: Limit) -> ExceededLimit {
-        let limits = self.limits();
-        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let (key, value) = match limit {
-            Limit::Cpu => ("limits.cpu_ms", milliseconds(limits.cpu)),
-            Limit::Subrequests => ("limits.subrequests", limits.subrequests.into()),
-            Limit::Memory => ("taffrail.memory_mb", (limits.memory >> 20) as u64),
-            Limit::WallTime => {
-                let time = limits.wall_time.unwrap_or(EVENT_WALL_TIME);
-                ("taffrail.wall_ms", milliseconds(time))
-            }
-            Limit::WaitUntil => ("taffrail.wait_until_ms", milliseconds(limits.wait_until)),
-            Limit::Instances => ("taffrail.instances", limits.instances as u64),
-        };
-        ExceededLimit {
-            key: key.to_owned(),
-            value,
-        }
-    }
-}
-
-impl Recording {
-    fn write(&mut self, stream: Stream, bytes: &[u8]) {
-        let mut buffer = std::mem::take(self.buffer(stream));
-        let mut dropped = 0;
-        buffer.write(bytes, |line| {
-            if !self.line(stream, line) {
-                dropped += 1;
-            }
-        });
-        *self.buffer(stream) = buffer;
-        if let Some(trace) = &mut self.trace
-            && dropped > 0
-        {
-            trace.drop_logs(dropped);
-        }
-    }
-
-    fn buffer(&mut self, stream: Stream) -> &mut LineBuffer {
-        match stream {
-            Stream::Stdout => &mut self.stdout,
-            Stream::Stderr => &mut self.stderr,
-        }
-    }
-
-    /// Records a line, unless nothing needs its text any more: then it is the
-    /// caller's to count.
-    fn line(&mut self, stream: Stream, line: &[u8]) -> bool {
-        if stream == Stream::Stderr && self.panics.wants(line) {
-            self.panics.line(&String::from_utf8_lossy(line));
-        }
-        if self.live.is_none() && self.trace.as_ref().is_some_and(TraceBuilder::logs_are_full) {
-            return false;
-        }
-        let level = match stream {
-            Stream::Stdout => LogLevel::Log,
-            Stream::Stderr => LogLevel::Error,
-        };
-        self.log_text(level, &String::from_utf8_lossy(line));
-        true
-    }
-
-    fn close_output(&mut self) {
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            if let Some(line) = self.buffer(stream).finish()
-                && !self.line(stream, &line)
-                && let Some(trace) = &mut self.trace
-            {
-                trace.drop_logs(1);
-            }
-        }
-        if let Some(panic) = self.panics.take() {
-            self.ending.panic = Some(panic);
-        }
-    }
-
-    fn log_text(&mut self, level: LogLevel, text: &str) {
-        if self.refuses_log(text.len()) {
-            return;
-        }
-        // A string always has a JSON form.
-        if let Ok(json) = to_raw_value(text) {
-            self.log(level, vec![json], None);
-        }
-    }
-
-    /// Drops and counts a console call for whose arguments, which have at least
-    /// so many bytes, there is no room.
-    fn refuses_log(&mut self, argument_bytes: usize) -> bool {
-        self.live.is_none()
-            && self
-                .trace
-                .as_mut()
-                .is_some_and(|trace| trace.refuses_log(clock::epoch_ms(), argument_bytes))
-    }
-
-    fn log(&mut self, level: LogLevel, message: Vec<Json>, errors: Option<Vec<Option<ErrorInfo>>>) {
-        let timestamp = clock::epoch_ms();
-        if let Some(live) = &mut self.live {
-            live.log(timestamp, level, &message);
-        }
-        if let Some(trace) = &mut self.trace {
-            trace.log(timestamp, level, message, errors);
-        }
-    }
-
-    fn exception(&mut self, failure: ending::Failure) {
-        let exception = at_now(failure);
-        if let Some(live) = &mut self.live {
-            live.exception(&exception);
-        }
-        if let Some(trace) = &mut self.trace {
-            trace.exception(exception);
-        }
-    }
-}
-
 impl Drop for Invocation {
     fn drop(&mut self) {
         if !self.told {
@@ -750,14 +498,5 @@ impl Drop for Invocation {
         let dispatcher = terms.map(|terms| terms.together.as_ref());
         let own = self.together.get().map(Arc::as_ref);
         self.worker.consumers.deliver(item, dispatcher, own);
-    }
-}
-
-fn at_now(failure: ending::Failure) -> TraceException {
-    TraceException {
-        timestamp: clock::epoch_ms(),
-        name: failure.name,
-        message: failure.message,
-        stack: failure.stack,
     }
 }

@@ -75,7 +75,7 @@ pub(crate) fn line(message: &str) -> Vec<u8> {
 pub(crate) struct Full;
 
 impl Sender {
-    /// Sends a [line]. Where nobody listens any more it is lost: that side has
+    /// Sends a [line](line()). Where nobody listens any more it is lost: that side has
     /// ended, and this one is about to hear of it.
     pub(crate) fn send(&self, line: Bytes) -> Result<(), Full> {
         let length = line.len();

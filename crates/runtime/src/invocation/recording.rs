@@ -1,0 +1,136 @@
+//! What is recorded of an invocation as it happens.
+
+use crate::clock;
+use crate::ending::{self, Ending};
+use crate::lines::{LineBuffer, PanicWatch};
+use crate::live::Live;
+use crate::output::Stream;
+use serde_json::value::to_raw_value;
+use taffrail_trace::{ErrorInfo, Json, LogLevel, TraceBuilder, TraceException};
+
+pub(super) struct Recording {
+    /// Taken when the invocation is over.
+    pub(super) trace: Option<TraceBuilder>,
+    pub(super) stdout: LineBuffer,
+    pub(super) stderr: LineBuffer,
+    pub(super) panics: PanicWatch,
+    pub(super) ending: Ending,
+    pub(super) peak_memory: usize,
+    /// What a script wants to become of an event, as JSON.
+    pub(super) wishes: Option<String>,
+    /// Somebody else answered in the Worker's place.
+    pub(super) passed_through: bool,
+    pub(super) not_started: bool,
+    /// Who is told while it runs.
+    pub(super) live: Option<Live>,
+}
+
+impl Recording {
+    pub(super) fn write(&mut self, stream: Stream, bytes: &[u8]) {
+        let mut buffer = std::mem::take(self.buffer(stream));
+        let mut dropped = 0;
+        buffer.write(bytes, |line| {
+            if !self.line(stream, line) {
+                dropped += 1;
+            }
+        });
+        *self.buffer(stream) = buffer;
+        if let Some(trace) = &mut self.trace
+            && dropped > 0
+        {
+            trace.drop_logs(dropped);
+        }
+    }
+
+    fn buffer(&mut self, stream: Stream) -> &mut LineBuffer {
+        match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        }
+    }
+
+    /// Records a line, unless nothing needs its text any more: then it is the
+    /// caller's to count.
+    fn line(&mut self, stream: Stream, line: &[u8]) -> bool {
+        if stream == Stream::Stderr && self.panics.wants(line) {
+            self.panics.line(&String::from_utf8_lossy(line));
+        }
+        if self.live.is_none() && self.trace.as_ref().is_some_and(TraceBuilder::logs_are_full) {
+            return false;
+        }
+        let level = match stream {
+            Stream::Stdout => LogLevel::Log,
+            Stream::Stderr => LogLevel::Error,
+        };
+        self.log_text(level, &String::from_utf8_lossy(line));
+        true
+    }
+
+    pub(super) fn close_output(&mut self) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            if let Some(line) = self.buffer(stream).finish()
+                && !self.line(stream, &line)
+                && let Some(trace) = &mut self.trace
+            {
+                trace.drop_logs(1);
+            }
+        }
+        if let Some(panic) = self.panics.take() {
+            self.ending.panic = Some(panic);
+        }
+    }
+
+    pub(super) fn log_text(&mut self, level: LogLevel, text: &str) {
+        if self.refuses_log(text.len()) {
+            return;
+        }
+        // A string always has a JSON form.
+        if let Ok(json) = to_raw_value(text) {
+            self.log(level, vec![json], None);
+        }
+    }
+
+    /// Drops and counts a console call for whose arguments, which have at least
+    /// so many bytes, there is no room.
+    pub(super) fn refuses_log(&mut self, argument_bytes: usize) -> bool {
+        self.live.is_none()
+            && self
+                .trace
+                .as_mut()
+                .is_some_and(|trace| trace.refuses_log(clock::epoch_ms(), argument_bytes))
+    }
+
+    pub(super) fn log(
+        &mut self,
+        level: LogLevel,
+        message: Vec<Json>,
+        errors: Option<Vec<Option<ErrorInfo>>>,
+    ) {
+        let timestamp = clock::epoch_ms();
+        if let Some(live) = &mut self.live {
+            live.log(timestamp, level, &message);
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.log(timestamp, level, message, errors);
+        }
+    }
+
+    pub(super) fn exception(&mut self, failure: ending::Failure) {
+        let exception = at_now(failure);
+        if let Some(live) = &mut self.live {
+            live.exception(&exception);
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.exception(exception);
+        }
+    }
+}
+
+pub(super) fn at_now(failure: ending::Failure) -> TraceException {
+    TraceException {
+        timestamp: clock::epoch_ms(),
+        name: failure.name,
+        message: failure.message,
+        stack: failure.stack,
+    }
+}
