@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::process::Command;
 use taffrail_tests::guests::root;
 
@@ -49,6 +50,29 @@ fn the_record_knows_no_io_and_no_webassembly() {
         .map(String::as_str)
         .collect();
     assert_eq!(dependencies, ["proptest", "serde", "serde_json"].into());
+}
+
+#[test]
+fn every_module_of_the_runtime_is_in_the_map() {
+    let files = fs::read_dir(root().join("crates/runtime/src")).unwrap();
+    let modules: BTreeSet<String> = files
+        .filter_map(|file| {
+            let path = file.unwrap().path();
+            let is_source = path.extension().is_some_and(|extension| extension == "rs");
+            let name = path.file_stem()?.to_str()?.to_owned();
+            (is_source && name != "lib").then_some(name)
+        })
+        .chain(["script".to_owned()])
+        .collect();
+    let text = fs::read_to_string(root().join("crates/ARCHITECTURE.md")).unwrap();
+    let (_, map) = text.split_once("| module | holds |").unwrap();
+    let rows = map.split("\n\n").next().unwrap().lines();
+    let drawn: BTreeSet<String> = rows
+        .filter_map(|row| row.split('|').nth(1))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .map(ToOwned::to_owned)
+        .collect();
+    assert_eq!(drawn, modules);
 }
 
 /// The workspace's packages and the names of their direct dependencies.

@@ -291,3 +291,75 @@ mod tests {
         assert!(headers(&many).is_none());
     }
 }
+
+#[cfg(test)]
+mod properties {
+    use super::{Call, Called, Way, parts};
+    use proptest::prelude::*;
+    use serde_json::{Map, Value};
+
+    /// Wishes of every shape, those of the engine among them.
+    fn wish() -> impl Strategy<Value = Value> {
+        const KEYS: &[&str] = &[
+            "binding",
+            "export",
+            "loaded",
+            "dispatch",
+            "name",
+            "props",
+            "object",
+            "live",
+            "request",
+            "method",
+            "url",
+            "headers",
+            "cf",
+            "event",
+            "rpc",
+            "connect",
+            "session",
+            "scheduled",
+            "cron",
+            "queue",
+            "messages",
+            "timestamp",
+        ];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "\\PC{0,12}".prop_map(Value::from),
+            prop::sample::select(KEYS).prop_map(Value::from),
+            Just(Value::from("http://a.test:99999/\u{7f}")),
+        ];
+        leaf.prop_recursive(4, 60, 8, |inner| {
+            let key = prop::sample::select(KEYS).prop_map(ToOwned::to_owned);
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec((key, inner), 0..8)
+                    .prop_map(|entries| Value::from(Map::from_iter(entries))),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_wish_is_a_call_or_an_error(wish in wish()) {
+            if let Ok(Call { way: Way::Request(head), .. }) = serde_json::from_value(wish.clone()) {
+                _ = parts(&head);
+            }
+            _ = serde_json::from_value::<Called>(wish);
+        }
+
+        #[test]
+        fn any_head_is_a_request_or_an_error(
+            method in "\\PC{0,8}",
+            url in prop_oneof!["\\PC{0,30}", "https?://[a-z@:/?#\\[\\]\u{0}é]{0,20}"],
+            headers in prop::collection::vec(("\\PC{0,8}", ".{0,12}"), 0..5),
+        ) {
+            _ = parts(&super::Head { method, url, headers, cf: None });
+        }
+    }
+}
