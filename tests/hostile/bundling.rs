@@ -92,10 +92,8 @@ fn a_dynamic_worker_does_not_learn_of_the_files_of_the_host() {
     let (said, _) = load(&workers);
     let (present, absent_said) = said.split_at(said.len() / 2);
     for (present, absent_said) in present.iter().zip(absent_said) {
-        assert_eq!(
-            present.replace(secret, "PATH"),
-            absent_said.replace(&absent, "PATH")
-        );
+        let without_path = |said: &str| said.replace(secret, "PATH").replace(&absent, "PATH");
+        assert_eq!(without_path(present), without_path(absent_said));
         assert!(!present.contains("hunter2"), "{present}");
     }
     for said in &present[..7] {
