@@ -1,6 +1,7 @@
 //! Durable Objects.
 
 use serde_json::Value;
+use std::collections::BTreeSet;
 use taffrail_tests::client;
 use taffrail_tests::process::{Folder, Server, run_recorded};
 
@@ -109,6 +110,27 @@ fn an_alarm_wakes_it() {
     };
     assert_eq!(alarm["outcome"], "ok", "{alarm}");
     assert_eq!(server.get("/hall/kept").body, "\"alarm false\"");
+    _ = server.terminate();
+}
+
+#[test]
+fn alarms_of_many_objects_ring_and_one_that_is_set_again_rings_later() {
+    let folder = room("");
+    let server = serve(&folder);
+    // An hour ahead, and then now: it does not wait for the hour.
+    assert_eq!(server.get("/again/late/3600000").body, "null");
+    for n in 0..40 {
+        assert_eq!(server.get(&format!("/room{n}/late/0")).body, "null");
+    }
+    assert_eq!(server.get("/again/late/0").body, "null");
+    let mut rung = BTreeSet::new();
+    while rung.len() < 41 {
+        let item = server.item();
+        if item["event"].get("scheduledTime").is_some() {
+            assert_eq!(item["outcome"], "ok", "{item}");
+            assert!(rung.insert(item["durableObjectId"].to_string()), "{item}");
+        }
+    }
     _ = server.terminate();
 }
 

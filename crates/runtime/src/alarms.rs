@@ -11,90 +11,131 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use taffrail_trace::Outcome;
-use tokio::task::AbortHandle;
+use tokio::sync::{Notify, Semaphore};
 
 /// How often an alarm whose handler fails is tried again, and how long after
 /// its first failure; each time doubles it. Cloudflare's.
 const RETRIES: u32 = 6;
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 
-/// What waits for an alarm to be due. When that is, the store knows.
+/// Alarms of one Worker that are handled at a time. Further ones that are due
+/// wait in the store.
+const HANDLED: usize = 32;
+
+/// The Workers whose objects have set alarms. When an alarm is due, the store
+/// knows; here is one task for each Worker, however many alarms there are.
 pub(crate) struct Alarms {
-    waiting: Mutex<HashMap<StoredObject, AbortHandle>>,
+    /// What tells the task of a Worker that an alarm has changed.
+    changed: Mutex<HashMap<WorkerId, Arc<Notify>>>,
     storage: Arc<Storage>,
 }
 
 impl Alarms {
     pub(crate) fn new(storage: Storage) -> Self {
         Self {
-            waiting: Mutex::default(),
+            changed: Mutex::default(),
             storage: Arc::new(storage),
         }
     }
 
-    /// Lets go of the task that calls this, unless it has been replaced.
-    fn is_due(&self, object: &StoredObject) {
-        let mut waiting = self.lock();
-        let own = waiting.get(object).map(AbortHandle::id);
-        if own.is_some() && own == tokio::task::try_id() {
-            waiting.remove(object);
+    /// The alarm of a Worker's objects that is due next.
+    async fn next(&self, worker: &WorkerId) -> Option<(StoredObject, u64)> {
+        match self.storage.next_alarm(worker.clone()).await {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::warn!("the alarms of `{worker}` cannot be read: {error}");
+                None
+            }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<StoredObject, AbortHandle>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Takes an alarm out of the store, unless it has been changed since.
+    async fn take(&self, object: &StoredObject, time: u64) -> bool {
+        match self.storage.take_alarm(object.clone(), time).await {
+            Ok(taken) => taken,
+            Err(error) => {
+                tracing::warn!("an alarm of `{}` cannot be taken: {error}", object.worker);
+                false
+            }
+        }
+    }
+
+    /// Keeps an alarm for the Worker that is deployed next.
+    async fn put_back(&self, object: StoredObject, time: u64) {
+        let worker = object.worker.clone();
+        if let Err(error) = self.storage.set_alarm(object, Some(time)).await {
+            tracing::warn!("an alarm of `{worker}` cannot be kept: {error}");
+        }
+    }
+
+    fn changed(&self) -> MutexGuard<'_, HashMap<WorkerId, Arc<Notify>>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Platform {
-    /// Waits for the alarms that a Worker's objects have set, also in an
-    /// earlier process.
-    pub(crate) fn wait_for_alarms(self: &Arc<Self>, worker: &WorkerId) {
-        let (platform, worker) = (Arc::downgrade(self), worker.clone());
-        let storage = Arc::clone(&self.alarms.storage);
-        // Not here: the database may be slow to open.
-        tokio::spawn(async move {
-            match (storage.alarms(worker.clone()).await, platform.upgrade()) {
-                (Ok(alarms), Some(platform)) => {
-                    for (object, time) in alarms {
-                        platform.wait_for_alarm(&object, Some(time));
-                    }
-                }
-                (Err(error), _) => {
-                    tracing::warn!("the alarms of `{worker}` cannot be read: {error}");
-                }
-                (Ok(_), None) => {}
-            }
-        });
-    }
-
-    /// Waits for the alarm of an object in the place of the one that there is.
-    pub(crate) fn wait_for_alarm(self: &Arc<Self>, object: &StoredObject, time: Option<u64>) {
-        let waits = time.map(|time| {
-            let rings = ring(Arc::downgrade(self), object.clone(), time);
-            tokio::spawn(rings).abort_handle()
-        });
-        let mut waiting = self.alarms.lock();
-        let earlier = match waits {
-            Some(waits) => waiting.insert(object.clone(), waits),
-            None => waiting.remove(object),
-        };
-        if let Some(earlier) = earlier {
-            earlier.abort();
+    /// Has the alarms of a Worker's objects ring, those of an earlier process
+    /// included. To be called when the Worker is deployed, and when an alarm of
+    /// it has changed.
+    pub(crate) fn ring_alarms(self: &Arc<Self>, worker: &WorkerId) {
+        let mut tasks = self.alarms.changed();
+        if let Some(changed) = tasks.get(worker) {
+            return changed.notify_one();
         }
+        let changed = Arc::<Notify>::default();
+        tasks.insert(worker.clone(), Arc::clone(&changed));
+        tokio::spawn(run(Arc::downgrade(self), worker.clone(), changed));
     }
 }
 
-/// Waits for an alarm, and has the object handle it until that succeeds.
-async fn ring(platform: Weak<Platform>, object: StoredObject, time: u64) {
-    let wait = Duration::from_millis(time.saturating_sub(clock::epoch_ms()));
-    tokio::time::sleep(wait).await;
+/// Rings the alarms of a Worker's objects as long as there are any.
+async fn run(platform: Weak<Platform>, worker: WorkerId, changed: Arc<Notify>) {
+    ring(&platform, &worker, &changed).await;
     let Some(platform) = platform.upgrade() else {
         return;
     };
-    platform.alarms.is_due(&object);
-    // From here on it is no longer the alarm that a new one replaces.
-    tokio::spawn(handle(Arc::downgrade(&platform), object, time));
+    platform.alarms.changed().remove(&worker);
+    // What has come meanwhile was told to this task.
+    if platform.alarms.next(&worker).await.is_some() && owner(&platform, &worker).await.is_some() {
+        platform.ring_alarms(&worker);
+    }
+}
+
+async fn ring(platform: &Weak<Platform>, worker: &WorkerId, changed: &Notify) {
+    let places = Arc::new(Semaphore::new(HANDLED));
+    loop {
+        let Some(alarms) = platform.upgrade() else {
+            return;
+        };
+        let Some((object, time)) = alarms.alarms.next(worker).await else {
+            return;
+        };
+        drop(alarms);
+        let wait = Duration::from_millis(time.saturating_sub(clock::epoch_ms()));
+        tokio::select! {
+            () = changed.notified() => continue,
+            () = tokio::time::sleep(wait) => {}
+        }
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        let Some(platform) = platform.upgrade() else {
+            return;
+        };
+        // Without its Worker the alarm stays in the store, for the one that is
+        // deployed next under this identity.
+        if owner(&platform, worker).await.is_none() {
+            return;
+        }
+        // The handler may set the next one.
+        if platform.alarms.take(&object, time).await {
+            let platform = Arc::downgrade(&platform);
+            tokio::spawn(async move {
+                handle(platform, object, time).await;
+                drop(place);
+            });
+        }
+    }
 }
 
 /// The Worker whose objects have set an alarm, if it is still there. A user
@@ -106,27 +147,15 @@ async fn owner(platform: &Arc<Platform>, worker: &WorkerId) -> Option<Arc<Worker
     }
 }
 
-async fn keep(platform: &Platform, object: &StoredObject, time: Option<u64>) {
-    let storage = &platform.alarms.storage;
-    if let Err(error) = storage.set_alarm(object.clone(), time).await {
-        tracing::warn!("an alarm of `{}` cannot be kept: {error}", object.worker);
-    }
-}
-
+/// Has an object handle its alarm until that succeeds.
 async fn handle(platform: Weak<Platform>, object: StoredObject, time: u64) {
     let mut pause = FIRST_RETRY;
     for retry in 0..=RETRIES {
         let Some(platform) = platform.upgrade() else {
             return;
         };
-        // The handler may set the next one.
-        if retry == 0 {
-            keep(&platform, &object, None).await;
-        }
         let Some(worker) = owner(&platform, &object.worker).await else {
-            // For the Worker that is deployed next under this identity.
-            keep(&platform, &object, Some(time)).await;
-            return;
+            return platform.alarms.put_back(object, time).await;
         };
         let via = Via {
             target: Some(Arc::new(Target {

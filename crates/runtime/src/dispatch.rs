@@ -268,7 +268,7 @@ impl Platform {
         // It may have lost its place while it was looked for.
         self.place(&id);
         if has_objects {
-            self.wait_for_alarms(&id);
+            self.ring_alarms(&id);
         }
     }
 }

@@ -239,7 +239,7 @@ impl Runtime {
         workers.insert(id.clone(), worker);
         drop(workers);
         if has_objects {
-            self.platform.wait_for_alarms(&id);
+            self.platform.ring_alarms(&id);
         }
         Ok(())
     }

@@ -63,6 +63,7 @@ const TABLES: &str = "
         worker TEXT, class TEXT, id TEXT, time INTEGER NOT NULL,
         PRIMARY KEY (worker, class, id)
     ) WITHOUT ROWID;
+    CREATE INDEX object_alarms_by_time ON object_alarms (worker, time);
 ";
 
 /// The database.

@@ -52,9 +52,9 @@ async fn answered(
         Request::DeleteAll {} => json!(storage.object_delete_all(object).await?),
         Request::GetAlarm {} => json!(storage.alarm(object).await?),
         Request::SetAlarm(time) => {
-            storage.set_alarm(object.clone(), time).await?;
+            storage.set_alarm(object, time).await?;
             let platform = invocation.platform().map_err(|failed| failed.message)?;
-            json!(platform.wait_for_alarm(&object, time))
+            json!(platform.ring_alarms(&invocation.worker.id))
         }
     })
 }

@@ -188,7 +188,7 @@ impl Storage {
             match time {
                 Some(time) => database
                     .prepare_cached("INSERT OR REPLACE INTO object_alarms VALUES (?1, ?2, ?3, ?4)")?
-                    .execute(params![worker, key.class, key.id, time.cast_signed()])?,
+                    .execute(params![worker, key.class, key.id, stored(time)])?,
                 None => database
                     .prepare_cached(
                         "DELETE FROM object_alarms WHERE worker = ?1 AND class = ?2 AND id = ?3",
@@ -200,29 +200,53 @@ impl Storage {
         .await
     }
 
-    /// The alarms of a Worker's objects.
-    pub(crate) async fn alarms(
+    /// The alarm of a Worker's objects that is due next.
+    pub(crate) async fn next_alarm(
         &self,
         worker: WorkerId,
-    ) -> Result<Vec<(StoredObject, u64)>, ObjectFailed> {
+    ) -> Result<Option<(StoredObject, u64)>, ObjectFailed> {
         self.read(move |database| {
-            let mut statement = database
-                .prepare_cached("SELECT class, id, time FROM object_alarms WHERE worker = ?1")?;
-            let rows = statement.query_map([&worker], |row| {
+            let mut statement = database.prepare_cached(
+                "SELECT class, id, time FROM object_alarms WHERE worker = ?1
+                 ORDER BY time LIMIT 1",
+            )?;
+            let next = statement.query_row([&worker], |row| {
                 let key = ObjectKey {
                     class: row.get(0)?,
                     id: row.get(1)?,
                 };
                 let worker = worker.clone();
-                Ok((
-                    StoredObject { worker, key },
-                    row.get::<_, i64>(2)?.cast_unsigned(),
-                ))
-            })?;
-            rows.collect()
+                let time = row.get::<_, i64>(2)?.cast_unsigned();
+                Ok((StoredObject { worker, key }, time))
+            });
+            next.optional()
         })
         .await
     }
+
+    /// Removes an alarm that is due at `time`, and tells whether there is one.
+    pub(crate) async fn take_alarm(
+        &self,
+        object: StoredObject,
+        time: u64,
+    ) -> Result<bool, ObjectFailed> {
+        self.change(move |database| {
+            let StoredObject { worker, key } = object;
+            let taken = database
+                .prepare_cached(
+                    "DELETE FROM object_alarms
+                     WHERE worker = ?1 AND class = ?2 AND id = ?3 AND time = ?4",
+                )?
+                .execute(params![worker, key.class, key.id, stored(time)])?;
+            Ok(taken > 0)
+        })
+        .await
+    }
+}
+
+/// A time as the database holds it, which has no later one than that.
+fn stored(time: u64) -> i64 {
+    i64::try_from(time).unwrap_or(i64::MAX)
 }
 
 /// The entries of a listing, or none if they are too many for one.

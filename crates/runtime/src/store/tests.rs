@@ -112,16 +112,45 @@ async fn a_listing_goes_through_the_keys_with_a_prefix() {
     assert_eq!(list(Some("c"), 2).await, (String::new(), false));
 }
 
+fn object(worker: &str, id: &str) -> StoredObject {
+    StoredObject {
+        worker: worker.into(),
+        key: crate::script::ObjectKey {
+            class: "C".to_owned(),
+            id: id.to_owned(),
+        },
+    }
+}
+
+#[tokio::test]
+async fn the_alarm_that_is_due_next_is_found_and_taken_once() {
+    let storage = Store::new(None).unwrap().storage();
+    for (id, time) in [("late", u64::MAX), ("first", 1), ("second", 2)] {
+        let set = storage.set_alarm(object("w", id), Some(time));
+        set.await.unwrap();
+    }
+    let set = storage.set_alarm(object("other", "x"), Some(0));
+    set.await.unwrap();
+    let next = async || storage.next_alarm("w".into()).await.unwrap();
+    let take = async |id: &str, time| storage.take_alarm(object("w", id), time).await.unwrap();
+
+    assert!(next().await == Some((object("w", "first"), 1)));
+    // It has been changed meanwhile.
+    assert!(!take("first", 3).await);
+    assert!(take("first", 1).await);
+    assert!(!take("first", 1).await);
+    assert!(next().await == Some((object("w", "second"), 2)));
+    assert!(take("second", 2).await);
+    let (late, time) = next().await.unwrap();
+    assert!(late == object("w", "late"));
+    assert!(take("late", time).await);
+    assert!(next().await.is_none());
+}
+
 #[tokio::test]
 async fn a_listing_of_an_object_has_all_its_bounds() {
     let storage = Store::new(None).unwrap().storage();
-    let object = StoredObject {
-        worker: "w".into(),
-        key: crate::script::ObjectKey {
-            class: "C".to_owned(),
-            id: "1".to_owned(),
-        },
-    };
+    let object = object("w", "1");
     let entries = ["a", "b1", "b2", "b3", "c"].map(|key| (key.to_owned(), String::new()));
     let kept = storage.object_put(object.clone(), BTreeMap::from(entries));
     kept.await.unwrap();
