@@ -9,9 +9,9 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use wasmtime_wasi_http::{Error, WasiBody};
+use wasmtime_wasi_http::WasiBody;
 
 /// The body of a guest's response.
 ///
@@ -206,49 +206,20 @@ fn content_length(headers: &mut HeaderMap) -> Option<u64> {
     same
 }
 
-/// The body of a request, which may break off before its end.
-pub(crate) struct Received {
-    inner: WasiBody,
-    /// Which does not outlive its event, while the body may.
-    invocation: Weak<Invocation>,
-}
-
-impl Received {
-    /// Has the invocation know if the body breaks off.
-    pub(crate) fn attach(body: WasiBody, invocation: &Arc<Invocation>) -> WasiBody {
-        if body.is_end_stream() {
-            return body;
-        }
-        let invocation = Arc::downgrade(invocation);
-        let inner = body;
-        Self { inner, invocation }.boxed_unsync()
+/// The body of a request, which has the invocation know if it breaks off.
+pub(crate) fn received(body: WasiBody, invocation: &Arc<Invocation>) -> WasiBody {
+    if body.is_end_stream() {
+        return body;
     }
-}
-
-impl Body for Received {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
-        if matches!(frame, Some(Err(_)))
-            && let Some(invocation) = self.invocation.upgrade()
-        {
+    // The body may outlive its event.
+    let invocation = Arc::downgrade(invocation);
+    body.map_err(move |error| {
+        if let Some(invocation) = invocation.upgrade() {
             invocation.request_broke_off();
         }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
+        error
+    })
+    .boxed_unsync()
 }
 
 impl Drop for ResponseBody {

@@ -9,6 +9,7 @@ pub(crate) use allowance::TooManySubrequests;
 use allowance::{DATA_POINTS, WAITING_REQUESTS};
 use recording::{Recording, at_now};
 
+use crate::caught::Panicked;
 use crate::clock;
 use crate::delivery::{NotBegun, Together};
 use crate::ending::{self, Call, Cut, Ending, Response, Shed};
@@ -463,7 +464,7 @@ impl Drop for Invocation {
             .unwrap_or_else(PoisonError::into_inner);
         recording.close_output();
         if std::thread::panicking() && matches!(recording.ending.call, Call::Unfinished) {
-            recording.ending.call = Call::HostFailed("it panicked".to_owned());
+            recording.ending.call = Call::HostFailed(Panicked::MESSAGE.to_owned());
         }
         let verdict = ending::decide(&recording.ending);
         if let Some(failure) = verdict.failure {

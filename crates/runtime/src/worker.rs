@@ -1,6 +1,6 @@
 //! A deployed Worker: its settings, its code, and who receives its items.
 
-use crate::body::{Reader, Received, ResponseBody};
+use crate::body::{Reader, ResponseBody, received};
 use crate::caught::{Panicked, caught};
 use crate::component::Component;
 use crate::debug_file::DebugFile;
@@ -157,10 +157,10 @@ impl Worker {
         if invocation.admit().is_err() {
             return invocation.failed();
         }
-        let request = request.map(|body| Received::attach(body, &invocation));
+        let request = request.map(|body| received(body, &invocation));
         let (respond, mut responded) = oneshot::channel();
         let fetch = execute::fetch(Arc::clone(&invocation), request, cf, respond);
-        let mut run = Box::pin(Arc::clone(&self).run(Arc::clone(&invocation), fetch));
+        let mut run = Box::pin(Arc::clone(&self).run(Arc::clone(&invocation), 1, fetch));
         // The guest is polled right here; it costs a task of its own only if
         // it goes on after its response.
         let (response, running) = tokio::select! {
@@ -205,7 +205,7 @@ impl Worker {
 
     async fn handle(self: Arc<Self>, event: Event, via: Via) -> Arc<Invocation> {
         let invocation = Invocation::start(&self, via, event.info(), Response::NotExpected);
-        let light = match &event {
+        let items = match &event {
             Event::Tail(items) => u32::try_from(items.len()).unwrap_or(u32::MAX),
             Event::Scheduled { .. } | Event::Queue { .. } => 1,
         };
@@ -214,8 +214,7 @@ impl Worker {
         let is_free = invocation.via.parent.is_none() || matches!(event, Event::Tail(_));
         if is_free || invocation.admit().is_ok() {
             let run = execute::dispatch(Arc::clone(&invocation), event);
-            let lanes = &self.lanes;
-            lanes.run(Arc::clone(&invocation), light, run).await;
+            self.run(Arc::clone(&invocation), items, run).await;
         }
         invocation
     }
@@ -233,7 +232,7 @@ impl Worker {
             invocation.exchange.session(end);
             let event = script::Event::Session;
             let run = execute::dispatch_to_script(Arc::clone(&invocation), event, "rpc");
-            self.run(Arc::clone(&invocation), run).await;
+            self.run(Arc::clone(&invocation), 1, run).await;
         }
         match invocation.failed() {
             FetchResult::Failed {
@@ -260,16 +259,21 @@ impl Worker {
                 retry_count,
             };
             let run = execute::dispatch_to_script(Arc::clone(&invocation), event, "alarm");
-            self.run(Arc::clone(&invocation), run).await;
+            self.run(Arc::clone(&invocation), 1, run).await;
         }
         invocation.verdict().0
     }
 
-    async fn run(
+    /// Runs the guest of an invocation that handles `items` things in one. A
+    /// panic of the host ends the invocation.
+    fn run(
         self: Arc<Self>,
         invocation: Arc<Invocation>,
+        items: u32,
         run: impl Future<Output = ()> + Send + 'static,
-    ) {
+    ) -> impl Future<Output = ()> + Send {
+        // Here, or each future around it would hold and move all of it.
+        let run = Box::pin(run);
         let ran = Arc::clone(&invocation);
         let run = async move {
             if caught(run).await.is_err() {
@@ -277,7 +281,7 @@ impl Worker {
                 ran.ended(Call::HostFailed(Panicked::MESSAGE.to_owned()));
             }
         };
-        self.lanes.run(invocation, 1, run).await;
+        async move { self.lanes.run(invocation, items, run).await }
     }
 
     /// Evaluates the script, if it is one, ahead of its first event.
