@@ -4,8 +4,11 @@ import * as console from "./console.js";
 import * as context from "./context.js";
 import * as events from "./events.js";
 import * as failure from "./failure.js";
+import * as headers from "./headers.js";
 import * as http from "./http.js";
 import * as promise from "./promise.js";
+import * as response from "./response.js";
+import * as streams from "./streams.js";
 import * as timers from "./timers.js";
 import * as watch from "./watch.js";
 import * as wire from "./wire.js";
@@ -131,7 +134,9 @@ function toString() {
 define("taffrail:workers", { observe });
 promise.install();
 failure.install();
-http.install();
+headers.install();
+response.install();
+streams.install();
 wire.install();
 defineProperty(Function.prototype, "toString", {
   value: toString,

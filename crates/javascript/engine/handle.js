@@ -16,9 +16,11 @@ import {
 import { dispatch, listens } from "./events.js";
 import { messageOf, uncaught } from "./failure.js";
 import { Entrypoint, lacking } from "./handlers.js";
-import { fetch, incomingRequest, sendable } from "./http.js";
+import { fetch } from "./http.js";
 import { allSettled, chain } from "./promise.js";
 import { end, passThrough as passedThrough, respond, settle, write } from "./host.js";
+import { incomingRequest } from "./request.js";
+import { sendable } from "./response.js";
 import { serve } from "./rpc.js";
 import { traceItem } from "./trace-item.js";
 import { askHost } from "./wire.js";

@@ -18,9 +18,10 @@ import {
   weakGet,
   weakSet,
 } from "./builtins.js";
-import { headersOf, isRequest, pairs } from "./http.js";
+import { pairs } from "./headers.js";
 import { DurableObject } from "./modules.js";
 import { chain } from "./promise.js";
+import { headersOf, isRequest } from "./request.js";
 import * as rpc from "./rpc.js";
 import { Socket } from "./sockets.js";
 import { answerOf, call } from "./wire.js";
