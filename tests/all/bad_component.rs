@@ -102,9 +102,11 @@ fn imports_that_nothing_provides() {
             (import "wasi:clocks/wall-clock@0.3.0-rc-2025-09-16" (instance
                 (export "now" (func (result u64)))))
             (import "read-row" (func))
+            (import "wasi:keyvalue/store@0.2.0-draft2" (instance))
+            (import "wasi:keyvalue/atomics@0.2.0-draft2" (instance))
             (instance $handler)
             (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#,
-        "it imports `acme:db/rows@1.0.0`, `wasi:clocks/wall-clock@0.3.0-rc-2025-09-16`, `read-row`, which nothing provides. Taffrail has the releases of WASI 0.2 and 0.3, `wasi:config`, `wasi:keyvalue`, `wasi:logging` and `taffrail:workers`: build the component without other imports, or compose it with components that export them (`wac plug`)",
+        "it imports `acme:db/rows@1.0.0`, `wasi:clocks/wall-clock@0.3.0-rc-2025-09-16`, `read-row`, `wasi:keyvalue/atomics@0.2.0-draft2`, which nothing provides. Taffrail has the releases of WASI 0.2 and 0.3, `wasi:config/store`, `wasi:keyvalue/store`, `wasi:logging/logging` and `taffrail:workers`: build the component without other imports, or compose it with components that export them (`wac plug`)",
     );
 }
 

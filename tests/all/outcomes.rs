@@ -95,6 +95,16 @@ async fn a_trap_is_named_and_its_stack_has_readable_names() {
             "call stack exhausted",
             "probe::faults::ackermann",
         ),
+        (
+            "deep",
+            "stack overflow: memory access below address 0",
+            "probe::faults::deep",
+        ),
+        (
+            "deep-copies",
+            "memory access out of bounds in a recursion: probably a stack overflow",
+            "probe::faults::deep_copies",
+        ),
     ];
     for (path, message, function) in table {
         let path = format!("/fault/{path}");
@@ -107,6 +117,13 @@ async fn a_trap_is_named_and_its_stack_has_readable_names() {
             "{stack}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_panic_message_is_cut_and_not_lost() {
+    let (_, item) = run("probe", "/fault/wordy").await;
+    let message = &exception(&item).message;
+    assert_eq!(*message, "words ".repeat(1000)[..4096]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

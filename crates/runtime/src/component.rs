@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use wasmparser::{Encoding, Parser, Payload};
 use wasmtime::Engine;
-use wasmtime::component::InstancePre;
+use wasmtime::component::{InstancePre, Linker};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
@@ -143,7 +143,7 @@ impl Component {
         };
         let pre = linker
             .instantiate_pre(&component)
-            .map_err(|error| unresolved(&names, &error))?;
+            .map_err(|error| unresolved(&names, linker, &error))?;
         Self::handlers(&names, &pre, &engines.ticker, size)
             .map_err(|error| {
                 Error::component(format!(
@@ -295,39 +295,64 @@ impl Names {
     }
 }
 
-/// The packages that Workers are provided with and their versions. The patch
-/// number of a release does not matter. Nothing but messages is made of this.
-const PROVIDED: [(&str, &[&str]); 11] = [
-    ("wasi:cli", &["0.2", "0.3"]),
-    ("wasi:clocks", &["0.2", "0.3"]),
-    ("wasi:config", &["0.2.0-rc.1"]),
-    ("wasi:filesystem", &["0.2", "0.3"]),
-    ("wasi:http", &["0.2", "0.3"]),
-    ("wasi:io", &["0.2"]),
-    ("wasi:keyvalue", &["0.2.0-draft2"]),
-    ("wasi:logging", &["", "0.1.0-draft"]),
-    ("wasi:random", &["0.2", "0.3"]),
-    ("wasi:sockets", &["0.2", "0.3"]),
-    ("taffrail:workers", &["0.2"]),
-];
-
 const REBUILD: &str =
     "Build it with the bindings of a release of WASI 0.2 or 0.3 and of `taffrail:workers` 0.2";
 
-fn is_provided(import: &str) -> bool {
-    let (interface, version) = import.split_once('@').unwrap_or((import, ""));
+/// The packages that Workers are provided with, in the versions that the linkers
+/// have. Nothing but messages is made of this.
+const PROVIDED: [(&str, &[&str]); 11] = [
+    ("wasi:cli", &["0.2.12", "0.3.0"]),
+    ("wasi:clocks", &["0.2.12", "0.3.0"]),
+    ("wasi:config", &["0.2.0-rc.1"]),
+    ("wasi:filesystem", &["0.2.12", "0.3.0"]),
+    ("wasi:http", &["0.2.12", "0.3.0"]),
+    ("wasi:io", &["0.2.12"]),
+    ("wasi:keyvalue", &["0.2.0-draft2"]),
+    ("wasi:logging", &["", "0.1.0-draft"]),
+    ("wasi:random", &["0.2.12", "0.3.0"]),
+    ("wasi:sockets", &["0.2.12", "0.3.0"]),
+    ("taffrail:workers", &["0.2.0"]),
+];
+
+/// Whether the linker has something for an import of this name.
+fn is_provided(linker: &Linker<State>, import: &str) -> bool {
+    let (interface, wanted) = import.split_once('@').unwrap_or((import, ""));
     let package = interface.split('/').next();
-    let version = match version.rsplit_once('.') {
+    let mut versions = PROVIDED
+        .iter()
+        .filter(|(name, _)| package == Some(name))
+        .flat_map(|(_, versions)| *versions);
+    versions.any(|version| {
+        release(version) == release(wanted) && has(linker, &named(interface, version))
+    })
+}
+
+/// The part of a version that matters: the patch number of a release does not.
+fn release(version: &str) -> &str {
+    match version.rsplit_once('.') {
         Some((release, _)) if !version.contains('-') => release,
         _ => version,
-    };
-    PROVIDED
-        .iter()
-        .any(|(name, versions)| package == Some(name) && versions.contains(&version))
+    }
+}
+
+fn named(interface: &str, version: &str) -> String {
+    match version {
+        "" => interface.to_owned(),
+        version => format!("{interface}@{version}"),
+    }
+}
+
+/// Whether the linker has something of exactly this name: whether anything else
+/// of the name is refused.
+fn has(linker: &Linker<State>, name: &str) -> bool {
+    let mut linker = linker.clone();
+    linker.allow_shadowing(false);
+    let added = linker.root().func_wrap(name, |_, (): ()| Ok(()));
+    added.is_err()
 }
 
 /// Names the imports that nothing provides.
-fn unresolved(names: &Names, error: &wasmtime::Error) -> Error {
+fn unresolved(names: &Names, linker: &Linker<State>, error: &wasmtime::Error) -> Error {
     let mut imports = names.imports.iter();
     if let Some(import) = imports.find(|import| import.starts_with(SCRIPT_HOST))
         && !names.is_engine()
@@ -339,14 +364,14 @@ fn unresolved(names: &Names, error: &wasmtime::Error) -> Error {
     let missing: Vec<_> = names
         .imports
         .iter()
-        .filter(|import| !is_provided(import))
+        .filter(|import| !is_provided(linker, import))
         .map(|import| format!("`{import}`"))
         .collect();
     Error::component(if missing.is_empty() {
         format!("an import is not of the type that belongs to its name: {error:#}. {REBUILD}")
     } else {
         format!(
-            "it imports {}, which nothing provides. Taffrail has the releases of WASI 0.2 and 0.3, `wasi:config`, `wasi:keyvalue`, `wasi:logging` and `taffrail:workers`: build the component without other imports, or compose it with components that export them (`wac plug`)",
+            "it imports {}, which nothing provides. Taffrail has the releases of WASI 0.2 and 0.3, `wasi:config/store`, `wasi:keyvalue/store`, `wasi:logging/logging` and `taffrail:workers`: build the component without other imports, or compose it with components that export them (`wac plug`)",
             missing.join(", ")
         )
     })

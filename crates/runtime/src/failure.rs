@@ -4,6 +4,8 @@ use crate::debug_file::DebugFile;
 use crate::ending::{Call, Cause, Shed, Trapped};
 use crate::stack;
 use crate::state::State;
+use std::collections::HashMap;
+use std::ops::Range;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
@@ -45,7 +47,7 @@ fn cause(error: &wasmtime::Error) -> Cause {
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::UnreachableCodeReached) => Cause::Unreachable,
-        Some(Trap::MemoryOutOfBounds) => Cause::MemoryOutOfBounds,
+        Some(Trap::MemoryOutOfBounds) => out_of_bounds(error),
         Some(Trap::StackOverflow) => Cause::Other("call stack exhausted".to_owned()),
         Some(Trap::IntegerDivisionByZero) => Cause::Other("integer divide by zero".to_owned()),
         Some(trap) => {
@@ -54,4 +56,49 @@ fn cause(error: &wasmtime::Error) -> Cause {
         }
         None => Cause::Other(error.root_cause().to_string()),
     }
+}
+
+/// Where a guest writes whose stack in linear memory has run out: the stack
+/// grows down to address 0, and an address below that wraps around.
+const BELOW_ZERO: Range<u64> = (1 << 32) - (1 << 20)..(1 << 32) + (1 << 20);
+
+/// How often a function is among the innermost frames of a recursion that went
+/// too deep. Wasmtime tells 20 frames.
+const REPEATS: usize = 4;
+
+/// What an access out of bounds is: often a recursion that has used up the
+/// guest's stack in linear memory.
+fn out_of_bounds(error: &wasmtime::Error) -> Cause {
+    if !error.downcast_ref().is_some_and(is_recursive) {
+        return Cause::MemoryOutOfBounds;
+    }
+    match fault_address(error) {
+        Some(address) if BELOW_ZERO.contains(&address) => {
+            Cause::Other("stack overflow: memory access below address 0".to_owned())
+        }
+        Some(_) => Cause::MemoryOutOfBounds,
+        // A copy of many bytes, of which no address is told.
+        None => Cause::Other(
+            "memory access out of bounds in a recursion: probably a stack overflow".to_owned(),
+        ),
+    }
+}
+
+/// The address of linear memory that does not exist. Wasmtime tells it in words
+/// only.
+fn fault_address(error: &wasmtime::Error) -> Option<u64> {
+    error.chain().find_map(|cause| {
+        let text = cause.to_string();
+        let (_, address) = text.split_once("memory fault at wasm address 0x")?;
+        u64::from_str_radix(address.split(' ').next()?, 16).ok()
+    })
+}
+
+fn is_recursive(backtrace: &WasmBacktrace) -> bool {
+    let mut counts = HashMap::new();
+    backtrace.frames().iter().any(|frame| {
+        let count = counts.entry(frame.func_index()).or_insert(0);
+        *count += 1;
+        *count == REPEATS
+    })
 }

@@ -97,14 +97,15 @@ impl PanicWatch {
         } else if self.reading
             && let Some(panic) = &mut self.last
         {
-            if panic.message.len() + line.len() > MAX_PANIC_BYTES {
-                self.reading = false;
-                return;
-            }
             if !panic.message.is_empty() {
                 panic.message.push('\n');
             }
             panic.message.push_str(line);
+            if panic.message.len() > MAX_PANIC_BYTES {
+                let end = panic.message.floor_char_boundary(MAX_PANIC_BYTES);
+                panic.message.truncate(end);
+                self.reading = false;
+            }
         }
     }
 
@@ -177,5 +178,17 @@ mod tests {
             }
         );
         assert_eq!(panic_in("thread safety matters\nerror: none"), None);
+    }
+
+    #[test]
+    fn a_long_panic_message_is_cut() {
+        let message_of = |message: &str| {
+            let stderr = format!("thread 'main' (1) panicked at src/lib.rs:3:5:\n{message}");
+            panic_in(&stderr).unwrap().message
+        };
+        assert_eq!(message_of(&"x".repeat(5000)), "x".repeat(4096));
+        assert_eq!(message_of(&"é".repeat(5000)), "é".repeat(2048));
+        let lines = format!("first\n{}\nthird", "é".repeat(5000));
+        assert_eq!(message_of(&lines), format!("first\n{}", "é".repeat(2045)));
     }
 }

@@ -1,6 +1,7 @@
 //! The ways in which a Worker fails.
 
 use std::hint::black_box;
+use std::mem::MaybeUninit;
 use std::num::NonZero;
 use std::process;
 
@@ -9,6 +10,7 @@ use crate::exchange::Exchange;
 pub fn run(behaviour: &str, argument: &str, exchange: Exchange) {
     match behaviour {
         "panic" => break_down(),
+        "wordy" => panic!("{}", "words ".repeat(1000)),
         "flood" => {
             let width = argument.parse().expect("the length of a line");
             (0..300_000 / width).for_each(|number| println!("{number:0width$}"));
@@ -17,6 +19,8 @@ pub fn run(behaviour: &str, argument: &str, exchange: Exchange) {
         "divide" => exchange.respond(200, &divide(black_box(0)).to_string()),
         "bounds" => exchange.respond(200, &far_away().to_string()),
         "overflow" => exchange.respond(200, &ackermann(black_box(4), black_box(2)).to_string()),
+        "deep" => exchange.respond(200, &deep(black_box(1 << 20)).to_string()),
+        "deep-copies" => exchange.respond(200, &deep_copies(black_box(1 << 20)).to_string()),
         "exit" => process::exit(argument.parse().expect("a status")),
         "midway" => {
             let mut response = exchange.start(200, &[]);
@@ -73,4 +77,24 @@ fn ackermann(m: u64, n: u64) -> u64 {
         (_, 0) => ackermann(m - 1, 1),
         _ => ackermann(m - 1, ackermann(m, n - 1)),
     }
+}
+
+/// Recursion that keeps much on the stack in linear memory, and writes one byte
+/// of it.
+fn deep(depth: usize) -> usize {
+    let mut kept = [const { MaybeUninit::uninit() }; 4096];
+    black_box(&mut kept)[0].write(1_u8);
+    if depth == 0 {
+        return 0;
+    }
+    deep(depth - 1) + black_box(&kept).len()
+}
+
+/// The same with all of it written at once.
+fn deep_copies(depth: usize) -> usize {
+    let kept = black_box([depth; 1024]);
+    if depth == 0 {
+        return 0;
+    }
+    deep_copies(depth - 1) + kept[depth % kept.len()]
 }
