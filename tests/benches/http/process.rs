@@ -149,7 +149,8 @@ fn wait_for(address: SocketAddr) -> Result<()> {
     }
 }
 
-/// Sends the address in the line that tells it, and returns all other lines.
+/// Sends the address in the line that tells it, and returns the lines behind it,
+/// or all of them if there is none.
 fn read_stderr(stderr: ChildStderr, sender: &Sender<SocketAddr>) -> Vec<String> {
     let mut rest = Vec::new();
     for line in BufReader::new(stderr).lines().map_while(Result::ok) {
@@ -157,8 +158,12 @@ fn read_stderr(stderr: ChildStderr, sender: &Sender<SocketAddr>) -> Vec<String> 
             .split_once(" on http://")
             .and_then(|(_, address)| address.trim_end_matches('/').parse().ok());
         match address {
-            // Nobody waits for it only if that took too long.
-            Some(address) => _ = sender.send(address),
+            Some(address) => {
+                // What it had to make first is no complaint.
+                rest.clear();
+                // Nobody waits for it only if that took too long.
+                _ = sender.send(address);
+            }
             None => rest.push(line),
         }
     }

@@ -3,7 +3,8 @@
 use crate::options::Options;
 use crate::peer::{self, Peer};
 use crate::process::Listening;
-use anyhow::{Context, Result};
+use crate::report;
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use std::fs;
 use std::net::TcpListener;
@@ -203,6 +204,11 @@ impl Setup {
                 _ => {}
             }
         }
+        let script = servers.iter().find_map(|server| match server.host {
+            Host::Script { tail } => Some(setup.scripts(tail)),
+            _ => None,
+        });
+        script.as_deref().map(make_engine).transpose()?;
         Ok(setup)
     }
 
@@ -363,4 +369,19 @@ impl Setup {
         let directory: &Path = self.configurations.path();
         directory.join(format!("{guest}.json"))
     }
+}
+
+/// Has the JavaScript engine made and compiled, which may take minutes, before a
+/// server has to listen in time.
+fn make_engine(scripts: &Path) -> Result<()> {
+    report::progress("taffrail: the JavaScript engine is made if it is not there");
+    let mut command = process::taffrail();
+    command.arg("invoke").arg(scripts.join("hello"));
+    let output = command.stdin(Stdio::null()).output()?;
+    ensure!(
+        output.status.success(),
+        "{command:?} failed:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
 }
