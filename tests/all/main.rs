@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod architecture;
+mod attribution;
 mod bad_component;
 mod bad_configuration;
 mod cancel;

@@ -163,8 +163,10 @@ const bytesBuffer = getter(TypedArray, "buffer");
 const bytesOffset = getter(TypedArray, "byteOffset");
 export const decode = method(TextDecoder, "decode");
 
-const { Event, Headers, ReadableStream, ReadableStreamDefaultReader, Request, Response } = globalThis;
+const { AbortController, Event, Headers, ReadableStream, ReadableStreamDefaultReader, Request, Response } = globalThis;
 
+export const controllerAbort = method(AbortController, "abort");
+export const controllerSignal = getter(AbortController, "signal");
 export const eventPrevented = getter(Event, "defaultPrevented");
 export const eventType = getter(Event, "type");
 export const headersForEach = method(Headers, "forEach");

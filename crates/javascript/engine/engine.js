@@ -8,6 +8,7 @@ import * as headers from "./headers.js";
 import * as http from "./http.js";
 import * as promise from "./promise.js";
 import * as response from "./response.js";
+import * as streamConstructors from "./stream-constructors.js";
 import * as streams from "./streams.js";
 import * as timers from "./timers.js";
 import * as watch from "./watch.js";
@@ -137,6 +138,8 @@ failure.install();
 headers.install();
 response.install();
 streams.install();
+streamConstructors.install();
+timers.install();
 wire.install();
 defineProperty(Function.prototype, "toString", {
   value: toString,

@@ -13,6 +13,7 @@ const Reflect = frozen(globalThis.Reflect);
 
 export { JSON, Math, Reflect };
 export { Tracked as Promise } from "./promise.js";
+export { ReadableStream, TransformStream, WritableStream } from "./stream-constructors.js";
 export { queueMicrotask, setTimeout } from "./timers.js";
 export const {
   Array,
@@ -32,7 +33,6 @@ export const {
   Object,
   Proxy,
   RangeError,
-  ReadableStream,
   ReferenceError,
   Request,
   Response,
@@ -42,14 +42,12 @@ export const {
   SyntaxError,
   TextDecoder,
   TextEncoder,
-  TransformStream,
   TypeError,
   URIError,
   URL,
   Uint8Array,
   WeakMap,
   WeakSet,
-  WritableStream,
   atob,
   btoa,
 } = globalThis;

@@ -57,10 +57,10 @@ export class Invocation {
     });
   }
 
-  // An event of an object lasts as long as the timers that it set.
-  timerBegan(timer, isOnce) {
+  // An event of an object lasts as long as the timers that it waits for.
+  timerBegan(timer, isWaitedFor) {
     let ended = () => {};
-    if (isOnce && this.object !== undefined) {
+    if (isWaitedFor && this.object !== undefined) {
       this.waitUntil(new Promise((resolve) => (ended = resolve)));
     }
     mapSet(this.timers, timer, ended);

@@ -153,6 +153,8 @@ export async function live(worker, { entrypoint, id }) {
       invocation.end();
       mapDelete(running, number);
       finish(number);
+      // The host has left it, too: whose turn is next is to be said anew.
+      context.finish();
     };
     const begun = invocation.run(async () => {
       invocation.object = object ??= new LiveObject(worker, entrypoint, id);

@@ -32,21 +32,34 @@ export function Tracked(executor) {
     throw new TypeError("Promise resolver is not a function");
   }
   let promise;
+  let isResolved = false;
   // What to do about it once it is settled and exists: either may come first.
   let settled;
   const settle = (then) => {
-    if (settled !== undefined) return;
     settled = then;
     if (promise !== undefined) then();
   };
   const tracked = (resolve, reject) => {
-    const rejectTracked = (reason) => {
+    const fail = (reason) => {
       reject(reason);
       settle(() => rejected(promise, reason));
     };
+    const rejectTracked = (reason) => {
+      if (isResolved) return;
+      isResolved = true;
+      fail(reason);
+    };
     const resolveTracked = (value) => {
-      resolve(value);
-      settle(isThenable(value) ? () => follow(promise) : ignore);
+      if (isResolved) return;
+      isResolved = true;
+      try {
+        const known = withFrame(value);
+        resolve(known);
+        const isAnothers = known !== value || isPromise(value);
+        settle(isAnothers ? () => follow(promise) : ignore);
+      } catch (error) {
+        fail(error);
+      }
     };
     try {
       executor(resolveTracked, rejectTracked);
@@ -61,13 +74,14 @@ export function Tracked(executor) {
 
 function ignore() {}
 
-function isThenable(value) {
-  try {
-    return isObject(value) && typeof value.then === "function";
-  } catch {
-    // The promise is rejected with what was thrown here.
-    return true;
-  }
+// A value to resolve a promise with. The engine calls `then` of what has one
+// later and without a frame.
+function withFrame(value) {
+  if (!isObject(value) || isPromise(value)) return value;
+  const method = value.then;
+  if (typeof method !== "function") return value;
+  const frame = currentFrame();
+  return { __proto__: null, then: (...callbacks) => enter(frame, method, value, callbacks) };
 }
 
 // A promise that takes the state of another one is rejected behind our back.
@@ -84,7 +98,11 @@ function inFrame(callback, frame) {
   if (typeof callback !== "function") return callback;
   return (value) =>
     // What is over never goes on.
-    isOver(frame) ? new Native(ignore) : enter(frame, callback, undefined, [value]);
+    isOver(frame) ? new Native(ignore) : enter(frame, answer, undefined, [callback, value]);
+}
+
+function answer(callback, value) {
+  return withFrame(callback(value));
 }
 
 function then(onFulfilled, onRejected) {

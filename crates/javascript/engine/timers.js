@@ -1,11 +1,11 @@
 // Timers that belong to an invocation: they run as a part of it and end with it.
 
-import { define, now } from "./builtins.js";
+import { controllerAbort, controllerSignal, define, now } from "./builtins.js";
 import { currentFrame, currentInvocation, enter, isOver } from "./context.js";
 import { report } from "./failure.js";
 import { chain, promised } from "./promise.js";
 
-const { Number, clearTimeout: nativeClear, performance, setInterval: nativeInterval } = globalThis;
+const { AbortController, AbortSignal, DOMException, Number, clearTimeout: nativeClear, performance, setInterval: nativeInterval } = globalThis;
 const nativeTimeout = globalThis.setTimeout;
 
 function guarded(callback, args) {
@@ -24,6 +24,11 @@ function start(method, native, callback, delay, args) {
   if (typeof callback !== "function") {
     throw new TypeError(`Failed to execute '${method}': parameter 1 is not of type 'Function'.`);
   }
+  return begin(native, callback, delay, args, native === nativeTimeout);
+}
+
+// `isWaitedFor` says whether an event of an object lasts as long as the timer.
+function begin(native, callback, delay, args, isWaitedFor) {
   const invocation = currentInvocation();
   if (invocation === null) {
     throw new Error(
@@ -31,12 +36,11 @@ function start(method, native, callback, delay, args) {
     );
   }
   const run = guarded(callback, args);
-  const isOnce = native === nativeTimeout;
   const timer = native(() => {
     run();
-    if (isOnce) invocation.timerEnded(timer);
+    if (native === nativeTimeout) invocation.timerEnded(timer);
   }, Number(delay) || 0);
-  invocation.timerBegan(timer, isOnce);
+  invocation.timerBegan(timer, isWaitedFor);
   return timer;
 }
 
@@ -51,6 +55,20 @@ export function setInterval(callback, delay, ...args) {
 export function clearTimeout(timer) {
   currentInvocation()?.timerEnded(timer);
   if (timer !== undefined && timer !== null) nativeClear(timer);
+}
+
+// `AbortSignal.timeout`: the engine's own tells its listeners without a frame,
+// and when the event is over, too.
+function signalAfter(delay) {
+  const controller = new AbortController();
+  const abort = () =>
+    controllerAbort(controller, new DOMException("The operation was aborted due to timeout", "TimeoutError"));
+  begin(nativeTimeout, abort, delay, [], false);
+  return controllerSignal(controller);
+}
+
+export function install() {
+  define(AbortSignal, "timeout", { value: signalAfter, writable: true, configurable: true });
 }
 
 export function queueMicrotask(callback) {

@@ -66,6 +66,10 @@ const SOURCES: &[(&str, &str)] = &[
     ("rpc.js", include_str!("../engine/rpc.js")),
     ("services.js", include_str!("../engine/services.js")),
     ("sockets.js", include_str!("../engine/sockets.js")),
+    (
+        "stream-constructors.js",
+        include_str!("../engine/stream-constructors.js"),
+    ),
     ("storage.js", include_str!("../engine/storage.js")),
     ("streams.js", include_str!("../engine/streams.js")),
     ("timers.js", include_str!("../engine/timers.js")),
