@@ -17,6 +17,7 @@ mod deploy;
 mod dev;
 mod dispatch;
 mod egress;
+mod handlers;
 #[path = "../hostile/mod.rs"]
 mod hostile;
 mod http;
@@ -32,4 +33,5 @@ mod services;
 mod snapshots;
 mod storage;
 mod streaming;
+mod tail_items;
 mod tails;

@@ -8,6 +8,7 @@ import { Lines } from "./lines.js";
 import { DurableObject, WorkerEntrypoint } from "./modules.js";
 import { hangUp, send } from "./host.js";
 import { queueMicrotask, setTimeout } from "./timers.js";
+import { refuseTraceItems } from "./trace-item.js";
 import { askHost, call } from "./wire.js";
 
 // The number of the session that an event is.
@@ -72,7 +73,10 @@ export function property(callee, path) {
   const read = () => open(callee, "rpc", name).read(path);
   return new Proxy(() => {}, {
     __proto__: null,
-    apply: (_target, _this, args) => open(callee, "rpc", name).invoke(path, args),
+    apply(_target, _this, args) {
+      refuseTraceItems(args);
+      return open(callee, "rpc", name).invoke(path, args);
+    },
     get(_target, member) {
       if (typeof member !== "string") return undefined;
       if (member === "then" || member === "catch" || member === "finally") {
@@ -207,7 +211,9 @@ function offers(value, name) {
 // A failure of the callee is recorded there, and told to the caller.
 async function recorded(call) {
   try {
-    return await call();
+    const value = await call();
+    refuseTraceItems(value);
+    return value;
   } catch (error) {
     uncaught(error);
     throw error;

@@ -1,53 +1,203 @@
-// The events of a tail handler.
+// The events of a tail handler: objects of workerd's classes, with its
+// properties in its order. They can be read and shown, and not passed on.
 
-import { define, inherits, keys } from "./builtins.js";
+import { construct, define, getPrototypeOf, hasOwn, inherits, isArray, isObject, keys, mapForEach, mapped, objectPrototype, setAdd, setForEach, setHas, weakGet, weakSet } from "./builtins.js";
 
-class TraceItem {}
-
-class TailRequest {
-  #raw;
-
-  constructor(shown, raw) {
-    this.#raw = raw;
-    readOnly(this, shown);
-  }
-
-  getUnredacted() {
-    return new TailRequest(this.#raw, this.#raw);
-  }
+// A class whose objects a script gets, but cannot make.
+function classOf(name) {
+  const classes = {
+    [name]: class {
+      constructor() {
+        throw new TypeError("Illegal constructor");
+      }
+    },
+  };
+  define(classes[name].prototype, Symbol.toStringTag, { value: name, configurable: true });
+  return classes[name];
 }
 
-function readOnly(object, properties) {
-  const names = keys(properties);
-  for (let index = 0; index < names.length; index += 1) {
-    const value = properties[names[index]];
-    define(object, names[index], { value, enumerable: true, configurable: true });
-  }
+const TraceItem = classOf("TraceItem");
+const TraceLog = classOf("TraceLog");
+const TraceException = classOf("TraceException");
+const TraceDiagnosticChannelEvent = classOf("TraceDiagnosticChannelEvent");
+const TailRequest = classOf("Request");
+const TailResponse = classOf("Response");
+const TailItem = classOf("TailItem");
+
+// The classes of events, each with the property that tells it from those below
+// it. A connection has none.
+const EVENTS = [
+  [classOf("FetchEventInfo"), ["request", "response"]],
+  [classOf("JsRpcEventInfo"), ["rpcMethod"]],
+  [classOf("ScheduledEventInfo"), ["cron", "scheduledTime"]],
+  [classOf("AlarmEventInfo"), ["scheduledTime"]],
+  [classOf("QueueEventInfo"), ["batchSize", "queue"]],
+  [classOf("EmailEventInfo"), ["rawSize", "rcptTo", "mailFrom"]],
+  [classOf("TailEventInfo"), ["consumedEvents"]],
+];
+const ConnectEventInfo = classOf("ConnectEventInfo");
+
+const ITEM = [
+  "wallTime",
+  "cpuTime",
+  "truncated",
+  "executionModel",
+  "outcome",
+  "durableObjectId",
+  "preview",
+  "tailAttributes",
+  "scriptTags",
+  "dispatchNamespace",
+  "scriptVersion",
+  "entrypoint",
+  "scriptName",
+  "diagnosticsChannelEvents",
+  "exceptions",
+  "logs",
+  "eventTimestamp",
+  "event",
+];
+const LOG = ["errorInfo", "message", "level", "timestamp"];
+const EXCEPTION = ["stack", "name", "message", "timestamp"];
+const DIAGNOSTIC = ["message", "channel", "timestamp"];
+const REQUEST = ["url", "method", "headers", "cf"];
+
+// The class of each object made here, by name.
+const classes = new WeakMap();
+
+// The requests as they were received, by what the handler is shown.
+const received = new WeakMap();
+
+// Whether a script could have any such object.
+let areThereAny = false;
+
+// An object of a class. It is a WeakMap with another prototype: a thing that
+// cannot be cloned, wherever it is found.
+function made(Class, names, values) {
+  const object = construct(WeakMap, [], Class);
+  weakSet(classes, object, Class.name);
+  for (let index = 0; index < names.length; index += 1) show(object, names[index], values);
   return object;
 }
 
-// `raw` is the request as it was received, of an item that has one.
-export function traceItem(item, raw) {
-  return readOnly(new TraceItem(), { ...item, event: event(item.event, raw) });
+function show(object, name, values) {
+  const value = hasOwn(values, name) ? values[name] : undefined;
+  define(object, name, { value, enumerable: true, configurable: true });
 }
 
-function event(info, raw) {
-  if (info?.request) return { ...info, request: new TailRequest(info.request, raw) };
-  // The time of an alarm is a `Date`, that of a cron trigger a number.
-  if (typeof info?.scheduledTime === "string") {
-    return { ...info, scheduledTime: new Date(info.scheduledTime) };
+// `raw` is the request as it was received, of an item that has one.
+export function traceItem(told, raw) {
+  areThereAny = true;
+  const item = made(TraceItem, ITEM, {
+    ...told,
+    diagnosticsChannelEvents: all(TraceDiagnosticChannelEvent, DIAGNOSTIC, told.diagnosticsChannelEvents),
+    exceptions: all(TraceException, EXCEPTION, told.exceptions),
+    logs: all(TraceLog, LOG, told.logs),
+    event: event(told.event, raw),
+  });
+  // Fields that workerd does not have.
+  const names = keys(told);
+  for (let index = 0; index < names.length; index += 1) {
+    if (!hasOwn(item, names[index])) show(item, names[index], told);
   }
-  return info;
+  return item;
+}
+
+function all(Class, names, entries) {
+  return mapped(entries, (entry) => made(Class, names, entry));
+}
+
+function event(told, raw) {
+  if (told === null) return null;
+  const info = { __proto__: null, ...told };
+  for (let index = 0; index < EVENTS.length; index += 1) {
+    const { 0: Class, 1: names } = EVENTS[index];
+    if (hasOwn(info, names[0])) return made(Class, names, { ...info, ...parts(info, raw) });
+  }
+  return made(ConnectEventInfo, [], info);
+}
+
+// What an event has that is more than JSON.
+function parts({ request, response, consumedEvents, scheduledTime }, raw) {
+  if (request !== undefined) {
+    return {
+      request: requestOf(request, raw),
+      response: response === undefined ? undefined : made(TailResponse, ["status"], response),
+    };
+  }
+  if (consumedEvents !== undefined) {
+    return { consumedEvents: all(TailItem, ["scriptName"], consumedEvents) };
+  }
+  // The time of an alarm is a `Date`, that of a cron trigger a number.
+  return typeof scheduledTime === "string" ? { scheduledTime: new Date(scheduledTime) } : {};
+}
+
+function requestOf(shown, raw) {
+  const request = made(TailRequest, REQUEST, shown);
+  weakSet(received, request, raw);
+  return request;
+}
+
+function getUnredacted() {
+  const raw = isObject(this) ? weakGet(received, this) : undefined;
+  if (raw === undefined) throw new TypeError(ILLEGAL_INVOCATION);
+  return requestOf(raw, raw);
+}
+
+define(TailRequest.prototype, "getUnredacted", {
+  value: getUnredacted,
+  writable: true,
+  enumerable: true,
+  configurable: true,
+});
+
+const ILLEGAL_INVOCATION =
+  "Illegal invocation: function called with incorrect `this` reference. See https://developers.cloudflare.com/workers/observability/errors/#illegal-invocation-errors for details.";
+
+// Throws if a value is or holds something that is made here.
+export function refuseTraceItems(value) {
+  const name = areThereAny ? classIn(value, new Set()) : undefined;
+  if (name !== undefined) {
+    throw new DOMException(
+      `Could not serialize object of type "${name}". This type does not support serialization.`,
+      "DataCloneError",
+    );
+  }
+}
+
+// The class of the first such thing that is found in what a clone would hold.
+function classIn(value, seen) {
+  if (!isObject(value) || setHas(seen, value)) return undefined;
+  setAdd(seen, value);
+  const own = weakGet(classes, value);
+  if (own !== undefined) return own;
+  let found;
+  const look = (part) => (found ??= classIn(part, seen));
+  if (inherits(value, Map.prototype)) {
+    mapForEach(value, (part, key) => look(key) ?? look(part));
+  } else if (inherits(value, Set.prototype)) {
+    setForEach(value, look);
+  } else if (isArray(value) || isPlain(value)) {
+    const names = keys(value);
+    for (let index = 0; index < names.length && found === undefined; index += 1) {
+      look(value[names[index]]);
+    }
+  }
+  return found;
+}
+
+function isPlain(value) {
+  const prototype = getPrototypeOf(value);
+  return prototype === objectPrototype || prototype === null;
 }
 
 const nativeClone = globalThis.structuredClone;
 
 export function structuredClone(value, options) {
-  if (inherits(value, TraceItem.prototype)) {
-    throw new DOMException(
-      'Could not serialize object of type "TraceItem". This type does not support serialization.',
-      "DataCloneError",
-    );
+  try {
+    return nativeClone(value, options);
+  } catch (error) {
+    refuseTraceItems(value);
+    throw error;
   }
-  return nativeClone(value, options);
 }

@@ -150,14 +150,26 @@ fn read(written: &Success, out: &str, main: &str) -> Result<Bundle, BundleError>
     input::restore(&mut map);
     let directory = Path::new(out);
     let files = meta.inputs.keys();
+    let service_worker = !meta.is_module(main);
+    let script = text(written, out, SCRIPT)?;
     Ok(Bundle {
-        text: text(written, out, SCRIPT)?.to_owned(),
+        text: if service_worker {
+            script.to_owned()
+        } else {
+            strict(script)
+        },
         source_map: map.to_string(),
-        service_worker: !meta.is_module(main),
+        service_worker,
         files: files
             .map(|file| normalised(&directory.join(file)))
             .collect(),
     })
+}
+
+/// A bundle as what modules are: strict. Its first line is esbuild's own, so
+/// that no place in the source map moves.
+fn strict(script: &str) -> String {
+    format!("\"use strict\";{script}")
 }
 
 fn text<'a>(written: &'a Success, out: &str, name: &str) -> Result<&'a str, BundleError> {
