@@ -31,6 +31,7 @@ mod rpc;
 mod serve;
 mod services;
 mod snapshots;
+mod stacks;
 mod storage;
 mod streaming;
 mod tail_items;

@@ -7,6 +7,7 @@ import * as failure from "./failure.js";
 import * as headers from "./headers.js";
 import * as http from "./http.js";
 import * as promise from "./promise.js";
+import * as stack from "./stack.js";
 import * as response from "./response.js";
 import * as streamConstructors from "./stream-constructors.js";
 import * as streams from "./streams.js";
@@ -134,7 +135,7 @@ function toString() {
 
 define("taffrail:workers", { observe });
 promise.install();
-failure.install();
+stack.install();
 headers.install();
 response.install();
 streams.install();

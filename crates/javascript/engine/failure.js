@@ -3,7 +3,6 @@
 
 import * as host from "./host.js";
 import {
-  define,
   hasOwn,
   inherits,
   isError as isNativeError,
@@ -12,7 +11,6 @@ import {
   objectToString,
   slice,
   startsWith,
-  uncurried,
 } from "./builtins.js";
 import { textOf } from "./function-text.js";
 
@@ -39,8 +37,6 @@ const UNREADABLE = "(the message cannot be read)";
 // What V8 tells of an object that does not tell of itself.
 const SOME_OBJECT = "#<Object>";
 
-const nativeStack = Object.getOwnPropertyDescriptor(Error.prototype, "stack");
-const stackOf = uncurried(nativeStack.get);
 const isException = (value) => inherits(value, DOMException.prototype);
 
 // Records a failure that does not decide the outcome.
@@ -145,22 +141,4 @@ function attempt(work, otherwise) {
   } catch {
     return otherwise;
   }
-}
-
-// The stack of an error as V8 writes it.
-export function v8Stack(error) {
-  const stack = stackOf(error);
-  if (typeof stack !== "string") return stack;
-  const lines = host.frames(stack);
-  const header = attempt(() => String(error), "Error");
-  return lines === "" ? header : `${header}\n${lines}`;
-}
-
-export function install() {
-  define(Error.prototype, "stack", {
-    ...nativeStack,
-    get() {
-      return v8Stack(this);
-    },
-  });
 }

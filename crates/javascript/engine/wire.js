@@ -20,8 +20,8 @@ import {
   weakSet,
 } from "./builtins.js";
 import { currentInvocation } from "./context.js";
-import { v8Stack } from "./failure.js";
 import { chain } from "./promise.js";
+import { v8Stack } from "./stack.js";
 
 const { fetch: nativeFetch } = globalThis;
 

@@ -70,6 +70,7 @@ const SOURCES: &[(&str, &str)] = &[
         "stream-constructors.js",
         include_str!("../engine/stream-constructors.js"),
     ),
+    ("stack.js", include_str!("../engine/stack.js")),
     ("storage.js", include_str!("../engine/storage.js")),
     ("streams.js", include_str!("../engine/streams.js")),
     ("timers.js", include_str!("../engine/timers.js")),

@@ -113,8 +113,8 @@ impl host::Host for State {
         })
     }
 
-    fn frames(&mut self, stack: String) -> wasmtime::Result<String> {
-        Ok(self.script()?.source.frames(&stack))
+    fn frames(&mut self, stack: String, limit: u32) -> wasmtime::Result<String> {
+        Ok(self.script()?.source.frames(&stack, limit as usize))
     }
 
     fn source_text(&mut self, text: String) -> wasmtime::Result<String> {

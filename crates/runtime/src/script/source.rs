@@ -15,9 +15,6 @@ pub struct Source {
     service_worker: bool,
 }
 
-/// How many frames V8 tells of.
-const FRAMES: usize = 10;
-
 /// How many frames SpiderMonkey tells of. Each costs a look at the script.
 const NATIVE_FRAMES: usize = 128;
 
@@ -79,14 +76,14 @@ impl Source {
         self.service_worker
     }
 
-    /// The frames of a stack as SpiderMonkey writes it (`name@file:line:column`,
+    /// The first frames of a stack as SpiderMonkey writes it (`name@file:line:column`,
     /// one a line), without the engine's own, in the layout of V8's and at
     /// their places in the user's source.
-    pub(crate) fn frames(&self, stack: &str) -> String {
+    pub(crate) fn frames(&self, stack: &str, limit: usize) -> String {
         let lines = stack.lines().take(NATIVE_FRAMES);
         let told: Vec<_> = lines
             .filter_map(|line| self.frame(line))
-            .take(FRAMES)
+            .take(limit)
             .collect();
         told.join("\n")
     }
@@ -265,9 +262,9 @@ mod tests {
     #[test]
     fn frames_at_impossible_places_are_left_out() {
         let source = Source::new("a\n  b");
-        assert_eq!(source.frames("f@worker.js:0:0\ng@worker.js:1:0"), "");
+        assert_eq!(source.frames("f@worker.js:0:0\ng@worker.js:1:0", 10), "");
         assert_eq!(
-            source.frames("f@worker.js:4294967295:4294967295"),
+            source.frames("f@worker.js:4294967295:4294967295", 10),
             "    at f (worker.js:4294967295:4294967295)"
         );
     }
@@ -294,14 +291,14 @@ mod tests {
             });
             let source = Source::new(text).with_map(map.to_string());
             source.original_text(part);
-            source.frames(&stack);
+            source.frames(&stack, 10);
         }
 
         #[test]
         fn no_bytes_of_a_map_upset_it(map in any::<Vec<u8>>(), stack in any::<String>()) {
             let source = Source::new(stack.clone()).with_map(map);
             source.original_text(stack.clone());
-            source.frames(&stack);
+            source.frames(&stack, 10);
         }
     }
 }

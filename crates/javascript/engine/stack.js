@@ -1,0 +1,192 @@
+// The stacks of errors as V8 has them: their layout, `Error.captureStackTrace`,
+// `Error.prepareStackTrace` and `Error.stackTraceLimit`.
+
+import * as host from "./host.js";
+import { append, apply, define, getOwn, isFinite, isObject, matches, slice, uncurried } from "./builtins.js";
+
+const { Error, Number, String, TypeError } = globalThis;
+
+const nativeStack = getOwn(Error.prototype, "stack");
+const nativeCapture = Error.captureStackTrace;
+const stackOf = uncurried(nativeStack.get);
+
+// How many frames V8 tells of unless it is told otherwise.
+const LIMIT = 10;
+
+// The stack of an error, whatever a Worker wants stacks to be.
+export function v8Stack(error) {
+  const stack = stackOf(error);
+  return typeof stack === "string" ? text(error, host.frames(stack, LIMIT)) : stack;
+}
+
+function text(error, frames) {
+  const header = headerOf(error);
+  return frames === "" ? header : `${header}\n${frames}`;
+}
+
+function headerOf(error) {
+  try {
+    return String(error);
+  } catch {
+    return "Error";
+  }
+}
+
+let isPreparing = false;
+
+// What a Worker is told of a stack that SpiderMonkey wrote.
+function told(error, stack) {
+  if (typeof stack !== "string") return stack;
+  const frames = host.frames(stack, limit());
+  const prepare = Error.prepareStackTrace;
+  if (typeof prepare !== "function" || isPreparing) return text(error, frames);
+  isPreparing = true;
+  try {
+    return apply(prepare, Error, [error, callSites(frames)]);
+  } finally {
+    isPreparing = false;
+  }
+}
+
+function limit() {
+  const limit = Error.stackTraceLimit;
+  if (typeof limit !== "number") return 0;
+  if (!isFinite(limit)) return limit > 0 ? MOST : 0;
+  return limit < 0 ? 0 : limit > MOST ? MOST : limit;
+}
+
+// More frames than the host tells of.
+const MOST = 1000;
+
+const FRAME = /^    at (?:(.*) \((.*):(\d+):(\d+)\)|(.*):(\d+):(\d+))$/gm;
+
+function callSites(frames) {
+  const sites = [];
+  FRAME.lastIndex = 0;
+  for (let frame; (frame = matches(FRAME, frames)) !== null; ) append(sites, new CallSite(frame));
+  return sites;
+}
+
+// One frame. What V8 does not tell of strict code is not told here, either.
+class CallSite {
+  #name;
+  #file;
+  #line;
+  #column;
+  #text;
+
+  constructor(frame) {
+    this.#text = frame[0];
+    this.#name = frame[1] ?? null;
+    this.#file = frame[2] ?? frame[5];
+    this.#line = Number(frame[3] ?? frame[6]);
+    this.#column = Number(frame[4] ?? frame[7]);
+  }
+
+  getColumnNumber() {
+    return this.#column;
+  }
+
+  getEvalOrigin() {
+    return undefined;
+  }
+
+  getFileName() {
+    return this.#file;
+  }
+
+  getFunction() {
+    return undefined;
+  }
+
+  getFunctionName() {
+    return this.#name;
+  }
+
+  getLineNumber() {
+    return this.#line;
+  }
+
+  getMethodName() {
+    return null;
+  }
+
+  getPromiseIndex() {
+    return null;
+  }
+
+  getScriptNameOrSourceURL() {
+    return this.#file;
+  }
+
+  getThis() {
+    return undefined;
+  }
+
+  getTypeName() {
+    return null;
+  }
+
+  isAsync() {
+    return false;
+  }
+
+  isConstructor() {
+    return false;
+  }
+
+  isEval() {
+    return false;
+  }
+
+  isNative() {
+    return false;
+  }
+
+  isPromiseAll() {
+    return false;
+  }
+
+  isToplevel() {
+    return true;
+  }
+
+  toString() {
+    return slice(this.#text, INDENT);
+  }
+}
+
+// The length of what stands before a frame.
+const INDENT = "    at ".length;
+
+// Gives an object the stack of this place, from the caller of `below` on.
+function captureStackTrace(target, below) {
+  if (!isObject(target)) throw new TypeError("Invalid argument: captureStackTrace() takes an object");
+  const holder = { __proto__: null };
+  apply(nativeCapture, Error, [holder, below]);
+  define(target, "stack", {
+    value: told(target, holder.stack),
+    writable: true,
+    configurable: true,
+  });
+}
+
+export function install() {
+  define(Error.prototype, "stack", {
+    ...nativeStack,
+    get() {
+      return told(this, stackOf(this));
+    },
+  });
+  define(Error, "captureStackTrace", {
+    value: captureStackTrace,
+    writable: true,
+    configurable: true,
+  });
+  define(Error, "stackTraceLimit", {
+    value: LIMIT,
+    writable: true,
+    enumerable: true,
+    configurable: true,
+  });
+}
