@@ -120,7 +120,7 @@ fn bad_code_is_a_clear_error() {
         ),
         (
             "modules: { 'm.js': { text: 'x' } }",
-            "The main module `m.js` is neither JavaScript nor a component.",
+            "The main module `m.js` is neither an ES module nor a component.",
         ),
         (
             "modules: { 'm.js': { wasm: new Uint8Array([1, 2, 3, 4]) } }",
@@ -128,7 +128,7 @@ fn bad_code_is_a_clear_error() {
         ),
         (
             "modules: { 'm.js': { py: 'x' } }",
-            "The module `m.js` is neither text nor",
+            "The module `m.js` is none of",
         ),
         (
             "tails: [ctx.exports.Tail({ props: { f() {} } })]",
@@ -138,11 +138,23 @@ fn bad_code_is_a_clear_error() {
         ("tails: [{}]", "`tails` is to hold entrypoints"),
         (
             "modules: { 'm.js': \"import x from '/etc/passwd.js'; export default {}\" }",
-            "Could not resolve \"/etc/passwd.js\"",
+            "Uncaught Error: No such module \"etc/passwd.js\".\n  imported from \"m.js\"",
         ),
         (
-            "modules: { 'm.js': \"import x from '../../../../etc/hostname'; export default { x }\", 'a.': '' }",
-            "is not a path with an extension",
+            "modules: { 'm.js': \"import x from '../../../../etc/hostname'; export default { x }\", 'a/../b': { js: '' } }",
+            "is not a path, like `lib/text.js`",
+        ),
+        (
+            "modules: { 'm.js': \"import x from './x.wasm'; export default {}\", 'x.wasm': { wasm: new Uint8Array(8) } }",
+            "m.js imports `x.wasm`, which is WebAssembly",
+        ),
+        (
+            "modules: { 'm.js': source, 'main': '' }",
+            "Module name must end with '.js'",
+        ),
+        (
+            "modules: { 'm.js': { js: source, text: '' } }",
+            "Module 'm.js' contained 2 properties.",
         ),
     ] {
         let (finished, _) = load("export default {}", more);
@@ -153,6 +165,58 @@ fn bad_code_is_a_clear_error() {
             finished.stderr
         );
     }
+}
+
+/// A dynamic Worker of modules of each kind, whose names say something else, and
+/// what becomes of each.
+#[test]
+fn a_module_is_what_its_object_says() {
+    let maker = r#"
+const code = (imports, value, modules) => ({
+  mainModule: 'src/main',
+  modules: { 'src/main': { js: `${imports}; export default { fetch() { return new Response(String(${value})); } }` }, ...modules },
+});
+const CASES = {
+  json: code("import x from './x.js'", 'x.a', { 'src/x.js': { json: { a: 1 } } }),
+  text: code("import x from './x.js'", 'x', { 'src/x.js': { text: 'a text' } }),
+  data: code("import x from './x.json'", '[x.byteLength, Object.prototype.toString.call(x)]', { 'src/x.json': { data: new Uint8Array([1, 2]) } }),
+  'of one end': code("import x from '../a.bin'; import y from '../b.bin'", 'x + y.byteLength', { 'a.bin': { text: 'b' }, 'b.bin': { data: new ArrayBuffer(3) } }),
+  cjs: code("import x from './x.js'", 'x.y', { 'src/x.js': { cjs: "exports.y = require('./y').z;" }, 'src/y': { cjs: "exports.z = 'z';" } }),
+  'cjs default': code("import x from './x'", 'JSON.stringify(x)', { 'src/x': { cjs: 'exports.__esModule = true; exports.default = 1;' } }),
+  bare: code("import x from 'x.js'; import y from 'lib/y.js'", 'x + y', { 'src/x.js': "export default 'beside '", 'x.js': "export default 'above '", 'src/lib/y.js': "export default 'below'" }),
+  absolute: code("import x from '/lib/x.js'", 'x', { 'lib/x.js': "export default 'from the top'" }),
+  'package.json': code("import './side.js'", 'globalThis.side', { 'src/side.js': "globalThis.side = 'effect';", 'package.json': { json: { sideEffects: false, imports: { '#x': '/etc/passwd' } } } }),
+  'tsconfig.json': code("import x from '@/x.js'", 'x', { 'x.js': "export default 'x'", 'tsconfig.json': { json: { compilerOptions: { paths: { '@/*': ['/*'] } } } } }),
+  throws: code("import './x'", '', { 'src/x': { js: "\n  throw new TypeError('at the top')" } }),
+};
+export default { async fetch(request, env) {
+  const lines = [];
+  for (const [name, code] of Object.entries(CASES)) {
+    try { lines.push(`${name}: ${await (await env.LOADER.load(code).getEntrypoint().fetch(request)).text()}`); }
+    catch (error) { lines.push(`${name}: ${error.message}`); }
+  }
+  return new Response(lines.join('\n'));
+} };"#;
+    let folder = Folder::new();
+    folder.script("maker", maker, LOADER);
+    let finished = folder.run(&["invoke", "maker"]);
+    let expected = "\
+json: 1
+text: a text
+data: 2,[object ArrayBuffer]
+of one end: b3
+cjs: z
+cjs default: {\"__esModule\":true,\"default\":1}
+bare: beside below
+absolute: from the top
+package.json: effect
+tsconfig.json: Failed to start Worker:
+Uncaught Error: No such module \"src/@/x.js\".
+  imported from \"src/main\"
+throws: Failed to start Worker:
+Uncaught TypeError: at the top
+  at src/x:2:9";
+    assert_eq!(finished.stdout, expected, "{}", finished.stderr);
 }
 
 #[test]
@@ -188,7 +252,7 @@ fn a_module_cannot_reach_the_files_of_this_machine() {
     );
     let (finished, _) = load(&module, "");
     assert!(
-        finished.stdout.contains("Could not resolve") && !finished.stdout.contains("key"),
+        finished.stdout.contains("No such module") && !finished.stdout.contains("key"),
         "{}",
         finished.stdout
     );

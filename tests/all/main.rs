@@ -5,6 +5,7 @@ mod architecture;
 mod attribution;
 mod bad_component;
 mod bad_configuration;
+mod bundle;
 mod cancel;
 mod capture;
 mod clients;

@@ -51,7 +51,13 @@ impl JavaScript {
     ) -> Result<(Result<Bundle>, Duration)> {
         let bundler = self.bundler().await?;
         let Bundled { result, cpu } = bundler
-            .folder(requester, boundary, &worker.dir, &worker.main)
+            .folder(
+                requester,
+                boundary,
+                &worker.dir,
+                &worker.main,
+                worker.bundling.clone(),
+            )
             .await;
         let bundle = result.map_err(|error| match error {
             BundleError::Syntax(wrong) => anyhow!("{}", wrong.report),
@@ -146,7 +152,7 @@ impl LoadScript for JavaScript {
                     script.map_err(|error| host(&error))
                 }
                 Err(BundleError::Syntax(wrong)) => Err(LoadError::Module {
-                    name: "SyntaxError".to_owned(),
+                    name: wrong.name.to_owned(),
                     message: wrong.message,
                     stack: wrong.place.map(|place| format!("    at {place}")),
                 }),
@@ -171,10 +177,12 @@ fn host(error: &anyhow::Error) -> LoadError {
 
 fn file((name, module): (String, Module)) -> taffrail_javascript::Module {
     let (kind, contents) = match module {
-        Module::Js(text) | Module::CommonJs(text) => (ModuleKind::Js, text.into_bytes()),
+        Module::Js(text) => (ModuleKind::Js, text.into_bytes()),
+        Module::CommonJs(text) => (ModuleKind::CommonJs, text.into_bytes()),
         Module::Text(text) => (ModuleKind::Text, text.into_bytes()),
         Module::Json(value) => (ModuleKind::Json, value.to_string().into_bytes()),
-        Module::Data(bytes) | Module::Wasm(bytes) => (ModuleKind::Data, bytes),
+        Module::Data(bytes) => (ModuleKind::Data, bytes),
+        Module::Wasm(bytes) => (ModuleKind::Wasm, bytes),
     };
     taffrail_javascript::Module {
         name,

@@ -181,7 +181,7 @@ impl Platform {
 
 /// Reads and checks the configuration of all Workers given, warnings included.
 ///
-/// In `development` the `.dev.vars` of each count.
+/// In `development` the `.dev.vars` of each count, and packages are told so.
 pub(crate) fn configure(options: &WorkerOptions, development: bool) -> Result<Vec<WorkerConfig>> {
     let mut workers = options
         .paths
@@ -192,6 +192,9 @@ pub(crate) fn configure(options: &WorkerOptions, development: bool) -> Result<Ve
         progress::warning(warning);
     }
     if development {
+        for worker in &mut workers {
+            worker.bundling.development = true;
+        }
         config::apply_dev_vars(&mut workers, options.env.as_deref())?;
     }
     config::apply_var_files(&mut workers, &options.var_files)?;

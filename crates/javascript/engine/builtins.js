@@ -133,6 +133,7 @@ export const weakHas = method(WeakSet, "has");
 
 export const charCodeAt = method(String, "charCodeAt");
 export const contains = method(String, "includes");
+export const endsWith = method(String, "endsWith");
 export const slice = method(String, "slice");
 export const startsWith = method(String, "startsWith");
 export const padStart = method(String, "padStart");

@@ -1,6 +1,6 @@
 // `env.LOADER`: Workers that are made at run time.
 
-import { apply, byteLength, bytesPart, fromCharCode, isView, keys, listed, mapped, responseText, set, stringify } from "./builtins.js";
+import { apply, byteLength, bytesPart, endsWith, fromCharCode, isObject, isView, keys, listed, mapped, responseText, set, stringify } from "./builtins.js";
 import { failure } from "./failure.js";
 import { calleeOf, fetcher, plain } from "./services.js";
 import { ask } from "./wire.js";
@@ -102,16 +102,27 @@ function writtenModules(modules) {
 const KINDS = ["js", "cjs", "text", "json", "data", "wasm"];
 
 function module(name, source) {
-  if (typeof source === "string") return { __proto__: null, js: source };
+  if (typeof source === "string") {
+    if (endsWith(name, ".js")) return { __proto__: null, js: source };
+    throw new TypeError(
+      `Module name must end with '.js' (or the content must be an object indicating the type explicitly). Got: ${name}`,
+    );
+  }
+  const count = isObject(source) ? keys(source).length : 0;
+  if (count !== 1) {
+    throw new TypeError(
+      `Each module must contain exactly one of 'js', 'cjs', 'text', 'data', 'json', or 'wasm'. Module '${name}' contained ${count} properties.`,
+    );
+  }
   for (let index = 0; index < KINDS.length; index += 1) {
     const kind = KINDS[index];
-    const contents = source?.[kind];
+    const contents = source[kind];
     if (contents === undefined) continue;
     const isBytes = kind === "data" || kind === "wasm";
     return { __proto__: null, [kind]: isBytes ? base64(contents) : contents };
   }
   throw new TypeError(
-    `The module \`${name}\` is neither text nor { js | cjs | text | json | data | wasm }.`,
+    `The module \`${name}\` is none of { js | cjs | text | json | data | wasm }.`,
   );
 }
 

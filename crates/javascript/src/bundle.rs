@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::esbuild::{Command, Esbuild, Failure, Limit, Limits, Success};
 use crate::files::Files;
 use crate::input;
+use crate::kinds;
 use crate::meta::Meta;
 use serde::Deserialize;
 use serde_json::Value;
@@ -48,6 +49,8 @@ pub enum BundleError {
 /// What is wrong with a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
+    /// What a JavaScript engine would call it.
+    pub name: &'static str,
     /// What is wrong with the first one that is.
     pub message: String,
     /// Where: module, line and column, both counted from 1.
@@ -93,9 +96,10 @@ pub(crate) struct Task {
     pub(crate) files: Arc<dyn Files>,
     /// The main file, in those.
     pub(crate) main: String,
-    pub(crate) loaders: Vec<String>,
-    /// Whether modules may import each other by name without `./`.
-    pub(crate) by_name: bool,
+    /// The directory that names of files are told from.
+    pub(crate) directory: String,
+    /// What esbuild is told of these files in particular.
+    pub(crate) arguments: Vec<String>,
     pub(crate) limits: Limits,
 }
 
@@ -107,29 +111,26 @@ impl Task {
         dropped: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Bundled {
         let limits = self.limits;
-        let (directory, name) = self.main.rsplit_once('/').unwrap_or(("", &self.main));
-        let (out, name) = (format!("{directory}/"), name.to_owned());
+        let out = format!("{}/", self.directory.trim_end_matches('/'));
+        let name = self.main.strip_prefix(&out).unwrap_or(&self.main);
         let mut arguments = vec![
             format!("./{name}"),
             format!("--outfile={out}{SCRIPT}"),
             format!("--metafile={out}{META}"),
         ];
         arguments.extend(OPTIONS.iter().chain(&LOWERED).map(ToString::to_string));
-        arguments.extend(self.loaders);
+        arguments.extend(kinds::loaders());
+        arguments.extend(self.arguments);
         let command = Command {
             files: self.files,
             arguments,
-            directory: match directory {
-                "" => "/".to_owned(),
-                directory => directory.to_owned(),
-            },
-            modules: self.by_name.then(|| "/".to_owned()),
+            directory: self.directory,
             limits,
         };
         let finished = esbuild.run(command, dropped);
         let result = match finished.end {
-            Ok(written) => read(&written, &out, &name),
-            Err(Failure::Said(said)) => Err(BundleError::Syntax(SyntaxError::read(said))),
+            Ok(written) => read(&written, &out, name),
+            Err(Failure::Said(said)) => Err(BundleError::Syntax(SyntaxError::read(&said))),
             Err(Failure::Limit(limit)) => Err(BundleError::Limit(limits.passed(limit))),
             Err(Failure::Host(said)) => Err(BundleError::Host(Error::new(said))),
         };
@@ -148,8 +149,10 @@ fn read(written: &Success, out: &str, main: &str) -> Result<Bundle, BundleError>
     }
     let mut map: Value = parse(text(written, out, &format!("{SCRIPT}.map"))?)?;
     input::restore(&mut map);
+    for source in map["sources"].as_array_mut().into_iter().flatten() {
+        *source = source.as_str().map(kinds::unmarked_source).into();
+    }
     let directory = Path::new(out);
-    let files = meta.inputs.keys();
     let service_worker = !meta.is_module(main);
     let script = text(written, out, SCRIPT)?;
     Ok(Bundle {
@@ -160,7 +163,8 @@ fn read(written: &Success, out: &str, main: &str) -> Result<Bundle, BundleError>
         },
         source_map: map.to_string(),
         service_worker,
-        files: files
+        files: meta
+            .files()
             .map(|file| normalised(&directory.join(file)))
             .collect(),
     })
@@ -218,14 +222,36 @@ impl SyntaxError {
     /// One that is at no place in a source.
     pub(crate) fn of(message: String) -> Self {
         Self {
+            name: "SyntaxError",
             message: message.clone(),
             place: None,
             report: message,
         }
     }
 
+    /// The same in the words of an engine that looks for modules itself.
+    pub(crate) fn of_modules(self) -> Self {
+        let missing = self.message.strip_prefix("Could not resolve \"");
+        let missing = missing.and_then(|missing| missing.strip_suffix('"'));
+        let importer = self.place.as_deref();
+        let importer = importer.and_then(|place| place.rsplitn(3, ':').nth(2));
+        let (Some(missing), Some(importer)) = (missing, importer) else {
+            return self;
+        };
+        let folder = importer.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let path = normalised(&Path::new("/").join(folder).join(missing));
+        let module = path.strip_prefix("/").unwrap_or(&path).display();
+        Self {
+            name: "Error",
+            message: format!("No such module \"{module}\".\n  imported from \"{importer}\""),
+            place: None,
+            report: self.report,
+        }
+    }
+
     /// Reads what esbuild says.
-    fn read(report: String) -> Self {
+    fn read(report: &str) -> Self {
+        let report = kinds::without_marks(report);
         let message = report
             .split_once("[ERROR] ")
             .and_then(|(_, rest)| rest.lines().next())
@@ -237,6 +263,7 @@ impl SyntaxError {
             Some(format!("{}:{line}:{}", parts.next()?, column + 1))
         });
         Self {
+            name: "SyntaxError",
             message: message.to_owned(),
             place,
             report,

@@ -3,8 +3,10 @@
 use crate::bundle::{BundleError, Bundled, SyntaxError, Task};
 use crate::error::Error;
 use crate::esbuild::{Esbuild, Limits};
+use crate::kinds::{self, Ruled};
 use crate::modules::{self, Module};
 use crate::place::{Boundary, Place};
+use crate::rules::Bundling;
 use crate::turns::{NotDone, Turns};
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +28,9 @@ const OWN: Limits = Limits {
     input: 256 << 20,
     output: 256 << 20,
 };
+
+/// As for Wrangler, any script may hold JSX.
+const JSX: [&str; 3] = ["--loader:.js=jsx", "--loader:.mjs=jsx", "--loader:.cjs=jsx"];
 
 /// The bundler, which runs in this process and sees no more of the host than
 /// what it is given.
@@ -51,6 +56,7 @@ impl Bundler {
         boundary: Boundary,
         folder: &Path,
         main: &Path,
+        bundling: Bundling,
     ) -> Bundled {
         let limits = match boundary {
             Boundary::Project => OWN,
@@ -63,11 +69,20 @@ impl Bundler {
                 Ok(place) => place,
                 Err(error) => return failed(BundleError::Host(error)),
             };
+            let mut arguments = JSX.map(str::to_owned).to_vec();
+            arguments.extend(bundling.arguments(&place.folder));
             let task = Task {
-                files: place.files,
+                files: Arc::new(Ruled {
+                    files: place.files,
+                    rules: bundling.rules,
+                    folder: place.folder,
+                }),
+                directory: match place.main.rsplit_once('/') {
+                    Some(("", _)) | None => "/".to_owned(),
+                    Some((directory, _)) => directory.to_owned(),
+                },
                 main: place.main,
-                loaders: Vec::new(),
-                by_name: false,
+                arguments,
                 limits,
             };
             let mut bundled = task.run(&esbuild, move || dropped.is_set());
@@ -95,21 +110,34 @@ impl Bundler {
             cpu: cpu.min(STRANGERS.cpu),
             ..STRANGERS
         };
-        let main = main.to_owned();
+        if main.contains('=') {
+            return failed(BundleError::Syntax(SyntaxError::of(format!(
+                "the name of the main module `{main}` contains `=`; give it another name"
+            ))));
+        }
+        let main = modules.iter().find(|module| module.name == main);
+        let main = main.map_or_else(String::new, |main| {
+            main.kind.marked(&format!("/{}", main.name))
+        });
         let esbuild = Arc::clone(&self.esbuild);
         let bundled = self.turns.run(requester, size, move |dropped| {
-            let tree = match modules::tree(&main, modules) {
-                Ok(tree) => tree,
+            let files = match modules::tree(modules) {
+                Ok(files) => files,
                 Err(wrong) => return failed(BundleError::Syntax(SyntaxError::of(wrong))),
             };
             let task = Task {
-                files: Arc::new(tree.files),
-                main: format!("/{main}"),
-                loaders: tree.loaders,
-                by_name: true,
+                files: Arc::new(files),
+                main,
+                directory: "/".to_owned(),
+                arguments: vec![kinds::second_names()],
                 limits,
             };
-            task.run(&esbuild, move || dropped.is_set())
+            let mut bundled = task.run(&esbuild, move || dropped.is_set());
+            bundled.result = bundled.result.map_err(|error| match error {
+                BundleError::Syntax(wrong) => BundleError::Syntax(wrong.of_modules()),
+                error => error,
+            });
+            bundled
         });
         bundled.await.unwrap_or_else(|not| failed(not_done(&not)))
     }

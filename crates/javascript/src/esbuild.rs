@@ -36,8 +36,6 @@ pub(crate) struct Command {
     pub(crate) arguments: Vec<String>,
     /// The directory that relative paths begin in.
     pub(crate) directory: String,
-    /// A directory with modules that are imported by name.
-    pub(crate) modules: Option<String>,
     pub(crate) limits: Limits,
 }
 

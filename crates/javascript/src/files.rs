@@ -1,6 +1,6 @@
 //! The files that the bundler can see, which are never the host's as such.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What is at a path.
@@ -35,12 +35,38 @@ pub(crate) trait Files: Send + Sync {
 
 /// Files in memory.
 #[derive(Default)]
-pub(crate) struct Given(BTreeMap<String, Arc<[u8]>>);
+pub(crate) struct Given {
+    files: BTreeMap<String, Arc<[u8]>>,
+    /// Links to the directories that they are in.
+    links: BTreeSet<String>,
+}
 
 impl Given {
     /// Adds a file.
     pub(crate) fn insert(&mut self, path: String, contents: Arc<[u8]>) {
-        self.0.insert(path, contents);
+        self.files.insert(path, contents);
+    }
+
+    /// Adds a link to the directory that it is in, unless there is something
+    /// of that name already.
+    pub(crate) fn add_link(&mut self, path: String) {
+        if self.kind(&path, false).is_none() {
+            self.links.insert(path);
+        }
+    }
+
+    /// The path without links on the way.
+    fn real(&self, path: &str) -> String {
+        let mut real = String::new();
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            let directory = real.len();
+            real.push('/');
+            real.push_str(part);
+            if self.links.contains(&real) {
+                real.truncate(directory);
+            }
+        }
+        real
     }
 }
 
@@ -56,19 +82,23 @@ fn file(contents: &[u8]) -> Kind {
 }
 
 impl Files for Given {
-    fn kind(&self, path: &str, _follow: bool) -> Option<Kind> {
-        if let Some(contents) = self.0.get(path) {
+    fn kind(&self, path: &str, follow: bool) -> Option<Kind> {
+        if !follow && self.links.contains(path) {
+            return Some(Kind::Link);
+        }
+        let path = self.real(path);
+        if let Some(contents) = self.files.get(&path) {
             return Some(file(contents));
         }
-        let prefix = below(path);
-        let (first, _) = self.0.range(prefix.clone()..).next()?;
+        let prefix = below(&path);
+        let (first, _) = self.files.range(prefix.clone()..).next()?;
         first.starts_with(&prefix).then_some(Kind::Directory)
     }
 
     fn list(&self, path: &str) -> Option<Vec<(String, Kind)>> {
-        let prefix = below(path);
+        let prefix = below(&self.real(path));
         let mut entries = BTreeMap::new();
-        for (path, contents) in self.0.range(prefix.clone()..) {
+        for (path, contents) in self.files.range(prefix.clone()..) {
             let Some(name) = path.strip_prefix(&prefix) else {
                 break;
             };
@@ -77,18 +107,23 @@ impl Files for Given {
                 Some((directory, _)) => entries.insert(directory.to_owned(), Kind::Directory),
             };
         }
+        let links = self.links.iter();
+        let links = links.filter_map(|path| path.strip_prefix(&prefix));
+        let links = links.filter(|name| !name.contains('/'));
+        entries.extend(links.map(|name| (name.to_owned(), Kind::Link)));
         (!entries.is_empty()).then(|| entries.into_iter().collect())
     }
 
     fn read(&self, path: &str, limit: usize) -> Result<Arc<[u8]>, Refusal> {
-        let contents = self.0.get(path).ok_or(Refusal::NotFound)?;
+        let contents = self.files.get(&self.real(path));
+        let contents = contents.ok_or(Refusal::NotFound)?;
         if contents.len() > limit {
             return Err(Refusal::TooLarge);
         }
         Ok(Arc::clone(contents))
     }
 
-    fn link(&self, _path: &str) -> Option<String> {
-        None
+    fn link(&self, path: &str) -> Option<String> {
+        self.links.contains(path).then(|| ".".to_owned())
     }
 }

@@ -1,6 +1,8 @@
 //! What esbuild tells about a bundle.
 
+use crate::kinds;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 
 /// The modules that a script may import without a file of that name.
@@ -11,14 +13,18 @@ pub const PROVIDED_MODULES: [&str; 4] = [
     "taffrail:workers",
 ];
 
+/// What the names of modules begin with that are in no file.
+const SCHEMES: [&str; 3] = ["node:", "cloudflare:", "taffrail:"];
+
 /// What it writes with `--metafile`.
 #[derive(Deserialize)]
 pub(crate) struct Meta {
-    pub(crate) inputs: BTreeMap<String, Input>,
+    inputs: BTreeMap<String, Input>,
+    outputs: BTreeMap<String, Output>,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Input {
+struct Input {
     #[serde(default)]
     imports: Vec<Import>,
     format: Option<String>,
@@ -27,8 +33,15 @@ pub(crate) struct Input {
 #[derive(Deserialize)]
 struct Import {
     path: String,
+    kind: String,
     #[serde(default)]
     external: bool,
+}
+
+#[derive(Deserialize)]
+struct Output {
+    /// Those of which something is in the bundle.
+    inputs: BTreeMap<String, IgnoredAny>,
 }
 
 impl Meta {
@@ -40,15 +53,29 @@ impl Meta {
         format == Some("esm")
     }
 
-    /// Every module without a file is one that is provided.
+    /// The files that were read.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
+        self.inputs.keys().map(|file| kinds::unmarked(file))
+    }
+
+    /// What is in the bundle imports nothing that cannot be had. What a script
+    /// asks for while it runs it may do without.
     pub(crate) fn check_imports(&self) -> Result<(), String> {
-        for (file, input) in &self.inputs {
-            for import in input.imports.iter().filter(|import| import.external) {
+        let kept = self
+            .outputs
+            .values()
+            .flat_map(|output| output.inputs.keys());
+        for (file, input) in kept.filter_map(|file| self.inputs.get_key_value(file)) {
+            let file = kinds::unmarked(file);
+            for import in &input.imports {
+                if let Some(why) = kinds::why_not(&import.path) {
+                    let path = kinds::unmarked(&import.path);
+                    return Err(format!("{file} imports `{path}`, which {why}"));
+                }
                 let name = import.path.as_str();
-                let has_scheme = ["node:", "cloudflare:", "taffrail:"]
-                    .iter()
-                    .any(|scheme| name.starts_with(scheme));
-                if has_scheme && !PROVIDED_MODULES.contains(&name) {
+                let has_scheme = || SCHEMES.iter().any(|scheme| name.starts_with(scheme));
+                let is_static = import.external && import.kind == "import-statement";
+                if is_static && has_scheme() && !PROVIDED_MODULES.contains(&name) {
                     return Err(format!(
                         "{file} imports `{name}`, which Taffrail does not have; it has `{}`",
                         PROVIDED_MODULES.join("`, `")

@@ -2,8 +2,10 @@
 
 use crate::files::Given;
 use crate::input;
+use crate::kinds::{self, ModuleKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
+use std::sync::Arc;
 
 /// Modules of one Worker. As many empty ones take a second to bundle.
 const MODULES: usize = 4096;
@@ -22,87 +24,50 @@ pub struct Module {
     pub kind: ModuleKind,
 }
 
-/// What a module is to those who import it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ModuleKind {
-    /// Code.
-    Js,
-    /// A string.
-    Text,
-    /// What JSON can hold.
-    Json,
-    /// Bytes.
-    Data,
-}
-
 impl Module {
     pub(crate) fn size(&self) -> usize {
         self.name.len() + self.contents.len()
     }
 }
 
-impl ModuleKind {
-    /// How esbuild calls it.
-    fn loader(self) -> &'static str {
-        match self {
-            Self::Js => "js",
-            Self::Text => "text",
-            Self::Json => "json",
-            Self::Data => "binary",
-        }
-    }
-}
-
-/// Modules as files, and how esbuild is told what they are.
-pub(crate) struct Tree {
-    pub(crate) files: Given,
-    pub(crate) loaders: Vec<String>,
-}
-
 /// Makes files of modules, or says which one cannot be one.
-pub(crate) fn tree(main: &str, modules: Vec<Module>) -> Result<Tree, String> {
+pub(crate) fn tree(modules: Vec<Module>) -> Result<Given, String> {
     if modules.len() > MODULES {
         let count = modules.len();
         return Err(format!(
             "there are {count} modules; a Worker has {MODULES} at most"
         ));
     }
-    if main.contains('=') {
-        return Err(format!(
-            "the name of the main module `{main}` contains `=`; give it another name"
-        ));
-    }
-    let mut files = Given::default();
-    let mut kinds = BTreeMap::new();
     check_names(&modules)?;
+    let mut files = Given::default();
+    let mut folders = BTreeSet::new();
     for Module {
         name,
         contents,
         kind,
     } in modules
     {
-        let extension = extension(&name)?.to_owned();
-        let known = kinds.entry(extension).or_insert((kind, name.clone()));
-        if known.0 != kind {
-            return Err(format!(
-                "the modules `{}` and `{name}` have the same extension and are of different kinds; give one of them another extension",
-                known.1
-            ));
-        }
+        let path = format!("/{name}");
         let contents = match kind {
-            ModuleKind::Js => input::code_without_source_map(&contents),
-            ModuleKind::Text | ModuleKind::Json | ModuleKind::Data => contents.into(),
+            ModuleKind::Js | ModuleKind::CommonJs => input::code_without_source_map(&contents),
+            ModuleKind::Text | ModuleKind::Json => contents.into(),
+            ModuleKind::Data => {
+                files.insert(kinds::bytes_of(&path), contents.into());
+                kinds::data_module(&path).into_bytes().into()
+            }
+            ModuleKind::Wasm => Arc::default(),
         };
-        files.insert(format!("/{name}"), contents);
+        folders.extend(
+            path.match_indices('/')
+                .map(|(end, _)| path[..end].to_owned()),
+        );
+        files.insert(kind.marked(&path), contents);
     }
-    let loaders = kinds.iter().map(|(extension, (kind, _))| {
-        let loader = kind.loader();
-        format!("--loader:.{extension}={loader}")
-    });
-    Ok(Tree {
-        loaders: loaders.collect(),
-        files,
-    })
+    // A name without `./` is that of a module in the same folder, too.
+    for folder in folders {
+        files.add_link(format!("{folder}/node_modules"));
+    }
+    Ok(files)
 }
 
 /// Every name is a path of its own, also where case does not count, as for
@@ -117,19 +82,7 @@ fn check_names(modules: &[Module]) -> Result<(), String> {
             ));
         }
     }
-    let directories: BTreeSet<&str> = names
-        .keys()
-        .flat_map(|name| name.match_indices('/').map(|(end, _)| &name[..end]))
-        .collect();
-    match names
-        .iter()
-        .find(|(name, _)| directories.contains(name.as_str()))
-    {
-        None => Ok(()),
-        Some((_, name)) => Err(format!(
-            "`{name}` is a module, and a folder of others; give it another name"
-        )),
-    }
+    Ok(())
 }
 
 fn check_name(name: &str) -> Result<(), String> {
@@ -147,22 +100,15 @@ fn check_name(name: &str) -> Result<(), String> {
         && !name.ends_with('/')
         && !name.ends_with("/.")
         && !name.chars().any(|c| c.is_control() || c == '\\');
-    if plain && extension(name).is_ok() {
+    if plain && !name.is_empty() {
         return Ok(());
     }
     Err(not_a_name(name))
 }
 
-fn extension(name: &str) -> Result<&str, String> {
-    let extension = Path::new(name).extension().and_then(|end| end.to_str());
-    extension
-        .filter(|end| !end.is_empty() && end.chars().all(|c| c.is_ascii_alphanumeric()))
-        .ok_or_else(|| not_a_name(name))
-}
-
 fn not_a_name(name: &str) -> String {
     format!(
-        "the name of the module `{}` is not a path with an extension, like `lib/text.js`",
+        "the name of the module `{}` is not a path, like `lib/text.js`",
         name.escape_debug()
     )
 }
@@ -177,7 +123,7 @@ mod tests {
             contents: Vec::new(),
             kind: *kind,
         });
-        tree("m.js", modules.collect()).err().unwrap_or_default()
+        tree(modules.collect()).err().unwrap_or_default()
     }
 
     #[test]
@@ -194,16 +140,12 @@ mod tests {
             "a//b.js",
             "a.js/",
             "a.js/.",
-            "a",
-            "a.",
             "a\0.js",
             "a\n.js",
             "a\\b.js",
-            "a.j=s",
-            "a. ",
         ] {
             let said = refused(&[(name, ModuleKind::Js)]);
-            assert!(said.contains("is not a path with an extension"), "{name:?}");
+            assert!(said.contains("is not a path, like"), "{name:?}");
         }
         let said = refused(&[(&format!("{}.js", "a".repeat(1 << 20)), ModuleKind::Js)]);
         assert!(said.len() < 200 && said.contains("1048579 bytes"), "{said}");
@@ -214,11 +156,13 @@ mod tests {
         let js = ModuleKind::Js;
         assert!(refused(&[("A.js", js), ("a.js", js)]).contains("differ in case only"));
         assert!(refused(&[("É.js", js), ("é.js", js)]).contains("differ in case only"));
-        assert!(refused(&[("a.js", js), ("a.js/b.js", js)]).contains("a folder of others"));
-        let said = refused(&[("a.x", js), ("b.x", ModuleKind::Text)]);
-        assert!(said.contains("the same extension"), "{said}");
         assert_eq!(
-            refused(&[("a.js", js), ("lib/a.js", js), ("lib/b.é.js", js)]),
+            refused(&[
+                ("a", js),
+                ("a.js", ModuleKind::Text),
+                ("a.js/a.js", js),
+                ("b. =é", js)
+            ]),
             ""
         );
     }

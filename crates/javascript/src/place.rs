@@ -26,6 +26,8 @@ pub(crate) struct Place {
     pub(crate) files: Arc<dyn Files>,
     /// The main one of them.
     pub(crate) main: String,
+    /// The folder of the Worker among them.
+    pub(crate) folder: String,
     /// Where their `/` is on the host.
     pub(crate) root: PathBuf,
 }
@@ -52,6 +54,7 @@ impl Place {
                     false => Folder::project(directory)?,
                 }),
                 main: folder::utf8(&main)?,
+                folder: folder::utf8(&folder)?,
                 root: PathBuf::from("/"),
             },
             Boundary::Folder => Self {
@@ -59,6 +62,7 @@ impl Place {
                 main: main_in(&folder, &main).ok_or_else(|| {
                     Error::new(format!("`{name}` is not in the folder of the Worker"))
                 })?,
+                folder: "/".to_owned(),
                 root: folder,
             },
             Boundary::File => Self::file(directory, &main, limit)?,
@@ -93,6 +97,7 @@ impl Place {
         Ok(Self {
             files: Arc::new(files),
             main,
+            folder: "/".to_owned(),
             root: directory.to_owned(),
         })
     }

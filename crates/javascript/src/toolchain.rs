@@ -293,7 +293,6 @@ fn make_component(esbuild: &Esbuild, work: &Path, entry: &str, output: &str) -> 
         files: Arc::new(Folder::project(work)?),
         arguments,
         directory,
-        modules: None,
         limits: LIMITS,
     };
     let written = esbuild.run(bundling, || false).end;

@@ -98,15 +98,10 @@ impl Host {
         arguments.insert(0, "esbuild".to_owned());
         let limits = command.limits;
         let (part, whole) = COLLECT_ABOVE;
-        let mut environment = vec![
+        let environment = vec![
             format!("PWD={}", command.directory),
             format!("GOMEMLIMIT={}", limits.memory / whole * part),
         ];
-        environment.extend(
-            command
-                .modules
-                .map(|modules| format!("NODE_PATH={modules}")),
-        );
         Self {
             files: command.files,
             arguments,

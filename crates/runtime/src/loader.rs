@@ -316,7 +316,7 @@ async fn code(
             let named = |error| CallFailed::new(format!("`{}` cannot run: {error}", modules.main));
             compiled.result.map(Code::Component).map_err(named)
         }
-        Some(Module::Js(_) | Module::CommonJs(_)) => {
+        Some(Module::Js(_)) => {
             let Some(scripts) = &platform.scripts else {
                 return Err(CallFailed::new(
                     "This runtime loads components only: it has nobody to make scripts of modules.",
@@ -344,7 +344,7 @@ async fn code(
             }
         }
         Some(_) => Err(CallFailed::new(format!(
-            "The main module `{}` is neither JavaScript nor a component.",
+            "The main module `{}` is neither an ES module nor a component.",
             modules.main
         ))),
     }

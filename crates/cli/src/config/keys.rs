@@ -50,16 +50,28 @@ const fn keys(support: Support, scope: Scope, names: &'static [&'static str]) ->
 
 /// The keys of a Worker: of the file's top level and of `[env.<name>]`.
 const WORKER: &[Keys] = &[
-    keys(Read, TopLevel, &["env"]),
+    keys(Read, TopLevel, &["alias", "env"]),
     keys(
         Read,
         Inherited,
-        &["name", "main", "build", "limits", "taffrail", "triggers"],
+        &[
+            "name",
+            "main",
+            "build",
+            "jsx_factory",
+            "jsx_fragment",
+            "limits",
+            "rules",
+            "taffrail",
+            "triggers",
+            "tsconfig",
+        ],
     ),
     keys(
         Read,
         PerEnvironment,
         &[
+            "define",
             "vars",
             "services",
             "tail_consumers",
@@ -75,7 +87,6 @@ const WORKER: &[Keys] = &[
         TopLevel,
         &[
             "$schema",
-            "alias",
             "dependencies_instrumentation",
             "keep_vars",
             "send_metrics",
@@ -92,8 +103,6 @@ const WORKER: &[Keys] = &[
             "compliance_region",
             "find_additional_modules",
             "first_party_worker",
-            "jsx_factory",
-            "jsx_fragment",
             "keep_names",
             "logpush",
             "migrations",
@@ -105,13 +114,11 @@ const WORKER: &[Keys] = &[
             "preview_urls",
             "previews",
             "python_modules",
-            "rules",
-            "tsconfig",
             "upload_source_maps",
             "workers_dev",
         ],
     ),
-    keys(Harmless, PerEnvironment, &["cloudchamber", "define"]),
+    keys(Harmless, PerEnvironment, &["cloudchamber"]),
     keys(
         Ignored,
         TopLevel,
@@ -226,6 +233,10 @@ const INNER: &[(&str, &[Keys])] = &[
     (
         "analytics_engine_datasets",
         &[keys(Read, Inherited, &["binding", "dataset"])],
+    ),
+    (
+        "rules",
+        &[keys(Read, Inherited, &["type", "globs", "fallthrough"])],
     ),
     ("durable_objects", &[keys(Read, Inherited, &["bindings"])]),
     ("triggers", &[keys(Read, Inherited, &["crons"])]),

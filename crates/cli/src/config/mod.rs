@@ -11,6 +11,7 @@ mod file;
 mod keys;
 mod limits;
 mod namespace;
+mod rules;
 mod schema;
 mod set;
 mod target;

@@ -41,11 +41,42 @@ pub(super) struct WorkerTable {
     #[serde(default)]
     pub(super) analytics_engine_datasets: Vec<Dataset>,
     #[serde(default)]
+    pub(super) rules: Vec<RuleTable>,
+    #[serde(default)]
+    pub(super) define: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) alias: BTreeMap<String, String>,
+    pub(super) jsx_factory: Option<String>,
+    pub(super) jsx_fragment: Option<String>,
+    pub(super) tsconfig: Option<String>,
+    #[serde(default)]
     pub(super) limits: LimitsTable,
     #[serde(default)]
     pub(super) triggers: TriggersTable,
     #[serde(default)]
     pub(super) taffrail: TaffrailTable,
+}
+
+/// What files of certain names are to those who import them.
+#[derive(Deserialize)]
+#[serde(expecting = "a table with the keys `type` and `globs`")]
+pub(super) struct RuleTable {
+    #[serde(rename = "type")]
+    pub(super) kind: RuleType,
+    pub(super) globs: Vec<String>,
+    pub(super) fallthrough: Option<bool>,
+}
+
+/// Wrangler's types of modules.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+pub(super) enum RuleType {
+    ESModule,
+    CommonJS,
+    CompiledWasm,
+    Text,
+    Data,
+    PythonModule,
+    PythonRequirement,
 }
 
 /// How the component is built.

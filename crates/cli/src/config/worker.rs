@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Map, Value};
+use taffrail_javascript::Bundling;
 use taffrail_runtime::{Binding, DispatchNamespace, Egress, HostPattern, Target};
 
 use super::cron::Cron;
@@ -13,6 +14,7 @@ use super::file::{self, Source, Syntax, Table};
 use super::keys::{self, Support};
 use super::limits::Limits;
 use super::namespace::Namespace;
+use super::rules;
 use super::schema::{
     self, BuildTable, Dataset, Dispatch, DurableObject, GlobalOutbound, KvNamespace, Paths,
     Service, TailConsumer, WorkerLoader,
@@ -47,6 +49,8 @@ pub(crate) struct WorkerConfig {
     pub(crate) main: PathBuf,
     /// How to build the component, if a command is set.
     pub(crate) build: Option<Build>,
+    /// How a script is bundled.
+    pub(crate) bundling: Bundling,
     /// The Worker's variables: strings, or any JSON.
     pub(crate) vars: BTreeMap<String, Value>,
     /// The Workers that are told of this Worker's invocations, as
@@ -95,6 +99,10 @@ fn bare(main: PathBuf) -> WorkerConfig {
         main: main.clone(),
         path: main,
         build: None,
+        bundling: Bundling {
+            rules: rules::default(),
+            ..Bundling::default()
+        },
         vars: BTreeMap::new(),
         tail_consumers: Vec::new(),
         max_batch: None,
@@ -114,14 +122,25 @@ fn configured(
     env: Option<&str>,
 ) -> Result<WorkerConfig> {
     let selection = environment::select(table, env)?;
-    let warnings = warnings(&selection)?;
+    let mut warnings = warnings(&selection)?;
     let table = schema::worker_table(&selection.entries)?;
     let dir = file::directory_of(file);
     let name = worker_name(table.name, &selection, syntax)?;
+    let (rules, ignored) = rules::of_table(&table.rules);
+    warnings.extend(ignored);
     let objects = table.durable_objects.bindings.into_iter();
     Ok(WorkerConfig {
         main: component(table.main, &dir, syntax)?,
         build: build(table.build, &dir),
+        bundling: Bundling {
+            rules,
+            define: table.define,
+            alias: table.alias,
+            jsx_factory: table.jsx_factory,
+            jsx_fragment: table.jsx_fragment,
+            tsconfig: table.tsconfig,
+            development: false,
+        },
         tail_consumers: table.tail_consumers.into_iter().map(target).collect(),
         max_batch: table.taffrail.max_batch.map(|most| most.0),
         bindings: bindings(

@@ -1,0 +1,146 @@
+//! Which files are no code, by their names, and how else a configuration has a
+//! script bundled.
+
+use std::collections::BTreeMap;
+
+/// What the configuration of a Worker says of how its script is bundled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bundling {
+    /// The first rule for a file counts.
+    pub rules: Vec<Rule>,
+    /// Whether `process.env.NODE_ENV` is `development` and not `production`.
+    pub development: bool,
+    /// What takes the place of names, in JavaScript.
+    pub define: BTreeMap<String, String>,
+    /// What takes the place of packages. A path begins with `.`, in the folder
+    /// of the Worker.
+    pub alias: BTreeMap<String, String>,
+    /// The function that JSX calls.
+    pub jsx_factory: Option<String>,
+    /// What `<>` stands for.
+    pub jsx_fragment: Option<String>,
+    /// The path of a `tsconfig.json`, in the folder of the Worker.
+    pub tsconfig: Option<String>,
+}
+
+/// Wrangler defines these.
+const NODE_ENV: [&str; 3] = [
+    "process.env.NODE_ENV",
+    "global.process.env.NODE_ENV",
+    "globalThis.process.env.NODE_ENV",
+];
+
+/// What files of certain names are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// What they are.
+    pub kind: RuleKind,
+    /// Which files. As for Wrangler a `*` stands for any text, slashes included.
+    pub globs: Vec<String>,
+}
+
+/// What a rule makes of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleKind {
+    /// A string.
+    Text,
+    /// An `ArrayBuffer`.
+    Data,
+    /// WebAssembly, which is an error.
+    Wasm,
+    /// An error, since another rule of its kind comes before it.
+    Ignored,
+}
+
+impl Rule {
+    /// Whether it is for the file of this path in the Worker's folder.
+    pub(crate) fn is_for(&self, path: &str) -> bool {
+        // Wrangler looks at what stands in the import.
+        let imported = format!("./{path}");
+        let mut globs = self.globs.iter();
+        globs.any(|glob| matches(glob, &imported) || matches(glob, path))
+    }
+}
+
+fn matches(glob: &str, path: &str) -> bool {
+    let Some((start, rest)) = glob.split_once('*') else {
+        return glob == path;
+    };
+    let (between, end) = rest.rsplit_once('*').unwrap_or(("", rest));
+    let inner = path.strip_prefix(start);
+    let Some(mut inner) = inner.and_then(|inner| inner.strip_suffix(end)) else {
+        return false;
+    };
+    for part in between.split('*') {
+        let Some(at) = inner.find(part) else {
+            return false;
+        };
+        inner = &inner[at + part.len()..];
+    }
+    true
+}
+
+impl Bundling {
+    /// How esbuild is told, with the folder of the Worker as it sees that.
+    pub(crate) fn arguments(&self, folder: &str) -> Vec<String> {
+        let path = |path: &str| match path.starts_with('.') {
+            true => format!("{}/{path}", folder.trim_end_matches('/')),
+            false => path.to_owned(),
+        };
+        let mode = match self.development {
+            true => "\"development\"",
+            false => "\"production\"",
+        };
+        let modes = NODE_ENV.iter().map(|name| (*name, mode));
+        let define = self.define.iter();
+        let define = define.map(|(name, value)| (name.as_str(), value.as_str()));
+        // Of two for a name the later one counts.
+        let define = modes.chain(define);
+        let define = define.map(|(name, value)| format!("--define:{name}={value}"));
+        let alias = self.alias.iter();
+        let alias = alias.map(|(name, value)| format!("--alias:{name}={}", path(value)));
+        let factory = self.jsx_factory.iter();
+        let factory = factory.map(|name| format!("--jsx-factory={name}"));
+        let fragment = self.jsx_fragment.iter();
+        let fragment = fragment.map(|name| format!("--jsx-fragment={name}"));
+        let tsconfig = self.tsconfig.iter();
+        let tsconfig = tsconfig.map(|file| {
+            let file = file.trim_start_matches("./");
+            format!("--tsconfig={}", path(&format!("./{file}")))
+        });
+        define
+            .chain(alias)
+            .chain(factory)
+            .chain(fragment)
+            .chain(tsconfig)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_in_a_glob_is_any_text() {
+        let rule = |glob: &str| Rule {
+            kind: RuleKind::Text,
+            globs: vec![glob.to_owned()],
+        };
+        for (glob, path, expected) in [
+            ("**/*.md", "a.md", true),
+            ("**/*.md", "docs/deep/a.md", true),
+            ("**/*.md", "a.mdx", false),
+            ("*.md", "docs/a.md", true),
+            ("docs/*.md", "docs/a.md", true),
+            ("docs/*.md", "other/a.md", false),
+            ("a.md", "a.md", true),
+            ("a*b*c", "abc", true),
+            ("a*b*c", "acb", false),
+            ("a*a", "a", false),
+            ("a?.md", "ab.md", false),
+        ] {
+            assert_eq!(rule(glob).is_for(path), expected, "{glob} {path}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What a script may import, and what its configuration says of that: the keys
+//! are Wrangler's.
+
+use taffrail_tests::process::{Finished, Folder};
+
+/// The Worker `w`, whose script answers with `value`.
+fn worker(imports: &str, value: &str, more: &str) -> Folder {
+    let folder = Folder::new();
+    let script = format!(
+        "{imports}\nexport default {{ async fetch() {{ return new Response(String({value})); }} }};"
+    );
+    folder.script("w", &script, more);
+    folder
+}
+
+fn invoke(folder: &Folder, more: &[&str]) -> Finished {
+    folder.run(&[&["invoke", "w"], more].concat())
+}
+
+/// What stderr holds but for what was recorded.
+fn said(finished: &Finished) -> Vec<&str> {
+    let lines = finished.stderr.lines();
+    let lines = lines.filter(|line| line.starts_with("warning: ") || line.starts_with("error: "));
+    lines.collect()
+}
+
+#[test]
+fn files_that_are_no_code_are_what_wrangler_makes_of_them() {
+    let folder = worker(
+        "import page from './page.html'; import query from 'helper/q.sql'; import note from './note.txt'; import bin from './d.bin'; import data from './data.json';",
+        "[page, query, note, bin.byteLength, Object.prototype.toString.call(bin), data.a].join('|')",
+        "",
+    );
+    folder
+        .write("w/page.html", "<h1>hello</h1>")
+        .write("w/node_modules/helper/q.sql", "SELECT 1;")
+        .write("w/note.txt", "plain")
+        .write("w/d.bin", [0, 0xff, 2])
+        .write("w/data.json", "{\"a\":1}");
+    let expected = "<h1>hello</h1>|SELECT 1;|plain|3|[object ArrayBuffer]|1";
+    let finished = invoke(&folder, &[]);
+    assert_eq!(finished.stdout, expected, "{}", finished.stderr);
+
+    let built = folder.run(&["build", "w", "-o", "built.wasm"]);
+    assert_eq!(built.code, Some(0), "{}", built.stderr);
+    let finished = folder.run(&["invoke", "built.wasm"]);
+    assert_eq!(finished.stdout, expected, "{}", finished.stderr);
+}
+
+#[test]
+fn rules_add_to_the_default_ones_or_take_their_place() {
+    let imports = "import md from './docs/a.md'; import code from './code.js.tmpl'; import note from './note.txt';";
+    let value = "[md, code, note].join('|')";
+    let rules = |fallthrough: &str| {
+        format!(
+            "rules = [{{ type = \"Text\", globs = [\"**/*.md\", \"**/*.tmpl\"]{fallthrough} }}]"
+        )
+    };
+    let files = |folder: &Folder| {
+        folder
+            .write("w/docs/a.md", "# a")
+            .write("w/code.js.tmpl", "import 'none'")
+            .write("w/note.txt", "note");
+    };
+    let folder = worker(imports, value, &rules(", fallthrough = true"));
+    files(&folder);
+    let finished = invoke(&folder, &[]);
+    assert_eq!(finished.stdout, "# a|import 'none'|note");
+    assert_eq!(said(&finished), [""; 0]);
+
+    let folder = worker(imports, value, &rules(""));
+    files(&folder);
+    let finished = invoke(&folder, &[]);
+    assert_eq!(finished.code, Some(1));
+    let [warning, error] = said(&finished)[..] else {
+        panic!("{}", finished.stderr);
+    };
+    assert_eq!(
+        warning,
+        "warning: w/wrangler.toml: the default rule for `**/*.txt`, `**/*.html`, `**/*.sql` is ignored: `rules[0]` has the same type; add `fallthrough = true` to that one to use both, or `fallthrough = false` to say no more of it"
+    );
+    assert_eq!(
+        error,
+        "error: w/wrangler.toml: Worker `w` cannot be bundled: worker.js imports `note.txt`, which is of a rule in `rules` that is ignored, since a rule before it has the same `type`; set `fallthrough = true` in that one"
+    );
+}
+
+#[test]
+fn what_cannot_be_imported_is_told_with_the_file_that_imports_it() {
+    for (import, files, message) in [
+        (
+            "import m from './m.wasm';",
+            &["w/m.wasm"][..],
+            "worker.js imports `m.wasm`, which is WebAssembly, which scripts cannot use: the engine has none",
+        ),
+        (
+            "import { connect } from 'node:net'; globalThis.c = connect;",
+            &[],
+            "worker.js imports `node:net`, which Taffrail does not have; it has `cloudflare:workers`, `node:async_hooks`, `node:diagnostics_channel`, `taffrail:workers`",
+        ),
+    ] {
+        let folder = worker(import, "1", "");
+        for file in files {
+            folder.write(file, "");
+        }
+        let finished = invoke(&folder, &[]);
+        assert_eq!(
+            said(&finished),
+            [format!(
+                "error: w/wrangler.toml: Worker `w` cannot be bundled: {message}"
+            )]
+        );
+    }
+}
+
+#[test]
+fn a_rule_of_an_unknown_type_is_told_by_its_key() {
+    for (rule, message) in [
+        (
+            "type = \"Image\", globs = [\"*.png\"]",
+            "`rules[0].type`: unknown variant `Image`, expected one of `ESModule`, `CommonJS`, `CompiledWasm`, `Text`, `Data`, `PythonModule`, `PythonRequirement`",
+        ),
+        ("type = \"Text\"", "`rules[0]`: missing field `globs`"),
+        (
+            "type = \"Text\", globs = [], fallthru = true",
+            "unknown key `rules[0].fallthru`; did you mean `fallthrough`?",
+        ),
+    ] {
+        let folder = worker("", "1", &format!("rules = [{{ {rule} }}]"));
+        let finished = invoke(&folder, &[]);
+        assert_eq!(
+            said(&finished),
+            [format!("error: w/wrangler.toml: {message}")]
+        );
+    }
+}
+
+/// `define` belongs to an environment, `alias` and `rules` do not.
+#[test]
+fn names_are_defined_and_packages_have_aliases() {
+    let folder = worker(
+        "import lib from 'big-lib'; import net from 'node:net';",
+        "[lib, net, BUILD, process.env.NODE_ENV, typeof OTHER].join(' ')",
+        "[alias]
+\"big-lib\" = \"./lib/small.js\"
+\"node:net\" = \"./lib/small.js\"
+[define]
+BUILD = \"'top'\"
+[env.staging.define]
+OTHER = \"1\"
+BUILD = \"'staging'\"
+[env.bare]",
+    );
+    folder.write("w/lib/small.js", "export default 'small';");
+    let finished = invoke(&folder, &[]);
+    let expected = "small small top development undefined";
+    assert_eq!(finished.stdout, expected, "{}", finished.stderr);
+    let finished = invoke(&folder, &["--env", "staging"]);
+    assert_eq!(finished.stdout, "small small staging development number");
+    let finished = invoke(&folder, &["--env", "bare"]);
+    assert_eq!(
+        said(&finished),
+        [
+            "warning: w/wrangler.toml: `define` is set at the top level but not in `env.bare`, which does not inherit it; add it to `env.bare`"
+        ]
+    );
+    let built = folder.run(&["build", "w", "-o", "built.wasm"]);
+    assert_eq!(built.code, Some(0), "{}", built.stderr);
+    let finished = folder.run(&["invoke", "built.wasm"]);
+    let expected = "small small top production undefined";
+    assert_eq!(finished.stdout, expected, "{}", finished.stderr);
+}
+
+#[test]
+fn what_is_shaken_out_of_the_bundle_needs_no_module() {
+    let folder = worker("import { greet } from 'helper';", "greet('there')", "");
+    let helper = "w/node_modules/helper";
+    folder
+        .write(
+            &format!("{helper}/package.json"),
+            "{ \"main\": \"index.js\", \"sideEffects\": false }",
+        )
+        .write(
+            &format!("{helper}/index.js"),
+            "export { connect } from './tcp.js'; export const greet = (whom) => `hi ${whom}`;",
+        )
+        .write(
+            &format!("{helper}/tcp.js"),
+            "import net from 'node:net'; import m from './m.wasm'; export const connect = () => [net.connect(), m];",
+        )
+        .write(&format!("{helper}/m.wasm"), "");
+    let finished = invoke(&folder, &[]);
+    assert_eq!(finished.stdout, "hi there", "{}", finished.stderr);
+}
+
+/// A library asks for a module that may not be there, and copes without.
+#[test]
+fn an_optional_import_is_caught_while_the_script_runs() {
+    let script = "
+const provided = 'cloudflare:workers', absent = 'left-out';
+const caught = (name) => (error) => `${name}: ${error instanceof Error} ${error.message}`;
+const seen = [];
+try { require('absent-package'); } catch (error) { seen.push(caught('require')(error)); }
+export default { async fetch() {
+  const all = [...seen];
+  try { await import('literal'); } catch (error) { all.push(caught('literal')(error)); }
+  try { await import('node:net'); } catch (error) { all.push(caught('node')(error)); }
+  const workers = await import(provided);
+  all.push(typeof workers.WorkerEntrypoint, typeof (await import(`node:${'async_hooks'}`)).AsyncLocalStorage);
+  all.push(await import(absent).catch(caught('variable')));
+  return new Response(all.join('\\n'));
+} };";
+    let folder = Folder::new();
+    folder.script("w", script, "");
+    let expected = "\
+require: true No such module \"absent-package\".
+literal: true No such module \"literal\".
+node: true No such module \"node:net\".
+function
+function
+variable: true No such module \"left-out\".";
+    let finished = invoke(&folder, &[]);
+    assert_eq!(finished.stdout, expected, "{}", finished.stderr);
+    let built = folder.run(&["build", "w", "-o", "built.wasm"]);
+    assert_eq!(built.code, Some(0), "{}", built.stderr);
+    let finished = folder.run(&["invoke", "built.wasm"]);
+    assert_eq!(finished.stdout, expected, "{}", finished.stderr);
+}
