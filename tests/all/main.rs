@@ -26,6 +26,7 @@ mod invoke;
 mod javascript;
 mod limits;
 mod loader;
+mod memory;
 mod objects;
 mod outcomes;
 mod rpc;

@@ -4,6 +4,7 @@
 import { componentize } from "@bytecodealliance/componentize-js";
 import { readFile, writeFile } from "node:fs/promises";
 import { argv } from "node:process";
+import { changed } from "./embedding.mjs";
 
 const [sourcePath, witPath, output] = argv.slice(2);
 
@@ -52,8 +53,8 @@ function hardened(bindings) {
 }
 
 const { spliceBindings } = splicer;
-splicer.spliceBindings = (...options) => {
-  const spliced = spliceBindings(...options);
+splicer.spliceBindings = (embedding, ...options) => {
+  const spliced = spliceBindings(changed(embedding), ...options);
   return { ...spliced, jsBindings: hardened(spliced.jsBindings) };
 };
 

@@ -39,6 +39,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("console.js", include_str!("../engine/console.js")),
     ("context.js", include_str!("../engine/context.js")),
     ("diagnostics.js", include_str!("../engine/diagnostics.js")),
+    ("embedding.mjs", include_str!("../engine/embedding.mjs")),
     ("engine.js", include_str!("../engine/engine.js")),
     ("events.js", include_str!("../engine/events.js")),
     ("failure.js", include_str!("../engine/failure.js")),

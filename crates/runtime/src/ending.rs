@@ -21,6 +21,8 @@ pub(crate) struct Ending {
     pub(crate) uncaught: Option<Failure>,
     /// What the guest printed of its last Rust panic.
     pub(crate) panic: Option<Panic>,
+    /// What the JavaScript engine printed when it gave up.
+    pub(crate) crash: Option<String>,
 }
 
 /// Why the host ends a guest that would go on.
@@ -91,6 +93,8 @@ pub(crate) enum Cause {
     MemoryOutOfBounds,
     /// Too little memory to start at all.
     NoInitialMemory,
+    /// The guest ended itself with a status other than 0.
+    Exited(i32),
     /// Anything else, in words.
     Other(String),
 }
@@ -127,6 +131,19 @@ impl Response {
             | Self::Refused(_)
             | Self::Informational(_)
             | Self::Streaming(_) => false,
+        }
+    }
+
+    /// Whether the guest says by it that it failed.
+    fn is_failure(&self) -> bool {
+        match self {
+            Self::Unset | Self::Refused(_) => true,
+            Self::Streaming(status) | Self::Complete(status) => *status >= 500,
+            Self::NotExpected
+            | Self::Informational(_)
+            | Self::Broken(_)
+            | Self::Abandoned
+            | Self::Unread => false,
         }
     }
 }
@@ -256,8 +273,7 @@ fn decide_cut(ending: &Ending, cut: Cut) -> Verdict {
     match cut {
         Cut::Cpu => Verdict::error(Outcome::ExceededCpu, "Worker exceeded CPU time limit.")
             .limit(Limit::Cpu),
-        Cut::Memory => Verdict::error(Outcome::ExceededMemory, "Worker exceeded memory limit.")
-            .limit(Limit::Memory),
+        Cut::Memory => memory_exceeded(),
         Cut::WallTime => Verdict::error(
             Outcome::ExceededWallTime,
             "Worker exceeded wall time limit.",
@@ -276,9 +292,7 @@ fn decide_cut(ending: &Ending, cut: Cut) -> Verdict {
 
 fn decide_trapped(ending: &Ending, trapped: &Trapped) -> Verdict {
     if out_of_memory(ending, &trapped.cause) {
-        return Verdict::error(Outcome::ExceededMemory, "Worker exceeded memory limit.")
-            .limit(Limit::Memory)
-            .stack(trapped.stack.as_ref());
+        return memory_exceeded().stack(trapped.stack.as_ref());
     }
     if let Response::Informational(status) = ending.response {
         return informational(status).stack(trapped.stack.as_ref());
@@ -294,21 +308,27 @@ fn decide_trapped(ending: &Ending, trapped: &Trapped) -> Verdict {
     }
 }
 
-/// The JavaScript engine throws this when it is refused memory.
+/// What languages throw when they are refused memory: JavaScript's engine a text
+/// or an error with it, Python an error of this name.
 fn decide_uncaught(ending: &Ending, uncaught: &Failure) -> Verdict {
-    if ending.memory_refused && uncaught.message == "out of memory" {
+    let is_of_memory = uncaught.message == "out of memory" || uncaught.name == "MemoryError";
+    if ending.memory_refused && is_of_memory {
         return Verdict::new(Outcome::ExceededMemory).limit(Limit::Memory);
     }
     Verdict::new(Outcome::Exception)
 }
 
-/// A guest that was refused memory and did not cope aborts, or writes to the
+fn memory_exceeded() -> Verdict {
+    Verdict::error(Outcome::ExceededMemory, "Worker exceeded memory limit.").limit(Limit::Memory)
+}
+
+/// A guest that was refused memory and did not cope aborts, exits, or writes to the
 /// null pointer it took for memory. A panic about something else means that it
 /// had coped.
 fn out_of_memory(ending: &Ending, cause: &Cause) -> bool {
     match cause {
         Cause::NoInitialMemory => true,
-        Cause::Unreachable | Cause::MemoryOutOfBounds => {
+        Cause::Unreachable | Cause::MemoryOutOfBounds | Cause::Exited(_) => {
             ending.memory_refused
                 && ending
                     .panic
@@ -323,10 +343,14 @@ fn trap_failure(ending: &Ending, trapped: &Trapped) -> Failure {
     let message = match &trapped.cause {
         Cause::Unreachable => match &ending.panic {
             Some(panic) => return panic_failure(panic, trapped.stack.as_deref()),
-            None => "unreachable executed".to_owned(),
+            None => match &ending.crash {
+                Some(crash) => format!("The JavaScript engine gave up: {crash}"),
+                None => "unreachable executed".to_owned(),
+            },
         },
         Cause::MemoryOutOfBounds => "memory access out of bounds".to_owned(),
         Cause::NoInitialMemory => "not enough memory to start".to_owned(),
+        Cause::Exited(status) => format!("exited with status {status}"),
         Cause::Other(message) => message.clone(),
     };
     Failure {
@@ -352,6 +376,9 @@ fn panic_failure(panic: &Panic, frames: Option<&str>) -> Failure {
 fn decide_returned(ending: &Ending) -> Verdict {
     if let Some(uncaught) = &ending.uncaught {
         return decide_uncaught(ending, uncaught);
+    }
+    if ending.memory_refused && ending.response.is_failure() {
+        return memory_exceeded();
     }
     match &ending.response {
         Response::NotExpected

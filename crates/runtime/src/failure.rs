@@ -43,7 +43,7 @@ pub(crate) fn instantiation_failed(error: &wasmtime::Error, state: &State) -> Ca
 
 fn cause(error: &wasmtime::Error) -> Cause {
     if let Some(I32Exit(status)) = error.downcast_ref() {
-        return Cause::Other(format!("exited with status {status}"));
+        return Cause::Exited(*status);
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::UnreachableCodeReached) => Cause::Unreachable,

@@ -8,7 +8,7 @@ use crate::bindings::taffrail::workers::{
 };
 use crate::bindings::wasi::logging::logging;
 use crate::convert;
-use crate::ending::Failure;
+use crate::ending::{Cut, Failure};
 use crate::invocation::CutOff;
 use crate::state::State;
 use crate::store::DataPoint;
@@ -103,7 +103,13 @@ fn wait_with_an_end(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             let invocation = store.data().invocation();
             if let (Some(script), [_]) = (&store.data().outbound.script, &pollables[..]) {
                 // What asks for it is all that is waited for.
-                script.idle.raise();
+                if script.idle.take() {
+                    match store.data().memory.refused() {
+                        // The engine goes on without what it had no memory for.
+                        true => invocation.cut(Cut::Memory),
+                        false => script.idle.raise(),
+                    }
+                }
             }
             if store.data().is_shared() {
                 return Ok((poll::Host::poll(&mut store.data_mut().table, pollables).await?,));

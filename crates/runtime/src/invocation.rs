@@ -151,6 +151,7 @@ impl Invocation {
                 stdout: LineBuffer::default(),
                 stderr: LineBuffer::default(),
                 panics: PanicWatch::default(),
+                engine: LineBuffer::default(),
                 ending: Ending {
                     call: Call::Unfinished,
                     response,
@@ -160,6 +161,7 @@ impl Invocation {
                     request_broke_off: false,
                     uncaught: None,
                     panic: None,
+                    crash: None,
                 },
                 peak_memory: 0,
                 wishes: None,
@@ -217,6 +219,11 @@ impl Invocation {
     /// Records what the guest wrote to one of its output streams.
     pub(crate) fn write(&self, stream: Stream, bytes: &[u8]) {
         self.recording().write(stream, bytes);
+    }
+
+    /// Keeps what the JavaScript engine itself printed, if that is why it ends.
+    pub(crate) fn engine_said(&self, bytes: &[u8]) {
+        self.recording().engine_said(bytes);
     }
 
     /// Records a console call.

@@ -22,6 +22,20 @@ pub(crate) enum Stream {
 pub(crate) struct Output {
     pub(crate) stream: Stream,
     pub(crate) current: Current,
+    /// Whether the guest is the JavaScript engine, whose scripts have a console of
+    /// their own.
+    pub(crate) of_engine: bool,
+}
+
+impl Output {
+    fn record(&self, bytes: &[u8]) {
+        let invocation = self.current.invocation();
+        match (self.of_engine, self.stream) {
+            (false, stream) => invocation.write(stream, bytes),
+            (true, Stream::Stderr) => invocation.engine_said(bytes),
+            (true, Stream::Stdout) => {}
+        }
+    }
 }
 
 /// How much a guest may write at once; what `wasi:io` guests are told by
@@ -53,7 +67,7 @@ impl OutputStream for Output {
                 bytes.len()
             )));
         }
-        self.current.invocation().write(self.stream, &bytes);
+        self.record(&bytes);
         Ok(())
     }
 
@@ -78,7 +92,7 @@ impl AsyncWrite for Output {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let bytes = &bytes[..bytes.len().min(WRITE_PERMIT)];
-        self.current.invocation().write(self.stream, bytes);
+        self.record(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 

@@ -7,6 +7,7 @@ use crate::limits::MemoryLimiter;
 use crate::outbound::Outbound;
 use crate::output::{Output, Stream};
 use crate::table;
+use crate::worker::Code;
 use std::sync::Arc;
 use taffrail_trace::TraceItem;
 use wasmtime::component::ResourceTable;
@@ -49,6 +50,7 @@ impl State {
         let output = |stream| Output {
             stream,
             current: current.clone(),
+            of_engine: matches!(invocation.worker.code, Code::Script(_)),
         };
         let mut wasi = WasiCtx::builder();
         wasi.stdout(output(Stream::Stdout));

@@ -10,6 +10,7 @@ fn ending(call: Call) -> Ending {
         request_broke_off: false,
         uncaught: None,
         panic: None,
+        crash: None,
     }
 }
 
@@ -300,5 +301,75 @@ fn a_request_that_broke_off_is_no_fault_of_the_guest() {
         ),
     ] {
         check(&ending, outcome, exception);
+    }
+}
+
+#[test]
+fn a_guest_that_was_refused_memory_and_failed_in_its_own_way_had_too_little() {
+    let exceeded = "Error: Worker exceeded memory limit.";
+    let answered = |response| Ending {
+        response,
+        ..ending(Call::Returned)
+    };
+    let table = [
+        (ending(trap(Cause::Exited(2))), exceeded),
+        (answered(Response::Complete(500)), exceeded),
+        (
+            answered(Response::Refused("InternalError".into())),
+            exceeded,
+        ),
+        (answered(Response::Unset), exceeded),
+        (threw("MemoryError", ""), ""),
+        (threw("Error", "out of memory"), ""),
+    ];
+    for (failed, exception) in table {
+        let survived = decide(&failed).outcome;
+        assert_ne!(survived, Outcome::ExceededMemory, "{failed:?}");
+        let refused = Ending {
+            memory_refused: true,
+            ..failed
+        };
+        let verdict = check(&refused, Outcome::ExceededMemory, exception);
+        assert_eq!(verdict.limit, Some(Limit::Memory));
+    }
+}
+
+#[test]
+fn a_guest_that_copes_with_a_refusal_has_not_failed() {
+    let table = [
+        (ending(Call::Returned), Outcome::Ok),
+        (threw("Error", "the file is too large"), Outcome::Exception),
+        (
+            ending(trap(Cause::Other("integer overflow".into()))),
+            Outcome::Exception,
+        ),
+    ];
+    for (ending, outcome) in table {
+        let refused = Ending {
+            memory_refused: true,
+            ..ending
+        };
+        assert_eq!(decide(&refused).outcome, outcome);
+    }
+}
+
+#[test]
+fn what_the_engine_printed_when_it_gave_up_is_told() {
+    let ending = Ending {
+        crash: Some("a reason".into()),
+        ..ending(trap(Cause::Unreachable))
+    };
+    let told = "RuntimeError: The JavaScript engine gave up: a reason";
+    check(&ending, Outcome::Exception, told);
+}
+
+fn threw(name: &str, message: &str) -> Ending {
+    Ending {
+        uncaught: Some(Failure {
+            name: name.into(),
+            message: message.into(),
+            stack: None,
+        }),
+        ..ending(Call::Returned)
     }
 }

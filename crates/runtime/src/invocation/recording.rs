@@ -14,6 +14,8 @@ pub(super) struct Recording {
     pub(super) stdout: LineBuffer,
     pub(super) stderr: LineBuffer,
     pub(super) panics: PanicWatch,
+    /// What the JavaScript engine prints.
+    pub(super) engine: LineBuffer,
     pub(super) ending: Ending,
     pub(super) peak_memory: usize,
     /// What a script wants to become of an event, as JSON.
@@ -40,6 +42,20 @@ impl Recording {
         {
             trace.drop_logs(dropped);
         }
+    }
+
+    /// The engine prints one line of this when it gives up.
+    pub(super) fn engine_said(&mut self, bytes: &[u8]) {
+        let crash = &mut self.ending.crash;
+        self.engine.write(bytes, |line| {
+            if let Some(reason) = line.strip_prefix(b"Hit MOZ_CRASH(") {
+                let reason = String::from_utf8_lossy(reason);
+                let reason = reason
+                    .rsplit_once(") at ")
+                    .map_or(&*reason, |(reason, _)| reason);
+                *crash = Some(reason.to_owned());
+            }
+        });
     }
 
     fn buffer(&mut self, stream: Stream) -> &mut LineBuffer {

@@ -57,11 +57,15 @@ pub(crate) struct Idle {
 }
 
 impl Idle {
-    /// Tells the guest, if it asked, that it waits for nothing else.
+    /// Whether the guest asked to be told once it waits for nothing else. True
+    /// once for each time.
+    pub(crate) fn take(&self) -> bool {
+        self.waited_for.swap(false, Relaxed)
+    }
+
+    /// Tells the guest that it waits for nothing else.
     pub(crate) fn raise(&self) {
-        if self.waited_for.swap(false, Relaxed) {
-            self.raised.notify_one();
-        }
+        self.raised.notify_one();
     }
 
     /// Answers the guest once it waits for nothing else.

@@ -143,6 +143,8 @@ impl Script {
         invocation.memory(memory);
         // One that keeps much is given up before it meets its limit.
         reusable &= memory.peak() < invocation.worker.settings.limits.memory / 2;
+        // What one event was refused explains nothing of the next one's end.
+        reusable &= !memory.refused();
         // One that does not do what it is for may never do it again.
         reusable &= invocation.is_handled();
         invocation.ended(call);

@@ -34,10 +34,18 @@ pub fn run(behaviour: &str, argument: &str, exchange: Exchange) {
             panic!("after the end");
         }
         "coped" => {
-            let mut memory = Vec::<u8>::new();
-            let refused = memory.try_reserve_exact(1 << 30).is_err();
+            let refused = is_refused(1 << 30);
             assert!(!refused, "refused, as I thought");
-            exchange.respond(200, &black_box(memory).capacity().to_string());
+            exchange.respond(200, "there was room");
+        }
+        "refused" => {
+            let refused = is_refused(1 << 30);
+            assert!(refused, "there was room");
+            eprintln!("out of memory");
+            match argument {
+                "exit" => process::exit(2),
+                status => exchange.respond(status.parse().expect("a status"), "sorry"),
+            }
         }
         "allocate" => {
             let bytes: usize = argument.parse().expect("a number of bytes");
@@ -46,6 +54,12 @@ pub fn run(behaviour: &str, argument: &str, exchange: Exchange) {
         }
         other => panic!("no such fault: {other}"),
     }
+}
+
+fn is_refused(bytes: usize) -> bool {
+    black_box(Vec::<u8>::new())
+        .try_reserve_exact(bytes)
+        .is_err()
 }
 
 #[inline(never)]
