@@ -131,12 +131,18 @@ export const weakSet = method(WeakMap, "set");
 export const weakAdd = method(WeakSet, "add");
 export const weakHas = method(WeakSet, "has");
 
+export const arrayValues = method(globalThis.Array, "values");
+
 export const charCodeAt = method(String, "charCodeAt");
 export const contains = method(String, "includes");
 export const endsWith = method(String, "endsWith");
 export const slice = method(String, "slice");
 export const startsWith = method(String, "startsWith");
+export const indexOf = method(String, "indexOf");
 export const padStart = method(String, "padStart");
+export const toLowerCase = method(String, "toLowerCase");
+export const toUpperCase = method(String, "toUpperCase");
+export const wellFormed = method(String, "toWellFormed");
 export const { fromCharCode } = String;
 export const numberToString = method(Number, "toString");
 
@@ -151,7 +157,7 @@ export const generators = getPrototypeOf(function* () {}).prototype;
 export const generatorNext = uncurried(generators.next);
 export const generatorThrow = uncurried(generators.throw);
 
-const { ArrayBuffer, TextDecoder, Uint8Array } = globalThis;
+const { ArrayBuffer, TextDecoder, TextEncoder, Uint8Array } = globalThis;
 const TypedArray = getPrototypeOf(Uint8Array);
 
 export const isView = ArrayBuffer.isView;
@@ -163,6 +169,24 @@ export const bytesPart = (bytes, start, end = byteLength(bytes)) =>
 const bytesBuffer = getter(TypedArray, "buffer");
 const bytesOffset = getter(TypedArray, "byteOffset");
 export const decode = method(TextDecoder, "decode");
+export const decoderEncoding = getter(TextDecoder, "encoding");
+export const decoderFatal = getter(TextDecoder, "fatal");
+export const decoderIgnoreBOM = getter(TextDecoder, "ignoreBOM");
+export const encode = method(TextEncoder, "encode");
+
+const { AbortSignal, Blob, EventTarget, File, TransformStream, URL, URLSearchParams } = globalThis;
+
+export const blobType = getter(Blob, "type");
+export const fileLastModified = getter(File, "lastModified");
+export const fileName = getter(File, "name");
+export const searchParamsForEach = method(URLSearchParams, "forEach");
+export const searchParamsText = method(URLSearchParams, "toString");
+export const listen = method(EventTarget, "addEventListener");
+export const signalAborted = getter(AbortSignal, "aborted");
+export const signalReason = getter(AbortSignal, "reason");
+export const transformReadable = getter(TransformStream, "readable");
+export const transformWritable = getter(TransformStream, "writable");
+export const urlText = getter(URL, "href");
 
 const { AbortController, Event, Headers, ReadableStream, ReadableStreamDefaultReader, Request, Response } = globalThis;
 
@@ -170,16 +194,25 @@ export const controllerAbort = method(AbortController, "abort");
 export const controllerSignal = getter(AbortController, "signal");
 export const eventPrevented = getter(Event, "defaultPrevented");
 export const eventType = getter(Event, "type");
+export const headersAppend = method(Headers, "append");
+export const headersDelete = method(Headers, "delete");
 export const headersForEach = method(Headers, "forEach");
 export const headersGet = method(Headers, "get");
+export const headersGetSetCookie = method(Headers, "getSetCookie");
+export const headersHas = method(Headers, "has");
+export const headersSet = method(Headers, "set");
 export const getReader = method(ReadableStream, "getReader");
+export const streamLocked = getter(ReadableStream, "locked");
+export const enqueue = uncurried(enqueueOf(TransformStream));
 export const tee = method(ReadableStream, "tee");
 export const readerCancel = method(ReadableStreamDefaultReader, "cancel");
 export const readerRead = method(ReadableStreamDefaultReader, "read");
 export const readerRelease = method(ReadableStreamDefaultReader, "releaseLock");
+export const requestArrayBuffer = method(Request, "arrayBuffer");
 export const requestBody = getter(Request, "body");
-export const requestHeaders = getter(Request, "headers");
+export const requestBodyUsed = getter(Request, "bodyUsed");
 export const requestMethod = getter(Request, "method");
+export const requestSignal = getter(Request, "signal");
 export const requestUrl = getter(Request, "url");
 export const responseArrayBuffer = method(Response, "arrayBuffer");
 export const responseBody = getter(Response, "body");
@@ -187,5 +220,13 @@ export const responseBodyUsed = getter(Response, "bodyUsed");
 export const responseHeaders = getter(Response, "headers");
 export const responseJson = method(Response, "json");
 export const responseStatus = getter(Response, "status");
+export const responseStatusText = getter(Response, "statusText");
 export const responseText = method(Response, "text");
 export const responseUrl = getter(Response, "url");
+
+// The class of what a transformer is given is no global.
+function enqueueOf(TransformStream) {
+  let found;
+  new TransformStream({ start: (controller) => void (found = controller.enqueue) });
+  return found;
+}

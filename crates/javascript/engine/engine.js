@@ -4,14 +4,21 @@ import * as console from "./console.js";
 import * as context from "./context.js";
 import * as events from "./events.js";
 import * as failure from "./failure.js";
+import * as abort from "./abort.js";
+import * as blob from "./blob.js";
+import * as customEvent from "./custom-event.js";
+import * as formData from "./form-data.js";
 import * as headers from "./headers.js";
 import * as http from "./http.js";
 import * as promise from "./promise.js";
-import * as stack from "./stack.js";
+import * as request from "./request.js";
 import * as response from "./response.js";
+import * as stack from "./stack.js";
 import * as streamConstructors from "./stream-constructors.js";
 import * as streams from "./streams.js";
+import * as textStreams from "./text-streams.js";
 import * as timers from "./timers.js";
+import * as url from "./url.js";
 import * as watch from "./watch.js";
 import * as wire from "./wire.js";
 import { AnalyticsEngineDataset } from "./analytics.js";
@@ -136,12 +143,18 @@ function toString() {
 define("taffrail:workers", { observe });
 promise.install();
 stack.install();
+abort.install();
+blob.install();
+customEvent.install();
+formData.install();
 headers.install();
+request.install();
 response.install();
 streams.install();
 streamConstructors.install();
 timers.install();
-wire.install();
+textStreams.install();
+url.install();
 defineProperty(Function.prototype, "toString", {
   value: toString,
   writable: true,

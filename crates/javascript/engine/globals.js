@@ -13,6 +13,10 @@ const Reflect = frozen(globalThis.Reflect);
 
 export { JSON, Math, Reflect };
 export { Tracked as Promise } from "./promise.js";
+export { FormData } from "./form-data.js";
+export { Headers } from "./headers.js";
+export { Request } from "./request.js";
+export { Response } from "./response.js";
 export { ReadableStream, TransformStream, WritableStream } from "./stream-constructors.js";
 export { queueMicrotask, setTimeout } from "./timers.js";
 export const {
@@ -25,17 +29,13 @@ export const {
   Error,
   EvalError,
   Event,
-  FormData,
   Function,
-  Headers,
   Map,
   Number,
   Object,
   Proxy,
   RangeError,
   ReferenceError,
-  Request,
-  Response,
   Set,
   String,
   Symbol,

@@ -1,15 +1,246 @@
-// The class Headers, as far as it differs from the engine's.
+// The class Headers. To a script values are text. The engine's class holds the
+// bytes of that text in UTF-8, a character for each.
 
-import { append, bare, headersForEach } from "./builtins.js";
-import { lacked } from "./lacked.js";
+import {
+  append,
+  apply,
+  arrayValues,
+  bare,
+  charCodeAt,
+  construct,
+  decode,
+  define,
+  encode,
+  fromCharCode,
+  getOwn,
+  headersAppend,
+  headersDelete,
+  headersForEach,
+  headersGet,
+  headersGetSetCookie,
+  headersHas,
+  headersSet,
+  isObject,
+  listed,
+  mapped,
+  matches,
+  ownKeys,
+  slice,
+  toLowerCase,
+  weakAdd,
+  weakHas,
+} from "./builtins.js";
+import { needsNew, replace } from "./classes.js";
+
+const { Headers: Native, TextDecoder, TextEncoder, WeakSet } = globalThis;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+const NAME = /^[\w!#$%&'*+.^`|~-]+$/;
+const NOT_ASCII = /[^\0-\x7f]/;
+const NEVER_IN_A_VALUE = /[\0\r\n]/;
+
+// Headers that a script may only read.
+const immutable = new WeakSet();
+
+export function Headers(init) {
+  if (new.target === undefined) throw new TypeError(needsNew("Headers"));
+  const headers = construct(Native, [], new.target);
+  if (init !== undefined) fill(headers, init);
+  return headers;
+}
+
+// Adds what is in other headers, in pairs or in a record.
+export function fill(headers, init) {
+  if (isHeaders(init)) {
+    headersForEach(init, (value, name) => headersAppend(headers, name, value));
+  } else if (!isObject(init)) {
+    throw new TypeError(
+      "Failed to construct 'Headers': constructor parameter 1 is not of type 'Headers or Sequence or object'.",
+    );
+  } else if (init[Symbol.iterator] !== undefined) {
+    fillWithPairs(headers, listed(init));
+  } else {
+    fillWithRecord(headers, init);
+  }
+}
+
+function fillWithPairs(headers, all) {
+  for (let index = 0; index < all.length; index += 1) {
+    const pair = isObject(all[index]) ? listed(all[index]) : [];
+    if (pair.length !== 2) {
+      throw new TypeError(
+        "To initialize a Headers object from a sequence, each inner sequence must have exactly two elements.",
+      );
+    }
+    headersAppend(headers, named(pair[0]), encoded(pair[1]));
+  }
+}
+
+function fillWithRecord(headers, record) {
+  const names = ownKeys(record);
+  for (let index = 0; index < names.length; index += 1) {
+    const name = names[index];
+    if (typeof name !== "string" || !getOwn(record, name)?.enumerable) continue;
+    headersAppend(headers, named(name), encoded(record[name]));
+  }
+}
+
+// Headers of names and values as the host has them.
+export function received(all) {
+  const headers = construct(Native, []);
+  for (let index = 0; index < all.length; index += 1) {
+    headersAppend(headers, all[index][0], all[index][1]);
+  }
+  return readOnly(headers);
+}
+
+export function readOnly(headers) {
+  weakAdd(immutable, headers);
+  return headers;
+}
 
 // Names and values in pairs, as the host takes them.
 export function pairs(headers) {
-  const all = [];
+  const all = bare([]);
   headersForEach(headers, (value, name) => append(all, bare([name, value])));
-  return bare(all);
+  return all;
 }
 
+// The same as a record, as the engine takes them: it would iterate over headers
+// as a script does.
+export function record(headers) {
+  const all = { __proto__: null };
+  headersForEach(headers, (value, name) => {
+    all[name] = name in all ? `${all[name]}, ${value}` : value;
+  });
+  return all;
+}
+
+function isHeaders(value) {
+  try {
+    return isObject(value) && headersHas(value, "a") !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+function named(name) {
+  const text = `${name}`;
+  if (matches(NAME, text) === null) throw new TypeError("Invalid header name.");
+  return text;
+}
+
+function encoded(value) {
+  const text = trimmed(`${value}`);
+  if (matches(NEVER_IN_A_VALUE, text) !== null) throw new TypeError("Invalid header value.");
+  if (matches(NOT_ASCII, text) === null) return text;
+  const bytes = encode(encoder, text);
+  let characters = "";
+  for (let index = 0; index < bytes.length; index += 1) characters += fromCharCode(bytes[index]);
+  return characters;
+}
+
+// Without white space at either end.
+export function trimmed(text) {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isSpace(charCodeAt(text, start))) start += 1;
+  while (start < end && isSpace(charCodeAt(text, end - 1))) end -= 1;
+  return slice(text, start, end);
+}
+
+function isSpace(unit) {
+  return unit === 0x20 || unit === 0x09 || unit === 0x0a || unit === 0x0d;
+}
+
+function decoded(value) {
+  if (value === null || matches(NOT_ASCII, value) === null) return value;
+  const bytes = new Uint8Array(value.length);
+  for (let index = 0; index < value.length; index += 1) bytes[index] = charCodeAt(value, index);
+  return decode(decoder, bytes);
+}
+
+// The value that a script reads of this name, or null.
+export function valueOf(headers, name) {
+  return decoded(headersGet(headers, name));
+}
+
+function forbidChangesOf(headers) {
+  if (weakHas(immutable, headers)) throw new TypeError("Can't modify immutable headers.");
+}
+
+function needs(count, given, method) {
+  if (given < count) {
+    throw new TypeError(
+      `Failed to execute '${method}' on 'Headers': parameter ${given + 1} is not of type 'string'.`,
+    );
+  }
+}
+
+// What is to be iterated over: changes that are made meanwhile do not show.
+function listOf(headers, change) {
+  const list = [];
+  headersForEach(headers, (value, name) => append(list, change(name, decoded(value))));
+  return list;
+}
+
+function entries() {
+  return arrayValues(listOf(this, (name, value) => [name, value]));
+}
+
+const MEMBERS = {
+  append(name, value) {
+    needs(2, arguments.length, "append");
+    forbidChangesOf(this);
+    headersAppend(this, named(name), encoded(value));
+  },
+  delete(name) {
+    needs(1, arguments.length, "delete");
+    forbidChangesOf(this);
+    headersDelete(this, named(name));
+  },
+  entries,
+  forEach(callback, receiver) {
+    if (typeof callback !== "function") {
+      throw new TypeError("Failed to execute 'forEach' on 'Headers': parameter 1 is not of type 'function'.");
+    }
+    const all = listOf(this, (name, value) => [value, name, this]);
+    for (let index = 0; index < all.length; index += 1) apply(callback, receiver, all[index]);
+  },
+  get(name) {
+    needs(1, arguments.length, "get");
+    return valueOf(this, named(name));
+  },
+  getAll(name) {
+    if (toLowerCase(`${name}`) !== "set-cookie") {
+      throw new TypeError('getAll() can only be used with the header name "Set-Cookie".');
+    }
+    return mapped(headersGetSetCookie(this), decoded);
+  },
+  getSetCookie() {
+    return mapped(headersGetSetCookie(this), decoded);
+  },
+  has(name) {
+    needs(1, arguments.length, "has");
+    return headersHas(this, named(name));
+  },
+  keys() {
+    return arrayValues(listOf(this, (name) => name));
+  },
+  set(name, value) {
+    needs(2, arguments.length, "set");
+    forbidChangesOf(this);
+    headersSet(this, named(name), encoded(value));
+  },
+  values() {
+    return arrayValues(listOf(this, (_, value) => value));
+  },
+};
+
 export function install() {
-  lacked(Headers.prototype, Symbol.toStringTag, "Headers");
+  replace(Native, Headers, MEMBERS);
+  define(Native.prototype, Symbol.iterator, { value: entries, writable: true, configurable: true });
+  define(Native.prototype, Symbol.toStringTag, { value: "Headers", configurable: true });
 }

@@ -1,35 +1,220 @@
-// The class Request, as far as it differs from the engine's.
+// The class Request. The engine's holds address, method and body; the rest is here.
 
-import { define, isObject, requestHeaders, requestUrl, responseBody, weakGet, weakSet } from "./builtins.js";
+import {
+  construct,
+  contains,
+  headersHas,
+  headersSet,
+  isObject,
+  matches,
+  requestMethod,
+  requestSignal,
+  requestUrl,
+  signalAborted,
+  toUpperCase,
+  urlText,
+  weakGet,
+  weakSet,
+} from "./builtins.js";
+import { bodyMembers, bodyOf, divide, extracted, hold, holdStream, isHeld, OF_REQUEST, take } from "./body.js";
+import { addMembers, needsNew, replace } from "./classes.js";
+import { fill, Headers, received, record, valueOf } from "./headers.js";
 import { askHost } from "./wire.js";
 
-// Requests that were received, with all headers that one may have then.
-const received = new WeakMap();
+const { Request: Native, WeakMap } = globalThis;
 
-// The request of a fetch event.
-export async function incomingRequest({ url, method, headers, body, cf }) {
-  const init = { __proto__: null, method, headers };
-  if (body) {
-    init.body = responseBody(await askHost("request"));
-    init.duplex = "half";
-  }
-  const request = new Request(url, init);
-  const all = new Headers(headers);
-  weakSet(received, request, all);
-  // A request that is to be sent may not have them.
-  define(request, "headers", { value: all });
-  define(request, "cf", { value: cf });
-  return request;
+// What the engine's class does not hold, by request.
+const facts = new WeakMap();
+
+function factsOf(request) {
+  const known = weakGet(facts, request);
+  if (known === undefined) throw new TypeError("Illegal invocation: this is no Request.");
+  return known;
 }
 
 export function isRequest(value) {
-  try {
-    return isObject(value) && requestUrl(value) !== undefined;
-  } catch {
-    return false;
-  }
+  return isObject(value) && weakGet(facts, value) !== undefined;
 }
 
 export function headersOf(request) {
-  return weakGet(received, request) ?? requestHeaders(request);
+  const known = factsOf(request);
+  return (known.headers ??= received(known.received));
+}
+
+export function cfOf(request) {
+  return factsOf(request).cf;
+}
+
+export function bodyOfRequest(request) {
+  return bodyOf(request, OF_REQUEST);
+}
+
+// The request of a fetch event.
+export async function incomingRequest({ url, method, headers, body, cf }) {
+  const request = new Native(url, { __proto__: null, method });
+  weakSet(facts, request, { __proto__: null, received: headers, redirect: "manual", cf });
+  if (body) hold(request, await askHost("request"));
+  return request;
+}
+
+// What the engine's `fetch` takes as its second argument beside the request.
+export function outgoing(request) {
+  const init = { __proto__: null, headers: record(headersOf(request)) };
+  if (isHeld(request) && !isBodyless(requestMethod(request))) {
+    init.body = bodyOfRequest(request);
+    init.duplex = "half";
+  }
+  return init;
+}
+
+export function Request(input, init) {
+  if (new.target === undefined) throw new TypeError(needsNew("Request"));
+  if (arguments.length === 0) {
+    throw new TypeError(
+      "Failed to construct 'Request': constructor parameter 1 is not of type 'Request or string'.",
+    );
+  }
+  if (init !== undefined && init !== null && !isObject(init)) {
+    throw new TypeError(
+      "Failed to construct 'Request': constructor parameter 2 is not of type 'RequestInitializerDict or Request'.",
+    );
+  }
+  return made(input, init ?? { __proto__: null }, new.target);
+}
+
+function made(input, init, target) {
+  const base = isRequest(input) ? input : undefined;
+  const url = base === undefined ? address(input) : requestUrl(base);
+  const method = methodOf(init, base);
+  const known = { __proto__: null, headers: ownHeaders(init, base), ...wishes(init, base && factsOf(base)) };
+  const { content, type } = contentOf(init.body, base);
+  if (type !== null && !headersHas(known.headers, "content-type")) {
+    headersSet(known.headers, "content-type", type);
+  }
+  const native = { __proto__: null, method };
+  if (known.signal !== undefined) native.signal = known.signal;
+  if (!isBodyless(method)) {
+    native.body = content;
+    native.duplex = "half";
+  } else if (content !== null && (init.body !== undefined || !isBodyless(requestMethod(base)))) {
+    throw new TypeError("Request with a GET or HEAD method cannot have a body.");
+  }
+  const request = construct(Native, [url, native], target);
+  weakSet(facts, request, known);
+  // A client may send one all the same.
+  if (content !== null && isBodyless(method)) holdStream(request, content);
+  return request;
+}
+
+function address(input) {
+  const text = `${input}`;
+  try {
+    return urlText(new URL(text));
+  } catch {
+    throw new TypeError(`Invalid URL: ${text}`);
+  }
+}
+
+// Those that workerd knows.
+const METHODS =
+  " ACL BAN CHECKOUT COPY DELETE GET HEAD LOCK MERGE MKACTIVITY MKCOL MOVE MSEARCH NOTIFY OPTIONS PATCH POST PROPFIND PROPPATCH PURGE PUT QUERY REPORT SEARCH SUBSCRIBE TRACE UNLOCK UNSUBSCRIBE ";
+const LETTERS = /^[A-Z]+$/;
+
+function methodOf({ method }, base) {
+  if (method === undefined) return base === undefined ? "GET" : requestMethod(base);
+  const name = toUpperCase(`${method}`);
+  if (matches(LETTERS, name) === null || !contains(METHODS, ` ${name} `)) {
+    throw new TypeError(`Invalid HTTP method string: ${method}`);
+  }
+  return name;
+}
+
+function isBodyless(method) {
+  return method === "GET" || method === "HEAD";
+}
+
+function ownHeaders({ headers }, base) {
+  const own = new Headers();
+  if (headers !== undefined) fill(own, headers);
+  else if (base !== undefined) fill(own, headersOf(base));
+  return own;
+}
+
+function contentOf(body, base) {
+  if (body !== undefined || base === undefined) return extracted(body);
+  return { __proto__: null, content: take(base, OF_REQUEST), type: null };
+}
+
+// What is asked for beside that, or what the request that this one is made of has.
+function wishes(init, base = { __proto__: null }) {
+  const { cache, cf = base.cf, integrity = base.integrity, redirect = base.redirect, signal } = init;
+  if (redirect !== undefined && !contains(" follow manual error ", ` ${redirect} `)) {
+    throw new TypeError(`Invalid redirect value, must be one of "follow", "manual" or "error": ${redirect}`);
+  }
+  if (cache !== undefined && cache !== "no-store" && cache !== "no-cache") {
+    throw new TypeError(`Unsupported cache mode: ${cache}`);
+  }
+  return {
+    __proto__: null,
+    cache: cache ?? base.cache,
+    cf,
+    integrity: integrity === undefined ? undefined : `${integrity}`,
+    redirect: redirect === undefined ? undefined : `${redirect}`,
+    signal: signal === undefined ? base.signal : signalOf(signal),
+  };
+}
+
+function signalOf(signal) {
+  if (signal === null) return undefined;
+  try {
+    signalAborted(signal);
+  } catch {
+    throw new TypeError(
+      "Incorrect type for the 'signal' field on 'RequestInitializerDict': the provided value is not of type 'AbortSignal'.",
+    );
+  }
+  return signal;
+}
+
+function contentType(request) {
+  return valueOf(headersOf(request), "content-type");
+}
+
+const MEMBERS = {
+  get headers() {
+    return headersOf(this);
+  },
+  get redirect() {
+    return factsOf(this).redirect ?? "follow";
+  },
+  get signal() {
+    return factsOf(this).signal ?? requestSignal(this);
+  },
+  get cf() {
+    return cfOf(this);
+  },
+  get integrity() {
+    return factsOf(this).integrity ?? "";
+  },
+  get keepalive() {
+    return false;
+  },
+  get cache() {
+    return factsOf(this).cache;
+  },
+  clone() {
+    const known = factsOf(this);
+    const stream = divide(this, OF_REQUEST);
+    const copy = new Native(requestUrl(this), { __proto__: null, method: requestMethod(this) });
+    const headers = new Headers();
+    fill(headers, headersOf(this));
+    weakSet(facts, copy, { ...known, __proto__: null, headers });
+    if (stream !== null) holdStream(copy, stream);
+    return copy;
+  },
+};
+
+export function install() {
+  replace(Native, Request, MEMBERS);
+  addMembers(Native.prototype, bodyMembers(OF_REQUEST, contentType));
 }

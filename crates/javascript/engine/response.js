@@ -1,42 +1,47 @@
-// The class Response, as far as it differs from the engine's.
+// The class Response. The engine's holds status, headers and body; the rest is here.
 
 import {
-  define,
+  append,
+  bare,
+  construct,
+  contains,
+  headersDelete,
+  headersForEach,
+  headersGet,
+  headersHas,
+  headersSet,
   isObject,
-  responseBody,
-  responseBodyUsed,
+  matches,
   responseHeaders,
   responseStatus,
-  tee,
-  weakAdd,
+  responseStatusText,
+  responseUrl,
+  stringify,
+  urlText,
   weakGet,
-  weakHas,
   weakSet,
 } from "./builtins.js";
-import { pairs } from "./headers.js";
-import { lacked } from "./lacked.js";
+import { bodyMembers, bodyOf, divide, extracted, isUsed, OF_RESPONSE } from "./body.js";
+import { addMembers, needsNew, replace } from "./classes.js";
+import { fill, readOnly, valueOf } from "./headers.js";
+import { isSecret } from "./wire.js";
 
-// The head and the body of a response that is to be sent, whatever a Worker has
-// made of its properties.
-export function sendable(response) {
-  if (!isResponse(response)) {
-    throw new TypeError("Incorrect type for Promise: the Promise did not resolve to 'Response'.");
-  }
-  if (weakHas(errors, response)) {
-    throw new TypeError(
-      "Return value from serve handler must not be an error response (like Response.error())",
-    );
-  }
-  const body = weakGet(rests, response) ?? response;
-  if (responseBodyUsed(body)) {
-    throw new TypeError("Body has already been used. It can only be used once.");
-  }
-  return {
-    __proto__: null,
-    status: responseStatus(response),
-    headers: pairs(responseHeaders(response)),
-    body: responseBody(body),
-  };
+const { Response: Native, WeakMap } = globalThis;
+
+// What the engine's class does not hold, by response. One that was fetched has
+// nothing here until something is known of it.
+const facts = new WeakMap();
+
+const FETCHED = { __proto__: null, isFetched: true };
+
+function factsOf(response) {
+  return weakGet(facts, response) ?? FETCHED;
+}
+
+// The response of a Worker, as that of the URL which it was asked for.
+export function answerOf(url, response) {
+  weakSet(facts, response, { ...FETCHED, __proto__: null, url });
+  return response;
 }
 
 function isResponse(value) {
@@ -47,37 +52,196 @@ function isResponse(value) {
   }
 }
 
-// What is left to the responses that have been cloned: a response with their
-// body.
-const rests = new WeakMap();
-
-function clone() {
-  if (this.bodyUsed) throw new TypeError("Body has already been used.");
-  const init = { __proto__: null, status: this.status, statusText: this.statusText, headers: this.headers };
-  if (this.body === null) return new Response(null, init);
-  const streams = tee(this.body);
-  const rest = new Response(streams[0]);
-  weakSet(rests, this, rest);
-  define(this, "body", { get: () => responseBody(rest), configurable: true });
-  define(this, "bodyUsed", { get: () => responseBodyUsed(rest), configurable: true });
-  for (const method of ["arrayBuffer", "blob", "formData", "json", "text"]) {
-    define(this, method, { value: () => rest[method](), configurable: true });
-  }
-  return new Response(streams[1], init);
+export function headersOf(response) {
+  const headers = responseHeaders(response);
+  return factsOf(response).isFetched ? readOnly(headers) : headers;
 }
 
-const errors = new WeakSet();
+// The head and the body of a response that is to be sent, whatever a Worker has
+// made of its properties.
+export function sendable(response) {
+  if (!isResponse(response)) {
+    throw new TypeError("Incorrect type for Promise: the Promise did not resolve to 'Response'.");
+  }
+  const { isError, length } = factsOf(response);
+  if (isError) {
+    throw new TypeError(
+      "Return value from serve handler must not be an error response (like Response.error())",
+    );
+  }
+  if (isUsed(response, OF_RESPONSE)) {
+    throw new TypeError("Body has already been used. It can only be used once.");
+  }
+  return {
+    __proto__: null,
+    status: responseStatus(response),
+    headers: head(responseHeaders(response), length),
+    body: bodyOf(response, OF_RESPONSE),
+  };
+}
 
-function error() {
-  const response = new Response(null);
-  weakAdd(errors, response);
-  define(response, "type", { value: "error" });
-  define(response, "status", { value: 0 });
+// Names and values in pairs, as the host takes them. A length that is known
+// counts more than what a header claims.
+function head(headers, length = null) {
+  const all = bare([]);
+  headersForEach(headers, (value, name) => {
+    if (length === null || name !== "content-length") append(all, bare([name, value]));
+  });
+  if (length !== null) append(all, bare(["content-length", length]));
+  return all;
+}
+
+export function Response(body, init) {
+  if (new.target === undefined) throw new TypeError(needsNew("Response"));
+  if (init !== undefined && init !== null && !isObject(init)) {
+    throw new TypeError(
+      "Failed to construct 'Response': constructor parameter 2 is not of type 'InitializerDict or Response'.",
+    );
+  }
+  return made(extracted(body), init ?? NOTHING, new.target);
+}
+
+const NOTHING = { __proto__: null };
+
+function made({ content, type }, init, target) {
+  const { headers, cf, encodeBody, webSocket } = init;
+  const status = statusOf(init);
+  const statusText = statusTextOf(init);
+  if (content !== null && isBodyless(status)) {
+    if (content !== "") throw new TypeError(BODYLESS);
+    content = null;
+    type = null;
+  }
+  if (encodeBody !== undefined && encodeBody !== "automatic" && encodeBody !== "manual") {
+    throw new TypeError(`encodeBody: unexpected value: ${encodeBody}`);
+  }
+  if (webSocket !== undefined && webSocket !== null) {
+    throw new TypeError("Taffrail does not support WebSockets: `webSocket` of a Response must be null.");
+  }
+  const response = construct(Native, [content, { __proto__: null, status, statusText }], target);
+  const own = responseHeaders(response);
+  const length = headersGet(own, "content-length");
+  if (length !== null) headersDelete(own, "content-length");
+  if (headers !== undefined) {
+    headersDelete(own, "content-type");
+    fill(own, headers);
+  }
+  if (type !== null && (headers === undefined || !headersHas(own, "content-type"))) {
+    headersSet(own, "content-type", type);
+  }
+  weakSet(facts, response, { __proto__: null, cf, length });
   return response;
 }
 
-// What this version of the engine lacks.
+const BODYLESS = "Response with null body status (101, 204, 205, or 304) cannot have a body.";
+
+function isBodyless(status) {
+  return status === 204 || status === 205 || status === 304;
+}
+
+function statusOf({ status }) {
+  if (status === undefined) return 200;
+  const number = Math.trunc(Number(status));
+  if (number >= 200 && number <= 599) return number;
+  throw new RangeError(
+    "Responses may only be constructed with status codes in the range 200 to 599, inclusive.",
+  );
+}
+
+const NEVER_IN_A_REASON = /[\0-\x08\x0a-\x1f\x7f]/;
+
+function statusTextOf({ statusText }) {
+  if (statusText === undefined) return "";
+  const text = `${statusText}`;
+  if (matches(NEVER_IN_A_REASON, text) !== null) throw new TypeError("Invalid statusText");
+  return text;
+}
+
+function urlOf(response) {
+  const url = responseUrl(response);
+  return factsOf(response).url ?? (isSecret(url) ? "" : url);
+}
+
+function contentType(response) {
+  return valueOf(responseHeaders(response), "content-type");
+}
+
+const MEMBERS = {
+  get cf() {
+    return factsOf(this).cf;
+  },
+  get headers() {
+    return headersOf(this);
+  },
+  get ok() {
+    const status = responseStatus(this);
+    return status >= 200 && status <= 299 && !factsOf(this).isError;
+  },
+  get redirected() {
+    return factsOf(this).redirected ?? false;
+  },
+  get status() {
+    const status = responseStatus(this);
+    return factsOf(this).isError ? 0 : status;
+  },
+  get type() {
+    return factsOf(this).isError ? "error" : "default";
+  },
+  get url() {
+    return urlOf(this);
+  },
+  get webSocket() {
+    return null;
+  },
+  clone() {
+    const status = responseStatus(this);
+    const body = divide(this, OF_RESPONSE);
+    const init = { __proto__: null, status, statusText: responseStatusText(this) };
+    const copy = new Native(isBodyless(status) ? null : body, init);
+    fill(responseHeaders(copy), responseHeaders(this));
+    weakSet(facts, copy, { ...factsOf(this), __proto__: null, url: urlOf(this), isFetched: false });
+    return copy;
+  },
+};
+
+const STATICS = {
+  error() {
+    const response = new Native(null);
+    weakSet(facts, response, { __proto__: null, isError: true });
+    return response;
+  },
+  json(value, init) {
+    if (arguments.length === 0) {
+      throw new TypeError("Failed to execute 'json' on 'Response': parameter 1 is not of type 'Value'.");
+    }
+    const body = { __proto__: null, content: `${stringify(value)}`, type: "application/json" };
+    return made(body, init ?? NOTHING, Response);
+  },
+  redirect(url, status = 302) {
+    const location = address(url);
+    if (!contains(" 301 302 303 307 308 ", ` ${status} `)) {
+      throw new RangeError(
+        `${status} is not a redirect status code. It must be one of: 301, 302, 303, 307, or 308.`,
+      );
+    }
+    const response = made(NO_BODY, { __proto__: null, status }, Response);
+    headersSet(readOnly(responseHeaders(response)), "location", location);
+    return response;
+  },
+};
+
+const NO_BODY = { __proto__: null, content: null, type: null };
+
+function address(url) {
+  try {
+    return urlText(new URL(url));
+  } catch {
+    throw new TypeError(`Unable to parse URL: ${url}`);
+  }
+}
+
 export function install() {
-  lacked(Response.prototype, "clone", clone);
-  lacked(Response, "error", error);
+  replace(Native, Response, MEMBERS);
+  addMembers(Native.prototype, bodyMembers(OF_RESPONSE, contentType));
+  addMembers(Response, STATICS);
 }

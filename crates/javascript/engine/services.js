@@ -9,7 +9,6 @@ import {
   mapped,
   now,
   parse,
-  requestBody,
   requestMethod,
   requestUrl,
   responseText,
@@ -21,10 +20,11 @@ import {
 import { pairs } from "./headers.js";
 import { DurableObject } from "./modules.js";
 import { chain } from "./promise.js";
-import { headersOf, isRequest } from "./request.js";
+import { bodyOfRequest, cfOf, headersOf, isRequest } from "./request.js";
+import { answerOf } from "./response.js";
 import * as rpc from "./rpc.js";
 import { Socket } from "./sockets.js";
-import { answerOf, call } from "./wire.js";
+import { call } from "./wire.js";
 
 // Who is called: the Worker of a service binding, `{ binding }`, an export of
 // this one, `{ export, props }`, or a function that returns a promise of such.
@@ -44,9 +44,9 @@ class Fetcher {
       method: requestMethod(request),
       url,
       headers: pairs(headersOf(request)),
-      cf: init?.cf ?? input.cf ?? undefined,
+      cf: cfOf(request) ?? undefined,
     };
-    const response = call(this.#callee, { request: head }, requestBody(request));
+    const response = call(this.#callee, { request: head }, bodyOfRequest(request));
     const isObject = this.#callee.object !== undefined;
     return chain(response, (response) => answerOf(url, response), isObject ? asRemote : undefined);
   }

@@ -1,7 +1,7 @@
 // The classes of streams, as far as they differ from the engine's.
 
 import { getReader, readerCancel, readerRead, readerRelease } from "./builtins.js";
-import { lacked } from "./lacked.js";
+import { lacked } from "./classes.js";
 
 // The chunks of a stream, which is cancelled when they are not all wanted.
 async function* values({ preventCancel = false } = {}) {

@@ -11,19 +11,17 @@ import {
   padStart,
   parse,
   responseHeaders,
-  responseUrl,
   setAdd,
   setDelete,
   startsWith,
   stringify,
-  weakGet,
-  weakSet,
 } from "./builtins.js";
 import { currentInvocation } from "./context.js";
 import { chain } from "./promise.js";
 import { v8Stack } from "./stack.js";
 
-const { fetch: nativeFetch } = globalThis;
+const { Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError, fetch: nativeFetch } =
+  globalThis;
 
 // No object that a Worker gets hold of has this in it.
 let token;
@@ -114,22 +112,7 @@ function counted(request) {
   return request;
 }
 
-const urls = new WeakMap();
-
-// The response of a Worker, as that of the URL which it was asked for.
-export function answerOf(url, response) {
-  weakSet(urls, response, url);
-  return response;
-}
-
-// Keeps the address from the scripts that hold a response of the host.
-export function install() {
-  define(Response.prototype, "url", {
-    get() {
-      const url = responseUrl(this);
-      return startsWith(url, origin()) ? (weakGet(urls, this) ?? "") : url;
-    },
-    enumerable: true,
-    configurable: true,
-  });
+// Whether it is an address that no script may see.
+export function isSecret(url) {
+  return startsWith(url, origin());
 }

@@ -1,6 +1,6 @@
 //! A script's calls of other Workers.
 
-use super::{Token, kv, load, object};
+use super::{Token, byte_string, kv, load, object};
 use crate::dispatch::{self, Dispatch};
 use crate::event::{Event, QueueMessage};
 use crate::identity::WorkerId;
@@ -230,7 +230,7 @@ fn headers(pairs: &[(String, String)]) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
         let name = HeaderName::try_from(name).ok()?;
-        let value = HeaderValue::from_str(value).ok()?;
+        let value = byte_string::value(value)?;
         headers.try_append(name, value).ok()?;
     }
     Some(headers)

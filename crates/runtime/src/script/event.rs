@@ -1,12 +1,13 @@
 //! Events as the engine component is told of them, in JSON.
 
-use super::{Source, Token};
+use super::{Source, Token, byte_string};
 use crate::egress::Egress;
 use crate::event::QueueMessage;
 use crate::invocation::Invocation;
 use crate::settings::{Binding, Target};
+use http::Method;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderValue, Method};
 use http_body::Body;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -54,14 +55,11 @@ pub(crate) enum Event<'a> {
     },
 }
 
-/// A header value as the Fetch standard has it: a character for each byte. The
-/// engine takes no other characters.
-fn byte_string(value: &HeaderValue) -> String {
-    value
-        .as_bytes()
-        .iter()
-        .map(|byte| char::from(*byte))
-        .collect()
+/// Whether a request has a body, be it an empty one that it tells of.
+fn has_body(head: &Parts, body: &WasiBody) -> bool {
+    let told =
+        head.headers.contains_key(CONTENT_LENGTH) || head.headers.contains_key(TRANSFER_ENCODING);
+    head.method != Method::HEAD && (told || !body.is_end_stream())
 }
 
 impl<'a> Event<'a> {
@@ -72,10 +70,9 @@ impl<'a> Event<'a> {
             method: head.method.as_str(),
             url: head.uri.to_string(),
             headers: headers
-                .map(|(name, value)| (name.as_str(), byte_string(value)))
+                .map(|(name, value)| (name.as_str(), byte_string::text(value)))
                 .collect(),
-            // In the Fetch standard they have none.
-            body: !matches!(head.method, Method::GET | Method::HEAD) && !body.is_end_stream(),
+            body: has_body(head, body),
             cf,
         }
     }

@@ -2,12 +2,12 @@
 
 use super::exchange::Idle;
 use super::object::Object;
-use super::{Source, Token, object, session, storage};
+use super::{Source, Token, byte_string, object, session, storage};
 use crate::analytics;
 use crate::bindings::javascript::taffrail::javascript::host;
 use crate::execute::send_response;
 use crate::state::State;
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderName, Response, StatusCode};
 use std::sync::Arc;
 use wasmtime::bail;
 
@@ -38,7 +38,9 @@ impl host::Host for State {
         *response.status_mut() = StatusCode::from_u16(status)?;
         for (name, value) in headers {
             let name = HeaderName::try_from(name)?;
-            let value = HeaderValue::from_str(&value)?;
+            let Some(value) = byte_string::value(&value) else {
+                bail!("the value of the header `{name}` is malformed");
+            };
             response.headers_mut().try_append(name, value)?;
         }
         send_response(&self.invocation(), response, respond);

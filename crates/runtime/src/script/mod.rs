@@ -1,6 +1,7 @@
 //! Workers that are scripts: the engine component evaluates them once and is
 //! kept for further events.
 
+mod byte_string;
 pub(crate) mod call;
 mod event;
 mod exchange;

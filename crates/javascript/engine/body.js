@@ -1,0 +1,156 @@
+// What requests and responses have in common: bodies.
+
+import {
+  decode,
+  inherits,
+  isView,
+  requestArrayBuffer,
+  requestBody,
+  requestBodyUsed,
+  responseArrayBuffer,
+  responseBody,
+  responseBodyUsed,
+  searchParamsText,
+  streamLocked,
+  tee,
+  weakAdd,
+  weakGet,
+  weakHas,
+  weakSet,
+} from "./builtins.js";
+import { blobOf, typeOf } from "./blob.js";
+import { multipart } from "./form-data.js";
+import { readForm } from "./forms.js";
+
+const { Response: NativeResponse, TextDecoder, URLSearchParams, WeakMap, WeakSet } = globalThis;
+
+const USED =
+  "Body has already been used. It can only be used once. Use tee() first if you need to read it twice.";
+const LOCKED = "This ReadableStream is currently locked to a reader.";
+
+// How the body of an object of the engine's is reached.
+export const OF_REQUEST = {
+  __proto__: null,
+  arrayBuffer: requestArrayBuffer,
+  body: requestBody,
+  bodyUsed: requestBodyUsed,
+};
+export const OF_RESPONSE = {
+  __proto__: null,
+  arrayBuffer: responseArrayBuffer,
+  body: responseBody,
+  bodyUsed: responseBodyUsed,
+};
+
+// Who holds the bodies that objects of the engine cannot hold themselves: what
+// is left to those that have been cloned, and those of GET requests.
+const holders = new WeakMap();
+
+// Requests whose body another one has taken.
+const taken = new WeakSet();
+
+// The body is that of a response of the engine's.
+export function hold(owner, holder) {
+  weakSet(holders, owner, holder);
+}
+
+export function holdStream(owner, stream) {
+  hold(owner, new NativeResponse(stream));
+}
+
+export function isHeld(owner) {
+  return weakGet(holders, owner) !== undefined;
+}
+
+function reach(owner, own, member) {
+  const holder = weakGet(holders, owner);
+  return holder === undefined ? own[member](owner) : OF_RESPONSE[member](holder);
+}
+
+export function bodyOf(owner, own) {
+  return reach(owner, own, "body");
+}
+
+export function isUsed(owner, own) {
+  return weakHas(taken, owner) || reach(owner, own, "bodyUsed");
+}
+
+// The body, for another object.
+export function take(owner, own) {
+  if (isUsed(owner, own)) throw new TypeError("Cannot reconstruct a Request with a used body.");
+  const body = bodyOf(owner, own);
+  if (body !== null) weakAdd(taken, owner);
+  return body;
+}
+
+// One of two bodies that are the same; the other one becomes the owner's.
+export function divide(owner, own) {
+  if (isUsed(owner, own)) throw new TypeError(USED);
+  const body = bodyOf(owner, own);
+  if (body === null) return null;
+  if (streamLocked(body)) throw new TypeError(LOCKED);
+  const streams = tee(body);
+  holdStream(owner, streams[0]);
+  return streams[1];
+}
+
+const TEXT = "text/plain;charset=UTF-8";
+const FORM = "application/x-www-form-urlencoded;charset=UTF-8";
+
+// A body as the engine takes it, and the type that it has of its own accord.
+export function extracted(body) {
+  if (body === undefined || body === null) return { __proto__: null, content: null, type: null };
+  if (typeof body === "string") return { __proto__: null, content: body, type: TEXT };
+  if (inherits(body, ReadableStream.prototype)) {
+    if (streamLocked(body)) throw new TypeError(LOCKED);
+    return { __proto__: null, content: body, type: null };
+  }
+  if (isView(body) || inherits(body, ArrayBuffer.prototype)) {
+    return { __proto__: null, content: body, type: null };
+  }
+  if (inherits(body, Blob.prototype)) {
+    return { __proto__: null, content: body, type: typeOf(body) || null };
+  }
+  if (inherits(body, URLSearchParams.prototype)) {
+    return { __proto__: null, content: searchParamsText(body), type: FORM };
+  }
+  return multipart(body) ?? { __proto__: null, content: `${body}`, type: TEXT };
+}
+
+const decoder = new TextDecoder();
+
+// The members that have to do with the body; `contentType` tells the content type.
+export function bodyMembers(own, contentType) {
+  const consumed = (owner) => {
+    if (isUsed(owner, own)) throw new TypeError(USED);
+    return reach(owner, own, "arrayBuffer");
+  };
+  return {
+    __proto__: null,
+    get body() {
+      return bodyOf(this, own);
+    },
+    get bodyUsed() {
+      return isUsed(this, own);
+    },
+    async arrayBuffer() {
+      return consumed(this);
+    },
+    async blob() {
+      return blobOf(await consumed(this), contentType(this));
+    },
+    async bytes() {
+      return new Uint8Array(await consumed(this));
+    },
+    async formData() {
+      const type = contentType(this);
+      return readForm(new Uint8Array(await consumed(this)), type);
+    },
+    async json() {
+      return JSON.parse(decode(decoder, await consumed(this)));
+    },
+    async text() {
+      return decode(decoder, await consumed(this));
+    },
+  };
+}

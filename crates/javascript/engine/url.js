@@ -1,0 +1,15 @@
+// The class URL: what it tells without throwing.
+
+import { addMembers } from "./classes.js";
+
+function parsed(url, base) {
+  try {
+    return base === undefined ? new URL(url) : new URL(url, base);
+  } catch {
+    return null;
+  }
+}
+
+export function install() {
+  addMembers(URL, { canParse: (url, base) => parsed(url, base) !== null, parse: parsed });
+}
