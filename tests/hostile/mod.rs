@@ -12,3 +12,4 @@ mod pools;
 mod protocol;
 mod reach;
 mod resources;
+mod surface;

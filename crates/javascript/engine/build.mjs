@@ -26,8 +26,9 @@ await writeFile(sourcePath, driven);
 // The bindings between JavaScript and the host run in a global scope of their
 // own, but for these: how texts are encoded, and how pairs are taken apart.
 //
-// A script can import what the engine can. So the functions of a module are
-// handed out once, and nothing of that scope besides.
+// No script can import what the engine can (`embedding.mjs`), and if one could, it would
+// get nothing: the functions of a module are handed out once, and nothing of that scope
+// besides.
 const ONCE = `const once = (functions) => {
   const take = () => {
     const taken = functions;

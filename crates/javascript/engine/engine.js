@@ -16,6 +16,7 @@ import * as response from "./response.js";
 import * as stack from "./stack.js";
 import * as streamConstructors from "./stream-constructors.js";
 import * as streams from "./streams.js";
+import * as surface from "./surface.js";
 import * as textStreams from "./text-streams.js";
 import * as timers from "./timers.js";
 import * as url from "./url.js";
@@ -155,6 +156,7 @@ streamConstructors.install();
 timers.install();
 textStreams.install();
 url.install();
+surface.install();
 defineProperty(Function.prototype, "toString", {
   value: toString,
   writable: true,

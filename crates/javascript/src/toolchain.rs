@@ -81,6 +81,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("stack.js", include_str!("../engine/stack.js")),
     ("storage.js", include_str!("../engine/storage.js")),
     ("streams.js", include_str!("../engine/streams.js")),
+    ("surface.js", include_str!("../engine/surface.js")),
     ("text-streams.js", include_str!("../engine/text-streams.js")),
     ("timers.js", include_str!("../engine/timers.js")),
     ("trace-item.js", include_str!("../engine/trace-item.js")),

@@ -1,0 +1,90 @@
+//! Whatever a script calls, and however, the call returns or throws.
+
+use serde_json::json;
+use std::env;
+use taffrail_tests::process::{Folder, Server, run_recorded};
+
+const WALK: &str = include_str!("surface.js");
+
+const BINDINGS: &str = r#"
+kv_namespaces = [{ binding = "KV", id = "kv" }]
+services = [{ binding = "SELF", service = "w", entrypoint = "Other" }]
+analytics_engine_datasets = [{ binding = "DATA", dataset = "data" }]
+worker_loaders = [{ binding = "LOADER" }]
+durable_objects.bindings = [{ name = "OBJECT", class_name = "Plain" }]
+[taffrail]
+allowed_outbound_hosts = []
+"#;
+
+/// A number from the environment.
+fn number(name: &str, default: u64) -> u64 {
+    let text = env::var(name).ok();
+    text.map_or(default, |text| text.parse().unwrap())
+}
+
+/// Walks with a seed. Fails with the item, which ends with the last call that the script
+/// was about to make: as text, since what it holds is no JSON for everybody.
+fn walk(server: &Server, seed: u64) -> Result<(), String> {
+    let path = format!("/?seed={seed}");
+    if server.get(&path).body == "walked" {
+        return Ok(());
+    }
+    let item = server.until_stdout(&format!("{path}\""));
+    let (item, _) = item.split_once("],\"eventTimestamp\"").unwrap();
+    let end = item.char_indices().rev().nth(600);
+    Err(item[end.map_or(0, |(at, _)| at)..].to_owned())
+}
+
+/// `TAFFRAIL_SURFACE_EVENTS` walks longer, `TAFFRAIL_SURFACE_SEED` elsewhere.
+#[test]
+fn no_call_takes_the_isolate_down() {
+    let folder = Folder::new();
+    folder.script("w", WALK, BINDINGS);
+    let server = folder.start(&["serve", "w", "--limit", "cpu_ms=10000"]);
+    let first = number("TAFFRAIL_SURFACE_SEED", 1);
+    let events = number("TAFFRAIL_SURFACE_EVENTS", 40);
+    println!("seeds {first} to {}", first + events - 1);
+    let mut failed = Vec::new();
+    for seed in first..first + events {
+        if let Err(end) = walk(&server, seed) {
+            failed.push(format!("seed {seed}: {end}"));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn what_took_the_engine_down_throws_or_returns() {
+    let attempts = [
+        "Object.keys(URL.prototype).map((name) => URL.prototype[name])",
+        "Request.prototype.headers",
+        "new Response(Response.prototype).body",
+        "fetch('/x')",
+        "new Request('/x')",
+        "Response.redirect('/x')",
+        "AbortSignal.any('signals')",
+        "AbortSignal.any([1])",
+        "URL.createObjectURL({})",
+        "new ReadableStream({ type: 'bytes' }).getReader({ mode: 'byob' }).read(new ArrayBuffer(8))",
+        "new WritableStream(new EventTarget(), new WeakMap())",
+        "eval(\"import('cloudflare:workers')\")",
+        "new Function(\"return import('left-out')\")()",
+        "new Function(\"return import('/etc/passwd')\")()",
+    ];
+    let attempts: String = attempts
+        .iter()
+        .map(|attempt| format!("  try {{ await ({attempt}); said.push('returned'); }} catch (error) {{ said.push(`threw ${{error}}`); }}\n"))
+        .collect();
+    let folder = Folder::new();
+    folder.script(
+        "w",
+        &format!("export default {{ async fetch() {{\n  const said = [];\n{attempts}  return Response.json(said);\n}} }};"),
+        "[taffrail]\nallowed_outbound_hosts = []",
+    );
+    let (finished, items) = run_recorded(folder.taffrail(&["invoke", "w"]));
+    assert_eq!(items[0]["outcome"], "ok", "{items:?}");
+    let said: Vec<String> = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(said.len(), 14);
+    let import = json!("threw Error: import() cannot be used.");
+    assert_eq!(json!(said[11..]), json!([import, import, import]));
+}
