@@ -441,6 +441,30 @@ fn whether_a_request_has_a_body_is_what_its_head_says() {
 }
 
 #[test]
+fn what_can_be_iterated_over_is_a_body() {
+    assert_told(
+        r#"
+        const bytes = (text) => new TextEncoder().encode(text);
+        async function* generated() { yield bytes('a'); yield bytes('é'); }
+        await tell('async', async () => { const response = new Response(generated()); return [[...response.headers], await response.text()]; });
+        await tell('sync', () => new Request('http://x/', { method: 'POST', body: [bytes('b'), bytes('c')] }).text());
+        await tell('text', () => new Response(new String('d')).text());
+        await tell('fails', () => new Response((async function* () { throw new RangeError('no more'); })()).text());
+        await tell('from', async () => { const all = []; for await (const chunk of ReadableStream.from([1, Promise.resolve(2)])) all.push(chunk); return all; });
+        await tell('cancelled', async () => { let ended = false; const stream = ReadableStream.from((function* () { try { for (;;) yield 1; } finally { ended = true; } })()); const reader = stream.getReader(); await reader.read(); await reader.cancel(); return ended; });
+        "#,
+        &[
+            r#"async = [[],"aé"]"#,
+            r#"sync = "bc""#,
+            r#"text = "d""#,
+            "fails = RangeError: no more",
+            "from = [1,2]",
+            "cancelled = true",
+        ],
+    );
+}
+
+#[test]
 fn signals_and_events_take_what_is_optional() {
     assert_told(
         r#"

@@ -149,7 +149,6 @@ import { WorkerEntrypoint } from 'cloudflare:workers';
 export class Other extends WorkerEntrypoint { fetch() { return new Response('other'); } }
 export class Own extends WorkerEntrypoint { add(x, y) { return x + y; } }
 const later = () => new Promise((resolve) => setTimeout(resolve, 0));
-const { pathname } = URL.prototype;
 export default { fetch(request, env, ctx) {
   const path = new URL(request.url).pathname;
   if (path.startsWith('/plain')) {

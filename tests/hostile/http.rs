@@ -204,7 +204,7 @@ fn whatever_a_client_sends_a_script_is_not_to_blame() {
     let got = echoed(b"GET / HTTP/1.1\r\nhost: a\r\nx: \xff\xc5\x82\r\n\r\n");
     assert!(got["x"].is_string(), "{got}");
     let got = echoed(b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbody");
-    assert_eq!(got["body"], Value::Null);
+    assert_eq!(got["body"], "body");
     let got = echoed(b"GET /%zz?%ff=% HTTP/1.1\r\nhost: a:1\r\n\r\n");
     assert_eq!(got["url"], "http://a:1/%zz?%ff=%");
     for method in ["TRACE", "TRACK", "patch", "ODD"] {

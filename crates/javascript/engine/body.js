@@ -1,6 +1,8 @@
 // What requests and responses have in common: bodies.
 
 import {
+  byteLength,
+  bytesPart,
   decode,
   inherits,
   isView,
@@ -21,6 +23,7 @@ import {
 import { blobOf, typeOf } from "./blob.js";
 import { multipart } from "./form-data.js";
 import { readForm } from "./forms.js";
+import { from, isIterable } from "./streams.js";
 
 const { Response: NativeResponse, TextDecoder, URLSearchParams, WeakMap, WeakSet } = globalThis;
 
@@ -114,10 +117,31 @@ export function extracted(body) {
   if (inherits(body, URLSearchParams.prototype)) {
     return { __proto__: null, content: searchParamsText(body), type: FORM };
   }
-  return multipart(body) ?? { __proto__: null, content: `${body}`, type: TEXT };
+  const form = multipart(body);
+  if (form !== undefined) return form;
+  const isText = inherits(body, String.prototype);
+  if (!isText && isIterable(body)) return { __proto__: null, content: from(body), type: null };
+  return { __proto__: null, content: `${body}`, type: TEXT };
 }
 
 const decoder = new TextDecoder();
+
+// What is decoded at a time: the engine needs several times the memory meanwhile.
+const PIECE = 1 << 20;
+
+function textOf(buffer) {
+  const bytes = new Uint8Array(buffer);
+  const length = byteLength(bytes);
+  if (length <= PIECE) return decode(decoder, bytes);
+  const pieces = new TextDecoder();
+  let text = "";
+  for (let at = 0; at < length; at += PIECE) {
+    text += decode(pieces, bytesPart(bytes, at, Math.min(at + PIECE, length)), MORE);
+  }
+  return text + decode(pieces);
+}
+
+const MORE = { __proto__: null, stream: true };
 
 // The members that have to do with the body; `contentType` tells the content type.
 export function bodyMembers(own, contentType) {
@@ -147,10 +171,10 @@ export function bodyMembers(own, contentType) {
       return readForm(new Uint8Array(await consumed(this)), type);
     },
     async json() {
-      return JSON.parse(decode(decoder, await consumed(this)));
+      return JSON.parse(textOf(await consumed(this)));
     },
     async text() {
-      return decode(decoder, await consumed(this));
+      return textOf(await consumed(this));
     },
   };
 }

@@ -188,10 +188,21 @@ export const transformReadable = getter(TransformStream, "readable");
 export const transformWritable = getter(TransformStream, "writable");
 export const urlText = getter(URL, "href");
 
-const { AbortController, Event, Headers, ReadableStream, ReadableStreamDefaultReader, Request, Response } = globalThis;
+const {
+  AbortController,
+  Event,
+  Headers,
+  ReadableStream,
+  ReadableStreamDefaultController,
+  ReadableStreamDefaultReader,
+  Request,
+  Response,
+} = globalThis;
 
 export const controllerAbort = method(AbortController, "abort");
 export const controllerSignal = getter(AbortController, "signal");
+export const controllerClose = method(ReadableStreamDefaultController, "close");
+export const controllerEnqueue = method(ReadableStreamDefaultController, "enqueue");
 export const eventPrevented = getter(Event, "defaultPrevented");
 export const eventType = getter(Event, "type");
 export const headersAppend = method(Headers, "append");

@@ -1,6 +1,15 @@
 // The classes of streams, as far as they differ from the engine's.
 
-import { getReader, readerCancel, readerRead, readerRelease } from "./builtins.js";
+import {
+  apply,
+  controllerClose,
+  controllerEnqueue,
+  getReader,
+  isObject,
+  readerCancel,
+  readerRead,
+  readerRelease,
+} from "./builtins.js";
 import { lacked } from "./classes.js";
 
 // The chunks of a stream, which is cancelled when they are not all wanted.
@@ -20,7 +29,34 @@ async function* values({ preventCancel = false } = {}) {
   }
 }
 
+export function isIterable(value) {
+  return isObject(value) && (isFunction(value[Symbol.asyncIterator]) || isFunction(value[Symbol.iterator]));
+}
+
+function isFunction(value) {
+  return typeof value === "function";
+}
+
+// A stream of what is iterated over, as far as it is read.
+export function from(iterable) {
+  const begin = iterable[Symbol.asyncIterator] ?? iterable[Symbol.iterator];
+  const iterator = apply(begin, iterable, []);
+  const source = {
+    __proto__: null,
+    async pull(controller) {
+      const { done, value } = await iterator.next();
+      if (done) controllerClose(controller);
+      else controllerEnqueue(controller, await value);
+    },
+    async cancel(reason) {
+      if (isFunction(iterator.return)) await iterator.return(reason);
+    },
+  };
+  return new ReadableStream(source, { __proto__: null, highWaterMark: 0 });
+}
+
 export function install() {
+  lacked(ReadableStream, "from", from);
   lacked(ReadableStream.prototype, "values", values);
   lacked(ReadableStream.prototype, Symbol.asyncIterator, values);
 }
