@@ -1,6 +1,7 @@
 //! The handlers of scripts, and what they may do and be.
 
-use taffrail_tests::process::{Folder, run_recorded};
+use serde_json::{Value, json};
+use taffrail_tests::process::{Finished, Folder, run_recorded};
 
 #[test]
 fn modules_are_strict_and_classic_scripts_are_not() {
@@ -20,4 +21,281 @@ fn modules_are_strict_and_classic_scripts_are_not() {
     let told = |worker: &str| run_recorded(folder.taffrail(&["invoke", worker])).0.stdout;
     assert_eq!(told("module"), "TypeError");
     assert_eq!(told("classic"), "ignored");
+}
+
+/// The items of what a Worker named `w` and other Workers do, by the one that
+/// ran, and what the client was answered.
+fn items(folder: &Folder, arguments: &[&str]) -> (Finished, Vec<Value>) {
+    let (finished, items) = run_recorded(folder.taffrail(arguments));
+    let own = items.into_iter().filter(|item| item["scriptName"] == "w");
+    (finished, own.collect())
+}
+
+fn worker(source: &str, more: &str) -> Folder {
+    let folder = Folder::new();
+    folder.script("w", source, more);
+    folder
+}
+
+fn messages(item: &Value) -> Vec<&Value> {
+    let logs = item["logs"].as_array().unwrap();
+    logs.iter().map(|log| &log["message"]).collect()
+}
+
+#[test]
+fn an_aborted_invocation_runs_no_further_and_tells_the_reason() {
+    for (call, name, message) in [
+        ("ctx.abort(new TypeError('why'))", "TypeError", "why"),
+        ("ctx.abort('plain')", "Error", "plain"),
+        (
+            "ctx.abort()",
+            "Error",
+            "Worker execution was aborted due to call to ctx.abort().",
+        ),
+    ] {
+        let source = format!(
+            "export default {{ async fetch(request, env, ctx) {{ try {{ {call}; }} catch {{ console.log('caught'); }} console.log('after'); return new Response('x'); }} }};"
+        );
+        let (finished, items) = items(&worker(&source, ""), &["invoke", "w"]);
+        assert_ne!(finished.stdout, "x", "{call}");
+        assert_eq!(items[0]["outcome"], "exception", "{call}");
+        assert_eq!(messages(&items[0]), Vec::<&Value>::new(), "{call}");
+        let exceptions = items[0]["exceptions"].as_array().unwrap();
+        assert_eq!(exceptions.len(), 1, "{call}");
+        assert_eq!(exceptions[0]["name"], name, "{call}");
+        assert_eq!(exceptions[0]["message"], message, "{call}");
+    }
+}
+
+#[test]
+fn an_object_that_aborts_is_made_anew_and_has_its_name() {
+    let source = "
+        import { DurableObject } from 'cloudflare:workers';
+        export class Room extends DurableObject {
+          #visits = 0;
+          visit() { return [this.ctx.id.name, ++this.#visits].join(' '); }
+          stop() { this.ctx.abort(new RangeError('full')); }
+        }
+        export default { async fetch(request, env) {
+          const room = env.NS.getByName('hall');
+          const lines = [await room.visit(), await room.visit()];
+          try { await room.stop(); } catch (error) { lines.push(error.message); }
+          lines.push(await room.visit(), await env.NS.get(env.NS.newUniqueId()).visit());
+          return new Response(lines.join('|'));
+        } };";
+    let binding = "durable_objects.bindings = [{ name = \"NS\", class_name = \"Room\" }]";
+    let (finished, items) = items(&worker(source, binding), &["invoke", "w"]);
+    assert_eq!(finished.stdout, "hall 1|hall 2|RangeError: full|hall 1| 1");
+    let stopped = items
+        .iter()
+        .find(|item| item["event"]["rpcMethod"] == "stop");
+    let exception = &stopped.unwrap()["exceptions"][0];
+    assert_eq!(exception["message"], "RangeError: full");
+    assert_eq!(exception.get("stack"), None);
+}
+
+#[test]
+fn an_object_may_block_while_it_blocks_and_sets_an_alarm_only_with_a_handler() {
+    let source = "
+        import { DurableObject } from 'cloudflare:workers';
+        export class Room extends DurableObject {
+          async nested() {
+            return this.ctx.blockConcurrencyWhile(async () => {
+              const inner = await this.ctx.blockConcurrencyWhile(async () => { await scheduler.wait(1); return 3; });
+              return inner + 1;
+            });
+          }
+          async late() { await this.ctx.storage.setAlarm(Date.now()); }
+        }
+        export default { async fetch(request, env) {
+          const room = env.NS.getByName('hall');
+          const late = await room.late().catch((error) => error.message);
+          return new Response(`${await room.nested()} ${late}`);
+        } };";
+    let binding = "durable_objects.bindings = [{ name = \"NS\", class_name = \"Room\" }]";
+    let (finished, _) = items(&worker(source, binding), &["invoke", "w"]);
+    assert_eq!(
+        finished.stdout,
+        "4 Your Durable Object class must have an alarm() handler in order to call setAlarm()"
+    );
+}
+
+#[test]
+fn handlers_need_not_be_async() {
+    let source = "export default {
+      fetch() { return new Response('plain'); },
+      scheduled({ cron }) { console.log(cron); },
+      queue({ messages }) { console.log(messages.length); },
+    };";
+    let folder = worker(source, "");
+    assert_eq!(items(&folder, &["invoke", "w"]).0.stdout, "plain");
+    for (event, more, logged) in [
+        ("scheduled", ["--cron", "* * * * *"], json!(["* * * * *"])),
+        ("queue", ["-d", "[1]"], json!([1])),
+    ] {
+        let (finished, items) = items(
+            &folder,
+            &["invoke", "w", "--event", event, more[0], more[1]],
+        );
+        assert_eq!(items[0]["outcome"], "ok", "{}", finished.stderr);
+        assert_eq!(messages(&items[0]), [&logged]);
+    }
+}
+
+#[test]
+fn a_handler_that_is_missing_is_told_in_workerds_words_and_not_tried_again() {
+    let caller = "export default { async fetch(request, env) { return Response.json(await env.W.scheduled({ cron: '* * * * *' })); } };";
+    let folder = worker("export default { fetch() {} };", "");
+    folder.script(
+        "caller",
+        caller,
+        "services = [{ binding = \"W\", service = \"w\" }]",
+    );
+    let (finished, items) = items(&folder, &["invoke", "caller", "w"]);
+    let result: Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(result, json!({ "outcome": "exception", "noRetry": true }));
+    assert_eq!(
+        items[0]["exceptions"][0]["message"],
+        "Handler does not export a scheduled() function"
+    );
+}
+
+#[test]
+fn what_another_worker_throws_is_remote_and_has_the_callers_stack() {
+    let caller = "
+        async function call(work) {
+          try { await work(); } catch (error) { return [error.name, error.message, error.remote, error.stack.includes('at call')]; }
+        }
+        export default { async fetch(request, { B }) {
+          return Response.json([await call(() => B.fetch('http://b/')), await call(() => B.standard()), await call(() => B.own()), await call(() => B.text()), await call(() => B.object())]);
+        } };";
+    let callee = "
+        import { WorkerEntrypoint } from 'cloudflare:workers';
+        class Mine extends Error { name = 'Mine'; }
+        export default class extends WorkerEntrypoint {
+          fetch() { throw new RangeError('fetched'); }
+          standard() { throw new TypeError('called'); }
+          own() { throw new Mine('own'); }
+          text() { throw 'text'; }
+          object() { throw { a: 1 }; }
+        }";
+    let folder = worker(callee, "");
+    folder.script(
+        "caller",
+        caller,
+        "services = [{ binding = \"B\", service = \"w\" }]",
+    );
+    let (finished, _) = items(&folder, &["invoke", "caller", "w"]);
+    let told: Value = serde_json::from_str(&finished.stdout).unwrap();
+    let expected = json!([
+        ["RangeError", "fetched", true, true],
+        ["TypeError", "called", true, true],
+        ["Error", "Mine: own", true, true],
+        ["Error", "text", true, true],
+        ["Error", "#<Object>", true, true],
+    ]);
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn errors_that_nobody_handles_are_events() {
+    let source = "
+        const seen = [];
+        addEventListener('error', (event) => seen.push([String(event), event.message, event.error]));
+        addEventListener('unhandledrejection', (event) => seen.push([String(event), String(event.reason)]));
+        addEventListener('rejectionhandled', (event) => seen.push([String(event), event.promise instanceof Promise]));
+        export default { async fetch() {
+          queueMicrotask(() => { throw 'micro'; });
+          await scheduler.wait(1);
+          reportError(7);
+          const late = Promise.reject('late');
+          await scheduler.wait(20);
+          late.catch(() => {});
+          await scheduler.wait(1);
+          return Response.json(seen);
+        } };";
+    let (finished, _) = items(&worker(source, ""), &["invoke", "w"]);
+    let told: Value = serde_json::from_str(&finished.stdout).unwrap();
+    let expected = json!([
+        ["[object ErrorEvent]", "Uncaught micro", "micro"],
+        ["[object ErrorEvent]", "Uncaught 7", 7],
+        ["[object PromiseRejectionEvent]", "late"],
+        ["[object PromiseRejectionEvent]", true],
+    ]);
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn what_the_engine_alone_calls_an_error_is_a_range_error() {
+    let source = "function f(n) { return f(n + 1) + 1; }
+        export default { fetch() {
+          try { f(0); } catch (error) { console.log(error.name, error instanceof RangeError, typeof InternalError); console.error(error); }
+          f(1);
+        } };";
+    let (_, items) = items(&worker(source, ""), &["invoke", "w"]);
+    let item = &items[0];
+    assert_eq!(messages(item)[0], &json!(["RangeError", true, "undefined"]));
+    for told in [&item["exceptions"][0], &item["logs"][1]["errorInfo"][0]] {
+        assert_eq!(told["name"], "RangeError");
+        let stack = told["stack"].as_str().unwrap();
+        assert!(stack.starts_with("    at f "), "{stack}");
+    }
+}
+
+#[test]
+fn an_error_that_throws_when_it_is_looked_at_is_logged_as_text() {
+    let source = "export default { fetch() {
+          const error = new Error('m');
+          Object.defineProperty(error, 'stack', { get() { throw new Error('no'); } });
+          console.log('x', error);
+          return new Response('x');
+        } };";
+    let (_, items) = items(&worker(source, ""), &["invoke", "w"]);
+    assert_eq!(items[0]["outcome"], "ok");
+    assert_eq!(messages(&items[0]), [&json!(["x", "Error: m"])]);
+    assert_eq!(items[0]["logs"][0].get("errorInfo"), None);
+}
+
+#[test]
+fn a_head_beyond_the_budget_of_its_item_reaches_the_worker() {
+    let caller = "export default { async fetch(request, env) {
+          const headers = {};
+          for (let n = 0; n < 300; n += 1) headers[`x-${n}`] = 'v'.repeat(1000);
+          return env.W.fetch('http://w/', { headers });
+        } };";
+    let callee = "export default { fetch(request) { console.log('seen'); return new Response([...request.headers].length); } };";
+    let folder = worker(callee, "");
+    folder.script(
+        "caller",
+        caller,
+        "services = [{ binding = \"W\", service = \"w\" }]",
+    );
+    let (finished, items) = items(&folder, &["invoke", "caller", "w"]);
+    assert_eq!(finished.stdout, "300");
+    let item = &items[0];
+    assert_eq!(item["truncated"], true);
+    let request = json!({ "url": "", "method": "GET", "headers": {} });
+    assert_eq!(item["event"]["request"], request);
+    let warning = json!(["Trace resource limit exceeded; could not capture event info."]);
+    assert_eq!(messages(item), [&warning, &json!(["seen"])]);
+}
+
+#[test]
+fn an_object_is_the_tail_of_a_dynamic_worker() {
+    let source = "
+        import { DurableObject } from 'cloudflare:workers';
+        export class Room extends DurableObject { tail(items) { console.log(this.ctx.id.name, items[0].logs[0].message[0]); } }
+        export default { async fetch(request, env) {
+          const tails = [env.NS.getByName('hall')];
+          const code = \"export default { fetch() { console.log('dynamic'); return new Response('x'); } };\";
+          const made = env.LOADER.get('d', () => ({ mainModule: 'm.js', modules: { 'm.js': code }, compatibilityDate: '2026-01-01', tails }));
+          return made.getEntrypoint().fetch('http://d/');
+        } };";
+    let more = "durable_objects.bindings = [{ name = \"NS\", class_name = \"Room\" }]\nworker_loaders = [{ binding = \"LOADER\" }]";
+    let (finished, items) = items(&worker(source, more), &["invoke", "w"]);
+    assert_eq!(finished.stdout, "x", "{}", finished.stderr);
+    let tail = items.iter().find(|item| item["entrypoint"] == "Room");
+    let tail = tail.unwrap_or_else(|| panic!("{items:?}"));
+    assert_eq!(tail["executionModel"], "durableObject");
+    assert_eq!(messages(tail), [&json!(["hall", "dynamic"])]);
 }

@@ -129,6 +129,7 @@ export const setSize = getter(Set, "size");
 export const weakGet = method(WeakMap, "get");
 export const weakSet = method(WeakMap, "set");
 export const weakAdd = method(WeakSet, "add");
+export const weakRemove = method(WeakSet, "delete");
 export const weakHas = method(WeakSet, "has");
 
 export const arrayValues = method(globalThis.Array, "values");

@@ -2,6 +2,7 @@
 
 import * as host from "./host.js";
 import { append, define, getPrototypeOf, isArray, objectPrototype, stringify } from "./builtins.js";
+import { currentInvocation } from "./context.js";
 import { errorInfo, isError } from "./failure.js";
 
 const RECORDED = ["debug", "error", "info", "log", "warn"];
@@ -27,6 +28,7 @@ const SILENT = [
 ];
 
 export function record(level, args) {
+  if (currentInvocation()?.over) return;
   const message = [];
   const errors = [];
   let hasErrors = false;

@@ -2,6 +2,7 @@
 
 import * as console from "./console.js";
 import * as context from "./context.js";
+import * as errors from "./error-events.js";
 import * as events from "./events.js";
 import * as failure from "./failure.js";
 import * as abort from "./abort.js";
@@ -74,7 +75,7 @@ export const script = {
     context.begin(invocation);
     let isHandled = true;
     try {
-      await invocation.run(() => handleEvent(worker, invocation, event));
+      await invocation.untilOver(() => handleEvent(worker, invocation, event));
     } catch (error) {
       // No handler's failure comes this far.
       failure.uncaught(error);
@@ -143,6 +144,7 @@ function toString() {
 
 define("taffrail:workers", { observe });
 promise.install();
+failure.install();
 stack.install();
 abort.install();
 blob.install();
@@ -164,6 +166,8 @@ defineProperty(Function.prototype, "toString", {
 });
 
 const GLOBALS = {
+  ErrorEvent: errors.ErrorEvent,
+  PromiseRejectionEvent: errors.PromiseRejectionEvent,
   addEventListener: events.addEventListener,
   clearInterval: timers.clearTimeout,
   clearTimeout: timers.clearTimeout,
@@ -173,7 +177,7 @@ const GLOBALS = {
   navigator: { userAgent: "Cloudflare-Workers" },
   queueMicrotask: timers.queueMicrotask,
   removeEventListener: events.removeEventListener,
-  reportError: failure.report,
+  reportError: errors.reportError,
   scheduler: timers.scheduler,
   setInterval: timers.setInterval,
   setTimeout: timers.setTimeout,

@@ -3,6 +3,7 @@
 
 import { append, apply, eventPrevented, eventType, includes, mapGet, mapSet, mapSize } from "./builtins.js";
 
+const { Map } = globalThis;
 const listeners = new Map();
 
 const NONE = [];

@@ -3,18 +3,20 @@
 
 import * as host from "./host.js";
 import {
+  define,
   hasOwn,
   inherits,
   isError as isNativeError,
   isObject,
   objectPrototype,
   objectToString,
+  setPrototypeOf,
   slice,
   startsWith,
 } from "./builtins.js";
 import { textOf } from "./function-text.js";
 
-const { DOMException, Error, Object, String } = globalThis;
+const { DOMException, Error, InternalError, Object, RangeError, String } = globalThis;
 
 // Errors keep their names when they are cloned on Workers, others lose them.
 const NAMES = {
@@ -66,9 +68,13 @@ export function messageOf(value) {
   return isObject(value) ? read(value, "message") : undefined;
 }
 
-// An error as it describes itself.
+// An error as it describes itself, if it does.
 export function errorInfo(error) {
-  return named(nameOf(error), error);
+  return attempt(() => {
+    const { name, message, stack } = error;
+    const told = { name: String(name), message: String(message) };
+    return { ...told, stack: stack === undefined ? undefined : withoutHeader(String(stack), told.name, told.message) };
+  }, undefined);
 }
 
 function ofError(error) {
@@ -109,10 +115,8 @@ function describe(object) {
   }, SOME_OBJECT);
 }
 
-// The name an error has, in V8's terms.
 function nameOf(error) {
   const name = read(error, "name");
-  if (name === "InternalError") return "RangeError";
   return typeof name === "string" ? name : "Error";
 }
 
@@ -141,4 +145,24 @@ function attempt(work, otherwise) {
   } catch {
     return otherwise;
   }
+}
+
+// What another Worker is told of a value that was thrown: an error with a name
+// that is known everywhere.
+export function passedOn(value) {
+  const describesItself = isNativeError(value) || attempt(() => isException(value), false);
+  const message = isObject(value) && !describesItself ? describe(value) : failure(value).message;
+  const name = describesItself ? nameOf(value) : "Error";
+  const isKnown = hasOwn(NAMES, name) || name === "AggregateError";
+  const error = new Error(isKnown || name === "" ? message : `${name}: ${message}`);
+  return isKnown ? define(error, "name", { value: name, configurable: true }) : error;
+}
+
+// What only this engine has: where it says so, V8 throws a RangeError.
+export function install() {
+  setPrototypeOf(InternalError.prototype, RangeError.prototype);
+  delete InternalError.prototype.name;
+  delete InternalError.prototype.message;
+  delete InternalError.prototype.constructor;
+  delete globalThis.InternalError;
 }

@@ -18,7 +18,7 @@ import { messageOf, uncaught } from "./failure.js";
 import { Entrypoint, lacking } from "./handlers.js";
 import { fetch } from "./http.js";
 import { allSettled, chain } from "./promise.js";
-import { end, passThrough as passedThrough, respond, settle, write } from "./host.js";
+import { end as endBody, passThrough as passedThrough, respond, settle, write } from "./host.js";
 import { incomingRequest } from "./request.js";
 import { sendable } from "./response.js";
 import { serve } from "./rpc.js";
@@ -66,7 +66,7 @@ async function onFetch(worker, invocation, event) {
     request = await incomingRequest(event);
     if (worker.isEmpty) return passThrough(invocation, request);
     const response = await invocation.orHung(answer(worker, invocation, request));
-    invocation.waitUntil(invocation.orHung(send(response)), uncaught);
+    invocation.waitUntil(invocation.orHung(send(invocation, response)), uncaught);
   } catch (error) {
     uncaught(error);
     if (invocation.passesThrough && worker.hasOrigin) passThrough(invocation, request);
@@ -76,7 +76,8 @@ async function onFetch(worker, invocation, event) {
 // Has the origin answer in the Worker's place.
 function passThrough(invocation, request) {
   passedThrough();
-  invocation.waitUntil(chain(fetch(request), (response) => send(sendable(response))), uncaught);
+  const sent = chain(fetch(request), (response) => send(invocation, sendable(response)));
+  invocation.waitUntil(sent, uncaught);
 }
 
 async function answer(worker, invocation, request) {
@@ -109,11 +110,15 @@ function respondWith(invocation, request) {
 
 function listened(invocation, type, properties) {
   const event = new Event(type);
-  const waitUntil = (promise) => invocation.waitUntil(promise);
+  const waitUntil = (promise) => invocation.given(promise);
   return assign(event, { waitUntil, ...properties });
 }
 
-async function send({ status, headers, body }) {
+async function send(invocation, { status, headers, body }) {
+  const end = () => {
+    invocation.isAnswered = true;
+    endBody();
+  };
   respond(status, headers);
   if (body === null) return end();
   const reader = getReader(body);
@@ -172,7 +177,8 @@ async function onScheduled(worker, invocation, { cron, scheduledTime }) {
   const wishes = { __proto__: null, noRetry: false };
   const controller = { cron, scheduledTime, noRetry: () => void (wishes.noRetry = true) };
   invocation.backgroundFailure = uncaught;
-  await run(worker, invocation, "scheduled", controller);
+  // To try again makes no handler.
+  if (!(await run(worker, invocation, "scheduled", controller))) wishes.noRetry = true;
   return wishes;
 }
 
@@ -224,17 +230,16 @@ async function onSession(worker, invocation) {
   }
 }
 
+// False if there is nothing to run.
 async function run(worker, invocation, type, argument) {
   const handler = new Entrypoint(worker, invocation).find(type);
+  const isHandled = handler !== undefined || listens(type);
   try {
-    if (handler !== undefined) {
-      await invocation.orHung(handler(argument));
-    } else if (listens(type)) {
-      dispatch(listened(invocation, type, argument));
-    } else {
-      throw lacking(type);
-    }
+    if (!isHandled) throw lacking(type);
+    if (handler === undefined) dispatch(listened(invocation, type, argument));
+    else await invocation.orHung(handler(argument));
   } catch (error) {
     uncaught(error);
   }
+  return isHandled;
 }

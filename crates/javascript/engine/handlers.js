@@ -9,17 +9,33 @@ export class ExecutionContext {
 
   constructor(invocation, loopback) {
     this.#invocation = invocation;
-    define(this, "exports", { value: loopback, enumerable: true });
     define(this, "props", { value: invocation.props, enumerable: true });
+    define(this, "exports", { value: loopback, enumerable: true });
   }
 
   waitUntil(promise) {
-    this.#invocation.waitUntil(promise);
+    this.#invocation.given(promise);
   }
 
   passThroughOnException() {
     this.#invocation.passesThrough = true;
   }
+
+  abort(reason = "Worker execution was aborted due to call to ctx.abort().") {
+    this.#invocation.abort(reason);
+    unwind();
+  }
+}
+
+define(ExecutionContext.prototype, Symbol.toStringTag, {
+  value: "ExecutionContext",
+  configurable: true,
+});
+
+// Leaves the code that has aborted what it is a part of. None of it runs on: who
+// catches this records nothing more, and waits for ever.
+export function unwind() {
+  throw new Error("The invocation was aborted.");
 }
 
 // A handler of one event: `call(name, ...args)` calls the function of that name.
@@ -79,8 +95,10 @@ const LACKING = {
   tail: "Attempted to send events but we lack a handler, did you remember to export a tail() function?",
 };
 
-// The failure of an event that meets a script without its handler.
+// The failure of an event that meets a script without its handler, in workerd's
+// words.
 export function lacking(name) {
   record("warn", [LACKING[name]]);
-  return new Error(`Handler does not export a ${name}() function.`);
+  const sentence = `Handler does not export a ${name}() function`;
+  return new Error(name === "scheduled" ? sentence : `${sentence}.`);
 }

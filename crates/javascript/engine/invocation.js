@@ -1,10 +1,10 @@
 // One invocation while it runs, and the end of everything that it began.
 
-import { define, eventPrevented, mapClear, mapDelete, mapForEach, mapGet, mapSet, mapSize, setAdd, setDelete, setForEach, setSize } from "./builtins.js";
+import { mapClear, mapDelete, mapForEach, mapGet, mapSet, mapSize, setAdd, setDelete, setForEach, setSize } from "./builtins.js";
 import * as context from "./context.js";
-import { dispatch } from "./events.js";
-import { report } from "./failure.js";
-import { chain, promised } from "./promise.js";
+import { isFailure } from "./error-events.js";
+import { report, uncaught } from "./failure.js";
+import { chain, promised, wasReported } from "./promise.js";
 import { askHost } from "./wire.js";
 
 const { clearTimeout, setTimeout } = globalThis;
@@ -23,6 +23,12 @@ export class Invocation {
   number = undefined;
   // Requests without an answer.
   requests = new Set();
+  // Whether its response is complete.
+  isAnswered = false;
+  // What ends the wait for its end.
+  aborted = () => {};
+  // How much the script has given to `waitUntil` that is not over.
+  #given = 0;
   // What becomes of a rejection of something that was given to `waitUntil`.
   backgroundFailure = report;
   // How much of that is not over, and who waits for it to be.
@@ -42,6 +48,33 @@ export class Invocation {
   // Runs the callback as a part of the invocation.
   run(callback) {
     return context.enter(context.frameOf(this), callback, undefined, []);
+  }
+
+  // Runs the callback as a part of the invocation, until what it returns is
+  // settled or the script aborts the invocation.
+  untilOver(callback) {
+    return new Promise((resolve, reject) => {
+      this.aborted = resolve;
+      chain(this.run(callback), resolve, reject);
+    });
+  }
+
+  // Ends it at once, with a reason. Who waits for its response is told.
+  abort(reason) {
+    this.run(() => {
+      if (!this.isAnswered) uncaught(reason);
+      if (this.#given > 0) this.backgroundFailure(reason);
+    });
+    this.over = true;
+    this.aborted();
+  }
+
+  // Keeps the invocation open for what the script gives it.
+  given(promise) {
+    this.#given += 1;
+    const over = () => (this.#given -= 1);
+    this.waitUntil(promise);
+    chain(promised(promise), over, over);
   }
 
   // Keeps the invocation open until the promise is settled.
@@ -98,7 +131,8 @@ export class Invocation {
   #reportRejections() {
     mapForEach(this.rejections, (reason, promise) => {
       mapDelete(this.rejections, promise);
-      if (!isPrevented(promise, reason)) report(reason);
+      if (isFailure(promise, reason)) report(reason);
+      wasReported(promise);
     });
   }
 
@@ -126,19 +160,6 @@ export class Invocation {
     mapClear(this.timers);
     return setSize(this.requests) === 0;
   }
-}
-
-// Whether a listener says that a rejection is no failure.
-function isPrevented(promise, reason) {
-  const event = new Event("unhandledrejection", { __proto__: null, cancelable: true });
-  define(event, "promise", { value: promise });
-  define(event, "reason", { value: reason });
-  try {
-    dispatch(event);
-  } catch (error) {
-    report(error);
-  }
-  return eventPrevented(event);
 }
 
 // The wording is workerd's.

@@ -25,7 +25,7 @@ const workers = { DurableObject, RpcStub, RpcTarget, WorkerEntrypoint, env: {}, 
 function waitUntil(promise) {
   const invocation = context.currentInvocation();
   if (invocation === null) throw new Error("waitUntil() can be called within a handler only.");
-  invocation.waitUntil(promise);
+  invocation.given(promise);
 }
 
 const asyncHooks = {

@@ -1,9 +1,10 @@
 // Durable Objects: how they are found, and how one lives.
 
-import { hasOwn, isObject, mapDelete, mapGet, mapSet, matches, parse, responseStatus, responseText, setPrototypeOf } from "./builtins.js";
+import { define, hasOwn, isObject, keys, mapDelete, mapForEach, mapGet, mapSet, matches, parse, responseStatus, responseText, setPrototypeOf } from "./builtins.js";
 import * as context from "./context.js";
 import { handle } from "./handle.js";
 import { uncaught } from "./failure.js";
+import { unwind } from "./handlers.js";
 import { Invocation } from "./invocation.js";
 import { chain, promised } from "./promise.js";
 import { fetcher } from "./services.js";
@@ -22,7 +23,8 @@ class DurableObjectId {
 
   constructor(text, name) {
     this.#text = text;
-    if (name !== undefined) this.name = name;
+    define(this, "jurisdiction", { enumerable: true, configurable: true });
+    define(this, "name", { value: name, enumerable: true, configurable: true });
   }
 
   toString() {
@@ -33,6 +35,11 @@ class DurableObjectId {
     return String(other) === this.#text;
   }
 }
+
+define(DurableObjectId.prototype, Symbol.toStringTag, {
+  value: "DurableObjectId",
+  configurable: true,
+});
 
 // The objects of a class. `key` is what makes their ids its own.
 export class DurableObjectNamespace {
@@ -65,7 +72,8 @@ export class DurableObjectNamespace {
       throw new TypeError("get() takes an id that idFromName(), idFromString() or newUniqueId() returned.");
     }
     const own = { __proto__: null, id, name: id.name };
-    return fetcher({ __proto__: null, ...this.#callee, object }, own);
+    const called = { __proto__: null, id: object, name: id.name };
+    return fetcher({ __proto__: null, ...this.#callee, object: called }, own);
   }
 
   getByName(name) {
@@ -77,6 +85,42 @@ export class DurableObjectNamespace {
   }
 }
 
+// What `ctx` is in an object.
+class DurableObjectState {
+  #object;
+
+  constructor(object, id, loopback, storage) {
+    this.#object = object;
+    const members = { __proto__: null, storage, id, props: {}, exports: loopback };
+    const names = keys(members);
+    for (let index = 0; index < names.length; index += 1) {
+      const value = members[names[index]];
+      define(this, names[index], { value, enumerable: true, configurable: true });
+    }
+  }
+
+  waitUntil(promise) {
+    context.currentInvocation().given(promise);
+  }
+
+  blockConcurrencyWhile(callback) {
+    return this.#object.block(callback);
+  }
+
+  abort(reason = "Application called abort() to reset Durable Object.") {
+    this.#object.abort(String(reason));
+    unwind();
+  }
+}
+
+define(DurableObjectState.prototype, Symbol.toStringTag, {
+  value: "DurableObjectState",
+  configurable: true,
+});
+
+// What runs while nothing else of its object does.
+const alone = new context.AsyncLocalStorage();
+
 // An object while it lives.
 class LiveObject {
   instance = undefined;
@@ -85,11 +129,14 @@ class LiveObject {
   #worker;
   #class;
   #id;
+  // Its events that are not over, by number.
+  #running;
 
-  constructor(worker, name, id) {
+  constructor(worker, { entrypoint: name, id, name: idName }, running) {
     this.#worker = worker;
+    this.#running = running;
     this.#class = hasOwn(worker.exports, name) ? worker.exports[name] : undefined;
-    this.#id = id;
+    this.#id = new DurableObjectId(id, idName ?? undefined);
     if (typeof this.#class !== "function") {
       throw new TypeError(`The Worker exports no class \`${name}\` of Durable Objects.`);
     }
@@ -97,23 +144,26 @@ class LiveObject {
 
   // Ready once it is made and its concurrency is not blocked.
   async ready() {
-    this.instance ??= new this.#class(this.#state(), this.#worker.env);
+    if (this.instance === undefined) {
+      const hasAlarm = typeof this.#class.prototype?.alarm === "function";
+      const storage = new DurableObjectStorage(hasAlarm);
+      const state = new DurableObjectState(this, this.#id, this.#worker.loopback, storage);
+      this.instance = new this.#class(state, this.#worker.env);
+    }
     while (this.#gate !== undefined) await this.#gate;
   }
 
-  #state() {
-    return {
-      id: new DurableObjectId(this.#id),
-      exports: this.#worker.loopback,
-      props: {},
-      storage: new DurableObjectStorage(),
-      waitUntil: (promise) => context.currentInvocation().waitUntil(promise),
-      blockConcurrencyWhile: (callback) => this.#block(callback),
-    };
+  // Ends all events of the object, which is made anew for the next one.
+  abort(reason) {
+    this.instance = undefined;
+    this.#gate = undefined;
+    mapForEach(this.#running, (invocation) => invocation.abort(reason));
   }
 
-  #block(callback) {
-    const blocked = chain(promised(this.#gate), callback);
+  block(callback) {
+    // Who has the object alone already does not wait for itself.
+    if (alone.getStore() === this) return chain(promised(), callback);
+    const blocked = chain(promised(this.#gate), () => alone.run(this, callback));
     const gate = chain(
       blocked,
       () => {},
@@ -133,7 +183,7 @@ class LiveObject {
 }
 
 // Handles the events of an object, each as soon as it comes, until none comes.
-export async function live(worker, { entrypoint, id }) {
+export async function live(worker, called) {
   context.share();
   let object;
   const running = new Map();
@@ -156,14 +206,14 @@ export async function live(worker, { entrypoint, id }) {
       // The host has left it, too: whose turn is next is to be said anew.
       context.finish();
     };
-    const begun = invocation.run(async () => {
-      invocation.object = object ??= new LiveObject(worker, entrypoint, id);
+    const begun = () => invocation.untilOver(async () => {
+      invocation.object = object ??= new LiveObject(worker, called, running);
       await handle(worker, invocation, event);
     });
     const failed = (error) => {
       invocation.run(() => uncaught(error));
       over();
     };
-    context.outside(() => chain(begun, over, failed));
+    context.outside(() => chain(begun(), over, failed));
   }
 }

@@ -16,8 +16,10 @@ import {
   setPrototypeOf,
   setSize,
   weakAdd,
+  weakRemove,
   weakHas,
 } from "./builtins.js";
+import { handledLate } from "./error-events.js";
 import { currentFrame, currentInvocation, enter, isOver } from "./context.js";
 
 const { Promise: Native, Symbol, TypeError, WeakSet } = globalThis;
@@ -94,6 +96,13 @@ function rejected(promise, reason) {
   currentInvocation()?.rejected(promise, reason);
 }
 
+// Promises of whose rejection a script was told that nobody handles it.
+const reported = new WeakSet();
+
+export function wasReported(promise) {
+  weakAdd(reported, promise);
+}
+
 function inFrame(callback, frame) {
   if (typeof callback !== "function") return callback;
   return (value) =>
@@ -107,6 +116,7 @@ function answer(callback, value) {
 
 function then(onFulfilled, onRejected) {
   if (isObject(this)) weakAdd(handled, this);
+  if (weakRemove(reported, this)) chain(promised(), () => handledLate(this));
   const invocation = currentInvocation();
   if (invocation !== null) mapDelete(invocation.rejections, this);
   const frame = currentFrame();

@@ -2,11 +2,12 @@
 // two scripts, which lasts as long as the caller holds something of it.
 
 import { RpcSession, RpcTarget } from "capnweb";
-import { append, apply, getPrototypeOf, hasOwn, inherits, isObject, mapped, objectPrototype } from "./builtins.js";
-import { uncaught } from "./failure.js";
+import { append, apply, getPrototypeOf, hasOwn, inherits, isArray, isObject, mapped, objectPrototype, parse, set, startsWith, stringify } from "./builtins.js";
+import { passedOn, uncaught } from "./failure.js";
 import { Lines } from "./lines.js";
 import { DurableObject, WorkerEntrypoint } from "./modules.js";
 import { hangUp, send } from "./host.js";
+import { stackAt } from "./stack.js";
 import { queueMicrotask, setTimeout } from "./timers.js";
 import { refuseTraceItems } from "./trace-item.js";
 import { askHost, call } from "./wire.js";
@@ -23,9 +24,12 @@ class Transport {
   #number;
   #opened;
   #lines;
+  // An error of the place where the session began, if this is the caller's end.
+  #here;
 
-  constructor(number, response) {
+  constructor(number, response, here) {
     this.#number = number;
+    this.#here = here;
     this.#opened = response;
     this.#lines = new Lines(response);
   }
@@ -44,7 +48,7 @@ class Transport {
     if (line === undefined) throw new Error("The other Worker has ended the RPC session.");
     // Not in this turn, in which capnweb has yet to read the message.
     setTimeout(() => this.afterMessage(), 0);
-    return line;
+    return this.#here === undefined ? line : located(line, this.#here);
   }
 
   abort() {
@@ -52,11 +56,25 @@ class Transport {
   }
 }
 
+// A message of a callee. If it is one that tells of a failure, the error gets the
+// stack of the place where the caller began the session.
+function located(line, here) {
+  const isRejection = startsWith(line, '["reject",');
+  if (!isRejection && !startsWith(line, '["abort",')) return line;
+  const message = parse(line);
+  const error = message[message.length - 1];
+  if (!isArray(error) || error[0] !== "error") return line;
+  const { 1: name, 2: text } = error;
+  set(error, 3, stackAt(here, name, text));
+  if (isRejection) set(error, 4, { __proto__: null, remote: true });
+  return stringify(message);
+}
+
 // Begins a session with a callee, to do what `method` says.
 export function open(callee, way, method) {
   const session = ++latest;
   const response = call(callee, { [way]: { __proto__: null, session, method } });
-  const transport = new Transport(session, response);
+  const transport = new Transport(session, response, new Error());
   const rpc = new RpcSession(transport);
   transport.afterMessage = () => {
     const { imports, exports } = rpc.getStats();
@@ -216,7 +234,7 @@ async function recorded(call) {
     return value;
   } catch (error) {
     uncaught(error);
-    throw error;
+    throw passedOn(error);
   }
 }
 

@@ -47,8 +47,7 @@ class Fetcher {
       cf: cfOf(request) ?? undefined,
     };
     const response = call(this.#callee, { request: head }, bodyOfRequest(request));
-    const isObject = this.#callee.object !== undefined;
-    return chain(response, (response) => answerOf(url, response), isObject ? asRemote : undefined);
+    return chain(response, (response) => answerOf(url, response));
   }
 
   connect(_address) {
@@ -74,12 +73,6 @@ class Fetcher {
     // An object of the Worker's, as any that it makes.
     return JSON.parse(await responseText(response));
   }
-}
-
-// Errors of a Durable Object say that they come from elsewhere.
-function asRemote(error) {
-  set(error, "remote", true);
-  throw error;
 }
 
 const callees = new WeakMap();

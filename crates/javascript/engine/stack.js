@@ -13,14 +13,18 @@ const stackOf = uncurried(nativeStack.get);
 // How many frames V8 tells of unless it is told otherwise.
 const LIMIT = 10;
 
-// The stack of an error, whatever a Worker wants stacks to be.
-export function v8Stack(error) {
-  const stack = stackOf(error);
-  return typeof stack === "string" ? text(error, host.frames(stack, LIMIT)) : stack;
+// The stack of a place where an error came up, whatever a Worker wants stacks to
+// be. `here` is an error made there.
+export function stackAt(here, name, message) {
+  const header = message === "" ? name : `${name}: ${message}`;
+  return headed(header, host.frames(stackOf(here), LIMIT));
 }
 
 function text(error, frames) {
-  const header = headerOf(error);
+  return headed(headerOf(error), frames);
+}
+
+function headed(header, frames) {
   return frames === "" ? header : `${header}\n${frames}`;
 }
 

@@ -20,6 +20,13 @@ function entries(found) {
 }
 
 export class DurableObjectStorage {
+  #hasAlarm;
+
+  // Whether the class of its object handles alarms.
+  constructor(hasAlarm) {
+    this.#hasAlarm = hasAlarm;
+  }
+
   async get(keys) {
     if (isArray(keys)) return entries(ask({ get: keys }));
     const found = ask({ get: [String(keys)] });
@@ -60,6 +67,11 @@ export class DurableObjectStorage {
   }
 
   async setAlarm(time) {
+    if (!this.#hasAlarm) {
+      throw new TypeError(
+        "Your Durable Object class must have an alarm() handler in order to call setAlarm()",
+      );
+    }
     ask({ setAlarm: Math.max(0, Math.trunc(Number(time))) });
   }
 

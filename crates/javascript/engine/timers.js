@@ -2,6 +2,7 @@
 
 import { controllerAbort, controllerSignal, define, now } from "./builtins.js";
 import { currentFrame, currentInvocation, enter, isOver } from "./context.js";
+import { reportError } from "./error-events.js";
 import { report } from "./failure.js";
 import { chain, promised } from "./promise.js";
 
@@ -76,7 +77,7 @@ export function queueMicrotask(callback) {
     try {
       callback();
     } catch (error) {
-      report(error);
+      reportError(error);
     }
   });
 }

@@ -11,6 +11,7 @@ import {
   padStart,
   parse,
   responseHeaders,
+  set,
   setAdd,
   setDelete,
   startsWith,
@@ -18,7 +19,7 @@ import {
 } from "./builtins.js";
 import { currentInvocation } from "./context.js";
 import { chain } from "./promise.js";
-import { v8Stack } from "./stack.js";
+import { stackAt } from "./stack.js";
 
 const { Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError, fetch: nativeFetch } =
   globalThis;
@@ -44,7 +45,8 @@ export function ask(path, wish, body) {
   const headers = { __proto__: null, wish: ascii(stringify(wish)) };
   const init = { __proto__: null, method: "POST", headers, body, duplex: "half" };
   const response = nativeFetch(origin() + path, init);
-  return counted(chain(response, (response) => orThrow(response)));
+  const here = new Error();
+  return counted(chain(response, (response) => orThrow(response, here)));
 }
 
 // Calls whom a Fetcher calls, in one of the ways that there are.
@@ -65,7 +67,7 @@ export function told(response, about) {
 }
 
 // The response, or what the host says that failed. `here` is an error of the
-// place where the script asked, whose stack counts then.
+// place where the script asked: the stack is that one's.
 function orThrow(response, here) {
   const failed = told(response, "failed");
   if (failed === null) return response;
@@ -82,11 +84,14 @@ const ERRORS = {
   URIError,
 };
 
-// The error of somebody else, whose own stack is their affair.
-function revived({ name, message }, here) {
+// The error of somebody else, whose own stack is their affair. One of another
+// Worker says that it is.
+function revived({ name, message, remote }, here) {
   const error = new (ERRORS[name] ?? Error)(message);
-  const stack = here === undefined ? `${hasOwn(ERRORS, name) ? name : "Error"}: ${message}` : v8Stack(here);
-  return define(error, "stack", { value: stack, writable: true });
+  const stack = stackAt(here, hasOwn(ERRORS, name) ? name : "Error", message);
+  define(error, "stack", { value: stack, writable: true, configurable: true });
+  if (remote) set(error, "remote", true);
+  return error;
 }
 
 const NOT_ASCII = /[^\0-\x7f]/;

@@ -46,6 +46,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("diagnostics.js", include_str!("../engine/diagnostics.js")),
     ("embedding.mjs", include_str!("../engine/embedding.mjs")),
     ("engine.js", include_str!("../engine/engine.js")),
+    ("error-events.js", include_str!("../engine/error-events.js")),
     ("events.js", include_str!("../engine/events.js")),
     ("failure.js", include_str!("../engine/failure.js")),
     ("form-data.js", include_str!("../engine/form-data.js")),

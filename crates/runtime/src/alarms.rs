@@ -4,7 +4,7 @@ use crate::clock;
 use crate::dispatch;
 use crate::identity::WorkerId;
 use crate::platform::Platform;
-use crate::settings::Target;
+use crate::settings::{ObjectId, Target};
 use crate::store::{Storage, StoredObject};
 use crate::worker::{Via, Worker};
 use std::collections::HashMap;
@@ -160,9 +160,12 @@ async fn handle(platform: Weak<Platform>, object: StoredObject, time: u64) {
         let via = Via {
             target: Some(Arc::new(Target {
                 entrypoint: Some(object.key.class.clone()),
+                object: Some(ObjectId {
+                    id: object.key.id.clone(),
+                    name: None,
+                }),
                 ..Target::from(object.worker.clone())
             })),
-            object: Some(object.key.id.clone()),
             ..Via::default()
         };
         if worker.alarm(time, retry, via).await == Outcome::Ok {

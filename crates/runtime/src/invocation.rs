@@ -366,7 +366,7 @@ impl Invocation {
     /// behind it as it may, and ends it. A Durable Object goes on as it likes, as
     /// on Workers.
     pub(crate) async fn until_late(&self) {
-        if self.via.object.is_some() {
+        if self.via.object().is_some() {
             return pending().await;
         }
         let notified = self.answered.notified();

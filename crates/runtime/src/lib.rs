@@ -89,7 +89,7 @@ pub use identity::WorkerId;
 pub use loader::{LoadError, LoadFor, LoadScript, Loaded, Loading, Module, Modules};
 pub use runtime::{Builder, Runtime, tail_cycle};
 pub use script::{Script, Source};
-pub use settings::{Binding, EVENT_WALL_TIME, Limits, MAX_BATCH, Target, WorkerSettings};
+pub use settings::{Binding, EVENT_WALL_TIME, Limits, MAX_BATCH, ObjectId, Target, WorkerSettings};
 pub use taffrail_trace as trace;
 /// The body of a request: any `http_body::Body`, boxed.
 pub use wasmtime_wasi_http::{Error as RequestBodyError, WasiBody as RequestBody};

@@ -23,8 +23,6 @@ pub(crate) const DEPTH: u32 = 32;
 #[derive(Clone)]
 pub(crate) struct Callee {
     pub(crate) target: Arc<Target>,
-    /// The id of a Durable Object, whose class is the entrypoint.
-    pub(crate) object: Option<String>,
     /// Where what the callee records goes as it happens, too.
     pub(crate) live: Option<session::Sender>,
     /// The Worker, if it is not to be found by its name.
@@ -39,7 +37,6 @@ impl From<Target> for Callee {
     fn from(target: Target) -> Self {
         Self {
             target: Arc::new(target),
-            object: None,
             live: None,
             worker: None,
             terms: None,
@@ -53,6 +50,9 @@ impl From<Target> for Callee {
 pub(crate) struct CallFailed {
     pub(crate) name: String,
     pub(crate) message: String,
+    /// Whether it is the callee's own failure.
+    #[serde(default)]
+    pub(crate) remote: bool,
 }
 
 impl CallFailed {
@@ -60,6 +60,21 @@ impl CallFailed {
         Self {
             name: "Error".to_owned(),
             message: message.into(),
+            remote: false,
+        }
+    }
+
+    /// What the callee threw. A name that the caller does not know is a part of
+    /// the message, as on workerd.
+    fn thrown(exception: TraceException) -> Self {
+        let named = exception.stack.as_deref().and_then(header);
+        Self {
+            message: match named {
+                Some(header) if header.ends_with(&exception.message) => header.to_owned(),
+                _ => exception.message,
+            },
+            name: exception.name,
+            remote: true,
         }
     }
 
@@ -82,10 +97,18 @@ impl CallFailed {
                     "Failed to start Worker:\nUncaught {name}: {message}{frames}"
                 ))
             }
-            Some(TraceException { name, message, .. }) => Self { name, message },
+            Some(exception) => Self::thrown(exception),
             None => Self::new("The Worker did not answer."),
         }
     }
+}
+
+/// What stands before the first frame of a stack, if it is not the name and the
+/// message of the exception.
+fn header(stack: &str) -> Option<&str> {
+    let end = stack.find("\n    at ").unwrap_or(stack.len());
+    let header = &stack[..end];
+    (!header.trim_start().starts_with("at ")).then_some(header)
 }
 
 impl From<TooManySubrequests> for CallFailed {
@@ -194,7 +217,6 @@ fn callee(caller: &Invocation, called: Callee) -> Result<(Arc<Worker>, Via), Cal
     let depth = next_depth(caller)?;
     let Callee {
         target,
-        object,
         live,
         worker,
         terms,
@@ -215,7 +237,6 @@ fn callee(caller: &Invocation, called: Callee) -> Result<(Arc<Worker>, Via), Cal
     };
     let via = Via {
         target: Some(target),
-        object,
         parent: Some(Parent {
             invocation: caller.id.clone(),
             request: caller.request_id().to_owned(),

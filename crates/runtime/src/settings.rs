@@ -96,6 +96,17 @@ pub struct Target {
     pub entrypoint: Option<String>,
     /// What that export knows as `ctx.props`.
     pub props: Map<String, Value>,
+    /// The Durable Object, if it is one: the export is its class.
+    pub object: Option<ObjectId>,
+}
+
+/// A Durable Object of a class.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct ObjectId {
+    /// Its id: 64 hexadecimal digits.
+    pub id: String,
+    /// The name that the id was made of, if the caller knows it.
+    pub name: Option<String>,
 }
 
 impl<W: Into<WorkerId>> From<W> for Target {
@@ -104,6 +115,7 @@ impl<W: Into<WorkerId>> From<W> for Target {
             worker: worker.into(),
             entrypoint: None,
             props: Map::new(),
+            object: None,
         }
     }
 }

@@ -25,6 +25,10 @@ const CALL_BYTES: usize = 72 << 20;
 /// be interrupted in between.
 const RANDOM_BYTES: u64 = 1 << 20;
 
+/// Bytes of the header fields of one message, for a guest: more than a client
+/// may send, and what does not fit into an item is recorded as such.
+const FIELD_BYTES: usize = 4 << 20;
+
 /// The data of a store.
 pub(crate) struct State {
     pub(crate) current: Current,
@@ -62,6 +66,8 @@ impl State {
         for (name, value) in settings.text_vars() {
             wasi.env(name, value);
         }
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(FIELD_BYTES);
         let mut store = Store::new(
             engine,
             Self {
@@ -70,7 +76,7 @@ impl State {
                 memory: MemoryLimiter::new(settings.limits.memory),
                 table: ResourceTable::new(),
                 wasi: wasi.build(),
-                http: WasiHttpCtx::new(),
+                http,
                 outbound: Outbound::new(current.clone()),
                 current,
             },

@@ -18,7 +18,7 @@ use crate::platform::Platform;
 use crate::running::Running;
 use crate::script::{self, Isolates, Script, session};
 use crate::service::CallFailed;
-use crate::settings::{Target, WorkerSettings};
+use crate::settings::{ObjectId, Target, WorkerSettings};
 use crate::store::Storage;
 use http::Request;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
@@ -83,8 +83,6 @@ pub enum FetchResult {
 pub(crate) struct Via {
     /// How the caller refers to the Worker, if another Worker is the caller.
     pub(crate) target: Option<Arc<Target>>,
-    /// The id of the Durable Object that is called, if it is one.
-    pub(crate) object: Option<String>,
     /// The invocation that called.
     pub(crate) parent: Option<Parent>,
     /// How many calls and tails led here, one after the other.
@@ -112,6 +110,11 @@ pub(crate) struct Parent {
 impl Via {
     pub(crate) fn entrypoint(&self) -> Option<&str> {
         self.target.as_ref()?.entrypoint.as_deref()
+    }
+
+    /// The Durable Object that is called, if it is one.
+    pub(crate) fn object(&self) -> Option<&ObjectId> {
+        self.target.as_ref()?.object.as_ref()
     }
 }
 
@@ -352,12 +355,12 @@ impl Worker {
         taffrail_trace::Script {
             script_name: self.id.script_name().map(ToOwned::to_owned),
             entrypoint: via.entrypoint().map(ToOwned::to_owned),
-            durable_object_id: via.object.clone(),
+            durable_object_id: via.object().map(|object| object.id.clone()),
             dispatch_namespace: self
                 .id
                 .user_worker()
                 .map(|(namespace, _)| namespace.to_owned()),
-            execution_model: match via.object {
+            execution_model: match via.object() {
                 Some(_) => ExecutionModel::DurableObject,
                 None => ExecutionModel::Stateless,
             },

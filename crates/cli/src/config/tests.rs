@@ -81,6 +81,7 @@ fn render(worker: &WorkerConfig) -> String {
             worker,
             entrypoint,
             props,
+            ..
         } = consumer;
         let entrypoint = entrypoint.as_ref().map(|name| format!("#{name}"));
         let props = (!props.is_empty()).then(|| serde_json::to_string(props).unwrap());

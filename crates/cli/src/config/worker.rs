@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use taffrail_javascript::Bundling;
 use taffrail_runtime::{Binding, DispatchNamespace, Egress, HostPattern, Target};
 
@@ -249,9 +249,9 @@ fn bindings(
 
 fn service(service: Service) -> (&'static str, String, Binding) {
     let target = Target {
-        worker: service.service.into(),
         entrypoint: service.entrypoint,
         props: service.props,
+        ..Target::from(service.service)
     };
     ("services", service.binding, Binding::Service(target))
 }
@@ -262,9 +262,8 @@ fn worker_loader(loader: WorkerLoader) -> (&'static str, String, Binding) {
 
 fn durable_object(object: DurableObject, own: &str) -> (&'static str, String, Binding) {
     let class = Target {
-        worker: object.script_name.unwrap_or_else(|| own.to_owned()).into(),
         entrypoint: Some(object.class_name),
-        props: Map::new(),
+        ..Target::from(object.script_name.unwrap_or_else(|| own.to_owned()))
     };
     (
         "durable_objects.bindings",
@@ -303,9 +302,9 @@ fn dataset(dataset: Dataset) -> (&'static str, String, Binding) {
 
 pub(super) fn target(consumer: TailConsumer) -> Target {
     Target {
-        worker: consumer.service.into(),
         entrypoint: consumer.entrypoint,
         props: consumer.props,
+        ..Target::from(consumer.service)
     }
 }
 

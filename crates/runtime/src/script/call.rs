@@ -6,7 +6,7 @@ use crate::event::{Event, QueueMessage};
 use crate::identity::WorkerId;
 use crate::invocation::Invocation;
 use crate::service::{self, CallFailed};
-use crate::settings::{Binding, Target};
+use crate::settings::{Binding, ObjectId, Target};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, request};
 use http_body_util::{BodyExt, Full};
@@ -26,8 +26,7 @@ const WISH: &str = "wish";
 struct Call {
     #[serde(flatten)]
     callee: CalledBy,
-    /// The id of a Durable Object.
-    object: Option<String>,
+    object: Option<ObjectId>,
     /// The number of the stream that tells what the callee records.
     live: Option<u32>,
     #[serde(flatten)]
@@ -90,10 +89,19 @@ enum CalledBy {
     Callee(Callee),
 }
 
-/// Whom a script calls.
+/// Whom a script calls, or has called by others.
+#[derive(Deserialize)]
+pub(super) struct Referred {
+    #[serde(flatten)]
+    callee: Callee,
+    /// The Durable Object, if it is one of that class.
+    object: Option<ObjectId>,
+}
+
+/// A Worker or a class of Durable Objects.
 #[derive(Deserialize)]
 #[serde(untagged)]
-pub(super) enum Callee {
+enum Callee {
     /// The Worker of a binding.
     Binding { binding: String },
     /// An export of its own.
@@ -161,13 +169,12 @@ async fn make(
 ) -> Result<Response<WasiBody>, CallFailed> {
     let target = match call.callee {
         CalledBy::Dispatch(dispatch) => dispatch::callee(invocation, dispatch).await?,
-        CalledBy::Callee(callee) => callee.into_target(invocation)?.into(),
+        CalledBy::Callee(callee) => {
+            let object = call.object;
+            Referred { callee, object }.into_target(invocation)?.into()
+        }
     };
-    if call.object.as_ref().is_some_and(|id| !object::is_id(id)) {
-        return Err(CallFailed::new("the id of the Durable Object is malformed"));
-    }
     let target = service::Callee {
-        object: call.object,
         live: call
             .live
             .and_then(|live| invocation.exchange.take_live(live)),
@@ -236,8 +243,22 @@ fn headers(pairs: &[(String, String)]) -> Option<HeaderMap> {
     Some(headers)
 }
 
-impl Callee {
+impl Referred {
     pub(super) fn into_target(self, invocation: &Invocation) -> Result<Target, CallFailed> {
+        let target = self.callee.into_target(invocation)?;
+        match self.object {
+            None => Ok(target),
+            Some(object) if object::is_id(&object.id) => Ok(Target {
+                object: Some(object),
+                ..target
+            }),
+            Some(_) => Err(CallFailed::new("the id of the Durable Object is malformed")),
+        }
+    }
+}
+
+impl Callee {
+    fn into_target(self, invocation: &Invocation) -> Result<Target, CallFailed> {
         let settings = &invocation.worker.settings;
         match self {
             Self::Binding { binding } => match settings.bindings.get(&binding) {
@@ -245,19 +266,21 @@ impl Callee {
                 _ => service::of_binding(invocation, &binding),
             },
             Self::Export { export, props } => Ok(Target {
-                worker: invocation.worker.id.clone(),
                 entrypoint: (export != "default").then_some(export),
                 props,
+                ..Target::from(invocation.worker.id.clone())
             }),
             Self::Loaded {
                 loaded,
                 entrypoint,
                 props,
             } => Ok(Target {
-                worker: WorkerId::of_handle(&invocation.worker.id, &loaded)
-                    .ok_or_else(|| CallFailed::new("there is no such dynamic Worker"))?,
                 entrypoint: entrypoint.filter(|name| name != "default"),
                 props,
+                ..Target::from(
+                    WorkerId::of_handle(&invocation.worker.id, &loaded)
+                        .ok_or_else(|| CallFailed::new("there is no such dynamic Worker"))?,
+                )
             }),
         }
     }
@@ -308,6 +331,7 @@ mod properties {
             "name",
             "props",
             "object",
+            "id",
             "live",
             "request",
             "method",

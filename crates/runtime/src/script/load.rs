@@ -1,6 +1,6 @@
 //! A script's requests for dynamic Workers.
 
-use super::call::Callee;
+use super::call::Referred;
 use crate::dispatch::LimitsJson;
 use crate::egress::Egress;
 use crate::identity::WorkerId;
@@ -42,17 +42,19 @@ struct Code {
     #[serde(default)]
     vars: BTreeMap<String, Value>,
     #[serde(default)]
-    services: BTreeMap<String, Callee>,
+    services: BTreeMap<String, Referred>,
     #[serde(default)]
-    tails: Vec<Callee>,
+    tails: Vec<Referred>,
     #[serde(default)]
     limits: LimitsJson,
     /// Null is for none, and what is not there for the maker's own.
     #[serde(default, deserialize_with = "present")]
-    global_outbound: Option<Option<Callee>>,
+    global_outbound: Option<Option<Referred>>,
 }
 
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Callee>>, D::Error> {
+fn present<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<Referred>>, D::Error> {
     Deserialize::deserialize(deserializer).map(Some)
 }
 

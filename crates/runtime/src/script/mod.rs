@@ -118,10 +118,11 @@ impl Script {
             Ok(event) => event,
             Err(error) => return invocation.ended(Call::HostFailed(error.to_string())),
         };
-        if let (Some(id), Some(class)) = (&invocation.via.object, invocation.via.entrypoint()) {
+        if let (Some(object), Some(class)) = (invocation.via.object(), invocation.via.entrypoint())
+        {
             let key = ObjectKey {
                 class: class.to_owned(),
-                id: id.clone(),
+                id: object.id.clone(),
             };
             return self.run_in_object(invocation, event, key).await;
         }

@@ -61,6 +61,8 @@ pub(super) struct Job {
 /// The host's side of one object.
 pub(crate) struct Object {
     key: ObjectKey,
+    /// What the caller that had it made knows it by.
+    name: Option<String>,
     inbox: tokio::sync::Mutex<mpsc::Receiver<Message>>,
     running: Mutex<Running>,
     current: Mutex<Option<Current>>,
@@ -158,6 +160,8 @@ impl Objects {
     /// Fails when too many events wait for the object.
     fn send(&self, worker: &Arc<Worker>, key: ObjectKey, job: Job) -> Result<(), ()> {
         let mut objects = self.lock();
+        let name = job.invocation.via.object();
+        let name = name.and_then(|object| object.name.clone());
         let message = Message::Event(job);
         let message = match objects.get(&key) {
             None => message,
@@ -173,6 +177,7 @@ impl Objects {
         objects.insert(key.clone(), sender);
         let object = Object {
             key,
+            name,
             inbox: tokio::sync::Mutex::new(inbox),
             running: Mutex::default(),
             current: Mutex::default(),
@@ -240,7 +245,9 @@ impl Object {
             host.object = Some(Arc::clone(self));
         }
         let ObjectKey { class, id } = &self.key;
-        let event = json!({ "type": "object", "entrypoint": class, "id": id }).to_string();
+        let name = &self.name;
+        let event = json!({ "type": "object", "entrypoint": class, "id": id, "name": name });
+        let event = event.to_string();
         let mut reusable = false;
         let mut life = pin!(isolate.run(&script.engine, &script.source, &event, &mut reusable));
         // Each turn is charged to those on whose behalf it runs.
