@@ -92,7 +92,7 @@ fn the_heap_of_a_script_is_as_large_as_its_limit() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_component_that_fails_in_its_own_way_after_a_refusal_had_too_little_memory() {
     let scenario = Scenario::new().worker("probe");
-    for path in ["exit", "500"] {
+    for path in ["exit", "500", "python"] {
         scenario
             .get("probe", &format!("/fault/refused?{path}"))
             .await;
@@ -101,8 +101,8 @@ async fn a_component_that_fails_in_its_own_way_after_a_refusal_had_too_little_me
     let items = scenario.items();
     let outcomes: Vec<_> = items.iter().map(|item| item.outcome).collect();
     let exceeded = Outcome::ExceededMemory;
-    assert_eq!(outcomes, [exceeded, exceeded, Outcome::Ok]);
-    for item in &items[..2] {
+    assert_eq!(outcomes, [exceeded, exceeded, exceeded, Outcome::Ok]);
+    for item in &items[..3] {
         assert_eq!(item.exceptions[0].message, "Worker exceeded memory limit.");
         let limit = item.exceeded_limit.as_ref().unwrap();
         let bytes = Limits::default().memory as u64;

@@ -21,6 +21,9 @@ pub(crate) struct Ending {
     pub(crate) uncaught: Option<Failure>,
     /// What the guest printed of its last Rust panic.
     pub(crate) panic: Option<Panic>,
+    /// The guest printed Python's error for a refusal of memory. The interpreter panics
+    /// behind it, about an exception in general.
+    pub(crate) memory_error: bool,
     /// What the JavaScript engine printed when it gave up.
     pub(crate) crash: Option<String>,
 }
@@ -329,11 +332,10 @@ fn out_of_memory(ending: &Ending, cause: &Cause) -> bool {
     match cause {
         Cause::NoInitialMemory => true,
         Cause::Unreachable | Cause::MemoryOutOfBounds | Cause::Exited(_) => {
+            let panic = ending.panic.as_ref();
             ending.memory_refused
-                && ending
-                    .panic
-                    .as_ref()
-                    .is_none_or(|panic| panic.message.starts_with("memory allocation of "))
+                && (ending.memory_error
+                    || panic.is_none_or(|panic| panic.message.starts_with("memory allocation of ")))
         }
         Cause::Other(_) => false,
     }

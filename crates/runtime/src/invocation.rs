@@ -161,6 +161,7 @@ impl Invocation {
                     request_broke_off: false,
                     uncaught: None,
                     panic: None,
+                    memory_error: false,
                     crash: None,
                 },
                 peak_memory: 0,

@@ -10,6 +10,7 @@ fn ending(call: Call) -> Ending {
         request_broke_off: false,
         uncaught: None,
         panic: None,
+        memory_error: false,
         crash: None,
     }
 }
@@ -224,6 +225,14 @@ fn a_panic_after_coping_with_a_refusal_is_the_guests_own() {
         ..ending(trap(Cause::Unreachable))
     };
     check(&coped, Outcome::Exception, "panic: index out of bounds");
+    let python = Ending {
+        memory_refused: true,
+        memory_error: true,
+        panic: panic("Python function threw an unexpected exception"),
+        ..ending(trap(Cause::Unreachable))
+    };
+    let exceeded = "Error: Worker exceeded memory limit.";
+    check(&python, Outcome::ExceededMemory, exceeded);
     let not_coped = Ending {
         memory_refused: true,
         panic: panic("memory allocation of 8 bytes failed"),

@@ -71,6 +71,7 @@ impl Recording {
         if stream == Stream::Stderr && self.panics.wants(line) {
             self.panics.line(&String::from_utf8_lossy(line));
         }
+        self.ending.memory_error |= stream == Stream::Stderr && line.starts_with(b"MemoryError");
         if self.live.is_none() && self.trace.as_ref().is_some_and(TraceBuilder::logs_are_full) {
             return false;
         }

@@ -44,6 +44,10 @@ pub fn run(behaviour: &str, argument: &str, exchange: Exchange) {
             eprintln!("out of memory");
             match argument {
                 "exit" => process::exit(2),
+                "python" => {
+                    eprintln!("MemoryError");
+                    panic!("Python function threw an unexpected exception");
+                }
                 status => exchange.respond(status.parse().expect("a status"), "sorry"),
             }
         }
