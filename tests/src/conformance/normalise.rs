@@ -2,6 +2,7 @@
 //! ids, `cf`, the fields that workerd leaves hollow, and stack frames.
 
 use super::observed::{Observed, TailCall};
+use super::recording::Recording;
 use serde_json::{Map, Value};
 use std::ops::RangeInclusive;
 
@@ -10,10 +11,10 @@ use std::ops::RangeInclusive;
 /// time that a scenario makes up.
 const CLOCK_SLACK: u64 = 600_000;
 
-/// Normalises what was seen on one side, each with its own clock. Numbers that
-/// the client sent, which are in `request`, come from no clock.
-pub(super) fn normalise(seen: &Observed, request: &Value) -> Observed {
-    let run = Run::of(seen, request);
+/// Normalises what was seen on one side, each with its own clock. Numbers and ids
+/// that the client sent, or that stand in a source, are the scenario's own.
+pub(super) fn normalise(seen: &Observed, recording: &Recording) -> Observed {
+    let run = Run::of(seen, recording);
     let answers = seen.answers.iter().map(|answer| {
         let mut answer = answer.clone();
         answer.body = answer.body.as_deref().map(|body| run.text(body));
@@ -22,6 +23,7 @@ pub(super) fn normalise(seen: &Observed, request: &Value) -> Observed {
     });
     let tail_calls = seen.tail_calls.iter().map(|call| TailCall {
         props: run.value(&call.props),
+        more: run.value(&call.more),
         events: run.events(&call.events),
         ..call.clone()
     });
@@ -36,12 +38,16 @@ pub(super) fn normalise(seen: &Observed, request: &Value) -> Observed {
 struct Run {
     clock: Option<RangeInclusive<u64>>,
     cfs: Vec<Value>,
-    /// What the client is said to have sent.
-    sent: String,
+    /// What the client is said to have sent, and the sources.
+    own: String,
+    /// Whether a Worker asks for random numbers.
+    random: bool,
 }
 
 impl Run {
-    fn of(seen: &Observed, request: &Value) -> Self {
+    fn of(seen: &Observed, recording: &Recording) -> Self {
+        let sources = recording.sources.values().cloned();
+        let own: String = sources.chain([recording.request.to_string()]).collect();
         let calls = seen.tail_calls.iter();
         let items: Vec<&Value> = calls
             .filter_map(|call| call.events.as_array())
@@ -58,7 +64,8 @@ impl Run {
         Self {
             clock,
             cfs: cfs.filter(|cf| cf.is_object()).cloned().collect(),
-            sent: request.to_string(),
+            random: own.contains("Math.random()"),
+            own,
         }
     }
 
@@ -96,6 +103,9 @@ impl Run {
             value if self.cfs.contains(value) => "<cf>".into(),
             Value::Number(number) => match number.as_f64() {
                 Some(number) if self.is_clock(number) => "<clock>".into(),
+                Some(number) if self.random && number.fract() != 0.0 && number < 1.0 => {
+                    "<random>".into()
+                }
                 _ => value.clone(),
             },
             Value::String(text) => self.text(text).into(),
@@ -121,11 +131,18 @@ impl Run {
             return "<cf>".to_owned();
         }
         let text = without_frames(&without_ports(text));
-        digits(&text, |digits| {
-            let number = digits.parse::<u64>().ok()?;
-            let is_clock = digits.len() == 13 && self.is_clock(number as f64);
-            (is_clock && !self.sent.contains(digits)).then_some("<clock>")
-        })
+        let text = replaced(&text, is_hex, |run| {
+            (is_id(run) && !self.own.contains(run)).then_some("<id>")
+        });
+        replaced(
+            &text,
+            |c| c.is_ascii_digit(),
+            |digits| {
+                let number = digits.parse::<u64>().ok()?;
+                let is_clock = digits.len() == 13 && self.is_clock(number as f64);
+                (is_clock && !self.own.contains(digits)).then_some("<clock>")
+            },
+        )
     }
 
     fn is_clock(&self, number: f64) -> bool {
@@ -165,15 +182,28 @@ fn without_ports(text: &str) -> String {
     result
 }
 
-/// The text with some of its longest runs of digits replaced.
-fn digits(text: &str, replace: impl Fn(&str) -> Option<&'static str>) -> String {
+fn is_hex(character: char) -> bool {
+    character.is_ascii_hexdigit() || character == '-'
+}
+
+/// Whether a run of hexadecimal digits is an id: of an object, of a trace or
+/// invocation, or a UUID.
+fn is_id(run: &str) -> bool {
+    let parts: Vec<usize> = run.split('-').map(str::len).collect();
+    matches!(parts[..], [64] | [32] | [8, 4, 4, 4, 12])
+}
+
+/// The text with some of its longest runs of certain characters replaced.
+fn replaced(
+    text: &str,
+    belongs: fn(char) -> bool,
+    replace: impl Fn(&str) -> Option<&'static str>,
+) -> String {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+    while let Some(start) = rest.find(belongs) {
         let (before, from) = rest.split_at(start);
-        let end = from
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(from.len());
+        let end = from.find(|c| !belongs(c)).unwrap_or(from.len());
         let (run, after) = from.split_at(end);
         result += before;
         result += replace(run).unwrap_or(run);

@@ -25,6 +25,8 @@ pub(super) struct TailCall {
     pub(super) is_array: Value,
     /// `ctx.props`, null if it was not reported.
     pub(super) props: Value,
+    /// What else the handler reported of itself.
+    pub(super) more: Value,
     /// `JSON.stringify` of the first.
     pub(super) events: Value,
 }

@@ -110,6 +110,12 @@ fn report(reported: &mut Reported, path: String, body: &[u8]) {
                 is_array: take("isArray"),
                 props: take("ctxProps"),
                 events: take("json"),
+                more: {
+                    for own in ["kind", "n", "now"] {
+                        take(own);
+                    }
+                    call.into()
+                },
             });
         }
         json => {

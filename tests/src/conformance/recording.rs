@@ -5,7 +5,8 @@ use super::capnp;
 use super::observed::{Observed, TailCall};
 use super::surrogates;
 use anyhow::{Context, Result};
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fs;
@@ -47,7 +48,13 @@ pub(super) struct TailMeta {
     /// When it arrived, in milliseconds since the epoch.
     #[serde(rename = "received_at")]
     pub(super) received_at: Option<u64>,
+    /// What else the tail handler reported of itself.
+    #[serde(flatten)]
+    more: Map<String, Value>,
 }
+
+/// What a report has of clocks and counters.
+const OF_THE_REPORT: [&str; 2] = ["at_ms", "call_index_in_that_isolate"];
 
 /// One Worker of a scenario.
 #[derive(Debug, Deserialize)]
@@ -81,9 +88,20 @@ pub(super) enum Target {
     Entrypoint {
         name: String,
         entrypoint: Option<String>,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "props")]
         props: Map<String, Value>,
     },
+}
+
+/// Props, which workerd's configuration has as `(json = "...")`.
+fn props<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+    let props = Map::deserialize(deserializer)?;
+    match props.get("json") {
+        Some(Value::String(json)) if props.len() == 1 => {
+            serde_json::from_str(json).map_err(D::Error::custom)
+        }
+        _ => Ok(props),
+    }
 }
 
 impl Target {
@@ -208,6 +226,13 @@ impl Recording {
                 argc: meta.argc.clone(),
                 is_array: meta.is_array.clone(),
                 props: meta.ctx_props.clone(),
+                more: Value::Object(
+                    meta.more
+                        .iter()
+                        .filter(|(key, _)| !OF_THE_REPORT.contains(&key.as_str()))
+                        .map(|(key, value)| (key.clone(), value.clone()))
+                        .collect(),
+                ),
                 events: events(call)?,
             })
         });

@@ -17,8 +17,8 @@ pub(super) struct Findings {
 
 /// Compares all that can be seen.
 pub(super) fn compare(recording: &Recording, got: &Observed) -> Result<Findings> {
-    let recorded = normalise(&recording.observed()?, &recording.request);
-    let got = normalise(got, &recording.request);
+    let recorded = normalise(&recording.observed()?, recording);
+    let got = normalise(got, recording);
     let mut findings = Findings::default();
     for (index, (recorded, got)) in recorded.answers.iter().zip(&got.answers).enumerate() {
         let path = format!("response_seen_by_client[{index}]");
@@ -118,6 +118,7 @@ fn one_call(recording: &Recording, index: usize, recorded: &TailCall, got: &Tail
             "argc": call.argc,
             "isArray": call.is_array,
             "ctxProps": call.props,
+            "more": call.more,
         })
     };
     let path = format!("tail_meta[{index}]");
