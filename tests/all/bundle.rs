@@ -226,3 +226,77 @@ variable: true No such module \"left-out\".";
     let finished = folder.run(&["invoke", "built.wasm"]);
     assert_eq!(finished.stdout, expected, "{}", finished.stderr);
 }
+
+/// The bundler makes plain functions of `async` ones. Packages that look at those
+/// see what they were.
+#[test]
+fn async_functions_are_what_they_were_to_whoever_looks_at_them() {
+    let script = r#"
+async function f(a, { b } = {}) {}
+async function* g() { yield 1; }
+class C { async m() {} async *g() {} static async s() {} plain() { return async () => {}; } }
+const arrow = async (x) => x;
+const AsyncFunction = Object.getPrototypeOf(async function () {}).constructor;
+const AsyncGeneratorFunction = Reflect.getPrototypeOf(async function* () {}).constructor;
+const AsyncIteratorPrototype = Object.getPrototypeOf(Object.getPrototypeOf(async function* () {}).prototype);
+const tell = (f) => [f.constructor.name, Object.prototype.toString.call(f), f instanceof AsyncFunction, Object.getPrototypeOf(f) === f.__proto__, f.__proto__ === f.constructor.prototype].join(" ");
+export default { async fetch() {
+  const seen = [f, C.prototype.m, C.s, arrow, g, C.prototype.g, function () {}, C, C.prototype.plain].map(tell);
+  seen.push(typeof AsyncIteratorPrototype[Symbol.asyncIterator], AsyncIteratorPrototype[Symbol.asyncIterator].call(5));
+  const generator = g();
+  seen.push(String(generator), Object.getPrototypeOf(Object.getPrototypeOf(generator)) === AsyncIteratorPrototype);
+  seen.push(Object.getPrototypeOf(g.prototype) === AsyncGeneratorFunction.prototype.prototype);
+  for await (const value of generator) seen.push(value);
+  try { new AsyncFunction("return 1"); } catch (error) { seen.push(String(error)); }
+  const own = () => {}; own.constructor = 1; seen.push(own.constructor);
+  return new Response(seen.join("\n"));
+} };"#;
+    let folder = Folder::new();
+    folder.script("w", script, "");
+    let finished = invoke(&folder, &[]);
+    let function = "AsyncFunction [object AsyncFunction] true true true";
+    let generator = "AsyncGeneratorFunction [object AsyncGeneratorFunction] false true true";
+    let plain = "Function [object Function] false true true";
+    let expected = [
+        function,
+        function,
+        function,
+        function,
+        generator,
+        generator,
+        plain,
+        plain,
+        plain,
+        "function",
+        "5",
+        "[object AsyncGenerator]",
+        "true",
+        "true",
+        "1",
+        "EvalError: Code generation from strings disallowed for this context",
+        "1",
+    ];
+    assert_eq!(finished.stdout, expected.join("\n"), "{}", finished.stderr);
+}
+
+/// A built script is evaluated when its Worker starts, as one from its source is:
+/// with its `env`, and with values that are random each time.
+#[test]
+fn a_built_script_has_at_its_top_level_what_the_source_has() {
+    let script = "
+import { WorkerEntrypoint, env, exports } from 'cloudflare:workers';
+const greeting = env.GREETING, own = exports, id = crypto.randomUUID(), n = Math.random();
+export class Helper extends WorkerEntrypoint { hi() { return 'helper'; } }
+export default { async fetch() {
+  return new Response(`${greeting} ${env.GREETING} ${await own.Helper.hi()} ${id.length} ${n < 1}`);
+} };";
+    let folder = Folder::new();
+    folder.script("w", script, "[vars]\nGREETING = \"hello\"");
+    let finished = invoke(&folder, &[]);
+    let expected = "hello hello helper 36 true";
+    assert_eq!(finished.stdout, expected, "{}", finished.stderr);
+    let built = folder.run(&["build", "w", "-o", "built.wasm"]);
+    assert_eq!(built.code, Some(0), "{}", built.stderr);
+    let finished = folder.run(&["invoke", "built.wasm", "--var", "GREETING:hello"]);
+    assert_eq!(finished.stdout, expected, "{}", finished.stderr);
+}

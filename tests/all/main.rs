@@ -30,6 +30,7 @@ mod loader;
 mod memory;
 mod objects;
 mod outcomes;
+mod regexp;
 mod rpc;
 mod serve;
 mod services;

@@ -50,7 +50,7 @@ Examples:
   taffrail invoke api -X POST -H 'content-type: application/json' -d '{\"a\":1}'
   taffrail invoke api tail-log --items -     what was recorded, as JSON lines")]
     Invoke(InvokeOptions),
-    /// Make a component of a Worker's script, evaluated ahead of time
+    /// Make a component of a Worker's script and the engine, compiled ahead of time
     #[command(after_help = "\
 Examples:
   taffrail build api                makes api/dist/api.wasm

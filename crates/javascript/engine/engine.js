@@ -1,5 +1,6 @@
 // The engine component: evaluates a Worker's script and hands it its events.
 
+import * as asyncFunctions from "./async-functions.js";
 import * as console from "./console.js";
 import * as context from "./context.js";
 import * as errors from "./error-events.js";
@@ -12,6 +13,7 @@ import * as formData from "./form-data.js";
 import * as headers from "./headers.js";
 import * as http from "./http.js";
 import * as promise from "./promise.js";
+import * as regexp from "./regexp.js";
 import * as request from "./request.js";
 import * as response from "./response.js";
 import * as stack from "./stack.js";
@@ -38,9 +40,13 @@ import { structuredClone } from "./trace-item.js";
 
 const worker = { exports: undefined, env: {}, loopback: {}, isEmpty: false, hasOrigin: false };
 
-// Evaluates a script ahead of everything, to become a part of the component.
+// The script of a component that was built with one.
+let embedded;
+
+// Compiles a script ahead of everything, to become a part of the component. It
+// is evaluated once it is known what its `env` holds.
 export function embed(source) {
-  worker.exports = evaluate(source);
+  embedded = compiled(source);
 }
 
 export const script = {
@@ -53,7 +59,7 @@ export const script = {
       worker.env = env;
       provide(env, worker.loopback);
       if (serviceWorker) assign(globalThis, env);
-      worker.exports ??= evaluate(source);
+      worker.exports = evaluate(embedded ?? compiled(source));
       addOwnExports(worker.loopback, worker.exports, namespaceOf(name));
       watch.begin();
       worker.isEmpty = !handlesAnything(worker.exports);
@@ -88,11 +94,14 @@ export const script = {
 
 const { eval: evaluateText } = globalThis;
 
-function evaluate(source) {
-  const module = { exports: {} };
-  const run = evaluateText(
+function compiled(source) {
+  return evaluateText(
     `(function (module, exports, require) {${source}\n})\n//# sourceURL=worker.js`,
   );
+}
+
+function evaluate(run) {
+  const module = { exports: {}, asyncGenerator: asyncFunctions.generator };
   run(module, module.exports, require);
   return module.exports;
 }
@@ -145,6 +154,8 @@ function toString() {
 define("taffrail:workers", { observe });
 promise.install();
 failure.install();
+regexp.install();
+asyncFunctions.install();
 stack.install();
 abort.install();
 blob.install();

@@ -72,8 +72,12 @@ pub(crate) const LOWERED: [&str; 4] = [
 ];
 
 /// How esbuild is told what Wrangler tells it.
-const OPTIONS: [&str; 11] = [
+const OPTIONS: [&str; 13] = [
     "--bundle",
+    // Literals that may have `\p{…}` become calls of the constructor, which knows
+    // it. With the option for that alone, esbuild overlooks those in classes.
+    "--supported:regexp-sticky-and-unicode-flags=false",
+    "--supported:regexp-set-notation=false",
     "--format=cjs",
     "--conditions=workerd,worker,browser",
     "--main-fields=browser,module,main",
@@ -154,12 +158,12 @@ fn read(written: &Success, out: &str, main: &str) -> Result<Bundle, BundleError>
     }
     let directory = Path::new(out);
     let service_worker = !meta.is_module(main);
-    let script = text(written, out, SCRIPT)?;
+    let script = with_generators(text(written, out, SCRIPT)?);
     Ok(Bundle {
         text: if service_worker {
-            script.to_owned()
+            script
         } else {
-            strict(script)
+            strict(&script)
         },
         source_map: map.to_string(),
         service_worker,
@@ -174,6 +178,20 @@ fn read(written: &Success, out: &str, main: &str) -> Result<Bundle, BundleError>
 /// that no place in the source map moves.
 fn strict(script: &str) -> String {
     format!("\"use strict\";{script}")
+}
+
+/// A bundle whose lowered async generators return objects of the engine's, which
+/// have a prototype, and not esbuild's.
+fn with_generators(script: &str) -> String {
+    let (before, helper) = script
+        .split_once("\nvar __asyncGenerator = (")
+        .map_or((script, None), |(before, rest)| (before, Some(rest)));
+    match helper.and_then(|helper| helper.split_once(", it = {};")) {
+        Some((start, rest)) => format!(
+            "{before}\nvar __asyncGenerator = ({start}, it = module.asyncGenerator();{rest}"
+        ),
+        None => script.to_owned(),
+    }
 }
 
 fn text<'a>(written: &'a Success, out: &str, name: &str) -> Result<&'a str, BundleError> {

@@ -24,7 +24,10 @@ const PACKAGES: &str = r#"{
   "dependencies": {
     "@bytecodealliance/componentize-js": "0.23.0",
     "@esbuild/wasi-preview1": "0.27.2",
-    "capnweb": "0.12.0"
+    "capnweb": "0.12.0",
+    "regenerate-unicode-properties": "10.3.0",
+    "unicode-match-property-value-ecmascript": "2.2.1",
+    "unicode-property-aliases-ecmascript": "2.2.0"
   }
 }
 "#;
@@ -34,6 +37,10 @@ const SOURCES: &[(&str, &str)] = &[
     ("package.json", PACKAGES),
     ("abort.js", include_str!("../engine/abort.js")),
     ("analytics.js", include_str!("../engine/analytics.js")),
+    (
+        "async-functions.js",
+        include_str!("../engine/async-functions.js"),
+    ),
     ("blob.js", include_str!("../engine/blob.js")),
     ("body.js", include_str!("../engine/body.js")),
     ("build.mjs", include_str!("../engine/build.mjs")),
@@ -72,6 +79,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("promise.js", include_str!("../engine/promise.js")),
     ("request.js", include_str!("../engine/request.js")),
     ("response.js", include_str!("../engine/response.js")),
+    ("properties.mjs", include_str!("../engine/properties.mjs")),
+    ("regexp.js", include_str!("../engine/regexp.js")),
     ("rpc.js", include_str!("../engine/rpc.js")),
     ("services.js", include_str!("../engine/services.js")),
     ("sockets.js", include_str!("../engine/sockets.js")),
@@ -163,12 +172,12 @@ impl Toolchain {
         self.home.with_file_name("compiled")
     }
 
-    /// Makes a component of a script and the engine: the script is evaluated
+    /// Makes a component of a script and the engine: the script is compiled
     /// already in it. This takes about ten seconds, and Node.js.
     ///
     /// # Errors
     ///
-    /// Those of [`install`](Self::install), and when the script fails.
+    /// Those of [`install`](Self::install), and when the script cannot be compiled.
     pub fn build(&self, bundle: &Bundle) -> Result<Vec<u8>, Error> {
         let builder = self.home.with_extension("build");
         in_place(&builder, |work| {
@@ -291,6 +300,10 @@ fn make_component(esbuild: &Esbuild, work: &Path, entry: &str, output: &str) -> 
     let work = &work
         .canonicalize()
         .map_err(|error| unwritable(work, &error))?;
+    let mut properties = Command::new("node");
+    properties.arg("properties.mjs").current_dir(work);
+    run(&mut properties, NODE)?
+        .map_err(|said| failed("reading the properties of Unicode", &said))?;
     let directory = folder::utf8(work)?;
     let bundled = format!("{directory}/bundled.js");
     let arguments = ["--bundle", "--format=esm", "--external:taffrail:*"];
