@@ -17,6 +17,7 @@ mod debug_files;
 mod delivery;
 mod deploy;
 mod dev;
+mod dev_vars;
 mod dispatch;
 mod egress;
 mod handlers;

@@ -90,7 +90,7 @@ pub(crate) struct WorkerOptions {
     pub(crate) vars: Vec<String>,
     /// Set the vars in a file with lines [WORKER.]KEY=VALUE: secrets on the
     /// command line show in the list of processes. `dev` and `invoke` read
-    /// `.dev.vars` beside a configuration, too
+    /// `.dev.vars`, or `.env`, beside a configuration, too
     #[arg(long = "var-file", value_name = "FILE")]
     pub(crate) var_files: Vec<PathBuf>,
     /// Set a limit, of all Workers or of one: cpu_ms, subrequests, memory_mb,

@@ -137,7 +137,9 @@ impl Watched {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         self.configs.iter().any(|worker| {
             let is_beside = || path.parent().is_some_and(|dir| *dir == whole(&worker.dir));
-            whole(&worker.path) == path || name.starts_with(config::DEV_VARS) && is_beside()
+            let mut starts = [config::DEV_VARS, config::DOT_ENV].iter();
+            let is_of_vars = starts.any(|start| name.starts_with(start));
+            whole(&worker.path) == path || is_of_vars && is_beside()
         }) || self
             .options
             .var_files

@@ -188,14 +188,14 @@ pub(crate) fn configure(options: &WorkerOptions, development: bool) -> Result<Ve
         .iter()
         .map(|path| config::load(path, options.env.as_deref()))
         .collect::<Result<Vec<_>>>()?;
-    for warning in workers.iter().flat_map(|worker| &worker.warnings) {
-        progress::warning(warning);
-    }
     if development {
         for worker in &mut workers {
             worker.bundling.development = true;
         }
         config::apply_dev_vars(&mut workers, options.env.as_deref())?;
+    }
+    for warning in workers.iter().flat_map(|worker| &worker.warnings) {
+        progress::warning(warning);
     }
     config::apply_var_files(&mut workers, &options.var_files)?;
     config::apply_vars(&mut workers, &options.vars)?;

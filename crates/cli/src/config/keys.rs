@@ -72,6 +72,7 @@ const WORKER: &[Keys] = &[
         PerEnvironment,
         &[
             "define",
+            "secrets",
             "vars",
             "services",
             "tail_consumers",
@@ -161,7 +162,6 @@ const WORKER: &[Keys] = &[
             "queues",
             "r2_buckets",
             "ratelimits",
-            "secrets",
             "secrets_store_secrets",
             "send_email",
             "stream",
@@ -238,6 +238,7 @@ const INNER: &[(&str, &[Keys])] = &[
         "rules",
         &[keys(Read, Inherited, &["type", "globs", "fallthrough"])],
     ),
+    ("secrets", &[keys(Read, Inherited, &["required"])]),
     ("durable_objects", &[keys(Read, Inherited, &["bindings"])]),
     ("triggers", &[keys(Read, Inherited, &["crons"])]),
     (

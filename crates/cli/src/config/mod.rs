@@ -26,6 +26,6 @@ pub(crate) use file::is_script;
 pub(crate) use limits::{Limits, apply_limits};
 pub(crate) use namespace::{Grant, Namespace};
 pub(crate) use set::check_set;
-pub(crate) use var_file::{DEV_VARS, apply_dev_vars, apply_var_files};
+pub(crate) use var_file::{DEV_VARS, DOT_ENV, apply_dev_vars, apply_var_files};
 pub(crate) use vars::apply_vars;
 pub(crate) use worker::{WorkerConfig, load};

@@ -40,6 +40,7 @@ pub(super) struct WorkerTable {
     pub(super) kv_namespaces: Vec<KvNamespace>,
     #[serde(default)]
     pub(super) analytics_engine_datasets: Vec<Dataset>,
+    pub(super) secrets: Option<SecretsTable>,
     #[serde(default)]
     pub(super) rules: Vec<RuleTable>,
     #[serde(default)]
@@ -55,6 +56,14 @@ pub(super) struct WorkerTable {
     pub(super) triggers: TriggersTable,
     #[serde(default)]
     pub(super) taffrail: TaffrailTable,
+}
+
+/// Which secrets there are.
+#[derive(Deserialize)]
+#[serde(expecting = "a table with the key `required`")]
+pub(super) struct SecretsTable {
+    #[serde(default)]
+    pub(super) required: Vec<String>,
 }
 
 /// What files of certain names are to those who import them.

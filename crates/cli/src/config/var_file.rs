@@ -1,12 +1,15 @@
-//! Files of variables: `.dev.vars`, and those given with `--var-file`.
+//! Files of variables: `.dev.vars`, `.env`, and those given with `--var-file`.
 //!
-//! The syntax is that of the `dotenv` package, as Wrangler reads `.dev.vars`:
+//! The syntax is that of the `dotenv` package, as Wrangler reads such files:
 //! nothing in a value stands for something in the environment. The crates for
-//! such files put that in, and so change values with a `$` in them.
+//! such files put that in, and so change values with a `$` in them. In a `.env`
+//! file, and there alone, a `$` stands for what the files themselves hold.
 
 use super::WorkerConfig;
+use super::environment::list;
 use super::target::Target;
 use anyhow::{Result, anyhow};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -14,22 +17,130 @@ use std::path::{Path, PathBuf};
 /// The name of the file beside a configuration.
 pub(crate) const DEV_VARS: &str = ".dev.vars";
 
+/// The start of the names of the files that are read where there is no such file.
+pub(crate) const DOT_ENV: &str = ".env";
+
 /// Lays the variables in the `.dev.vars` of each Worker over those in its
-/// configuration. In the environment `env` a `.dev.vars.<env>` is read instead,
-/// if there is one.
+/// configuration; in the environment `env` those in `.dev.vars.<env>`, if there
+/// is one. Where there is neither, those in `.env` files, as Wrangler does.
+///
+/// A Worker that says which secrets it has gets those and no others; they may be
+/// in the environment of this process, too.
 pub(crate) fn apply_dev_vars(workers: &mut [WorkerConfig], env: Option<&str>) -> Result<()> {
+    let env = env.filter(|env| !env.is_empty());
     for worker in workers {
-        let of_env = env.map(|env| format!("{DEV_VARS}.{env}"));
-        for name in of_env.as_deref().into_iter().chain([DEV_VARS]) {
-            let file = worker.dir.join(name);
-            let Some(text) = read(&file)? else { continue };
-            for var in parse(&text).map_err(|wrong| wrong.of(&file))? {
-                worker.vars.insert(var.key, var.value.into());
+        let dev_vars = dev_vars(&worker.dir, env)?;
+        let has_dev_vars = dev_vars.is_some();
+        let mut given = match dev_vars {
+            Some(vars) => vars,
+            None => dot_env(&worker.dir, env)?,
+        };
+        if let Some(required) = &worker.secrets {
+            let from_process = |key: &String| match has_dev_vars {
+                true => None,
+                false => std::env::var(key).ok(),
+            };
+            let found = |key: &String| {
+                let value = from_process(key).or_else(|| given.get(key).cloned())?;
+                Some((key.clone(), value))
+            };
+            let secrets: BTreeMap<_, _> = required.iter().filter_map(found).collect();
+            let missing = required.iter().filter(|key| !secrets.contains_key(*key));
+            let missing: Vec<_> = missing.collect();
+            if !missing.is_empty() {
+                worker.warnings.push(format!(
+                    "{}: `secrets.required` has {}, for which there is no value; write it into `.dev.vars` or `.env`",
+                    worker.path.display(),
+                    list(missing)
+                ));
             }
-            break;
+            given = secrets;
         }
+        let given = given.into_iter();
+        worker
+            .vars
+            .extend(given.map(|(key, value)| (key, value.into())));
     }
     Ok(())
+}
+
+type Vars = BTreeMap<String, String>;
+
+fn dev_vars(folder: &Path, env: Option<&str>) -> Result<Option<Vars>> {
+    let of_env = env.map(|env| format!("{DEV_VARS}.{env}"));
+    for name in of_env.as_deref().into_iter().chain([DEV_VARS]) {
+        let file = folder.join(name);
+        if let Some(text) = read(&file)? {
+            let vars = parse(&text).map_err(|wrong| wrong.of(&file))?;
+            return Ok(Some(
+                vars.into_iter().map(|var| (var.key, var.value)).collect(),
+            ));
+        }
+    }
+    Ok(None)
+}
+
+/// What the `.env` files hold together; the later one counts.
+fn dot_env(folder: &Path, env: Option<&str>) -> Result<Vars> {
+    let mut names = vec![DOT_ENV.to_owned(), format!("{DOT_ENV}.local")];
+    names.extend(env.map(|env| format!("{DOT_ENV}.{env}")));
+    names.extend(env.map(|env| format!("{DOT_ENV}.{env}.local")));
+    let mut written: Vec<(String, String)> = Vec::new();
+    for name in names {
+        let file = folder.join(name);
+        let Some(text) = read(&file)? else { continue };
+        for Var { key, value, .. } in parse(&text).map_err(|wrong| wrong.of(&file))? {
+            match written.iter_mut().find(|(earlier, _)| *earlier == key) {
+                Some((_, earlier)) => *earlier = value,
+                None => written.push((key, value)),
+            }
+        }
+    }
+    let mut vars = Vars::new();
+    for (key, value) in written {
+        let value = expanded(&value, &vars);
+        vars.insert(key, value);
+    }
+    Ok(vars)
+}
+
+/// A value with those of other variables in place of `$NAME`, `${NAME}` and
+/// `${NAME:-DEFAULT}`, as the `dotenv-expand` package has them.
+fn expanded(value: &str, vars: &Vars) -> String {
+    let mut text = String::new();
+    let mut rest = value;
+    while let Some(at) = rest.find('$') {
+        let (before, from) = rest.split_at(at);
+        if let Some(before) = before.strip_suffix('\\') {
+            text.push_str(before);
+            text.push('$');
+            rest = &from[1..];
+            continue;
+        }
+        text.push_str(before);
+        let Some((expression, length)) = expression(&from[1..]) else {
+            text.push('$');
+            rest = &from[1..];
+            continue;
+        };
+        let (name, default) = expression.split_once(":-").unwrap_or((expression, ""));
+        let known = vars.get(name).filter(|value| !value.is_empty());
+        text.push_str(known.map_or(default, String::as_str));
+        rest = &from[1 + length..];
+    }
+    text + rest
+}
+
+/// What stands behind a `$`, and its length with the braces.
+fn expression(text: &str) -> Option<(&str, usize)> {
+    if let Some(braced) = text.strip_prefix('{') {
+        let inner = &braced[..braced.find('}')?];
+        return (!inner.is_empty()).then_some((inner, inner.len() + 2));
+    }
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let end = text.find(|c| !is_part(c)).unwrap_or(text.len());
+    let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    starts.then_some((&text[..end], end))
 }
 
 /// Lays the variables in the files of `--var-file` over the Workers' own, in
@@ -188,6 +299,19 @@ mod tests {
                 (9, "last.H", "\""),
             ]
         );
+    }
+
+    #[test]
+    fn a_dollar_stands_for_what_the_files_hold() {
+        let vars = Vars::from([("A".to_owned(), "one".to_owned())]);
+        for (value, expected) in [
+            ("$A ${A}$A_", "one one"),
+            ("${B:-two} ${A:-two} $B.", "two one ."),
+            (r"\$A ${A", "$A ${A"),
+            ("5$ $5 ${}", "5$ $5 ${}"),
+        ] {
+            assert_eq!(expanded(value, &vars), expected, "{value}");
+        }
     }
 
     #[test]

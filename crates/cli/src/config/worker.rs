@@ -53,6 +53,8 @@ pub(crate) struct WorkerConfig {
     pub(crate) bundling: Bundling,
     /// The Worker's variables: strings, or any JSON.
     pub(crate) vars: BTreeMap<String, Value>,
+    /// The variables that are secrets, if the configuration says which are.
+    pub(crate) secrets: Option<Vec<String>>,
     /// The Workers that are told of this Worker's invocations, as
     /// written and in order: `--env` adds nothing to them, and a name listed
     /// twice is told twice.
@@ -104,6 +106,7 @@ fn bare(main: PathBuf) -> WorkerConfig {
             ..Bundling::default()
         },
         vars: BTreeMap::new(),
+        secrets: None,
         tail_consumers: Vec::new(),
         max_batch: None,
         bindings: BTreeMap::new(),
@@ -163,6 +166,7 @@ fn configured(
             table.taffrail.global_outbound,
         )?,
         vars: table.vars,
+        secrets: table.secrets.map(|secrets| secrets.required),
         crons: table
             .triggers
             .crons
