@@ -20,6 +20,7 @@ mod dev;
 mod dev_vars;
 mod dispatch;
 mod egress;
+mod fetch;
 mod handlers;
 #[path = "../hostile/mod.rs"]
 mod hostile;

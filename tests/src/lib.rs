@@ -5,7 +5,8 @@
 //!   and items`;
 //! - [`process`] runs the `taffrail` binary as a user would;
 //! - [`conformance`] compares Taffrail with recordings of workerd;
-//! - [`client`] talks to it, also in ways that no client should.
+//! - [`client`] talks to it, also in ways that no client should;
+//! - [`upstream`] is what Workers fetch from.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 pub mod client;
@@ -15,3 +16,4 @@ pub mod guests;
 pub mod process;
 pub mod scenario;
 pub mod soak;
+pub mod upstream;

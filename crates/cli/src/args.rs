@@ -16,7 +16,7 @@ Exit status:
   1  Taffrail could not do its part: a file, a configuration, a port;
      `serve` and `dev`: at the end something was unfinished, or items were lost
   2  the command line is wrong
-  3  `invoke`: the outcome is not ok
+  3  `invoke`: the outcome is not ok, or the response body broke off
 
 Environment:
   TAFFRAIL_LOG  what Taffrail logs about itself: error, warn (default), info, debug"

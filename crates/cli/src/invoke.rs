@@ -5,8 +5,8 @@ use crate::items::{Collector, json_line};
 use crate::pretty::Pretty;
 use crate::terminal::Readable;
 use crate::workers::{self, Platform};
-use crate::{EXIT_NOT_OK, EXIT_OK};
-use anyhow::{Context, Result};
+use crate::{EXIT_NOT_OK, EXIT_OK, progress};
+use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt, Full};
@@ -17,7 +17,7 @@ use std::io::{BufWriter, IsTerminal, Read, Write, stdin, stdout};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
-use taffrail_runtime::{Event, FetchResult, QueueMessage, RequestBody, Runtime};
+use taffrail_runtime::{BodyError, Event, FetchResult, QueueMessage, RequestBody, Runtime};
 use taffrail_trace::{EventInfo, Json, Outcome, TraceItem};
 
 pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
@@ -33,10 +33,13 @@ pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
     platform.deploy_all(&configs).await?;
     let runtime = platform.runtime();
 
-    match event {
+    let broken = match event {
         Invoked::Request(request) => fetch(runtime, &configs[0].name, request).await?,
-        Invoked::Event(event) => _ = runtime.dispatch(&configs[0].name, event).await?,
-    }
+        Invoked::Event(event) => {
+            runtime.dispatch(&configs[0].name, event).await?;
+            None
+        }
+    };
     runtime.idle().await;
     let recorded = collector.take();
     match items {
@@ -47,31 +50,44 @@ pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
         .iter()
         .find(|item| is_of(item, &configs[0].name))
         .map_or(Outcome::Unknown, |item| item.outcome);
-    Ok(if outcome == Outcome::Ok {
+    if let Some(broken) = &broken {
+        progress::error(&anyhow!("{broken}"));
+    }
+    Ok(if outcome == Outcome::Ok && broken.is_none() {
         EXIT_OK
     } else {
         EXIT_NOT_OK
     })
 }
 
-/// Runs the event and writes the body of the response as it comes.
-async fn fetch(runtime: &Runtime, worker: &str, request: Request<RequestBody>) -> Result<()> {
+/// Runs the event and writes the body of the response as it comes. Returns how
+/// that broke off, if it did.
+async fn fetch(
+    runtime: &Runtime,
+    worker: &str,
+    request: Request<RequestBody>,
+) -> Result<Option<BodyError>> {
     let FetchResult::Response(response) = runtime.fetch(worker, request, None).await? else {
-        return Ok(());
+        return Ok(None);
     };
     let mut body = pin!(response.into_body());
     let mut out: Box<dyn Write> = match stdout().is_terminal() {
         true => Box::new(Readable::new(stdout())),
         false => Box::new(stdout()),
     };
-    while let Some(frame) = body.frame().await {
-        // A body that breaks off shows in the outcome.
-        let Ok(frame) = frame else { break };
-        if let Some(data) = frame.data_ref() {
-            out.write_all(data).context("cannot write to stdout")?;
+    let broken = loop {
+        match body.frame().await {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    out.write_all(data).context("cannot write to stdout")?;
+                }
+            }
+            Some(Err(error)) => break Some(error),
+            None => break None,
         }
-    }
-    out.flush().context("cannot write to stdout")
+    };
+    out.flush().context("cannot write to stdout")?;
+    Ok(broken)
 }
 
 /// What the Worker is given.

@@ -23,6 +23,7 @@ import {
 import { blobOf, typeOf } from "./blob.js";
 import { multipart } from "./form-data.js";
 import { readForm } from "./forms.js";
+import { ofLength } from "./lengths.js";
 import { from, isIterable } from "./streams.js";
 
 const { Response: NativeResponse, TextDecoder, URLSearchParams, WeakMap, WeakSet } = globalThis;
@@ -86,6 +87,12 @@ export function take(owner, own) {
   return body;
 }
 
+// Notes that a body that can be made again is sent.
+export function spend(owner, own) {
+  if (isUsed(owner, own)) throw new TypeError("Cannot reconstruct a Request with a used body.");
+  weakAdd(taken, owner);
+}
+
 // One of two bodies that are the same; the other one becomes the owner's.
 export function divide(owner, own) {
   if (isUsed(owner, own)) throw new TypeError(USED);
@@ -143,8 +150,9 @@ function textOf(buffer) {
 
 const MORE = { __proto__: null, stream: true };
 
-// The members that have to do with the body; `contentType` tells the content type.
-export function bodyMembers(own, contentType) {
+// The members that have to do with the body; `contentType` tells the content type,
+// and `length` how long the body is if that is known.
+export function bodyMembers(own, contentType, length) {
   const consumed = (owner) => {
     if (isUsed(owner, own)) throw new TypeError(USED);
     return reach(owner, own, "arrayBuffer");
@@ -152,7 +160,8 @@ export function bodyMembers(own, contentType) {
   return {
     __proto__: null,
     get body() {
-      return bodyOf(this, own);
+      const body = bodyOf(this, own);
+      return body === null ? null : ofLength(body, length(this));
     },
     get bodyUsed() {
       return isUsed(this, own);

@@ -111,7 +111,7 @@ export const functionToString = method(globalThis.Function, "toString");
 export const objectPrototype = Object.prototype;
 export const isError = Error.isError;
 export const { now } = Date;
-export const { isFinite, parseInt: parseNumber } = Number;
+export const { isFinite, isInteger, parseInt: parseInteger } = Number;
 export const matches = method(RegExp, "exec");
 
 export const mapClear = method(Map, "clear");
@@ -188,7 +188,21 @@ export const signalAborted = getter(AbortSignal, "aborted");
 export const signalReason = getter(AbortSignal, "reason");
 export const transformReadable = getter(TransformStream, "readable");
 export const transformWritable = getter(TransformStream, "writable");
+const unlisten = method(EventTarget, "removeEventListener");
+
+// Calls back when a signal is raised, unless what is returned is called before.
+export function onceAborted(signal, callback) {
+  listen(signal, "abort", callback);
+  return () => unlisten(signal, "abort", callback);
+}
+const setter = (holder, name) => uncurried(getOwnPropertyDescriptor(holder.prototype, name).set);
+export const setUrlPassword = setter(URL, "password");
+export const setUrlUsername = setter(URL, "username");
+export const urlOrigin = getter(URL, "origin");
+export const urlPassword = getter(URL, "password");
+export const urlProtocol = getter(URL, "protocol");
 export const urlText = getter(URL, "href");
+export const urlUsername = getter(URL, "username");
 
 const {
   AbortController,
@@ -218,12 +232,23 @@ export const getReader = method(ReadableStream, "getReader");
 export const streamLocked = getter(ReadableStream, "locked");
 export const enqueue = uncurried(enqueueOf(TransformStream));
 export const tee = method(ReadableStream, "tee");
+export let streamControllerClose;
+export let streamControllerEnqueue;
+export let streamControllerError;
+new globalThis.ReadableStream({
+  start(controller) {
+    streamControllerClose = uncurried(controller.close);
+    streamControllerEnqueue = uncurried(controller.enqueue);
+    streamControllerError = uncurried(controller.error);
+  },
+});
 export const readerCancel = method(ReadableStreamDefaultReader, "cancel");
 export const readerRead = method(ReadableStreamDefaultReader, "read");
 export const readerRelease = method(ReadableStreamDefaultReader, "releaseLock");
 export const requestArrayBuffer = method(Request, "arrayBuffer");
 export const requestBody = getter(Request, "body");
 export const requestBodyUsed = getter(Request, "bodyUsed");
+export const requestHeaders = getter(Request, "headers");
 export const requestMethod = getter(Request, "method");
 export const requestSignal = getter(Request, "signal");
 export const requestUrl = getter(Request, "url");

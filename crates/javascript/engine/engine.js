@@ -12,6 +12,8 @@ import * as customEvent from "./custom-event.js";
 import * as formData from "./form-data.js";
 import * as headers from "./headers.js";
 import * as http from "./http.js";
+import { FixedLengthStream } from "./lengths.js";
+import * as pipe from "./pipe.js";
 import * as promise from "./promise.js";
 import * as regexp from "./regexp.js";
 import * as request from "./request.js";
@@ -169,6 +171,7 @@ streamConstructors.install();
 timers.install();
 textStreams.install();
 url.install();
+pipe.install();
 surface.install();
 defineProperty(Function.prototype, "toString", {
   value: toString,
@@ -179,6 +182,7 @@ defineProperty(Function.prototype, "toString", {
 const GLOBALS = {
   ErrorEvent: errors.ErrorEvent,
   PromiseRejectionEvent: errors.PromiseRejectionEvent,
+  FixedLengthStream,
   addEventListener: events.addEventListener,
   clearInterval: timers.clearTimeout,
   clearTimeout: timers.clearTimeout,

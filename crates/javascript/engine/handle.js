@@ -5,20 +5,19 @@ import {
   assign,
   bare,
   getReader,
-  inherits,
-  isView,
   mapped,
   readerCancel,
   readerRead,
   responseStatus,
   stringify,
 } from "./builtins.js";
+import { bytes } from "./chunks.js";
 import { dispatch, listens } from "./events.js";
 import { messageOf, uncaught } from "./failure.js";
 import { Entrypoint, lacking } from "./handlers.js";
 import { fetch } from "./http.js";
 import { allSettled, chain } from "./promise.js";
-import { end as endBody, passThrough as passedThrough, respond, settle, write } from "./host.js";
+import { end as endBody, forward, passThrough as passedThrough, respond, settle, write } from "./host.js";
 import { incomingRequest } from "./request.js";
 import { sendable } from "./response.js";
 import { serve } from "./rpc.js";
@@ -65,7 +64,8 @@ async function onFetch(worker, invocation, event) {
   try {
     request = await incomingRequest(event);
     if (worker.isEmpty) return passThrough(invocation, request);
-    const response = await invocation.orHung(answer(worker, invocation, request));
+    const isHead = event.method === "HEAD";
+    const response = await invocation.orHung(answer(worker, invocation, request, isHead));
     invocation.waitUntil(invocation.orHung(send(invocation, response)), uncaught);
   } catch (error) {
     uncaught(error);
@@ -80,8 +80,8 @@ function passThrough(invocation, request) {
   invocation.waitUntil(sent, uncaught);
 }
 
-async function answer(worker, invocation, request) {
-  return sendable(await fetchHandler(worker, invocation)(request));
+async function answer(worker, invocation, request, isHead) {
+  return sendable(await fetchHandler(worker, invocation)(request), isHead);
 }
 
 function fetchHandler(worker, invocation) {
@@ -114,12 +114,16 @@ function listened(invocation, type, properties) {
   return assign(event, { waitUntil, ...properties });
 }
 
-async function send(invocation, { status, headers, body }) {
+async function send(invocation, { status, headers, body, isEncoded, number }) {
   const end = () => {
     invocation.isAnswered = true;
     endBody();
   };
-  respond(status, headers);
+  if (number !== undefined && forward(status, headers, number)) {
+    invocation.isAnswered = true;
+    return;
+  }
+  respond(status, headers, isEncoded);
   if (body === null) return end();
   const reader = getReader(body);
   for (;;) {
@@ -139,15 +143,6 @@ function brokenOff(error) {
     return { __proto__: null };
   }
   throw error;
-}
-
-function bytes(chunk) {
-  if (inherits(chunk, Uint8Array.prototype)) return chunk;
-  if (isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  if (inherits(chunk, ArrayBuffer.prototype)) return new Uint8Array(chunk);
-  throw new TypeError(
-    "This TransformStream is being used as a byte stream, but received an object of non-ArrayBuffer/ArrayBufferView type on its writable side.",
-  );
 }
 
 // A handler that throws decides the outcome; the promise that it returns is as

@@ -87,6 +87,12 @@ function fillWithRecord(headers, record) {
   }
 }
 
+export function copyOf(headers) {
+  const copy = construct(Native, []);
+  headersForEach(headers, (value, name) => headersAppend(copy, name, value));
+  return copy;
+}
+
 // Headers of names and values as the host has them.
 export function received(all) {
   const headers = construct(Native, []);

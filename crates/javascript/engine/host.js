@@ -10,9 +10,11 @@ export const { log, logErrors } = takeConsole();
 export const { publish } = takeDiagnostics();
 export const { report, uncaught } = takeExceptions();
 export const {
+  abandon,
   end,
   enter,
   finish,
+  forward,
   frames,
   hangUp,
   objectId,

@@ -1,14 +1,45 @@
-// `fetch`, as far as it differs from the engine's.
+// `fetch`: requests that go wherever those of the Worker go.
 
-import { isRequest, outgoing } from "./request.js";
+import { headersDelete, headersSet, startsWith } from "./builtins.js";
+import { isHttp } from "./address.js";
+import { dataResponse } from "./data-url.js";
+import { copyOf, record } from "./headers.js";
+import { follow } from "./redirect.js";
+import { isBodyless, isRequest, outgoing } from "./request.js";
 import { fetchOutside } from "./wire.js";
 
 export function fetch(input, init) {
-  let request;
+  const here = new Error();
   try {
-    request = isRequest(input) && init === undefined ? input : new Request(input, init);
+    const request = isRequest(input) && init === undefined ? input : new Request(input, init);
+    const message = outgoing(request);
+    if (startsWith(message.url, "data:")) return Promise.resolve(dataResponse(message.url));
+    if (!isHttp(message.url)) throw new TypeError(`Fetch API cannot load: ${message.url}`);
+    return follow(message, (message) => send(message, here));
   } catch (error) {
-    return new Promise((_, reject) => reject(error));
+    return Promise.reject(error);
   }
-  return fetchOutside(request, outgoing(request));
+}
+
+function send({ url, method, headers, body, length, signal }, here) {
+  const own = framed(headers, framing(method, body, length));
+  const init = { __proto__: null, method, headers: record(own), signal };
+  if (body !== null) {
+    init.body = body;
+    init.duplex = "half";
+  }
+  return fetchOutside(url, init, here);
+}
+
+// The length to announce: null for a body whose length is not known.
+function framing(method, body, length) {
+  return body === null && !isBodyless(method) ? "0" : length;
+}
+
+// What a Worker says about the length of a body is not believed.
+function framed(headers, length) {
+  const framed = copyOf(headers);
+  headersDelete(framed, "content-length");
+  if (length !== null) headersSet(framed, "content-length", length);
+  return framed;
 }

@@ -16,7 +16,7 @@ import {
   mapSet,
   mapSize,
   numberToString,
-  parseNumber,
+  parseInteger,
   setPrototypeOf,
   slice,
   startsWith,
@@ -152,7 +152,7 @@ function ranges({ set }, isNegated) {
   for (let at = 0; at < set.length; ) {
     const space = indexOf(set, " ", at);
     const end = space < 0 ? set.length : space;
-    next += parseNumber(slice(set, at, end), 36);
+    next += parseInteger(slice(set, at, end), 36);
     if (isIn && next > start) text += range(start, next - 1);
     isIn = !isIn;
     start = next;

@@ -3,22 +3,28 @@
 import {
   construct,
   contains,
+  headersGet,
   headersHas,
   headersSet,
+  inherits,
   isObject,
   matches,
+  requestHeaders,
   requestMethod,
   requestSignal,
   requestUrl,
+  responseBody,
   signalAborted,
   toUpperCase,
   urlText,
   weakGet,
   weakSet,
 } from "./builtins.js";
-import { bodyMembers, bodyOf, divide, extracted, hold, holdStream, isHeld, OF_REQUEST, take } from "./body.js";
+import { plainAddress } from "./address.js";
+import { bodyMembers, bodyOf, divide, extracted, hold, holdStream, OF_REQUEST, spend, take } from "./body.js";
 import { addMembers, needsNew, replace } from "./classes.js";
-import { fill, Headers, received, record, valueOf } from "./headers.js";
+import { fill, Headers, received, valueOf } from "./headers.js";
+import { lengthOf, ofLength } from "./lengths.js";
 import { askHost } from "./wire.js";
 
 const { Request: Native, WeakMap } = globalThis;
@@ -52,19 +58,41 @@ export function bodyOfRequest(request) {
 // The request of a fetch event.
 export async function incomingRequest({ url, method, headers, body, cf }) {
   const request = new Native(url, { __proto__: null, method });
-  weakSet(facts, request, { __proto__: null, received: headers, redirect: "manual", cf });
-  if (body) hold(request, await askHost("request"));
+  const known = { __proto__: null, received: headers, redirect: "manual", cf, length: null };
+  weakSet(facts, request, known);
+  if (body) {
+    const response = await askHost("request");
+    const length = lengthIn(headers);
+    ofLength(responseBody(response), length);
+    known.length = length;
+    hold(request, response);
+  }
   return request;
 }
 
-// What the engine's `fetch` takes as its second argument beside the request.
+// A request as it is to be sent, once: this takes its body.
 export function outgoing(request) {
-  const init = { __proto__: null, headers: record(headersOf(request)) };
-  if (isHeld(request) && !isBodyless(requestMethod(request))) {
-    init.body = bodyOfRequest(request);
-    init.duplex = "half";
+  const { redirect = "follow", signal, cf, again, length = null } = factsOf(request);
+  const method = requestMethod(request);
+  let body = null;
+  if (again !== undefined) {
+    spend(request, OF_REQUEST);
+    body = again;
+  } else if (!isBodyless(method)) {
+    body = take(request, OF_REQUEST);
   }
-  return init;
+  return {
+    __proto__: null,
+    url: plainAddress(requestUrl(request)),
+    method,
+    headers: headersOf(request),
+    body,
+    canBeResent: again !== undefined,
+    length: body === null ? null : length,
+    redirect,
+    signal,
+    cf,
+  };
 }
 
 export function Request(input, init) {
@@ -87,7 +115,7 @@ function made(input, init, target) {
   const url = base === undefined ? address(input) : requestUrl(base);
   const method = methodOf(init, base);
   const known = { __proto__: null, headers: ownHeaders(init, base), ...wishes(init, base && factsOf(base)) };
-  const { content, type } = contentOf(init.body, base);
+  const { content, type, again, length } = contentOf(init.body, base);
   if (type !== null && !headersHas(known.headers, "content-type")) {
     headersSet(known.headers, "content-type", type);
   }
@@ -100,6 +128,9 @@ function made(input, init, target) {
     throw new TypeError("Request with a GET or HEAD method cannot have a body.");
   }
   const request = construct(Native, [url, native], target);
+  known.again = again;
+  known.length =
+    again === undefined ? length : (length ?? headersGet(requestHeaders(request), "content-length"));
   weakSet(facts, request, known);
   // A client may send one all the same.
   if (content !== null && isBodyless(method)) holdStream(request, content);
@@ -113,6 +144,14 @@ function address(input) {
   } catch {
     throw new TypeError(`Invalid URL: ${text}`);
   }
+}
+
+// What headers in pairs announce, or null.
+function lengthIn(headers) {
+  for (let index = 0; index < headers.length; index += 1) {
+    if (headers[index][0] === "content-length") return headers[index][1];
+  }
+  return null;
 }
 
 // Those that workerd knows.
@@ -129,7 +168,7 @@ function methodOf({ method }, base) {
   return name;
 }
 
-function isBodyless(method) {
+export function isBodyless(method) {
   return method === "GET" || method === "HEAD";
 }
 
@@ -140,9 +179,17 @@ function ownHeaders({ headers }, base) {
   return own;
 }
 
+// A body as the engine takes it, the type that it has of its own accord, and if
+// they are known what it can be made of again and its length.
 function contentOf(body, base) {
-  if (body !== undefined || base === undefined) return extracted(body);
-  return { __proto__: null, content: take(base, OF_REQUEST), type: null };
+  if (body !== undefined || base === undefined) {
+    const own = extracted(body);
+    const isStream = inherits(own.content, ReadableStream.prototype);
+    const again = isStream || own.content === null ? undefined : own.content;
+    return { __proto__: null, ...own, again, length: isStream ? lengthOf(own.content) : null };
+  }
+  const { again, length } = factsOf(base);
+  return { __proto__: null, content: take(base, OF_REQUEST), type: null, again, length };
 }
 
 // What is asked for beside that, or what the request that this one is made of has.
@@ -178,6 +225,11 @@ function signalOf(signal) {
 
 function contentType(request) {
   return valueOf(headersOf(request), "content-type");
+}
+
+// The length of the body in decimal digits, or null if it is not known.
+function lengthOfBody(request) {
+  return factsOf(request).length ?? null;
 }
 
 const MEMBERS = {
@@ -216,5 +268,5 @@ const MEMBERS = {
 
 export function install() {
   replace(Native, Request, MEMBERS);
-  addMembers(Native.prototype, bodyMembers(OF_REQUEST, contentType));
+  addMembers(Native.prototype, bodyMembers(OF_REQUEST, contentType, lengthOfBody));
 }

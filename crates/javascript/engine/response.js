@@ -5,6 +5,7 @@ import {
   bare,
   construct,
   contains,
+  headersAppend,
   headersDelete,
   headersForEach,
   headersGet,
@@ -12,6 +13,8 @@ import {
   headersSet,
   isObject,
   matches,
+  parseInteger,
+  responseBody,
   responseHeaders,
   responseStatus,
   responseStatusText,
@@ -23,8 +26,9 @@ import {
 } from "./builtins.js";
 import { bodyMembers, bodyOf, divide, extracted, isUsed, OF_RESPONSE } from "./body.js";
 import { addMembers, needsNew, replace } from "./classes.js";
-import { fill, readOnly, valueOf } from "./headers.js";
-import { isSecret } from "./wire.js";
+import { fill, pairs, readOnly, valueOf } from "./headers.js";
+import { lengthOf } from "./lengths.js";
+import { isSecret, saying, told } from "./wire.js";
 
 const { Response: Native, WeakMap } = globalThis;
 
@@ -38,11 +42,40 @@ function factsOf(response) {
   return weakGet(facts, response) ?? FETCHED;
 }
 
-// The response of a Worker, as that of the URL which it was asked for.
-export function answerOf(url, response) {
-  weakSet(facts, response, { ...FETCHED, __proto__: null, url });
+// The response to a request for this URL in the end.
+export function answerOf(response, url, redirected) {
+  if (redirected || responseUrl(response) !== url) {
+    weakSet(facts, response, { ...FETCHED, __proto__: null, url, redirected });
+  }
   return response;
 }
+
+// A response as it was received, without what the host says about its body.
+export function arrived(response) {
+  const number = told(response, "body");
+  if (number === null) return response;
+  const stream = responseBody(response);
+  const headers = responseHeaders(response);
+  const copy = new Native(stream, {
+    __proto__: null,
+    status: responseStatus(response),
+    statusText: responseStatusText(response),
+  });
+  const hidden = saying("body");
+  headersForEach(headers, (value, name) => {
+    if (name !== hidden) headersAppend(responseHeaders(copy), name, value);
+  });
+  weakSet(encoded, stream, {
+    __proto__: null,
+    number: parseInteger(number),
+    encoding: headersGet(headers, "content-encoding"),
+    length: headersGet(headers, "content-length"),
+  });
+  return copy;
+}
+
+// Bodies that came encoded: their numbers, and how they were sent.
+const encoded = new WeakMap();
 
 function isResponse(value) {
   try {
@@ -59,11 +92,11 @@ export function headersOf(response) {
 
 // The head and the body of a response that is to be sent, whatever a Worker has
 // made of its properties.
-export function sendable(response) {
+export function sendable(response, isHead) {
   if (!isResponse(response)) {
     throw new TypeError("Incorrect type for Promise: the Promise did not resolve to 'Response'.");
   }
-  const { isError, length } = factsOf(response);
+  const { isError, isFetched, length, encodeBody } = factsOf(response);
   if (isError) {
     throw new TypeError(
       "Return value from serve handler must not be an error response (like Response.error())",
@@ -72,20 +105,36 @@ export function sendable(response) {
   if (isUsed(response, OF_RESPONSE)) {
     throw new TypeError("Body has already been used. It can only be used once.");
   }
+  const headers = responseHeaders(response);
+  const body = bodyOf(response, OF_RESPONSE);
+  const encoding = body === null ? null : headersGet(headers, "content-encoding");
+  const came = encoding === null ? undefined : weakGet(encoded, body);
+  const isAsItCame = came !== undefined && came.encoding === encoding && encodeBody !== "manual";
   return {
     __proto__: null,
     status: responseStatus(response),
-    headers: head(responseHeaders(response), length),
-    body: bodyOf(response, OF_RESPONSE),
+    headers:
+      isHead || (isFetched && body !== null)
+        ? pairs(headers)
+        : framed(headers, isAsItCame ? came.length : lengthToSend(response, body, length)),
+    body,
+    isEncoded: encoding !== null && encodeBody !== "manual",
+    number: isAsItCame ? came.number : undefined,
   };
 }
 
-// Names and values in pairs, as the host takes them. A length that is known
-// counts more than what a header claims.
-function head(headers, length = null) {
+// What the client is told of the length of a body: nothing if it is not known.
+function lengthToSend(response, body, length) {
+  if (body !== null) return length;
+  return isBodyless(responseStatus(response)) ? null : "0";
+}
+
+// Names and values in pairs, as the host takes them. What a Worker says about
+// the length of a body is not believed.
+function framed(headers, length) {
   const all = bare([]);
   headersForEach(headers, (value, name) => {
-    if (length === null || name !== "content-length") append(all, bare([name, value]));
+    if (name !== "content-length") append(all, bare([name, value]));
   });
   if (length !== null) append(all, bare(["content-length", length]));
   return all;
@@ -120,8 +169,9 @@ function made({ content, type }, init, target) {
   }
   const response = construct(Native, [content, { __proto__: null, status, statusText }], target);
   const own = responseHeaders(response);
-  const length = headersGet(own, "content-length");
-  if (length !== null) headersDelete(own, "content-length");
+  const ownLength = headersGet(own, "content-length");
+  if (ownLength !== null) headersDelete(own, "content-length");
+  const length = ownLength ?? lengthOf(content);
   if (headers !== undefined) {
     headersDelete(own, "content-type");
     fill(own, headers);
@@ -129,7 +179,7 @@ function made({ content, type }, init, target) {
   if (type !== null && (headers === undefined || !headersHas(own, "content-type"))) {
     headersSet(own, "content-type", type);
   }
-  weakSet(facts, response, { __proto__: null, cf, length });
+  weakSet(facts, response, { __proto__: null, cf, encodeBody, length });
   return response;
 }
 
@@ -166,6 +216,14 @@ function contentType(response) {
   return valueOf(responseHeaders(response), "content-type");
 }
 
+// The length of the body in decimal digits, or null if it is not known.
+function lengthOfBody(response) {
+  const { isFetched, length = null } = factsOf(response);
+  if (!isFetched) return length;
+  const headers = responseHeaders(response);
+  return headersGet(headers, "content-encoding") === null ? headersGet(headers, "content-length") : null;
+}
+
 const MEMBERS = {
   get cf() {
     return factsOf(this).cf;
@@ -199,7 +257,8 @@ const MEMBERS = {
     const init = { __proto__: null, status, statusText: responseStatusText(this) };
     const copy = new Native(isBodyless(status) ? null : body, init);
     fill(responseHeaders(copy), responseHeaders(this));
-    weakSet(facts, copy, { ...factsOf(this), __proto__: null, url: urlOf(this), isFetched: false });
+    const length = lengthOfBody(this);
+    weakSet(facts, copy, { ...factsOf(this), __proto__: null, url: urlOf(this), isFetched: false, length });
     return copy;
   },
 };
@@ -242,6 +301,6 @@ function address(url) {
 
 export function install() {
   replace(Native, Response, MEMBERS);
-  addMembers(Native.prototype, bodyMembers(OF_RESPONSE, contentType));
+  addMembers(Native.prototype, bodyMembers(OF_RESPONSE, contentType, lengthOfBody));
   addMembers(Response, STATICS);
 }

@@ -1,27 +1,26 @@
 // Other Workers, and entrypoints of this one, to be called.
 
 import {
+  append,
   apply,
+  bare,
   hasOwn,
+  headersForEach,
   inherits,
   keys,
   listed,
   mapped,
   now,
   parse,
-  requestMethod,
-  requestUrl,
   responseText,
   set,
   stringify,
   weakGet,
   weakSet,
 } from "./builtins.js";
-import { pairs } from "./headers.js";
 import { DurableObject } from "./modules.js";
-import { chain } from "./promise.js";
-import { bodyOfRequest, cfOf, headersOf, isRequest } from "./request.js";
-import { answerOf } from "./response.js";
+import { follow } from "./redirect.js";
+import { isRequest, outgoing } from "./request.js";
 import * as rpc from "./rpc.js";
 import { Socket } from "./sockets.js";
 import { call } from "./wire.js";
@@ -38,16 +37,12 @@ class Fetcher {
 
   async fetch(input, init) {
     const request = isRequest(input) && init === undefined ? input : new Request(input, init);
-    const url = requestUrl(request);
-    const head = {
-      __proto__: null,
-      method: requestMethod(request),
-      url,
-      headers: pairs(headersOf(request)),
-      cf: cfOf(request) ?? undefined,
-    };
-    const response = call(this.#callee, { request: head }, bodyOfRequest(request));
-    return chain(response, (response) => answerOf(url, response));
+    return follow(outgoing(request), (message) => this.#send(message));
+  }
+
+  #send({ url, method, headers, body, cf, signal }) {
+    const head = { __proto__: null, method, url, headers: framed(headers), cf };
+    return call(this.#callee, { request: head }, body, signal);
   }
 
   connect(_address) {
@@ -73,6 +68,16 @@ class Fetcher {
     // An object of the Worker's, as any that it makes.
     return JSON.parse(await responseText(response));
   }
+}
+
+// The headers that a callee sees, and its item has. In process a body has no
+// length before its end, whatever the caller says.
+function framed(headers) {
+  const all = bare([]);
+  headersForEach(headers, (value, name) => {
+    if (name !== "content-length" && name !== "transfer-encoding") append(all, bare([name, value]));
+  });
+  return all;
 }
 
 const callees = new WeakMap();

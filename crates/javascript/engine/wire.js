@@ -8,16 +8,19 @@ import {
   headersGet,
   matches,
   numberToString,
+  onceAborted,
   padStart,
   parse,
   responseHeaders,
   set,
   setAdd,
   setDelete,
+  signalAborted,
   startsWith,
   stringify,
 } from "./builtins.js";
 import { currentInvocation } from "./context.js";
+import { abandon } from "./host.js";
 import { chain } from "./promise.js";
 import { stackAt } from "./stack.js";
 
@@ -41,29 +44,50 @@ export function askHost(path) {
 }
 
 // Asks the host for what counts as a subrequest.
-export function ask(path, wish, body) {
+export function ask(path, wish, body, signal) {
   const headers = { __proto__: null, wish: ascii(stringify(wish)) };
-  const init = { __proto__: null, method: "POST", headers, body, duplex: "half" };
-  const response = nativeFetch(origin() + path, init);
+  const init = { __proto__: null, method: "POST", headers, body, duplex: "half", signal };
+  const response = sent(origin() + path, init);
   const here = new Error();
   return counted(chain(response, (response) => orThrow(response, here)));
 }
 
 // Calls whom a Fetcher calls, in one of the ways that there are.
-export function call(callee, way, body) {
-  const ready = (callee) => ask("call", { __proto__: null, ...callee, ...way }, body);
+export function call(callee, way, body, signal) {
+  const ready = (callee) => ask("call", { __proto__: null, ...callee, ...way }, body, signal);
   return typeof callee === "function" ? chain(callee(), ready) : ready(callee);
 }
 
-// A request of the script itself.
-export function fetchOutside(input, init) {
-  const here = new Error();
-  return counted(chain(nativeFetch(input, init), (response) => orThrow(response, here)));
+// A request of the script itself. `here` is an error of the place where the
+// script asked.
+export function fetchOutside(url, init, here) {
+  return counted(chain(sent(url, init), (response) => orThrow(response, here)));
+}
+
+let signalled = 0;
+
+// Sends a request with a record of headers, which the host gives up when its signal is
+// raised: the engine only does not wait for it any longer.
+function sent(url, init) {
+  const { headers, signal } = init;
+  if (signal === undefined || signalAborted(signal)) return nativeFetch(url, init);
+  signalled += 1;
+  const number = signalled;
+  set(headers, saying("number"), `${number}`);
+  const forget = onceAborted(signal, () => abandon(number));
+  const response = nativeFetch(url, init);
+  chain(response, forget, forget);
+  return response;
+}
+
+// The name of a header in which the host says something about its response.
+export function saying(about) {
+  return `${token}-${about}`;
 }
 
 // What the host says about its response, in JSON, or null.
 export function told(response, about) {
-  return headersGet(responseHeaders(response), `${token}-${about}`);
+  return headersGet(responseHeaders(response), saying(about));
 }
 
 // The response, or what the host says that failed. `here` is an error of the

@@ -47,6 +47,7 @@ mod dispatch;
 mod dynamic;
 mod effort;
 mod egress;
+mod encoding;
 mod ending;
 mod engine;
 mod error;

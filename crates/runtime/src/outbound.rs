@@ -4,7 +4,7 @@ use crate::cdn_loop;
 use crate::current::Current;
 use crate::egress::{self, Egress};
 use crate::invocation::Invocation;
-use crate::script::{ScriptHost, call, unread};
+use crate::script::{ScriptHost, Token, call, exchange, unread};
 use crate::service::{self, CallFailed, Callee};
 use crate::table::BODY_CHUNK;
 use http::{Request, Response};
@@ -61,11 +61,21 @@ impl Outbound {
                 Box::new(async move {
                     let response = call::answer(&caller, &token, request).await;
                     let response = response.unwrap_or_else(|failed| token.failure(&failed));
-                    Ok(answered(response.map(|body| caller.exchange.lease(body))))
+                    Ok(answered(leased(&caller, &token, response)))
                 })
             }
         }
     }
+}
+
+/// What a script is told of everything that the network does not do. The wording
+/// is workerd's.
+const CONNECTION_LOST: &str = "Network connection lost.";
+
+/// A response for a script.
+fn leased(caller: &Invocation, token: &Token, response: Response<WasiBody>) -> Response<WasiBody> {
+    let exchange = &caller.exchange;
+    exchange.lease_response(response, token, caller.host_memory())
 }
 
 fn ready(response: Response<WasiBody>) -> Sending {
@@ -95,10 +105,28 @@ impl WasiHttpHooks for Outbound {
         options: Option<RequestOptions>,
         _guest_io: Io,
     ) -> Sending {
-        let request = match self.script {
+        let mut request = match self.script {
             Some(_) => request.map(unread),
             None => request,
         };
+        if let Some(script) = &self.script
+            && let Some(number) = script.token.take_number(request.headers_mut())
+        {
+            let abandonable = script.abandonable.clone();
+            let sending = self.sending(request, options);
+            return Box::new(async move {
+                let sent = abandonable.until_abandoned(number, Box::into_pin(sending));
+                // Nobody waits for this any more.
+                let given_up = || Ok(answered(Response::new(exchange::empty())));
+                sent.await.unwrap_or_else(given_up)
+            });
+        }
+        self.sending(request, options)
+    }
+}
+
+impl Outbound {
+    fn sending(&mut self, request: Request<WasiBody>, options: Option<RequestOptions>) -> Sending {
         if let Some(script) = &self.script
             && script.token.is_asked(request.uri())
         {
@@ -124,11 +152,11 @@ impl WasiHttpHooks for Outbound {
             };
             // A script throws it as it is.
             let (response, io) = match sent {
-                Ok(sent) => sent?,
+                Ok(Ok(sent)) => sent,
+                Ok(Err(_)) => answered(token.failure(&CallFailed::new(CONNECTION_LOST))),
                 Err(failed) => answered(token.failure(&failed)),
             };
-            let response = response.map(|body| caller.exchange.lease(body));
-            Ok((response, io))
+            Ok((leased(&caller, &token, response), io))
         })
     }
 }

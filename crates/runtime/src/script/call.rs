@@ -7,7 +7,6 @@ use crate::identity::WorkerId;
 use crate::invocation::Invocation;
 use crate::service::{self, CallFailed};
 use crate::settings::{Binding, ObjectId, Target};
-use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, request};
 use http_body_util::{BodyExt, Full};
 use serde::Deserialize;
@@ -213,8 +212,6 @@ fn parts(head: &Head) -> Result<request::Parts, CallFailed> {
     parts.method = Method::from_bytes(head.method.as_bytes()).map_err(|_| malformed("method"))?;
     parts.uri = head.url.parse().map_err(|_| malformed("URL"))?;
     parts.headers = headers(&head.headers).ok_or_else(|| malformed("header"))?;
-    // In process a body has no length before its end, as on workerd.
-    parts.headers.remove(CONTENT_LENGTH);
     Ok(parts)
 }
 

@@ -4,8 +4,10 @@
 //! What a script has to wait for it asks for by a request, since requests are all
 //! that the engine can wait for besides timers.
 
-use super::{Fetch, session};
+use super::{Fetch, Token, session};
+use crate::encoding::Encoding;
 use crate::execute::Respond;
+use crate::held::{HostMemory, HostMemoryExceeded};
 use crate::loader::Reservation;
 use crate::service::CallFailed;
 use bytes::Bytes;
@@ -38,9 +40,11 @@ struct Event {
     sessions: HashMap<u32, session::Sender>,
     /// Streams that tell what callees record, for calls that are to come.
     live: HashMap<u32, session::Sender>,
-    /// Bodies of responses that the script has received. What it does not read
-    /// to its end would stay until it is collected as garbage.
-    leased: Vec<Lease>,
+    /// Bodies of responses that the script has received, by number. What it does
+    /// not read to its end would stay until it is collected as garbage.
+    leased: Vec<(u32, Lease)>,
+    /// How many there have been.
+    leases: u32,
     /// Dynamic Workers whose code the script has yet to give, by binding and
     /// id.
     reservations: HashMap<(String, String), Reservation>,
@@ -79,7 +83,17 @@ impl Idle {
     }
 }
 
-type Lease = Arc<Mutex<Option<WasiBody>>>;
+type Lease = Arc<Mutex<Option<Lent>>>;
+
+/// A body that the script has not read to its end.
+struct Lent {
+    body: WasiBody,
+    /// What is to be decoded once the script begins to read.
+    encoding: Option<Encoding>,
+}
+
+/// How a response says which of the bodies is its own.
+const BODY: &str = "body";
 
 /// An answer to a script that waits for it.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Response<WasiBody>> + Send>>;
@@ -136,10 +150,10 @@ impl Exchange {
     /// Ends it: the body of the response breaks off unless it was ended.
     pub(crate) fn finish(&self) {
         let ended = std::mem::take(&mut *self.event());
-        for lease in ended.leased {
+        for (_, lease) in ended.leased {
             // Dropped outside of any lock: this may end another invocation.
-            let body = lease.lock().unwrap_or_else(PoisonError::into_inner).take();
-            drop(body);
+            let lent = locked(&lease).take();
+            drop(lent);
         }
     }
 
@@ -172,16 +186,57 @@ impl Exchange {
     /// A body that lasts no longer than the event.
     pub(crate) fn lease(&self, body: WasiBody) -> WasiBody {
         if body.is_end_stream() {
-            return body;
+            // Whoever sent it need not wait until the script drops it.
+            return empty();
         }
-        let lease: Lease = Arc::new(Mutex::new(Some(body)));
-        let leased = &mut self.event().leased;
+        let (_, lease) = self.lend(body, None);
+        Leased {
+            lease,
+            account: None,
+        }
+        .boxed_unsync()
+    }
+
+    /// A response whose body lasts no longer than the event, and which is
+    /// decoded if the script reads it, at the cost of `account`.
+    pub(crate) fn lease_response(
+        &self,
+        response: Response<WasiBody>,
+        token: &Token,
+        account: &Arc<HostMemory>,
+    ) -> Response<WasiBody> {
+        let encoding = Encoding::of(response.headers());
+        let (mut head, body) = response.into_parts();
+        if encoding.is_none() || body.is_end_stream() {
+            return Response::from_parts(head, self.lease(body));
+        }
+        let (number, lease) = self.lend(body, encoding);
+        token.say(BODY, &number.to_string(), &mut head.headers);
+        let account = Some(Arc::clone(account));
+        Response::from_parts(head, Leased { lease, account }.boxed_unsync())
+    }
+
+    fn lend(&self, body: WasiBody, encoding: Option<Encoding>) -> (u32, Lease) {
+        let lease: Lease = Arc::new(Mutex::new(Some(Lent { body, encoding })));
+        let mut event = self.event();
+        let number = event.leases;
+        event.leases = number.wrapping_add(1);
+        let leased = &mut event.leased;
         if leased.len() == leased.capacity() {
             // Nobody reads what only this knows of.
-            leased.retain(|lease| Arc::strong_count(lease) > 1);
+            leased.retain(|(_, lease)| Arc::strong_count(lease) > 1);
         }
-        leased.push(Arc::clone(&lease));
-        Leased(lease).boxed_unsync()
+        leased.push((number, Arc::clone(&lease)));
+        (number, lease)
+    }
+
+    /// Takes a body back to send it as it came, unless the script has begun to
+    /// read it.
+    pub(crate) fn unread(&self, number: u32) -> Option<WasiBody> {
+        let event = self.event();
+        let (_, lease) = event.leased.iter().find(|(own, _)| *own == number)?;
+        let lent = locked(lease).take_if(|lent| lent.encoding.is_some())?;
+        Some(lent.body)
     }
 
     /// Whether the body has begun and not ended.
@@ -229,23 +284,37 @@ impl Exchange {
     }
 }
 
-fn empty() -> WasiBody {
+pub(crate) fn empty() -> WasiBody {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
+fn locked(lease: &Lease) -> MutexGuard<'_, Option<Lent>> {
+    lease.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A body that the host may take back.
-struct Leased(Lease);
+struct Leased {
+    lease: Lease,
+    /// Who pays for the decoding, if there is any.
+    account: Option<Arc<HostMemory>>,
+}
 
 impl Body for Leased {
     type Data = Bytes;
     type Error = Error;
 
     fn poll_frame(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let mut lease = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(body) = &mut *lease else {
+        let account = self.account.take();
+        let mut lease = locked(&self.lease);
+        if let (Some(account), Some(lent)) = (account, &mut *lease)
+            && let Err(refusal) = lent.decode(&account)
+        {
+            return Poll::Ready(Some(Err(Error::InternalError(Some(refusal.to_string())))));
+        }
+        let Some(Lent { body, .. }) = &mut *lease else {
             return Poll::Ready(None);
         };
         let frame = std::task::ready!(Pin::new(&mut *body).poll_frame(cx));
@@ -255,6 +324,16 @@ impl Body for Leased {
         drop(lease);
         drop(ended);
         Poll::Ready(frame)
+    }
+}
+
+impl Lent {
+    fn decode(&mut self, account: &Arc<HostMemory>) -> Result<(), HostMemoryExceeded> {
+        if let Some(encoding) = self.encoding.take() {
+            let encoded = std::mem::replace(&mut self.body, empty());
+            self.body = encoding.decoded(encoded, account)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,21 +1,26 @@
 //! What the engine component asks of its host.
 
+use super::abandoned::Abandonable;
 use super::exchange::Idle;
 use super::object::Object;
 use super::{Source, Token, byte_string, object, session, storage};
 use crate::analytics;
 use crate::bindings::javascript::taffrail::javascript::host;
+use crate::encoding::Encoding;
 use crate::execute::send_response;
 use crate::state::State;
+use http::header::CONTENT_LENGTH;
 use http::{HeaderName, Response, StatusCode};
 use std::sync::Arc;
 use wasmtime::bail;
+use wasmtime_wasi_http::WasiBody;
 
 /// What a store has for a script.
 pub(crate) struct ScriptHost {
     pub(crate) source: Arc<Source>,
     pub(crate) token: Token,
     pub(crate) idle: Idle,
+    pub(crate) abandonable: Abandonable,
     /// The Durable Object that it is, if it is one.
     pub(crate) object: Option<Arc<Object>>,
 }
@@ -29,21 +34,67 @@ impl State {
     }
 }
 
-impl host::Host for State {
-    fn respond(&mut self, status: u16, headers: Vec<(String, String)>) -> wasmtime::Result<()> {
-        let Some((respond, body)) = self.invocation().exchange.respond() else {
-            bail!("the event that runs has no response or has it already");
+const ANSWERED: &str = "the event that runs has no response or has it already";
+
+fn response(
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: WasiBody,
+) -> wasmtime::Result<Response<WasiBody>> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(status)?;
+    for (name, value) in headers {
+        let name = HeaderName::try_from(name)?;
+        let Some(value) = byte_string::value(&value) else {
+            bail!("the value of the header `{name}` is malformed");
         };
-        let mut response = Response::new(body);
-        *response.status_mut() = StatusCode::from_u16(status)?;
-        for (name, value) in headers {
-            let name = HeaderName::try_from(name)?;
-            let Some(value) = byte_string::value(&value) else {
-                bail!("the value of the header `{name}` is malformed");
-            };
-            response.headers_mut().try_append(name, value)?;
+        response.headers_mut().try_append(name, value)?;
+    }
+    Ok(response)
+}
+
+impl host::Host for State {
+    fn respond(
+        &mut self,
+        status: u16,
+        headers: Vec<(String, String)>,
+        encode: bool,
+    ) -> wasmtime::Result<()> {
+        let invocation = self.invocation();
+        let Some((respond, body)) = invocation.exchange.respond() else {
+            bail!(ANSWERED);
+        };
+        let mut response = response(status, headers, body)?;
+        if encode && let Some(encoding) = Encoding::of(response.headers()) {
+            let (mut head, plain) = response.into_parts();
+            head.headers.remove(CONTENT_LENGTH);
+            let encoded = encoding.encoded(plain, invocation.host_memory());
+            response = Response::from_parts(head, invocation.charged(encoded)?);
         }
-        send_response(&self.invocation(), response, respond);
+        send_response(&invocation, response, respond);
+        Ok(())
+    }
+
+    fn forward(
+        &mut self,
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: u32,
+    ) -> wasmtime::Result<bool> {
+        let invocation = self.invocation();
+        let Some(body) = invocation.exchange.unread(body) else {
+            return Ok(false);
+        };
+        let Some((respond, _)) = invocation.exchange.respond() else {
+            bail!(ANSWERED);
+        };
+        invocation.exchange.end();
+        send_response(&invocation, response(status, headers, body)?, respond);
+        Ok(true)
+    }
+
+    fn abandon(&mut self, number: u32) -> wasmtime::Result<()> {
+        self.script()?.abandonable.abandon(number);
         Ok(())
     }
 

@@ -1,10 +1,11 @@
 //! Workers that are scripts: the engine component evaluates them once and is
 //! kept for further events.
 
+pub(crate) mod abandoned;
 mod byte_string;
 pub(crate) mod call;
 mod event;
-mod exchange;
+pub(crate) mod exchange;
 mod host;
 mod kv;
 mod load;
@@ -32,6 +33,7 @@ use crate::invocation::Invocation;
 use crate::places::{OwnerId, Place, Places};
 use crate::state::State;
 use crate::worker::Code;
+use abandoned::Abandonable;
 use exchange::Idle;
 use object::Objects;
 use std::sync::Arc;
@@ -171,6 +173,7 @@ impl Script {
             source: Arc::clone(&self.source),
             token: Token::new(),
             idle: Idle::default(),
+            abandonable: Abandonable::default(),
             object: None,
         });
         Ok(Isolate {

@@ -17,6 +17,9 @@ pub(crate) struct Token(Arc<str>);
 /// Why there is no answer, in JSON.
 const FAILED: &str = "failed";
 
+/// What the script calls a request.
+const NUMBER: &str = "number";
+
 impl Token {
     pub(crate) fn new() -> Self {
         Self(format!("{:032x}", rand::random::<u128>()).into())
@@ -39,6 +42,12 @@ impl Token {
         if let (Ok(name), Ok(json)) = (name, HeaderValue::from_str(&escaped(json))) {
             headers.insert(name, json);
         }
+    }
+
+    /// Takes the number out of the headers of a request that may be given up.
+    pub(crate) fn take_number(&self, headers: &mut HeaderMap) -> Option<u32> {
+        let number = headers.remove(format!("{}-{NUMBER}", self.0))?;
+        number.to_str().ok()?.parse().ok()
     }
 
     /// What the script makes an exception of.

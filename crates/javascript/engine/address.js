@@ -1,0 +1,18 @@
+// Addresses of requests.
+
+import { indexOf, setUrlPassword, setUrlUsername, slice, startsWith, urlText } from "./builtins.js";
+
+// An address without what is for whoever asks alone: a fragment and credentials.
+export function plainAddress(text) {
+  const hash = indexOf(text, "#");
+  const address = hash < 0 ? text : slice(text, 0, hash);
+  if (indexOf(address, "@") < 0) return address;
+  const url = new URL(address);
+  setUrlUsername(url, "");
+  setUrlPassword(url, "");
+  return urlText(url);
+}
+
+export function isHttp(address) {
+  return startsWith(address, "http:") || startsWith(address, "https:");
+}

@@ -1,0 +1,89 @@
+// `pipeTo` and `pipeThrough` with a signal, which the engine's own do not take.
+
+import {
+  apply,
+  define,
+  getReader,
+  isObject,
+  onceAborted,
+  readerCancel,
+  readerRead,
+  readerRelease,
+  signalAborted,
+  signalReason,
+  streamControllerClose,
+  streamControllerEnqueue,
+  streamControllerError,
+} from "./builtins.js";
+import { chain } from "./promise.js";
+
+const { pipeThrough: nativePipeThrough, pipeTo: nativePipeTo } = ReadableStream.prototype;
+
+function pipeTo(destination, options) {
+  const signal = isObject(options) ? options.signal : undefined;
+  if (signal === undefined) return apply(nativePipeTo, this, [destination, options]);
+  try {
+    return pipe(this, destination, options, checked(signal));
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+function pipeThrough(transform, options) {
+  const signal = isObject(options) ? options.signal : undefined;
+  if (signal === undefined) return apply(nativePipeThrough, this, [transform, options]);
+  const { readable, writable } = transform;
+  chain(pipe(this, writable, options, checked(signal)), undefined, () => {});
+  return readable;
+}
+
+function checked(signal) {
+  try {
+    signalAborted(signal);
+  } catch {
+    throw new TypeError(
+      "Incorrect type for the 'signal' field on 'PipeToOptions': the provided value is not of type 'AbortSignal'.",
+    );
+  }
+  return signal;
+}
+
+// Pipes by way of a stream that fails when the signal is raised.
+function pipe(stream, destination, { preventAbort, preventCancel, preventClose }, signal) {
+  const reader = getReader(stream);
+  let controller;
+  const source = new ReadableStream(
+    {
+      __proto__: null,
+      start: (own) => void (controller = own),
+      pull: () =>
+        chain(readerRead(reader), ({ done, value }) => {
+          if (done) streamControllerClose(controller);
+          else streamControllerEnqueue(controller, value);
+        }),
+      cancel: (reason) => readerCancel(reader, reason),
+    },
+    { __proto__: null, highWaterMark: 0 },
+  );
+  const abort = () => {
+    const reason = signalReason(signal);
+    if (!preventCancel) chain(readerCancel(reader, reason), undefined, () => {});
+    streamControllerError(controller, reason);
+  };
+  const forget = signalAborted(signal) ? abort() : onceAborted(signal, abort);
+  const options = { __proto__: null, preventAbort, preventCancel, preventClose };
+  const piped = apply(nativePipeTo, source, [destination, options]);
+  const over = () => {
+    forget?.();
+    readerRelease(reader);
+  };
+  chain(piped, over, over);
+  return piped;
+}
+
+export function install() {
+  const { prototype } = ReadableStream;
+  const attributes = { writable: true, enumerable: true, configurable: true };
+  define(prototype, "pipeTo", { ...attributes, value: pipeTo });
+  define(prototype, "pipeThrough", { ...attributes, value: pipeThrough });
+}

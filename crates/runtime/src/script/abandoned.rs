@@ -1,0 +1,45 @@
+//! Requests that a script may give up before they are answered.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+/// The requests of one isolate that may be given up, by the numbers that the
+/// script has for them.
+#[derive(Clone, Default)]
+pub(crate) struct Abandonable(Arc<Mutex<HashMap<u32, oneshot::Sender<()>>>>);
+
+impl Abandonable {
+    /// What `answer` comes to, or nothing once the script gives the request up.
+    pub(crate) async fn until_abandoned<T>(
+        self,
+        number: u32,
+        answer: impl Future<Output = T>,
+    ) -> Option<T> {
+        let (sender, abandoned) = oneshot::channel();
+        {
+            let mut requests = self.requests();
+            if requests.len() == requests.capacity() {
+                // The guest may have dropped some.
+                requests.retain(|_, request| !request.is_closed());
+            }
+            requests.insert(number, sender);
+        }
+        let answer = tokio::select! {
+            biased;
+            _ = abandoned => None,
+            answer = answer => Some(answer),
+        };
+        self.requests().remove(&number);
+        answer
+    }
+
+    /// Gives a request up.
+    pub(crate) fn abandon(&self, number: u32) {
+        self.requests().remove(&number);
+    }
+
+    fn requests(&self) -> MutexGuard<'_, HashMap<u32, oneshot::Sender<()>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
