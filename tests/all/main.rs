@@ -26,6 +26,7 @@ mod handlers;
 mod hostile;
 mod http;
 mod invoke;
+mod isolates;
 mod javascript;
 mod limits;
 mod loader;

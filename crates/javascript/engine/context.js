@@ -10,13 +10,9 @@ const { Map } = globalThis;
 const OUTSIDE = { invocation: null, values: new Map() };
 
 let frame = OUTSIDE;
-// The invocation that the instance runs. Callbacks that the engine calls by
-// itself, such as those of streams, come without a frame.
+// The invocation whose turn it is, as far as the host has been told. What comes
+// without a frame counts for it.
 let running = null;
-
-// Whether the instance runs several invocations at once, so that the host has
-// to be told for which one it does what it does.
-let shared = false;
 
 export function begin(invocation) {
   running = invocation;
@@ -26,10 +22,7 @@ export function finish() {
   running = null;
 }
 
-export function share() {
-  shared = true;
-}
-
+// The host has to be told for which one the instance does what it does.
 function switchTo({ invocation }) {
   if (invocation === null || invocation === running) return;
   running = invocation;
@@ -47,12 +40,12 @@ export function currentInvocation() {
 export function enter(next, callback, receiver, args) {
   const previous = frame;
   frame = next;
-  if (shared) switchTo(next);
+  switchTo(next);
   try {
     return apply(callback, receiver, args);
   } finally {
     frame = previous;
-    if (shared) switchTo(previous);
+    switchTo(previous);
   }
 }
 

@@ -2,7 +2,6 @@
 
 import * as asyncFunctions from "./async-functions.js";
 import * as console from "./console.js";
-import * as context from "./context.js";
 import * as errors from "./error-events.js";
 import * as events from "./events.js";
 import * as failure from "./failure.js";
@@ -29,8 +28,7 @@ import * as watch from "./watch.js";
 import * as wire from "./wire.js";
 import { AnalyticsEngineDataset } from "./analytics.js";
 import { assign, define as defineProperty, isObject, keys, parse, set } from "./builtins.js";
-import { handle as handleEvent } from "./handle.js";
-import { Invocation } from "./invocation.js";
+import { handleAll } from "./inbox.js";
 import { KvNamespace } from "./kv.js";
 import { WorkerLoader } from "./loader.js";
 import { define, provide, require } from "./modules.js";
@@ -75,22 +73,9 @@ export const script = {
 
   async handle(text) {
     const event = parse(text);
-    if (event.type === "object") {
-      await live(worker, event);
-      return false;
-    }
-    const invocation = new Invocation(event);
-    context.begin(invocation);
-    let isHandled = true;
-    try {
-      await invocation.untilOver(() => handleEvent(worker, invocation, event));
-    } catch (error) {
-      // No handler's failure comes this far.
-      failure.uncaught(error);
-      isHandled = false;
-    }
-    context.finish();
-    return invocation.end() && isHandled && !watch.hasChanged();
+    if (event.type !== "object") return handleAll(worker, event);
+    await live(worker, event);
+    return false;
   },
 };
 

@@ -17,6 +17,7 @@ export const {
   forward,
   frames,
   hangUp,
+  nextEvent,
   objectId,
   passThrough,
   respond,

@@ -9,6 +9,9 @@ import { askHost } from "./wire.js";
 
 const { clearTimeout, setTimeout } = globalThis;
 
+// Those that run, by their numbers.
+export const running = new Map();
+
 export class Invocation {
   // Nothing that it began goes on once this is true.
   over = false;
@@ -18,7 +21,7 @@ export class Invocation {
   rejections = new Map();
   // What is to be called once a timer has fired or is cleared.
   timers = new Map();
-  // The Durable Object that it is an event of, and its number there.
+  // The Durable Object that it is an event of, and its number in the instance.
   object = undefined;
   number = undefined;
   // Requests without an answer.
@@ -176,10 +179,9 @@ function watchIdleness() {
   context.outside(() =>
     chain(askHost("idle"), () => {
       watching = false;
-      const invocation = context.currentInvocation();
-      if (invocation === null) return;
+      if (mapSize(running) === 0) return;
       watchIdleness();
-      invocation.hang();
+      mapForEach(running, (invocation) => invocation.hang());
     }),
   );
 }

@@ -1,16 +1,14 @@
 // Durable Objects: how they are found, and how one lives.
 
-import { define, hasOwn, isObject, keys, mapDelete, mapForEach, mapGet, mapSet, matches, parse, responseStatus, responseText, setPrototypeOf } from "./builtins.js";
+import { define, hasOwn, isObject, keys, mapForEach, matches } from "./builtins.js";
 import * as context from "./context.js";
-import { handle } from "./handle.js";
-import { uncaught } from "./failure.js";
 import { unwind } from "./handlers.js";
-import { Invocation } from "./invocation.js";
+import { handleForever } from "./inbox.js";
+import { running } from "./invocation.js";
 import { chain, promised } from "./promise.js";
 import { fetcher } from "./services.js";
-import { askHost } from "./wire.js";
 import { DurableObjectStorage } from "./storage.js";
-import { finish, objectId } from "./host.js";
+import { objectId } from "./host.js";
 
 const ID = /^[0-9a-f]{64}$/;
 
@@ -129,12 +127,9 @@ class LiveObject {
   #worker;
   #class;
   #id;
-  // Its events that are not over, by number.
-  #running;
 
-  constructor(worker, { entrypoint: name, id, name: idName }, running) {
+  constructor(worker, { entrypoint: name, id, name: idName }) {
     this.#worker = worker;
-    this.#running = running;
     this.#class = hasOwn(worker.exports, name) ? worker.exports[name] : undefined;
     this.#id = new DurableObjectId(id, idName ?? undefined);
     if (typeof this.#class !== "function") {
@@ -157,7 +152,7 @@ class LiveObject {
   abort(reason) {
     this.instance = undefined;
     this.#gate = undefined;
-    mapForEach(this.#running, (invocation) => invocation.abort(reason));
+    mapForEach(running, (invocation) => invocation.abort(reason));
   }
 
   block(callback) {
@@ -182,38 +177,8 @@ class LiveObject {
   }
 }
 
-// Handles the events of an object, each as soon as it comes, until none comes.
-export async function live(worker, called) {
-  context.share();
+// Has an object handle its events. It is made with the first one.
+export function live(worker, called) {
   let object;
-  const running = new Map();
-  for (;;) {
-    const answer = await askHost("events");
-    if (responseStatus(answer) !== 200) return;
-    const { number, event, cancel } = parse(await responseText(answer));
-    if (cancel !== undefined) {
-      mapGet(running, cancel)?.end();
-      mapDelete(running, cancel);
-      continue;
-    }
-    const invocation = new Invocation(setPrototypeOf(event, null));
-    invocation.number = number;
-    mapSet(running, number, invocation);
-    const over = () => {
-      invocation.end();
-      mapDelete(running, number);
-      finish(number);
-      // The host has left it, too: whose turn is next is to be said anew.
-      context.finish();
-    };
-    const begun = () => invocation.untilOver(async () => {
-      invocation.object = object ??= new LiveObject(worker, called, running);
-      await handle(worker, invocation, event);
-    });
-    const failed = (error) => {
-      invocation.run(() => uncaught(error));
-      over();
-    };
-    context.outside(() => chain(begun(), over, failed));
-  }
+  return handleForever(worker, called.first, () => (object ??= new LiveObject(worker, called)));
 }

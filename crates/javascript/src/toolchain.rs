@@ -71,6 +71,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("headers.js", include_str!("../engine/headers.js")),
     ("host.js", include_str!("../engine/host.js")),
     ("http.js", include_str!("../engine/http.js")),
+    ("inbox.js", include_str!("../engine/inbox.js")),
     ("invocation.js", include_str!("../engine/invocation.js")),
     ("kv.js", include_str!("../engine/kv.js")),
     ("lengths.js", include_str!("../engine/lengths.js")),

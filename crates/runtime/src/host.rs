@@ -101,36 +101,31 @@ fn wait_with_an_end(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 );
             }
             let invocation = store.data().invocation();
-            if let (Some(script), [_]) = (&store.data().outbound.script, &pollables[..]) {
-                // What asks for it is all that is waited for.
-                if script.idle.take() {
-                    match store.data().memory.refused() {
-                        // The engine goes on without what it had no memory for.
-                        true => invocation.cut(Cut::Memory),
-                        false => script.idle.raise(),
-                    }
+            if let Some(script) = &store.data().outbound.script
+                && script.waits_for_nothing_else(pollables.len())
+                && script.idle.take()
+            {
+                match store.data().memory.refused() {
+                    // The engine goes on without what it had no memory for.
+                    true => invocation.cut(Cut::Memory),
+                    false => script.idle.raise(),
                 }
             }
-            if store.data().is_shared() {
-                return Ok((poll::Host::poll(&mut store.data_mut().table, pollables).await?,));
-            }
+            let until_end = store.data().until_end();
             tokio::select! {
                 biased;
                 ready = poll::Host::poll(&mut store.data_mut().table, pollables) => Ok((ready?,)),
-                () = invocation.until_cut() => Err(CutOff.into()),
+                () = until_end => Err(CutOff.into()),
             }
         })
     })?;
     instance.func_wrap_async("[method]pollable.block", |mut store, (pollable,)| {
         Box::new(async move {
-            if store.data().is_shared() {
-                return poll::HostPollable::block(&mut store.data_mut().table, pollable).await;
-            }
-            let invocation = store.data().invocation();
+            let until_end = store.data().until_end();
             tokio::select! {
                 biased;
                 ready = poll::HostPollable::block(&mut store.data_mut().table, pollable) => ready,
-                () = invocation.until_cut() => Err(CutOff.into()),
+                () = until_end => Err(CutOff.into()),
             }
         })
     })?;

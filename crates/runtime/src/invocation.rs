@@ -420,20 +420,24 @@ impl Invocation {
 
     /// Records that the client went away in the middle of the response.
     pub(crate) fn client_left(&self) {
-        let mut recording = self.recording();
-        if matches!(recording.ending.response, Response::Streaming(_)) {
-            recording.ending.response = Response::Abandoned;
-        }
-        drop(recording);
-        self.cut(Cut::ClientLeft);
+        self.abandoned(|response| matches!(response, Response::Streaming(_)));
     }
 
     /// Records that the client went away before all of a complete response was
     /// sent.
     pub(crate) fn response_lost(&self) {
+        self.abandoned(|response| matches!(response, Response::Complete(_)));
+    }
+
+    /// That a client goes when the guest has ended the response before its end is
+    /// not the client's doing.
+    fn abandoned(&self, by_client: impl Fn(&Response) -> bool) {
         let mut recording = self.recording();
         let response = &mut recording.ending.response;
-        if matches!(response, Response::Complete(_)) {
+        if matches!(response, Response::Broken(_)) {
+            return;
+        }
+        if by_client(response) {
             *response = Response::Abandoned;
         }
         drop(recording);

@@ -4,6 +4,7 @@
 use crate::error::Error;
 use crate::invocation::Invocation;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// CPU time after which an invocation leaves the threads that also serve
 /// sockets.
-const HEAVY: Duration = Duration::from_millis(5);
+pub(crate) const HEAVY: Duration = Duration::from_millis(5);
 
 /// The niceness of the threads for heavy invocations: about a tenth of the
 /// weight of the others, and all of a processor that is idle otherwise.
@@ -69,6 +70,41 @@ impl Lanes {
             None => run.await,
         }
     }
+
+    /// Runs the life of an isolate here while its events are light, and
+    /// elsewhere while they are not.
+    pub(crate) async fn alternate(
+        &self,
+        mut life: Life,
+        is_heavy: impl Fn() -> bool + Clone + Send + Sync + 'static,
+    ) {
+        let Some(threads) = &self.heavy else {
+            return life.await;
+        };
+        while let Some(heavy) = until(life, is_heavy.clone()).await {
+            let is_heavy = is_heavy.clone();
+            let heavy = threads.spawn(until(heavy, move || !is_heavy()));
+            match heavy.await {
+                Ok(Some(light)) => life = light,
+                // That it fails means that the process ends.
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+}
+
+/// The life of an isolate.
+type Life = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Runs a life until it is over, or gives it back when it is to go on elsewhere.
+/// This is known after each turn.
+async fn until(mut life: Life, is_elsewhere: impl Fn() -> bool) -> Option<Life> {
+    let is_over = poll_fn(|cx| match life.as_mut().poll(cx) {
+        Poll::Ready(()) => Poll::Ready(true),
+        Poll::Pending if is_elsewhere() => Poll::Ready(false),
+        Poll::Pending => Poll::Pending,
+    });
+    if is_over.await { None } else { Some(life) }
 }
 
 fn threads(name: &str, start: impl Fn() + Send + Sync + 'static) -> Result<Runtime, Error> {

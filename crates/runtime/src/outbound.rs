@@ -46,8 +46,9 @@ impl Outbound {
             ("/drained", _) => waited(exchange.drained()),
             ("/events", Some(object)) => {
                 let object = Arc::clone(object);
-                waited(async move { object.next_event().await })
+                waited(object.answer())
             }
+            ("/events", None) => waited(script.events.answer()),
             // The exchange has to know at once what is asked for, not only when
             // the answer is waited for.
             ("/request", _) => ready(Response::new(exchange.lease(exchange.request()))),

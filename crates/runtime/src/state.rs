@@ -102,17 +102,32 @@ impl State {
         let weight = table::weight(&mut self.table);
         _ = invocation.charged(invocation.host_memory().weigh_table(weight));
         let ends_all = matches!(invocation.is_cut(), Some(Cut::Cpu | Cut::Memory));
-        // One of several events of an object cannot be cut out of it.
-        if !self.is_shared() || ends_all {
+        let events = self.outbound.script.as_ref().map(|script| &script.events);
+        // One of several events of an isolate cannot be cut out of it.
+        if ends_all || events.is_none_or(|events| events.is_alone(&invocation)) {
             invocation.go_on()?;
         }
-        Ok(())
+        match events {
+            Some(events) if events.is_forsaken() => Err(CutOff),
+            _ => Ok(()),
+        }
     }
 
-    /// Whether several invocations run in it: it is a Durable Object.
-    pub(crate) fn is_shared(&self) -> bool {
-        let script = self.outbound.script.as_ref();
-        script.is_some_and(|script| script.object.is_some())
+    /// Ready once a guest that waits is to end: with its invocation, or, for a
+    /// script, with all that its isolate runs.
+    pub(crate) fn until_end(&self) -> impl Future<Output = ()> + Send + use<> {
+        let events = self.outbound.script.as_ref();
+        let events = events.map(|script| Arc::clone(&script.events));
+        let invocation = self.invocation();
+        async move {
+            match events {
+                Some(events) => {
+                    drop(invocation);
+                    events.until_doomed().await;
+                }
+                None => invocation.until_cut().await,
+            }
+        }
     }
 
     /// The invocation on whose behalf the guest runs.

@@ -104,6 +104,14 @@ impl<'a> Event<'a> {
         Self::Tail { events, raw }
     }
 
+    /// How many things it has its Worker handle in one.
+    pub(super) fn items(&self) -> u32 {
+        match self {
+            Self::Tail { events, .. } => u32::try_from(events.len()).unwrap_or(u32::MAX),
+            _ => 1,
+        }
+    }
+
     /// The event with the entrypoint that is to handle it.
     pub(crate) fn to_json(&self, invocation: &Invocation) -> serde_json::Result<String> {
         #[derive(Serialize)]

@@ -1,6 +1,7 @@
 //! What the engine component asks of its host.
 
 use super::abandoned::Abandonable;
+use super::events::Events;
 use super::exchange::Idle;
 use super::object::Object;
 use super::{Source, Token, byte_string, object, session, storage};
@@ -21,8 +22,18 @@ pub(crate) struct ScriptHost {
     pub(crate) token: Token,
     pub(crate) idle: Idle,
     pub(crate) abandonable: Abandonable,
+    pub(crate) events: Arc<Events>,
     /// The Durable Object that it is, if it is one.
     pub(crate) object: Option<Arc<Object>>,
+}
+
+impl ScriptHost {
+    /// Whether these are all things that a script waits for: what it has asked
+    /// its host to tell. To an object further events may come.
+    pub(crate) fn waits_for_nothing_else(&self, things: usize) -> bool {
+        let asked = 1 + usize::from(self.events.is_asked());
+        things == asked && self.object.is_none()
+    }
 }
 
 impl State {
@@ -130,17 +141,26 @@ impl host::Host for State {
     }
 
     fn enter(&mut self, number: u32) -> wasmtime::Result<()> {
-        if let Some(object) = &self.script()?.object {
-            object.enter(number);
+        self.script()?.events.enter(number);
+        Ok(())
+    }
+
+    fn finish(&mut self, number: u32, reusable: bool) -> wasmtime::Result<()> {
+        let script = self.script()?;
+        script.events.finish(number, reusable, &self.memory);
+        if let Some(object) = &script.object {
+            object.ran(&self.memory);
         }
         Ok(())
     }
 
-    fn finish(&mut self, number: u32) -> wasmtime::Result<()> {
-        if let Some(object) = &self.script()?.object {
-            object.finish(number, &self.memory);
+    fn next_event(&mut self) -> wasmtime::Result<Option<String>> {
+        let script = self.script()?;
+        let next = script.events.next();
+        if let (Some(object), Some(_)) = (&script.object, &next) {
+            object.runs();
         }
-        Ok(())
+        Ok(next)
     }
 
     fn object_id(&mut self, class: String, name: Option<String>) -> wasmtime::Result<String> {

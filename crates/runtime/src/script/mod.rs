@@ -5,6 +5,7 @@ pub(crate) mod abandoned;
 mod byte_string;
 pub(crate) mod call;
 mod event;
+mod events;
 pub(crate) mod exchange;
 mod host;
 mod kv;
@@ -25,18 +26,22 @@ pub(crate) use token::Token;
 pub(crate) use unread::unread;
 
 use crate::bindings::javascript::Engine as Guest;
+use crate::caught::{Panicked, caught};
 use crate::component::Component;
 use crate::ending::Call;
-use crate::execute::{Respond, guarded};
+use crate::execute::{Respond, guarded, poll_once};
 use crate::failure::{call_failed, instantiation_failed};
 use crate::invocation::Invocation;
+use crate::lanes::HEAVY;
 use crate::places::{OwnerId, Place, Places};
 use crate::state::State;
-use crate::worker::Code;
+use crate::worker::{Code, Worker};
 use abandoned::Abandonable;
+use events::{Events, Job, Ticket};
 use exchange::Idle;
 use object::Objects;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmtime::Store;
 use wasmtime_wasi_http::WasiBody;
 
@@ -47,6 +52,8 @@ pub struct Script {
     /// Under which its isolates idle.
     id: OwnerId,
     objects: Objects,
+    /// The isolates that run events, but for Durable Objects.
+    running: Mutex<Vec<Arc<Events>>>,
 }
 
 /// The places of a process, with the isolates that idle.
@@ -60,6 +67,7 @@ const IDLE_ISOLATES: usize = 16;
 pub(crate) struct Isolate {
     store: Store<State>,
     guest: Option<Guest>,
+    events: Arc<Events>,
     /// Behind the store, to be dropped after it.
     _place: Place,
 }
@@ -80,6 +88,7 @@ impl Script {
             source: Arc::new(source),
             id: OwnerId::new(),
             objects: Objects::default(),
+            running: Mutex::default(),
         }
     }
 
@@ -95,7 +104,7 @@ impl Script {
     /// Evaluates the script, so that an isolate is ready for the first event.
     pub(crate) async fn start(&self, invocation: &Arc<Invocation>) {
         let _awake = self.engine.keep_awake();
-        let mut isolate = match self.new_isolate(invocation).await {
+        let mut isolate = match self.new_isolate(invocation, Arc::default()).await {
             Ok(isolate) => isolate,
             Err(call) => return invocation.ended(call),
         };
@@ -110,89 +119,189 @@ impl Script {
         invocation.memory(&isolate.store.data().memory);
         invocation.ended(call);
         if started {
-            self.keep(isolate, invocation);
+            self.keep(isolate, &invocation.worker);
         }
     }
 
     /// Runs one event to its end.
     pub(crate) async fn run(&self, invocation: &Arc<Invocation>, event: &Event<'_>) {
-        let event = match event.to_json(invocation) {
-            Ok(event) => event,
+        let light = HEAVY * event.items();
+        let event: Arc<str> = match event.to_json(invocation) {
+            Ok(event) => event.into(),
             Err(error) => return invocation.ended(Call::HostFailed(error.to_string())),
         };
+        loop {
+            let (job, end) = Job::new(invocation, &event, light);
+            let (events, number) = match self.hand_over(invocation, job).await {
+                Ok(handed_over) => handed_over,
+                Err(call) => return invocation.ended(call),
+            };
+            let ticket = Ticket {
+                events,
+                number,
+                invocation,
+                end,
+            };
+            if ticket.has_begun().await {
+                return;
+            }
+        }
+    }
+
+    /// Finds an isolate for an event, or makes one.
+    async fn hand_over(
+        &self,
+        invocation: &Arc<Invocation>,
+        job: Job,
+    ) -> Result<(Arc<Events>, u32), Call> {
+        let worker = &invocation.worker;
         if let (Some(object), Some(class)) = (invocation.via.object(), invocation.via.entrypoint())
         {
             let key = ObjectKey {
                 class: class.to_owned(),
                 id: object.id.clone(),
             };
-            return self.run_in_object(invocation, event, key).await;
+            return self.objects.push(worker, &key, job).map_err(Call::Shed);
         }
-        let _awake = self.engine.keep_awake();
-        let isolate = match self.kept_isolate(invocation) {
-            Some(isolate) => Ok(isolate),
-            None => self.new_isolate(invocation).await,
+        let (isolate, job) = match self.running_or_kept(invocation, job) {
+            Found::Running(events, number) => return Ok((events, number)),
+            Found::Kept(isolate, job) => (isolate, job),
+            Found::None(job) => (self.new_isolate(invocation, Arc::default()).await?, job),
         };
-        let mut isolate = match isolate {
-            Ok(isolate) => isolate,
-            Err(call) => return invocation.ended(call),
+        let events = Arc::clone(&isolate.events);
+        events.open();
+        let Ok(number) = events.join(job) else {
+            return Err(Call::HostFailed("the isolate takes no event".to_owned()));
         };
-        let mut reusable = false;
-        let run = isolate.run(&self.engine, &self.source, &event, &mut reusable);
-        let call = guarded(invocation, run).await;
-        if invocation.exchange.is_open() {
-            invocation.response_cut_off();
-        }
-        let memory = &isolate.store.data().memory;
-        invocation.memory(memory);
-        // One that keeps much is given up before it meets its limit.
-        reusable &= memory.peak() < invocation.worker.settings.limits.memory / 2;
-        // What one event was refused explains nothing of the next one's end.
-        reusable &= !memory.refused();
-        // One that does not do what it is for may never do it again.
-        reusable &= invocation.is_handled();
-        invocation.ended(call);
-        if reusable {
-            self.keep(isolate, invocation);
-        }
-        // Only now: it may end callees, whose tails want the isolate next.
-        invocation.exchange.finish();
+        self.running().push(Arc::clone(&events));
+        begin(Arc::clone(worker), isolate).await;
+        Ok((events, number))
     }
 
-    fn kept_isolate(&self, invocation: &Arc<Invocation>) -> Option<Isolate> {
-        let isolate = invocation.worker.places.reuse(self.id)?;
-        let current = &isolate.store.data().current;
-        current.set(Some(Arc::clone(invocation)));
-        Some(isolate)
+    /// An isolate that runs already, or one that idles.
+    fn running_or_kept(&self, invocation: &Arc<Invocation>, mut job: Job) -> Found {
+        // Held, so that an isolate whose last event ends is found as the one or
+        // as the other.
+        let running = self.running();
+        for events in running.iter() {
+            match events.join(job) {
+                Ok(number) => return Found::Running(Arc::clone(events), number),
+                Err(refused) => job = refused,
+            }
+        }
+        match invocation.worker.places.reuse(self.id) {
+            Some(isolate) => {
+                let current = &isolate.store.data().current;
+                current.set(Some(Arc::clone(invocation)));
+                Found::Kept(isolate, job)
+            }
+            None => Found::None(job),
+        }
     }
 
-    async fn new_isolate(&self, invocation: &Arc<Invocation>) -> Result<Isolate, Call> {
+    async fn new_isolate(
+        &self,
+        invocation: &Arc<Invocation>,
+        events: Arc<Events>,
+    ) -> Result<Isolate, Call> {
         let place = invocation.place(self.engine.size()).await?;
         let mut store = State::store(self.engine.engine(), invocation, Vec::new());
+        events.attach(store.data().current.clone());
         store.data_mut().outbound.script = Some(ScriptHost {
             source: Arc::clone(&self.source),
             token: Token::new(),
             idle: Idle::default(),
             abandonable: Abandonable::default(),
+            events: Arc::clone(&events),
             object: None,
         });
         Ok(Isolate {
             store,
             guest: None,
+            events,
             _place: place,
         })
     }
 
-    fn keep(&self, isolate: Isolate, invocation: &Invocation) {
+    fn keep(&self, isolate: Isolate, worker: &Worker) {
         let state = isolate.store.data();
         state.current.set(None);
         let memory = state.memory.peak();
-        let places = &invocation.worker.places;
-        places.keep(self.id, isolate, memory, IDLE_ISOLATES);
+        worker.places.keep(self.id, isolate, memory, IDLE_ISOLATES);
+    }
+
+    fn running(&self) -> MutexGuard<'_, Vec<Arc<Events>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn id(&self) -> OwnerId {
         self.id
+    }
+}
+
+/// Where an event goes.
+enum Found {
+    Running(Arc<Events>, u32),
+    Kept(Isolate, Job),
+    None(Job),
+}
+
+/// Has an isolate live, here as long as nothing has to be waited for.
+async fn begin(worker: Arc<Worker>, isolate: Isolate) {
+    let events = Arc::clone(&isolate.events);
+    let lanes = Arc::clone(&worker.lanes);
+    let mut life: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(live(worker, isolate));
+    if poll_once(life.as_mut()).await.is_pending() {
+        tokio::spawn(async move {
+            lanes.alternate(life, move || events.is_heavy()).await;
+        });
+    }
+}
+
+/// The life of an isolate, from one event until it runs none.
+async fn live(worker: Arc<Worker>, mut isolate: Isolate) {
+    let Code::Script(script) = &worker.code else {
+        return;
+    };
+    let _awake = script.engine.keep_awake();
+    let events = Arc::clone(&isolate.events);
+    loop {
+        let mut reusable = true;
+        let call = match events.begin() {
+            Some((number, event)) => {
+                let run = isolate.run(script, number, &event, &mut reusable);
+                let call = caught(events.measure(pin!(run))).await;
+                call.unwrap_or_else(|_| Call::HostFailed(Panicked::MESSAGE.to_owned()))
+            }
+            // Nobody waits for it any more.
+            None => Call::Returned,
+        };
+        let mut running = script.running();
+        let leave = |running: &mut Vec<Arc<Events>>| {
+            running.retain(|other| !Arc::ptr_eq(other, &events));
+        };
+        let memory = &isolate.store.data().memory;
+        if !matches!(call, Call::Returned) {
+            leave(&mut running);
+            drop(running);
+            events.end(call, memory);
+            return;
+        }
+        reusable &= isolate.guest.is_some();
+        let rest = events.rest(reusable, memory);
+        if let Some(next) = &rest.next {
+            isolate.store.data().current.set(Some(Arc::clone(next)));
+            drop(running);
+            rest.tell();
+            continue;
+        }
+        leave(&mut running);
+        if rest.is_kept {
+            script.keep(isolate, &worker);
+        }
+        drop(running);
+        rest.tell();
+        return;
     }
 }
 
@@ -227,19 +336,24 @@ impl Isolate {
         Ok(self.guest.as_ref())
     }
 
-    /// Handles an event, and tells whether the isolate can take another one.
+    /// Handles an event and those that come meanwhile, and tells whether the
+    /// isolate can take another one.
     async fn run(
         &mut self,
-        engine: &Component,
-        source: &Source,
+        script: &Script,
+        number: u32,
         event: &String,
         reusable: &mut bool,
     ) -> Call {
-        let handler = match self.guest(engine, source).await {
+        let handler = match self.guest(&script.engine, &script.source).await {
             Ok(Some(guest)) => guest.taffrail_javascript_script().clone(),
             Ok(None) => return Call::Returned,
             Err(call) => return call,
         };
+        if !self.events.is_running(number) {
+            // It was cancelled before the script was there.
+            return Call::Returned;
+        }
         match handler.call_handle(&mut self.store, event).await {
             Ok(clean) => {
                 *reusable = clean;
