@@ -109,6 +109,14 @@ fn tail_calls(
     findings.sort(more.collect(), &Place::outside(recording));
 }
 
+/// Of what was reported, what the recording has, too.
+fn known(recorded: &Value, reported: &Value) -> Value {
+    let recorded = recorded.as_object().into_iter().flatten();
+    recorded
+        .map(|(key, _)| (key.clone(), reported[key].clone()))
+        .collect()
+}
+
 fn one_call(recording: &Recording, index: usize, recorded: &TailCall, got: &TailCall) -> Findings {
     let mut findings = Findings::default();
     let outside = Place::outside(recording);
@@ -118,7 +126,8 @@ fn one_call(recording: &Recording, index: usize, recorded: &TailCall, got: &Tail
             "argc": call.argc,
             "isArray": call.is_array,
             "ctxProps": call.props,
-            "more": call.more,
+            // Recordings have not kept all of it.
+            "more": known(&recorded.more, &call.more),
         })
     };
     let path = format!("tail_meta[{index}]");
