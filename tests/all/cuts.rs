@@ -1,11 +1,13 @@
 //! Invocations that are ended from outside, and what their items say.
 
+use std::process::Command;
 use std::time::Duration;
 use taffrail_runtime::{Limits, WorkerSettings};
+use taffrail_tests::fairness;
+use taffrail_tests::process::run;
 use taffrail_tests::scenario::{
     Scenario, Upload, full, json, logs, next_piece, patiently, read, request,
 };
-use taffrail_tests::{fairness, soak};
 use taffrail_trace::{ExceededLimit, Outcome};
 
 fn ms(milliseconds: u64) -> Duration {
@@ -287,8 +289,11 @@ async fn endless_loops_beside_it_leave_a_worker_answering() {
     report.verdict().unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_left_of_what_ended() {
-    let report = soak::run(700).await;
-    report.verdict().unwrap();
+/// In a process of its own, since what others do in this one counts as well.
+#[test]
+fn nothing_is_left_of_what_ended() {
+    let mut soak = Command::new(env!("CARGO_BIN_EXE_soak"));
+    soak.arg("700");
+    let finished = run(soak);
+    assert_eq!(finished.code, Some(0), "{}", finished.stdout);
 }

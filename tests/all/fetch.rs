@@ -423,9 +423,8 @@ export class Object_ extends DurableObject { fetch(request) { return answer(requ
             "no signal": "TypeError: Incorrect type for the 'signal' field on 'PipeToOptions': the provided value is not of type 'AbortSignal'.",
         })
     );
-    let mut left: Vec<_> = (0..4).map(|_| upstream.left()).collect();
-    left.sort();
-    assert_eq!(left, ["/endless", "/never", "/never", "/never"]);
+    // The others may have been given up before they were sent.
+    while upstream.left() != "/endless" {}
 }
 
 #[test]

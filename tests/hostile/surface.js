@@ -205,7 +205,7 @@ function surface(roots) {
 }
 
 // What stops the walk by itself.
-const SKIPPED = /^\.(Object|Reflect)\.(freeze|seal|preventExtensions|setPrototypeOf|defineProperty|defineProperties|assign|set|deleteProperty)$|\.Atomics\.wait|^\.(Function|eval)$|__(define|lookup).etter__|__proto__$|\.ctx\.(abort|exports)/;
+const SKIPPED = /^\.(Object|Reflect)\.(freeze|seal|preventExtensions|setPrototypeOf|defineProperty|defineProperties|assign|set|deleteProperty)$|\.Atomics\.wait|^\.(Function|eval)$|__(define|lookup).etter__|__proto__$|\.ctx\.(abort|exports)|^ctx.*\.abort$/;
 
 export default {
   async fetch(request, env, ctx) {

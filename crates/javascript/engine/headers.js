@@ -107,11 +107,27 @@ export function readOnly(headers) {
   return headers;
 }
 
-// Names and values in pairs, as the host takes them.
-export function pairs(headers) {
+// Names and values in pairs, as the host takes them, without those of one name.
+export function pairs(headers, left) {
   const all = bare([]);
-  headersForEach(headers, (value, name) => append(all, bare([name, value])));
+  let bytes = 0;
+  headersForEach(headers, (value, name) => {
+    if (name === left) return;
+    append(all, bare([name, value]));
+    bytes += name.length + value.length;
+  });
+  checkSize(all.length, bytes);
   return all;
+}
+
+// What the host takes of the headers of one message. More would end the isolate.
+const FIELDS = 16_384;
+const BYTES = 2 << 20;
+
+export function checkSize(fields, bytes) {
+  if (fields > FIELDS || bytes > BYTES) {
+    throw new TypeError("The headers of a message have at most 16,384 fields and 2 MiB.");
+  }
 }
 
 // The same as a record, as the engine takes them: it would iterate over headers

@@ -132,10 +132,7 @@ function lengthToSend(response, body, length) {
 // Names and values in pairs, as the host takes them. What a Worker says about
 // the length of a body is not believed.
 function framed(headers, length) {
-  const all = bare([]);
-  headersForEach(headers, (value, name) => {
-    if (name !== "content-length") append(all, bare([name, value]));
-  });
+  const all = pairs(headers, "content-length");
   if (length !== null) append(all, bare(["content-length", length]));
   return all;
 }

@@ -1,11 +1,8 @@
 // Other Workers, and entrypoints of this one, to be called.
 
 import {
-  append,
   apply,
-  bare,
   hasOwn,
-  headersForEach,
   inherits,
   keys,
   listed,
@@ -18,6 +15,7 @@ import {
   weakGet,
   weakSet,
 } from "./builtins.js";
+import { pairs } from "./headers.js";
 import { DurableObject } from "./modules.js";
 import { follow } from "./redirect.js";
 import { isRequest, outgoing } from "./request.js";
@@ -73,11 +71,7 @@ class Fetcher {
 // The headers that a callee sees, and its item has. In process a body has no
 // length before its end, whatever the caller says.
 function framed(headers) {
-  const all = bare([]);
-  headersForEach(headers, (value, name) => {
-    if (name !== "content-length" && name !== "transfer-encoding") append(all, bare([name, value]));
-  });
-  return all;
+  return pairs(headers, "content-length");
 }
 
 const callees = new WeakMap();

@@ -6,6 +6,7 @@ import {
   define,
   hasOwn,
   headersGet,
+  keys,
   matches,
   numberToString,
   onceAborted,
@@ -20,6 +21,7 @@ import {
   stringify,
 } from "./builtins.js";
 import { currentInvocation } from "./context.js";
+import { checkSize } from "./headers.js";
 import { abandon } from "./host.js";
 import { chain } from "./promise.js";
 import { stackAt } from "./stack.js";
@@ -70,6 +72,11 @@ let signalled = 0;
 // raised: the engine only does not wait for it any longer.
 function sent(url, init) {
   const { headers, signal } = init;
+  try {
+    check(headers);
+  } catch (error) {
+    return new Promise((_, reject) => reject(error));
+  }
   if (signal === undefined || signalAborted(signal)) return nativeFetch(url, init);
   signalled += 1;
   const number = signalled;
@@ -78,6 +85,15 @@ function sent(url, init) {
   const response = nativeFetch(url, init);
   chain(response, forget, forget);
   return response;
+}
+
+function check(record) {
+  const names = keys(record);
+  let bytes = 0;
+  for (let index = 0; index < names.length; index += 1) {
+    bytes += names[index].length + record[names[index]].length;
+  }
+  checkSize(names.length, bytes);
 }
 
 // The name of a header in which the host says something about its response.

@@ -114,9 +114,10 @@ impl WasiHttpHooks for Outbound {
             && let Some(number) = script.token.take_number(request.headers_mut())
         {
             let abandonable = script.abandonable.clone();
-            let sending = self.sending(request, options);
+            let sending = Box::into_pin(self.sending(request, options));
+            // The script may give it up before it is polled for the first time.
+            let sent = abandonable.until_abandoned(number, sending);
             return Box::new(async move {
-                let sent = abandonable.until_abandoned(number, Box::into_pin(sending));
                 // Nobody waits for this any more.
                 let given_up = || Ok(answered(Response::new(exchange::empty())));
                 sent.await.unwrap_or_else(given_up)

@@ -101,10 +101,15 @@ impl State {
         }
         let weight = table::weight(&mut self.table);
         _ = invocation.charged(invocation.host_memory().weigh_table(weight));
-        let ends_all = matches!(invocation.is_cut(), Some(Cut::Cpu | Cut::Memory));
         let events = self.outbound.script.as_ref().map(|script| &script.events);
-        // One of several events of an isolate cannot be cut out of it.
-        if ends_all || events.is_none_or(|events| events.is_alone(&invocation)) {
+        let ends_guest = match (events, invocation.is_cut()) {
+            (None, _) | (_, Some(Cut::Cpu | Cut::Memory)) => true,
+            // The script is told, and lives on.
+            (_, Some(Cut::ClientLeft)) => false,
+            // One of several events of an isolate cannot be cut out of it.
+            (Some(events), _) => events.is_alone(&invocation),
+        };
+        if ends_guest {
             invocation.go_on()?;
         }
         match events {

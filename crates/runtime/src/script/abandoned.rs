@@ -10,12 +10,13 @@ use tokio::sync::oneshot;
 pub(crate) struct Abandonable(Arc<Mutex<HashMap<u32, oneshot::Sender<()>>>>);
 
 impl Abandonable {
-    /// What `answer` comes to, or nothing once the script gives the request up.
-    pub(crate) async fn until_abandoned<T>(
+    /// What `answer` comes to, or nothing once the script gives the request up,
+    /// which it may do from now on.
+    pub(crate) fn until_abandoned<T>(
         self,
         number: u32,
         answer: impl Future<Output = T>,
-    ) -> Option<T> {
+    ) -> impl Future<Output = Option<T>> {
         let (sender, abandoned) = oneshot::channel();
         {
             let mut requests = self.requests();
@@ -25,13 +26,15 @@ impl Abandonable {
             }
             requests.insert(number, sender);
         }
-        let answer = tokio::select! {
-            biased;
-            _ = abandoned => None,
-            answer = answer => Some(answer),
-        };
-        self.requests().remove(&number);
-        answer
+        async move {
+            let answer = tokio::select! {
+                biased;
+                _ = abandoned => None,
+                answer = answer => Some(answer),
+            };
+            self.requests().remove(&number);
+            answer
+        }
     }
 
     /// Gives a request up.

@@ -69,6 +69,9 @@ enum State {
     Doomed,
 }
 
+/// How long a script may compute after the last client has left.
+const DEAF: Duration = Duration::from_millis(100);
+
 /// One event for an isolate.
 pub(super) struct Job {
     invocation: Arc<Invocation>,
@@ -133,7 +136,7 @@ impl Events {
     /// wait for one that has yet to answer and computes, or another one waits.
     pub(super) fn join(&self, job: Job) -> Result<u32, Job> {
         let queue = self.queue();
-        let is_busy = self.turn_is_long() && queue.awaits_an_answer();
+        let is_busy = self.turn_exceeds(HEAVY) && queue.awaits_an_answer();
         let is_taken = queue.state != State::Open
             || !queue.waiting.is_empty()
             || queue.running.len() >= TOGETHER
@@ -242,11 +245,13 @@ impl Events {
         }
     }
 
-    /// Whether nobody waits for what the isolate computes.
+    /// Whether nobody waits for what the isolate computes, and it goes on for
+    /// longer than it takes to hear of that.
     pub(crate) fn is_forsaken(&self) -> bool {
         let queue = self.queue();
         let is_forsaken = queue.running.is_empty() && !queue.cancelled.is_empty();
-        queue.state == State::Doomed || (self.resident.is_none() && is_forsaken)
+        let is_deaf = is_forsaken && self.resident.is_none() && self.turn_exceeds(DEAF);
+        queue.state == State::Doomed || is_deaf
     }
 
     /// Waits until the isolate is to end with its events.
@@ -507,13 +512,13 @@ impl Events {
             .unwrap_or_else(PoisonError::into_inner) = began;
     }
 
-    /// Whether the turn of the guest takes longer than light events do.
-    fn turn_is_long(&self) -> bool {
+    /// Whether the turn of the guest takes longer than this.
+    fn turn_exceeds(&self, limit: Duration) -> bool {
         let began = self
             .turn_began
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        began.is_some_and(|began| clock::instant() - began > HEAVY)
+        began.is_some_and(|began| clock::instant() - began > limit)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
