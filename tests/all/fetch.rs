@@ -474,3 +474,31 @@ export default {
         .collect();
     assert_eq!(cf, [1, 2]);
 }
+
+#[test]
+fn a_body_that_is_given_up_leaves_nothing_behind_for_the_next_request() {
+    let upstream = upstream();
+    let folder = Folder::new();
+    let source = "\
+export default { async fetch(request, env) {
+  const aborted = new AbortController();
+  const { body } = await fetch(`${env.UP}/endless`, { signal: aborted.signal });
+  const reader = body.getReader();
+  await reader.read();
+  let reads = reader.read();
+  while (await Promise.race([reads.then(() => true), scheduler.wait(0)])) reads = reader.read();
+  if (request.url.endsWith('cancel')) reader.cancel();
+  else aborted.abort();
+  return new Response(await reads.then(({ done }) => String(done), ({ name }) => name));
+} };
+";
+    folder.script("w", source, &up(&upstream));
+    let server = folder.start(&["serve", "w"]);
+    let paths = ["/abort", "/abort", "/cancel", "/cancel", "/abort"];
+    let said = paths.map(|path| server.get(path).body);
+    assert_eq!(
+        said,
+        ["AbortError", "AbortError", "true", "true", "AbortError"]
+    );
+    _ = server.terminate();
+}

@@ -1,21 +1,8 @@
 // `pipeTo` and `pipeThrough` with a signal, which the engine's own do not take.
 
-import {
-  apply,
-  define,
-  getReader,
-  isObject,
-  onceAborted,
-  readerCancel,
-  readerRead,
-  readerRelease,
-  signalAborted,
-  signalReason,
-  streamControllerClose,
-  streamControllerEnqueue,
-  streamControllerError,
-} from "./builtins.js";
+import { apply, define, isObject, readerRelease, signalAborted } from "./builtins.js";
 import { chain } from "./promise.js";
+import { untilAborted } from "./until-aborted.js";
 
 const { pipeThrough: nativePipeThrough, pipeTo: nativePipeTo } = ReadableStream.prototype;
 
@@ -50,31 +37,11 @@ function checked(signal) {
 
 // Pipes by way of a stream that fails when the signal is raised.
 function pipe(stream, destination, { preventAbort, preventCancel, preventClose }, signal) {
-  const reader = getReader(stream);
-  let controller;
-  const source = new ReadableStream(
-    {
-      __proto__: null,
-      start: (own) => void (controller = own),
-      pull: () =>
-        chain(readerRead(reader), ({ done, value }) => {
-          if (done) streamControllerClose(controller);
-          else streamControllerEnqueue(controller, value);
-        }),
-      cancel: (reason) => readerCancel(reader, reason),
-    },
-    { __proto__: null, highWaterMark: 0 },
-  );
-  const abort = () => {
-    const reason = signalReason(signal);
-    if (!preventCancel) chain(readerCancel(reader, reason), undefined, () => {});
-    streamControllerError(controller, reason);
-  };
-  const forget = signalAborted(signal) ? abort() : onceAborted(signal, abort);
+  const { source, reader, forget } = untilAborted(stream, signal, preventCancel);
   const options = { __proto__: null, preventAbort, preventCancel, preventClose };
   const piped = apply(nativePipeTo, source, [destination, options]);
   const over = () => {
-    forget?.();
+    forget();
     readerRelease(reader);
   };
   chain(piped, over, over);

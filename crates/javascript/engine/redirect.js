@@ -14,8 +14,10 @@ import {
   urlText,
 } from "./builtins.js";
 import { plainAddress } from "./address.js";
+import { holdStream } from "./body.js";
 import { copyOf, valueOf } from "./headers.js";
 import { answerOf, arrived } from "./response.js";
+import { untilAborted } from "./until-aborted.js";
 
 const MOST = 20;
 
@@ -26,7 +28,10 @@ export async function follow(first, send) {
   for (;;) {
     const response = arrived(await send(message));
     const location = message.redirect === "manual" ? null : locationOf(response);
-    if (location === null) return answerOf(response, message.url, urls.length > 1);
+    if (location === null) {
+      if (message.signal !== undefined) endWith(response, message.signal);
+      return answerOf(response, message.url, urls.length > 1);
+    }
     if (message.redirect === "error") {
       throw new TypeError(`The response of ${message.url} is a redirect, and \`redirect\` is "error".`);
     }
@@ -35,6 +40,13 @@ export async function follow(first, send) {
     message = redirected(message, responseStatus(response), location);
     append(urls, message.url);
   }
+}
+
+// Has the body of a response fail when the signal is raised. The engine's own way
+// to do that leaves behind what ends the isolate later.
+function endWith(response, signal) {
+  const body = responseBody(response);
+  if (body !== null) holdStream(response, untilAborted(body, signal).source);
 }
 
 // Where a response sends whoever asked, or null.

@@ -16,7 +16,9 @@ import {
   set,
   setAdd,
   setDelete,
+  setPrototypeOf,
   signalAborted,
+  signalReason,
   startsWith,
   stringify,
 } from "./builtins.js";
@@ -68,23 +70,35 @@ export function fetchOutside(url, init, here) {
 
 let signalled = 0;
 
-// Sends a request with a record of headers, which the host gives up when its signal is
-// raised: the engine only does not wait for it any longer.
-function sent(url, init) {
-  const { headers, signal } = init;
+// Sends a request with a record of headers. When its signal is raised the host gives
+// it up: the engine only does not wait for it any longer.
+function sent(url, { signal, ...init }) {
+  const { headers } = init;
   try {
     check(headers);
   } catch (error) {
-    return new Promise((_, reject) => reject(error));
+    return rejection(error);
   }
-  if (signal === undefined || signalAborted(signal)) return nativeFetch(url, init);
+  if (signal === undefined) return nativeFetch(url, setPrototypeOf(init, null));
+  if (signalAborted(signal)) return rejection(signalReason(signal));
   signalled += 1;
   const number = signalled;
   set(headers, saying("number"), `${number}`);
-  const forget = onceAborted(signal, () => abandon(number));
-  const response = nativeFetch(url, init);
-  chain(response, forget, forget);
-  return response;
+  return new Promise((resolve, reject) => {
+    const forget = onceAborted(signal, () => {
+      abandon(number);
+      reject(signalReason(signal));
+    });
+    const settled = (settle) => (value) => {
+      forget();
+      settle(value);
+    };
+    chain(nativeFetch(url, setPrototypeOf(init, null)), settled(resolve), settled(reject));
+  });
+}
+
+function rejection(error) {
+  return new Promise((_, reject) => reject(error));
 }
 
 function check(record) {

@@ -102,6 +102,10 @@ const SOURCES: &[(&str, &str)] = &[
     ("text-streams.js", include_str!("../engine/text-streams.js")),
     ("timers.js", include_str!("../engine/timers.js")),
     ("trace-item.js", include_str!("../engine/trace-item.js")),
+    (
+        "until-aborted.js",
+        include_str!("../engine/until-aborted.js"),
+    ),
     ("url.js", include_str!("../engine/url.js")),
     ("watch.js", include_str!("../engine/watch.js")),
     ("wire.js", include_str!("../engine/wire.js")),

@@ -587,10 +587,12 @@ impl Running {
         invocation.memory(memory);
         // One that does not do what it is for may never do it again.
         let is_handled = invocation.is_handled();
+        let awaits_body = invocation.exchange.awaits_body();
         invocation.ended(Call::Returned);
         // What one event was refused explains nothing of the next one's end, and
         // one that keeps much is given up before it meets its limit.
         is_handled
+            && !awaits_body
             && !memory.refused()
             && memory.peak() < invocation.worker.settings.limits.memory / 2
     }

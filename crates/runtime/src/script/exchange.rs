@@ -90,6 +90,8 @@ struct Lent {
     body: WasiBody,
     /// What is to be decoded once the script begins to read.
     encoding: Option<Encoding>,
+    /// The script has asked for the next piece, and has not got it.
+    is_awaited: bool,
 }
 
 /// How a response says which of the bodies is its own.
@@ -147,6 +149,14 @@ impl Exchange {
         self.event().live.remove(&number)
     }
 
+    /// Whether the script waits for a piece of a body. The engine does not survive
+    /// that from one event to the next.
+    pub(crate) fn awaits_body(&self) -> bool {
+        let event = self.event();
+        let mut leased = event.leased.iter();
+        leased.any(|(_, lease)| locked(lease).as_ref().is_some_and(|lent| lent.is_awaited))
+    }
+
     /// Ends it: the body of the response breaks off unless it was ended.
     pub(crate) fn finish(&self) {
         let ended = std::mem::take(&mut *self.event());
@@ -190,11 +200,7 @@ impl Exchange {
             return empty();
         }
         let (_, lease) = self.lend(body, None);
-        Leased {
-            lease,
-            account: None,
-        }
-        .boxed_unsync()
+        Leased::new(lease, None).boxed_unsync()
     }
 
     /// A response whose body lasts no longer than the event, and which is
@@ -213,11 +219,15 @@ impl Exchange {
         let (number, lease) = self.lend(body, encoding);
         token.say(BODY, &number.to_string(), &mut head.headers);
         let account = Some(Arc::clone(account));
-        Response::from_parts(head, Leased { lease, account }.boxed_unsync())
+        Response::from_parts(head, Leased::new(lease, account).boxed_unsync())
     }
 
     fn lend(&self, body: WasiBody, encoding: Option<Encoding>) -> (u32, Lease) {
-        let lease: Lease = Arc::new(Mutex::new(Some(Lent { body, encoding })));
+        let lease: Lease = Arc::new(Mutex::new(Some(Lent {
+            body,
+            encoding,
+            is_awaited: false,
+        })));
         let mut event = self.event();
         let number = event.leases;
         event.leases = number.wrapping_add(1);
@@ -297,6 +307,19 @@ struct Leased {
     lease: Lease,
     /// Who pays for the decoding, if there is any.
     account: Option<Arc<HostMemory>>,
+    /// The script waits for the next piece. If the body is taken back meanwhile it
+    /// waits for good, since the engine takes no end then.
+    is_awaited: bool,
+}
+
+impl Leased {
+    fn new(lease: Lease, account: Option<Arc<HostMemory>>) -> Self {
+        Self {
+            lease,
+            account,
+            is_awaited: false,
+        }
+    }
 }
 
 impl Body for Leased {
@@ -308,21 +331,38 @@ impl Body for Leased {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let account = self.account.take();
+        let is_waiting = self.is_awaited;
         let mut lease = locked(&self.lease);
         if let (Some(account), Some(lent)) = (account, &mut *lease)
             && let Err(refusal) = lent.decode(&account)
         {
             return Poll::Ready(Some(Err(Error::InternalError(Some(refusal.to_string())))));
         }
-        let Some(Lent { body, .. }) = &mut *lease else {
-            return Poll::Ready(None);
+        let Some(Lent {
+            body, is_awaited, ..
+        }) = &mut *lease
+        else {
+            return match is_waiting {
+                true => Poll::Pending,
+                false => Poll::Ready(None),
+            };
         };
-        let frame = std::task::ready!(Pin::new(&mut *body).poll_frame(cx));
+        let frame = Pin::new(&mut *body).poll_frame(cx);
+        *is_awaited = frame.is_pending();
+        let frame = match frame {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                drop(lease);
+                self.is_awaited = true;
+                return Poll::Pending;
+            }
+        };
         let is_over = !matches!(frame, Some(Ok(_))) || body.is_end_stream();
         // Whoever sent it may end now, not only with the script's own event.
         let ended = lease.take_if(|_| is_over);
         drop(lease);
         drop(ended);
+        self.is_awaited = false;
         Poll::Ready(frame)
     }
 }
