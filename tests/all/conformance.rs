@@ -19,5 +19,5 @@ async fn everything_supported_is_as_recorded() {
         .collect();
     assert_eq!(differ, 0, "{differing}");
     assert_eq!(unsupported, UNSUPPORTED);
-    assert_eq!(agree, 140 - UNSUPPORTED);
+    assert_eq!(agree, 156 - UNSUPPORTED);
 }
