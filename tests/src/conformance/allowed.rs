@@ -160,7 +160,7 @@ const JITTER_MS: f64 = 1000.0;
 /// What becomes of a dynamic Worker that uses up the CPU time that it was given,
 /// and of its caller: the place, and what stands there on workerd, which enforces
 /// no such limit, and here.
-fn exceeded_cpu() -> [(&'static str, Value, Value); 5] {
+fn exceeded_cpu() -> [(&'static str, Value, Value); 6] {
     const SAID: &str = "Worker exceeded CPU time limit.";
     [
         (
@@ -183,6 +183,12 @@ fn exceeded_cpu() -> [(&'static str, Value, Value); 5] {
             "tail_calls[][].logs[]",
             json!(null),
             json!({ "level": "log", "message": ["caught", SAID] }),
+        ),
+        // The start of a script counts as well, and may use all of the 10 ms.
+        (
+            "tail_calls[][].logs[]",
+            json!({ "level": "log", "message": ["begin"], "timestamp": "<clock>" }),
+            json!(null),
         ),
     ]
 }
