@@ -430,8 +430,9 @@ export default { fetch(request, env) {
     }
     drop(loading);
     // The loads went with the client that wanted them.
-    assert_eq!(server.get("/").body, "kept loaded");
-    _ = server.terminate();
+    let last = server.get("/").body;
+    let items = server.terminate().stdout;
+    assert_eq!(last, "kept loaded", "{items}");
 }
 
 #[test]
