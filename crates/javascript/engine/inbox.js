@@ -14,6 +14,9 @@ import { askHost } from "./wire.js";
 let allOver;
 let isReusable = true;
 
+// Whether that has been told: what comes now waits for the next call.
+let isLeaving = false;
+
 // Whether the host has been asked to tell of further events.
 let isAsked = false;
 
@@ -21,6 +24,7 @@ let isAsked = false;
 export function handleAll(worker, { number, event }) {
   return new Promise((resolve) => {
     allOver = resolve;
+    isLeaving = false;
     const invocation = invocationOf(number, event);
     // The host knows whose turn it is.
     context.begin(invocation);
@@ -51,7 +55,7 @@ function ask(worker, object, closed) {
 
 // Begins what waits to be begun.
 function take(worker, object) {
-  for (;;) {
+  while (!isLeaving) {
     const message = nextEvent();
     if (message === undefined) return;
     const { number, event, cancel } = parse(message);
@@ -96,7 +100,10 @@ function over(invocation, isToTell) {
   // An object goes on whatever is left behind.
   if (allOver !== undefined) {
     isReusable = isReusable && isClean && !hasChanged();
-    if (mapSize(running) === 0) return allOver(isReusable);
+    if (mapSize(running) === 0) {
+      isLeaving = true;
+      return allOver(isReusable);
+    }
   }
   if (isToTell) finish(invocation.number, isReusable);
 }
