@@ -7,7 +7,7 @@ use std::time::Duration;
 use taffrail_server::Settings;
 use taffrail_tests::client::{Answer, Client};
 use taffrail_tests::process::{Folder, Server};
-use taffrail_tests::scenario::{Scenario, full, next_piece, patiently};
+use taffrail_tests::scenario::{Scenario, Upload, full, next_piece, patiently};
 use taffrail_trace::Outcome;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -173,6 +173,19 @@ async fn a_response_that_is_not_sent_is_not_ok() {
         let items = scenario.items();
         assert_eq!(items.last().unwrap().outcome, outcome);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_may_flush_after_its_client_has_everything_that_was_announced() {
+    let scenario = Scenario::new().worker("probe");
+    let (upload, body) = Upload::new();
+    let mut response = scenario.open("probe", "/body/announced", body).await;
+    assert_eq!(next_piece(response.body_mut()).await, "four");
+    drop(response);
+    drop(upload);
+    scenario.idle().await;
+    let item = scenario.item("probe");
+    assert_eq!(item.outcome, Outcome::Ok, "{item:?}");
 }
 
 fn served(source: &str) -> Server {

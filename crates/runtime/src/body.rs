@@ -1,5 +1,6 @@
 //! The bodies of a request and of its response on their ways.
 
+use crate::drain;
 use crate::ending::Response;
 use crate::invocation::Invocation;
 use bytes::Bytes;
@@ -225,6 +226,11 @@ pub(crate) fn received(body: WasiBody, invocation: &Arc<Invocation>) -> WasiBody
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         if self.ended {
+            // An HTTP server drops a body with the last byte that it announced,
+            // before the guest has said that this was all.
+            if self.expected == Some(0) {
+                drain::drain(drain::take(&mut self.inner));
+            }
             return;
         }
         // An HTTP server reads no further than it has to.

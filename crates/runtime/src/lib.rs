@@ -44,6 +44,7 @@ mod current;
 mod debug_file;
 mod delivery;
 mod dispatch;
+mod drain;
 mod dynamic;
 mod effort;
 mod egress;

@@ -2,9 +2,10 @@
 
 use crate::cdn_loop;
 use crate::current::Current;
+use crate::drain::drain_on_drop;
 use crate::egress::{self, Egress};
 use crate::invocation::Invocation;
-use crate::script::{ScriptHost, Token, call, exchange, unread};
+use crate::script::{ScriptHost, Token, call, exchange};
 use crate::service::{self, CallFailed, Callee};
 use crate::table::BODY_CHUNK;
 use http::{Request, Response};
@@ -107,7 +108,8 @@ impl WasiHttpHooks for Outbound {
         _guest_io: Io,
     ) -> Sending {
         let mut request = match self.script {
-            Some(_) => request.map(unread),
+            // StarlingMonkey aborts when it cannot write what it wants to send.
+            Some(_) => request.map(drain_on_drop),
             None => request,
         };
         if let Some(script) = &self.script

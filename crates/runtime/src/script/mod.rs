@@ -15,7 +15,6 @@ pub(crate) mod session;
 mod source;
 mod storage;
 mod token;
-mod unread;
 
 pub(crate) use event::Event;
 pub(crate) use exchange::Exchange;
@@ -23,7 +22,6 @@ pub(crate) use host::ScriptHost;
 pub(crate) use object::ObjectKey;
 pub use source::Source;
 pub(crate) use token::Token;
-pub(crate) use unread::unread;
 
 use crate::bindings::javascript::Engine as Guest;
 use crate::caught::{Panicked, caught};

@@ -22,6 +22,13 @@ pub fn run(behaviour: &str, argument: &str, exchange: Exchange) {
             response.send(b"four");
             response.finish(None);
         }
+        "announced" => {
+            let mut response = exchange.start(200, &[("content-length", "4")]);
+            response.send(b"four");
+            while !response.receive().is_empty() {}
+            response.send(b"");
+            response.finish(None);
+        }
         "short" => {
             let mut response = exchange.start(200, &[("content-length", "10")]);
             response.send(b"four");

@@ -1,0 +1,67 @@
+//! Bodies whose writer must not notice that their reader has gone.
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Empty};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use tokio::runtime::Handle;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+struct DrainOnDrop(WasiBody);
+
+/// A body that is read to its end after it is dropped.
+pub(crate) fn drain_on_drop(body: WasiBody) -> WasiBody {
+    if body.is_end_stream() {
+        return body;
+    }
+    DrainOnDrop(body).boxed_unsync()
+}
+
+/// Reads a body to its end, in a task of its own if the end has yet to come.
+/// The body ends with its writer.
+pub(crate) fn drain(mut body: WasiBody) {
+    let mut cx = Context::from_waker(Waker::noop());
+    while let Poll::Ready(frame) = Pin::new(&mut body).poll_frame(&mut cx) {
+        if !matches!(frame, Some(Ok(_))) {
+            return;
+        }
+    }
+    if let Ok(tokio) = Handle::try_current() {
+        tokio.spawn(async move { while let Some(Ok(_)) = body.frame().await {} });
+    }
+}
+
+/// Takes a body out of its place.
+pub(crate) fn take(body: &mut WasiBody) -> WasiBody {
+    let empty = Empty::new().map_err(|never| match never {});
+    std::mem::replace(body, empty.boxed_unsync())
+}
+
+impl Body for DrainOnDrop {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        Pin::new(&mut self.0).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+impl Drop for DrainOnDrop {
+    fn drop(&mut self) {
+        if !self.0.is_end_stream() {
+            drain(take(&mut self.0));
+        }
+    }
+}
