@@ -25,6 +25,7 @@ mod handlers;
 #[path = "../hostile/mod.rs"]
 mod hostile;
 mod http;
+mod imports;
 mod invoke;
 mod isolates;
 mod javascript;

@@ -13,6 +13,7 @@ pub mod client;
 pub mod conformance;
 pub mod fairness;
 pub mod guests;
+pub mod imports;
 pub mod process;
 pub mod scenario;
 pub mod soak;

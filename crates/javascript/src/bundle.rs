@@ -1,11 +1,12 @@
 //! From a script and what it imports to one file.
 
 use crate::error::Error;
-use crate::esbuild::{Command, Esbuild, Failure, Limit, Limits, Success};
+use crate::esbuild::{Esbuild, Failure, Success};
 use crate::files::Files;
 use crate::input;
 use crate::kinds;
 use crate::meta::Meta;
+use crate::run::{Command, Limit, Limits};
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::{Component, Path, PathBuf};

@@ -2,11 +2,12 @@
 
 use crate::bundle::{BundleError, Bundled, SyntaxError, Task};
 use crate::error::Error;
-use crate::esbuild::{Esbuild, Limits};
+use crate::esbuild::Esbuild;
 use crate::kinds::{self, Ruled};
 use crate::modules::{self, Module};
 use crate::place::{Boundary, Place};
 use crate::rules::Bundling;
+use crate::run::Limits;
 use crate::turns::{NotDone, Turns};
 use std::path::Path;
 use std::sync::Arc;

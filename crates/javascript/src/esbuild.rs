@@ -2,11 +2,10 @@
 
 use crate::clock;
 use crate::error::Error;
-use crate::files::Files;
+use crate::run::{Command, Limit};
 use crate::wasi::{self, Exited, Host};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -28,38 +27,6 @@ const STACK_BYTES: usize = 512 << 10;
 pub(crate) struct Esbuild {
     engine: Engine,
     program: InstancePre<Host>,
-}
-
-/// What esbuild is to do, and with what.
-pub(crate) struct Command {
-    pub(crate) files: Arc<dyn Files>,
-    pub(crate) arguments: Vec<String>,
-    /// The directory that relative paths begin in.
-    pub(crate) directory: String,
-    pub(crate) limits: Limits,
-}
-
-/// What one run may use.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) cpu: Duration,
-    pub(crate) memory: usize,
-    /// The bytes that it may read.
-    pub(crate) input: usize,
-    /// The bytes that it may write.
-    pub(crate) output: usize,
-}
-
-/// Why a run was ended, or what it was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Limit {
-    Cpu,
-    WallTime,
-    Memory,
-    Input,
-    Output,
-    /// The result is not wanted any more.
-    Dropped,
 }
 
 /// How a run ended.

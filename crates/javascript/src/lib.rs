@@ -22,6 +22,7 @@ mod meta;
 mod modules;
 mod place;
 mod rules;
+mod run;
 mod section;
 mod toolchain;
 mod turns;

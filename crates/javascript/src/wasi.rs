@@ -2,10 +2,10 @@
 //! files to, and nothing of the host.
 
 use crate::clock;
-use crate::esbuild::{Command, Limit};
 use crate::files::{Files, Kind, Refusal};
 use crate::input;
 use crate::memory::{Errno, Memory};
+use crate::run::{Command, Limit};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;

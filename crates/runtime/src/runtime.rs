@@ -1,23 +1,24 @@
 //! The Workers of one process and the dispatch of events to them.
 
-use crate::alarms::Alarms;
-use crate::body::Reader;
-use crate::cdn_loop;
-use crate::compiling::{self, Compiling};
 use crate::component::Component;
 use crate::delivery::{Delivery, Queues, TailConsumer};
-use crate::dispatch::{Dispatched, Namespaces};
-use crate::ending::Cut;
-use crate::engine::Engines;
 use crate::error::Error;
 use crate::event::Event;
-use crate::identity::WorkerId;
-use crate::lanes::Lanes;
-use crate::loader::{LoadScript, Loaders};
+use crate::instance::cdn_loop;
+use crate::instance::engine::Engines;
+use crate::invocation::body::Reader;
+use crate::invocation::ending::Cut;
+use crate::invocation::lanes::Lanes;
 use crate::places::{INSTANCES, Places};
 use crate::platform::Platform;
+use crate::platform::alarms::Alarms;
+use crate::platform::compiling;
+use crate::platform::compiling::Compiling;
+use crate::platform::dispatch::{Dispatched, Namespaces};
+use crate::platform::loader::{LoadScript, Loaders};
 use crate::script::Script;
 use crate::settings::WorkerSettings;
+use crate::settings::identity::WorkerId;
 use crate::store::Store;
 use crate::worker::{Code, FetchResult, Via, Worker};
 use http::Request;

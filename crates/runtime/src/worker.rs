@@ -1,23 +1,25 @@
 //! A deployed Worker: its settings, its code, and who receives its items.
 
-use crate::body::{Reader, ResponseBody, received};
-use crate::caught::{Panicked, caught};
 use crate::component::Component;
-use crate::debug_file::DebugFile;
+use crate::component::debug_file::DebugFile;
+use crate::component::execute;
 use crate::delivery::{Consumers, NotBegun};
-use crate::dispatch::Terms;
-use crate::ending::{Call, Cut, Failure, Response};
 use crate::error::Error;
 use crate::event::Event;
-use crate::execute;
-use crate::identity::WorkerId;
 use crate::invocation::Invocation;
-use crate::lanes::Lanes;
+use crate::invocation::body::{Reader, ResponseBody, received};
+use crate::invocation::caught::{Panicked, caught};
+use crate::invocation::ending::{Call, Cut, Failure, Response};
+use crate::invocation::lanes::Lanes;
+use crate::invocation::running::Running;
+use crate::invocation::session;
 use crate::places::Share;
 use crate::platform::Platform;
-use crate::running::Running;
-use crate::script::{self, Isolates, Script, session};
-use crate::service::CallFailed;
+use crate::platform::dispatch::Terms;
+use crate::platform::service::CallFailed;
+use crate::script;
+use crate::script::{Isolates, Script};
+use crate::settings::identity::WorkerId;
 use crate::settings::{ObjectId, Target, WorkerSettings};
 use crate::store::Storage;
 use http::Request;

@@ -2,9 +2,10 @@
 
 use crate::held;
 use crate::item::{
-    DiagnosticsChannelEvent, DroppedEntries, EpochMs, ErrorInfo, EventInfo, ExceededLimit, Json,
+    DiagnosticsChannelEvent, DroppedEntries, EpochMs, ErrorInfo, EventInfo, ExceededLimit,
     LogLevel, Outcome, Script, TailResponse, TraceException, TraceItem, TraceLog,
 };
+use crate::json::Json;
 use crate::request::{RequestData, TailRequest};
 use serde_json::value::to_raw_value;
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! How much memory an item takes.
 
-use crate::item::{ErrorInfo, EventInfo, Json, TraceItem};
+use crate::item::{ErrorInfo, EventInfo, TraceItem};
+use crate::json::Json;
 use std::mem::size_of;
 
 /// What one allocation costs beside its bytes.

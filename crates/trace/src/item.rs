@@ -1,14 +1,11 @@
 //! The record itself: plain data with workerd's names.
 
+use crate::json::Json;
 use crate::request::TailRequest;
 use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
-
-/// JSON text that is known to be valid.
-pub type Json = Box<RawValue>;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type EpochMs = u64;

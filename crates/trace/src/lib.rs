@@ -8,10 +8,12 @@ mod builder;
 mod date;
 mod held;
 mod item;
+mod json;
 mod redact;
 mod request;
 
 pub use builder::{End, MAX_TRACE_BYTES, TraceBuilder};
 pub use item::*;
+pub use json::Json;
 pub use redact::{is_sensitive_header, redact_url};
 pub use request::{RequestData, TailRequest};

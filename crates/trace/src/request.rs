@@ -1,6 +1,6 @@
 //! The request of a fetch event: raw inside, redacted wherever it is shown.
 
-use crate::item::Json;
+use crate::json::Json;
 use crate::redact::{REDACTED, is_sensitive_header, redact_url};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;

@@ -1,9 +1,9 @@
 //! The way to one Tail Worker.
 
-use super::ledger::Ledger;
-use super::waiting::{Entry, Pushed, Waiting};
+use crate::delivery::ledger::Ledger;
+use crate::delivery::waiting::{Entry, Pushed, Waiting};
 use crate::event::Event;
-use crate::service::DEPTH;
+use crate::platform::service::DEPTH;
 use crate::settings::{MAX_BATCH, Target};
 use crate::worker::{Via, Worker};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

@@ -1,8 +1,8 @@
 //! The queues of all Tail Workers.
 
-use super::ledger::{Delivery, Ledger};
-use super::queue::TailQueue;
-use crate::identity::WorkerId;
+use crate::delivery::ledger::{Delivery, Ledger};
+use crate::delivery::queue::TailQueue;
+use crate::settings::identity::WorkerId;
 use crate::worker::Worker;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

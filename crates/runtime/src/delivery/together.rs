@@ -1,6 +1,6 @@
 //! The items of a dispatcher and of the user Workers that it called.
 
-use super::Consumers;
+use crate::delivery::Consumers;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use taffrail_trace::TraceItem;
 use tokio_util::task::task_tracker::TaskTrackerToken;

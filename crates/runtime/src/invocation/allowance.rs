@@ -1,9 +1,11 @@
 //! What an invocation may use, and the counts of what it has used.
 
-use super::Invocation;
-use crate::egress::Egress;
-use crate::ending::{Cut, Limit, Response};
-use crate::held::{CannotCollect, Charge, HostMemory, HostMemoryExceeded, collect, parsed_bytes};
+use crate::invocation::Invocation;
+use crate::invocation::ending::{Cut, Limit, Response};
+use crate::invocation::held::{
+    CannotCollect, Charge, HostMemory, HostMemoryExceeded, collect, parsed_bytes,
+};
+use crate::settings::egress::Egress;
 use crate::settings::{EVENT_WALL_TIME, Limits};
 use bytes::Bytes;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! How many places are taken.
 
-use super::FOR_TAILS;
+use crate::places::FOR_TAILS;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

@@ -1,4 +1,4 @@
-use super::*;
+use crate::places::*;
 
 fn places(instances: u32) -> Places<Place> {
     Places::new(instances)

@@ -1,11 +1,13 @@
 //! A script's calls of other Workers.
 
-use super::{Token, byte_string, kv, load, object};
-use crate::dispatch::{self, Dispatch};
 use crate::event::{Event, QueueMessage};
-use crate::identity::WorkerId;
 use crate::invocation::Invocation;
-use crate::service::{self, CallFailed};
+use crate::platform::dispatch;
+use crate::platform::dispatch::Dispatch;
+use crate::platform::service;
+use crate::platform::service::CallFailed;
+use crate::script::{Token, byte_string, kv, load, object};
+use crate::settings::identity::WorkerId;
 use crate::settings::{Binding, ObjectId, Target};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, request};
 use http_body_util::{BodyExt, Full};

@@ -1,9 +1,9 @@
 //! Events as the engine component is told of them, in JSON.
 
-use super::{Source, Token, byte_string};
-use crate::egress::Egress;
 use crate::event::QueueMessage;
 use crate::invocation::Invocation;
+use crate::script::{Source, Token, byte_string};
+use crate::settings::egress::Egress;
 use crate::settings::{Binding, Target};
 use http::Method;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};

@@ -1,14 +1,14 @@
 //! The events of one isolate: those that it runs, several at a time, and those
 //! that wait.
 
-use super::exchange::Answer;
 use crate::clock;
-use crate::current::Current;
-use crate::ending::{Call, Cause, Cut, Shed, Trapped};
-use crate::execute::wall_time_is_up;
+use crate::component::execute::wall_time_is_up;
 use crate::invocation::Invocation;
-use crate::lanes::HEAVY;
-use crate::limits::MemoryLimiter;
+use crate::invocation::current::Current;
+use crate::invocation::ending::{Call, Cause, Cut, Shed, Trapped};
+use crate::invocation::lanes::HEAVY;
+use crate::invocation::limits::MemoryLimiter;
+use crate::script::exchange::Answer;
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use serde_json::json;

@@ -4,12 +4,13 @@
 //! What a script has to wait for it asks for by a request, since requests are all
 //! that the engine can wait for besides timers.
 
-use super::{Fetch, Token, session};
-use crate::encoding::Encoding;
-use crate::execute::Respond;
-use crate::held::{HostMemory, HostMemoryExceeded};
-use crate::loader::Reservation;
-use crate::service::CallFailed;
+use crate::component::execute::Respond;
+use crate::invocation::encoding::Encoding;
+use crate::invocation::held::{HostMemory, HostMemoryExceeded};
+use crate::invocation::session;
+use crate::platform::loader::Reservation;
+use crate::platform::service::CallFailed;
+use crate::script::{Fetch, Token};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body::{Body, Frame};

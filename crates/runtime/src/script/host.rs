@@ -1,15 +1,16 @@
 //! What the engine component asks of its host.
 
-use super::abandoned::Abandonable;
-use super::events::Events;
-use super::exchange::Idle;
-use super::object::Object;
-use super::{Source, Token, byte_string, object, session, storage};
-use crate::analytics;
-use crate::bindings::javascript::taffrail::javascript::host;
-use crate::encoding::Encoding;
-use crate::execute::send_response;
-use crate::state::State;
+use crate::component::execute::send_response;
+use crate::instance::state::State;
+use crate::interfaces::analytics;
+use crate::interfaces::bindings::javascript::taffrail::javascript::host;
+use crate::invocation::encoding::Encoding;
+use crate::invocation::session;
+use crate::script::abandoned::Abandonable;
+use crate::script::events::Events;
+use crate::script::exchange::Idle;
+use crate::script::object::Object;
+use crate::script::{Source, Token, byte_string, object, storage};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderName, Response, StatusCode};
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! A script's requests to its KV namespaces.
 
-use super::Token;
 use crate::clock;
-use crate::held::CannotCollect;
 use crate::invocation::Invocation;
-use crate::service::CallFailed;
+use crate::invocation::held::CannotCollect;
+use crate::platform::service::CallFailed;
+use crate::script::Token;
 use crate::settings::Binding;
 use crate::store::{Entry, KvFailed, Listed, Put, Storage, VALUE_BYTES};
 use bytes::Bytes;

@@ -1,12 +1,13 @@
 //! A script's requests for dynamic Workers.
 
-use super::call::Referred;
-use crate::dispatch::LimitsJson;
-use crate::egress::Egress;
-use crate::identity::WorkerId;
 use crate::invocation::Invocation;
-use crate::loader::{self, Lookup, Module, Modules, Plan};
-use crate::service::CallFailed;
+use crate::platform::dispatch::LimitsJson;
+use crate::platform::loader;
+use crate::platform::loader::{Lookup, Module, Modules, Plan};
+use crate::platform::service::CallFailed;
+use crate::script::call::Referred;
+use crate::settings::egress::Egress;
+use crate::settings::identity::WorkerId;
 use crate::settings::{Binding, Target, WorkerSettings};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;

@@ -1,13 +1,13 @@
 //! Durable Objects: isolates that go on between their events.
 
-use super::events::{Events, Job, Refused};
-use super::exchange::Answer;
-use super::{Isolate, Script};
-use crate::caught::{Panicked, caught};
-use crate::ending::{Call, Shed};
 use crate::invocation::Invocation;
-use crate::limits::MemoryLimiter;
+use crate::invocation::caught::{Panicked, caught};
+use crate::invocation::ending::{Call, Shed};
+use crate::invocation::limits::MemoryLimiter;
 use crate::places::{Leave, OwnerId};
+use crate::script::events::{Events, Job, Refused};
+use crate::script::exchange::Answer;
+use crate::script::{Isolate, Script};
 use crate::worker::{Code, Worker};
 use hmac::{Hmac, KeyInit, Mac};
 use http::StatusCode;

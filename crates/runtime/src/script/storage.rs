@@ -1,7 +1,7 @@
 //! What Durable Objects keep: `ctx.storage`.
 
-use super::ObjectKey;
 use crate::invocation::Invocation;
+use crate::script::ObjectKey;
 use crate::store::{Listing, ObjectFailed, StoredObject};
 use serde::Deserialize;
 use serde_json::{Value, json};

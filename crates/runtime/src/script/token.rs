@@ -1,7 +1,7 @@
 //! What an isolate and its host alone know.
 
-use super::call::escaped;
-use crate::service::CallFailed;
+use crate::platform::service::CallFailed;
+use crate::script::call::escaped;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, Uri};
 use http_body_util::{BodyExt, Empty};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Analytics Engine: what `writeDataPoint` writes, in the columns that
 //! Cloudflare's SQL API has.
 
-use super::Storage;
+use crate::store::Storage;
 use rusqlite::{params_from_iter, types::Value};
 use serde::Deserialize;
 use std::sync::LazyLock;

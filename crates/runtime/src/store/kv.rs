@@ -1,7 +1,7 @@
 //! KV namespaces: <https://developers.cloudflare.com/kv/platform/limits/>.
 
-use super::range::{after, after_prefix};
-use super::{Result as Sql, Storage};
+use crate::store::range::{after, after_prefix};
+use crate::store::{Result as Sql, Storage};
 use bytes::Bytes;
 use rusqlite::{OptionalExtension, Row, ToSql, Transaction, params};
 

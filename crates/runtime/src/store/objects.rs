@@ -1,9 +1,9 @@
 //! What Durable Objects keep: entries, and when their alarms are due.
 
-use super::range::{after, after_prefix};
-use super::{Result as Sql, Storage};
-use crate::identity::WorkerId;
 use crate::script::ObjectKey;
+use crate::settings::identity::WorkerId;
+use crate::store::range::{after, after_prefix};
+use crate::store::{Result as Sql, Storage};
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use serde::Deserialize;

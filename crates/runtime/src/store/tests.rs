@@ -1,4 +1,4 @@
-use super::*;
+use crate::store::*;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::mpsc;

@@ -1,5 +1,5 @@
-use super::*;
 use crate::clock;
+use crate::delivery::ledger::*;
 use std::io::Write;
 use tracing_subscriber::fmt::MakeWriter;
 

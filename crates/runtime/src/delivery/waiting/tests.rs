@@ -1,4 +1,4 @@
-use super::*;
+use crate::delivery::waiting::*;
 use serde_json::json;
 use taffrail_trace::{End, EventInfo, Script, TraceBuilder};
 

@@ -1,0 +1,37 @@
+//! A run of esbuild: its input and its limits.
+
+use crate::files::Files;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What esbuild is to do, and with what.
+pub(crate) struct Command {
+    pub(crate) files: Arc<dyn Files>,
+    pub(crate) arguments: Vec<String>,
+    /// The directory that relative paths begin in.
+    pub(crate) directory: String,
+    pub(crate) limits: Limits,
+}
+
+/// What one run may use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) cpu: Duration,
+    pub(crate) memory: usize,
+    /// The bytes that it may read.
+    pub(crate) input: usize,
+    /// The bytes that it may write.
+    pub(crate) output: usize,
+}
+
+/// Why a run was ended, or what it was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Cpu,
+    WallTime,
+    Memory,
+    Input,
+    Output,
+    /// The result is not wanted any more.
+    Dropped,
+}

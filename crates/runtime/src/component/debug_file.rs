@@ -1,0 +1,208 @@
+//! Debug information in a file beside the component.
+//!
+//! DWARF's addresses are offsets in the code section of a core module. So a
+//! file serves a component as far as its core modules have the same code.
+
+use crate::component::stack::Symbol;
+use addr2line::Context;
+use gimli::{Dwarf, EndianArcSlice, LittleEndian};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use wasmparser::{BinaryReader, BinaryReaderError, Encoding, Parser, Payload};
+
+/// A file with the debug information of a component, read when it is needed.
+pub(crate) struct DebugFile {
+    path: PathBuf,
+    /// The code sections of the component.
+    code: Vec<Code>,
+    /// What was read for each of them.
+    read: OnceLock<Vec<Option<Symbols>>>,
+}
+
+struct Code {
+    range: Range<usize>,
+    hash: u64,
+}
+
+/// Fills itself while it is asked.
+type Symbols = Mutex<Context<EndianArcSlice<LittleEndian>>>;
+
+/// What a core module has to do with debug information.
+#[derive(Default)]
+struct CoreModule {
+    code: Option<Range<usize>>,
+    /// The custom sections by name.
+    custom: Vec<(String, Range<usize>)>,
+}
+
+impl DebugFile {
+    /// Finds the file for a component that was read from `path`.
+    pub(crate) fn find(component: &[u8], path: &Path) -> Option<Self> {
+        let modules = core_modules(component).ok()?;
+        let conventional = Some(path.with_extension("debug.wasm"));
+        let named = || external(component, &modules).map(|name| path.with_file_name(name));
+        let path = conventional
+            .filter(|path| path.is_file())
+            .or_else(|| named().filter(|path| path.is_file()))?;
+        let code = modules.into_iter().filter_map(|module| module.code);
+        Some(Self {
+            path,
+            code: code
+                .map(|range| Code {
+                    hash: hash(&component[range.clone()]),
+                    range,
+                })
+                .collect(),
+            read: OnceLock::new(),
+        })
+    }
+
+    /// What the file says of an offset in the component: the innermost inlined
+    /// function first.
+    pub(crate) fn symbols(&self, offset: usize) -> Vec<Symbol> {
+        let mut code = self.code.iter();
+        let Some(index) = code.position(|code| code.range.contains(&offset)) else {
+            return Vec::new();
+        };
+        let address = offset - self.code[index].range.start;
+        match self.read.get_or_init(|| self.read()).get(index) {
+            Some(Some(symbols)) => {
+                let symbols = symbols.lock().unwrap_or_else(PoisonError::into_inner);
+                look_up(&symbols, address as u64).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn read(&self) -> Vec<Option<Symbols>> {
+        let path = self.path.display();
+        self.try_read().unwrap_or_else(|problem| {
+            tracing::warn!("no lines in stacks from `{path}`: {problem}");
+            Vec::new()
+        })
+    }
+
+    fn try_read(&self) -> Result<Vec<Option<Symbols>>, String> {
+        let file: Arc<[u8]> = std::fs::read(&self.path)
+            .map_err(|error| format!("it cannot be read: {error}"))?
+            .into();
+        let mut modules = core_modules(&file).map_err(|error| {
+            let offset = error.offset();
+            format!("it is no WebAssembly file, or damaged at byte {offset}")
+        })?;
+        modules.retain(|module| module.section(".debug_info").is_some());
+        if modules.is_empty() {
+            return Err("it has no DWARF".to_owned());
+        }
+        let read = self.code.iter().map(|code| {
+            let mut modules = modules.iter();
+            let module = modules.find(|module| self.belongs(module, code, &file))?;
+            symbols(&file, module).ok().map(Mutex::new)
+        });
+        let read: Vec<_> = read.collect();
+        if read.iter().all(Option::is_none) {
+            return Err(
+                "its code is not that of the component; put the file of the same build there"
+                    .to_owned(),
+            );
+        }
+        Ok(read)
+    }
+
+    /// Whether a module is of the same build as a code section. One with
+    /// nothing but debug information is taken for the component's main module.
+    fn belongs(&self, module: &CoreModule, code: &Code, file: &[u8]) -> bool {
+        match &module.code {
+            Some(range) => hash(&file[range.clone()]) == code.hash,
+            None => self
+                .code
+                .iter()
+                .all(|other| other.range.len() <= code.range.len()),
+        }
+    }
+}
+
+impl CoreModule {
+    fn section(&self, name: &str) -> Option<Range<usize>> {
+        let mut sections = self.custom.iter();
+        let (_, range) = sections.find(|(other, _)| other == name)?;
+        Some(range.clone())
+    }
+}
+
+/// The core modules of a component, or the one that the file is.
+fn core_modules(bytes: &[u8]) -> Result<Vec<CoreModule>, BinaryReaderError> {
+    let mut modules: Vec<CoreModule> = Vec::new();
+    for payload in Parser::new(0).parse_all(bytes) {
+        let payload = payload?;
+        if let Payload::Version { encoding, .. } = payload {
+            if encoding == Encoding::Module {
+                modules.push(CoreModule::default());
+            }
+            continue;
+        }
+        let Some(module) = modules.last_mut() else {
+            continue;
+        };
+        match payload {
+            Payload::CodeSectionStart { range, .. } => module.code = Some(range),
+            Payload::CustomSection(section) => {
+                let start = section.data_offset();
+                let range = start..start + section.data().len();
+                module.custom.push((section.name().to_owned(), range));
+            }
+            _ => {}
+        }
+    }
+    Ok(modules)
+}
+
+/// The name of a file beside the component, as tools leave it there who take
+/// the debug information out. It may be a URL, which nobody looks up.
+fn external(component: &[u8], modules: &[CoreModule]) -> Option<PathBuf> {
+    let mut modules = modules.iter();
+    let section = modules.find_map(|module| module.section("external_debug_info"))?;
+    let mut reader = BinaryReader::new(&component[section], 0);
+    let name = Path::new(reader.read_string().ok()?);
+    name.file_name()
+        .filter(|file| *file == name)
+        .map(PathBuf::from)
+}
+
+fn hash(code: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    code.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn symbols(
+    file: &Arc<[u8]>,
+    module: &CoreModule,
+) -> gimli::Result<Context<EndianArcSlice<LittleEndian>>> {
+    let file = EndianArcSlice::new(Arc::clone(file), LittleEndian);
+    let dwarf = Dwarf::load(|id| {
+        let range = module.section(id.name()).unwrap_or(0..0);
+        gimli::Result::Ok(file.range(range))
+    })?;
+    Context::from_dwarf(dwarf)
+}
+
+fn look_up(
+    symbols: &Context<EndianArcSlice<LittleEndian>>,
+    address: u64,
+) -> gimli::Result<Vec<Symbol>> {
+    let mut frames = symbols.find_frames(address).skip_all_loads()?;
+    let mut found = Vec::new();
+    while let Some(frame) = frames.next()? {
+        let (name, location) = (frame.function, frame.location);
+        found.push(Symbol {
+            name: name.and_then(|name| Some(name.raw_name().ok()?.into_owned())),
+            file: location.as_ref().and_then(|at| at.file).map(Into::into),
+            line: location.as_ref().and_then(|at| at.line),
+            column: location.and_then(|at| at.column),
+        });
+    }
+    Ok(found)
+}

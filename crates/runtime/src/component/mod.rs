@@ -1,0 +1,383 @@
+//! From the bytes of a component to something that can be instantiated.
+
+pub(crate) mod debug_file;
+pub(crate) mod execute;
+pub(crate) mod failure;
+pub(crate) mod stack;
+
+use crate::component::debug_file::DebugFile;
+use crate::error::Error;
+use crate::instance::engine::{Awake, Engines, TABLES_PER_MEMORY, Ticker};
+use crate::instance::state::State;
+use crate::interfaces::bindings::TailWorkerPre;
+use crate::interfaces::bindings::{javascript, queue, scheduled};
+use std::path::Path;
+use std::sync::Arc;
+use wasmparser::{Encoding, Parser, Payload};
+use wasmtime::Engine;
+use wasmtime::component::{InstancePre, Linker};
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::p3::bindings::ServicePre;
+
+/// A compiled component with its imports resolved.
+pub struct Component {
+    pub(crate) fetch: Option<Fetch>,
+    pub(crate) tail: Option<TailPre>,
+    pub(crate) scheduled: Option<ScheduledPre>,
+    pub(crate) queue: Option<QueuePre>,
+    pub(crate) script: Option<EnginePre>,
+    /// The script that is a part of it.
+    built: Option<Vec<u8>>,
+    /// Debug information that is not in it.
+    pub(crate) debug: Option<DebugFile>,
+    engine: Engine,
+    ticker: Arc<Ticker>,
+    /// The places that an instance of it takes.
+    size: usize,
+}
+
+/// Memories that a component may have: those of as many components that are
+/// composed.
+const MEMORIES: u32 = 16;
+
+/// The handler of fetch events, in the two generations of `wasi:http`.
+pub(crate) enum Fetch {
+    /// `wasi:http/incoming-handler@0.2.x`
+    P2(ProxyPre<State>),
+    /// `wasi:http/handler@0.3.x`
+    P3(ServicePre<State>),
+}
+
+/// The handler of tail events.
+pub(crate) type TailPre = TailWorkerPre<State>;
+
+/// The handler of cron triggers.
+pub(crate) type ScheduledPre = scheduled::ScheduledWorkerPre<State>;
+
+/// The handler of queue batches.
+pub(crate) type QueuePre = queue::QueueWorkerPre<State>;
+
+/// The engine that runs scripts.
+pub(crate) type EnginePre = javascript::EnginePre<State>;
+
+const FETCH_P2: &str = "wasi:http/incoming-handler@0.2.";
+const FETCH_P3: &str = "wasi:http/handler@0.3.";
+const TAIL: &str = "taffrail:workers/tail@0.2.";
+const SCHEDULED: &str = "taffrail:workers/scheduled@0.2.";
+const QUEUE: &str = "taffrail:workers/queue@0.2.";
+const SCRIPT: &str = "taffrail:javascript/script@0.1.";
+
+/// The exports of Workers.
+const HANDLERS: [&str; 5] = [FETCH_P2, FETCH_P3, TAIL, SCHEDULED, QUEUE];
+
+/// What only engines that run scripts import.
+const SCRIPT_HOST: &str = "taffrail:javascript/";
+
+impl Component {
+    /// Whether it has a handler for fetch events.
+    #[must_use]
+    pub fn handles_fetch(&self) -> bool {
+        self.fetch.is_some()
+    }
+
+    /// Whether it has a handler for tail events.
+    #[must_use]
+    pub fn handles_tail(&self) -> bool {
+        self.tail.is_some()
+    }
+
+    /// Whether it is an engine that runs scripts.
+    #[must_use]
+    pub fn is_engine(&self) -> bool {
+        self.script.is_some()
+    }
+
+    /// The script of an engine that was built with one.
+    pub(crate) fn take_built(&mut self) -> Option<Vec<u8>> {
+        self.script.as_ref()?;
+        self.built.take()
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The places that an instance of it takes.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Keeps the engine's clock ticking while an invocation runs.
+    pub(crate) fn keep_awake(&self) -> Awake {
+        self.ticker.keep_awake()
+    }
+
+    /// Looks for debug information beside `path`, where `bytes`, of which it is
+    /// compiled, were read.
+    pub(crate) fn with_debug_file(self, bytes: &[u8], path: &Path) -> Self {
+        Self {
+            debug: DebugFile::find(bytes, path),
+            ..self
+        }
+    }
+
+    /// Whether `bytes` are a component at all, or why not.
+    pub(crate) fn check(bytes: &[u8]) -> Result<(), Error> {
+        Names::read(bytes).map(drop)
+    }
+
+    /// Compiles `bytes`, or finds them compiled in the cache.
+    pub(crate) fn compile(engines: &Engines, bytes: &[u8]) -> Result<Self, Error> {
+        let names = Names::read(bytes)?;
+        names.check_handlers()?;
+        let (engine, linkers) = if names.any("@0.3.") {
+            (&engines.concurrent, &engines.concurrent_linkers)
+        } else {
+            (&engines.sequential, &engines.sequential_linkers)
+        };
+        let component = wasmtime::component::Component::new(engine, bytes).map_err(|error| {
+            Error::component(format!(
+                "the component is invalid: {error:#}. Build it again"
+            ))
+        })?;
+        let size = size(&component)?;
+        let linker = if names.is_engine() {
+            &linkers.scripts
+        } else {
+            &linkers.workers
+        };
+        let pre = linker
+            .instantiate_pre(&component)
+            .map_err(|error| unresolved(&names, linker, &error))?;
+        Self::handlers(&names, &pre, &engines.ticker, size)
+            .map_err(|error| {
+                Error::component(format!(
+                    "an exported handler is not of the type that belongs to its name: {error:#}. {REBUILD}"
+                ))
+            })
+    }
+
+    fn handlers(
+        names: &Names,
+        pre: &InstancePre<State>,
+        ticker: &Arc<Ticker>,
+        size: usize,
+    ) -> wasmtime::Result<Self> {
+        let fetch = if names.exported(FETCH_P3) {
+            Some(Fetch::P3(ServicePre::new(pre.clone())?))
+        } else if names.exported(FETCH_P2) {
+            Some(Fetch::P2(ProxyPre::new(pre.clone())?))
+        } else {
+            None
+        };
+        let exported = |name: &str| names.exported(name).then(|| pre.clone());
+        Ok(Self {
+            fetch,
+            tail: exported(TAIL).map(TailPre::new).transpose()?,
+            scheduled: exported(SCHEDULED).map(ScheduledPre::new).transpose()?,
+            queue: exported(QUEUE).map(QueuePre::new).transpose()?,
+            script: (names.is_engine())
+                .then(|| EnginePre::new(pre.clone()))
+                .transpose()?,
+            built: names.script.clone(),
+            debug: None,
+            engine: pre.engine().clone(),
+            ticker: Arc::clone(ticker),
+            size,
+        })
+    }
+}
+
+/// The places that an instance takes: as many as it has memories, or more if it
+/// has many tables.
+fn size(component: &wasmtime::component::Component) -> Result<usize, Error> {
+    let Some(resources) = component.resources_required() else {
+        return Err(Error::component(
+            "it imports core modules, which nothing provides. Compose it with them",
+        ));
+    };
+    let tables = TABLES_PER_MEMORY * MEMORIES;
+    if resources.num_memories > MEMORIES || resources.num_tables > tables {
+        return Err(Error::component(format!(
+            "an instance of it has {} memories and {} tables; {MEMORIES} and {tables} are allowed. Compose it of fewer components",
+            resources.num_memories, resources.num_tables
+        )));
+    }
+    let for_tables = resources.num_tables.div_ceil(TABLES_PER_MEMORY);
+    Ok(resources.num_memories.max(for_tables).max(1) as usize)
+}
+
+/// The names of what a component imports and exports, read before it is known
+/// which engine can compile it.
+struct Names {
+    imports: Vec<String>,
+    exports: Vec<String>,
+    /// The script that the component was built of.
+    script: Option<Vec<u8>>,
+}
+
+impl Names {
+    fn read(bytes: &[u8]) -> Result<Self, Error> {
+        if Parser::is_core_wasm(bytes) {
+            return Err(Error::component(
+                "it is a core WebAssembly module, not a component. Build it for the target `wasm32-wasip2`, or make a component of it with `wasm-tools component new MODULE -o COMPONENT` (add `--adapt` with the WASI preview 1 adapter if it was built for `wasm32-wasip1`)",
+            ));
+        }
+        if !Parser::is_component(bytes) {
+            return Err(Error::component(
+                "it is not a WebAssembly component: its first bytes are not those of one. Give the .wasm file that a build for the target `wasm32-wasip2` makes",
+            ));
+        }
+        Self::parse(bytes).map_err(|error| {
+            Error::component(format!("the component is damaged: {error}. Build it again"))
+        })
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, wasmparser::BinaryReaderError> {
+        let mut names = Self {
+            imports: Vec::new(),
+            exports: Vec::new(),
+            script: None,
+        };
+        let mut depth = 0_usize;
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload? {
+                Payload::Version { encoding, .. } => {
+                    debug_assert!(encoding == Encoding::Component || depth > 0);
+                    depth += 1;
+                }
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ComponentImportSection(section) if depth == 1 => {
+                    for import in section {
+                        names.imports.push(import?.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(section) if depth == 1 => {
+                    for export in section {
+                        names.exports.push(export?.name.name.to_owned());
+                    }
+                }
+                Payload::CustomSection(section)
+                    if depth == 1 && section.name() == "taffrail-script" =>
+                {
+                    names.script = Some(section.data().to_owned());
+                }
+                _ => {}
+            }
+        }
+        Ok(names)
+    }
+
+    fn exported(&self, prefix: &str) -> bool {
+        self.exports.iter().any(|name| name.starts_with(prefix))
+    }
+
+    /// Whether it runs scripts, and handles no event in any other way.
+    fn is_engine(&self) -> bool {
+        let handles = HANDLERS.iter().any(|name| self.exported(name));
+        self.exported(SCRIPT) && !handles
+    }
+
+    fn any(&self, part: &str) -> bool {
+        self.imports
+            .iter()
+            .chain(&self.exports)
+            .any(|name| name.contains(part))
+    }
+
+    fn check_handlers(&self) -> Result<(), Error> {
+        if self.is_engine() || HANDLERS.iter().any(|name| self.exported(name)) {
+            return Ok(());
+        }
+        let exports = if self.exports.is_empty() {
+            "nothing".to_owned()
+        } else {
+            format!("`{}`", self.exports.join("`, `"))
+        };
+        Err(Error::component(format!(
+            "it has no handler: it exports {exports}. A Worker exports `wasi:http/incoming-handler@0.2.x` or `wasi:http/handler@0.3.x` to answer requests, a Tail Worker exports `taffrail:workers/tail@0.2.0`, others `taffrail:workers/scheduled@0.2.0` or `queue@0.2.0`"
+        )))
+    }
+}
+
+const REBUILD: &str =
+    "Build it with the bindings of a release of WASI 0.2 or 0.3 and of `taffrail:workers` 0.2";
+
+/// The packages that Workers are provided with, in the versions that the linkers
+/// have. Nothing but messages is made of this.
+const PROVIDED: [(&str, &[&str]); 11] = [
+    ("wasi:cli", &["0.2.12", "0.3.0"]),
+    ("wasi:clocks", &["0.2.12", "0.3.0"]),
+    ("wasi:config", &["0.2.0-rc.1"]),
+    ("wasi:filesystem", &["0.2.12", "0.3.0"]),
+    ("wasi:http", &["0.2.12", "0.3.0"]),
+    ("wasi:io", &["0.2.12"]),
+    ("wasi:keyvalue", &["0.2.0-draft2"]),
+    ("wasi:logging", &["", "0.1.0-draft"]),
+    ("wasi:random", &["0.2.12", "0.3.0"]),
+    ("wasi:sockets", &["0.2.12", "0.3.0"]),
+    ("taffrail:workers", &["0.2.0"]),
+];
+
+/// Whether the linker has something for an import of this name.
+fn is_provided(linker: &Linker<State>, import: &str) -> bool {
+    let (interface, wanted) = import.split_once('@').unwrap_or((import, ""));
+    let package = interface.split('/').next();
+    let mut versions = PROVIDED
+        .iter()
+        .filter(|(name, _)| package == Some(name))
+        .flat_map(|(_, versions)| *versions);
+    versions.any(|version| {
+        release(version) == release(wanted) && has(linker, &named(interface, version))
+    })
+}
+
+/// The part of a version that matters: the patch number of a release does not.
+fn release(version: &str) -> &str {
+    match version.rsplit_once('.') {
+        Some((release, _)) if !version.contains('-') => release,
+        _ => version,
+    }
+}
+
+fn named(interface: &str, version: &str) -> String {
+    match version {
+        "" => interface.to_owned(),
+        version => format!("{interface}@{version}"),
+    }
+}
+
+/// Whether the linker has something of exactly this name: whether anything else
+/// of the name is refused.
+fn has(linker: &Linker<State>, name: &str) -> bool {
+    let mut linker = linker.clone();
+    linker.allow_shadowing(false);
+    let added = linker.root().func_wrap(name, |_, (): ()| Ok(()));
+    added.is_err()
+}
+
+/// Names the imports that nothing provides.
+fn unresolved(names: &Names, linker: &Linker<State>, error: &wasmtime::Error) -> Error {
+    let mut imports = names.imports.iter();
+    if let Some(import) = imports.find(|import| import.starts_with(SCRIPT_HOST))
+        && !names.is_engine()
+    {
+        return Error::component(format!(
+            "it imports `{import}`, which is for the JavaScript engine only. A Worker is to import `taffrail:workers` instead: build it without this import"
+        ));
+    }
+    let missing: Vec<_> = names
+        .imports
+        .iter()
+        .filter(|import| !is_provided(linker, import))
+        .map(|import| format!("`{import}`"))
+        .collect();
+    Error::component(if missing.is_empty() {
+        format!("an import is not of the type that belongs to its name: {error:#}. {REBUILD}")
+    } else {
+        format!(
+            "it imports {}, which nothing provides. Taffrail has the releases of WASI 0.2 and 0.3, `wasi:config/store`, `wasi:keyvalue/store`, `wasi:logging/logging` and `taffrail:workers`: build the component without other imports, or compose it with components that export them (`wac plug`)",
+            missing.join(", ")
+        )
+    })
+}

@@ -1,0 +1,190 @@
+//! The stack of a guest, as text that a person can use.
+
+use crate::component::debug_file::DebugFile;
+use std::fmt::Write;
+use wasmtime::{FrameInfo, WasmBacktrace};
+
+/// The frames, innermost first, in the layout of JavaScript stacks, without
+/// those through which a Rust guest gives up. With debug information, in the
+/// component or else in `debug`, inlined functions have frames of their own,
+/// and each names its place in the source.
+pub(crate) fn text(backtrace: &WasmBacktrace, debug: Option<&DebugFile>) -> Option<String> {
+    let frames: Vec<Frame> = backtrace
+        .frames()
+        .iter()
+        .flat_map(|frame| frames(frame, debug))
+        .collect();
+    let gives_up = frames
+        .iter()
+        .take_while(|frame| is_giving_up(&frame.function))
+        .count();
+    // A guest that does nothing else still deserves a stack.
+    let told = if gives_up < frames.len() {
+        &frames[gives_up..]
+    } else {
+        &frames[..]
+    };
+    let mut text = String::new();
+    for Frame { function, place } in told {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        _ = write!(text, "    at {function} ({place})");
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+/// What debug information says of one address, once for each function that is
+/// inlined there.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Symbol {
+    pub(crate) name: Option<String>,
+    pub(crate) file: Option<String>,
+    pub(crate) line: Option<u32>,
+    pub(crate) column: Option<u32>,
+}
+
+struct Frame {
+    function: String,
+    place: String,
+}
+
+fn frames(frame: &FrameInfo, debug: Option<&DebugFile>) -> Vec<Frame> {
+    let mut frames: Vec<_> = symbols(frame, debug)
+        .into_iter()
+        .filter_map(from_symbol)
+        .collect();
+    match (frames.last_mut(), frame.func_name()) {
+        (None, _) => frames.push(from_offset(frame)),
+        // The last one is not inlined. DWARF has its bare name, the name
+        // section the whole path.
+        (Some(function), Some(name)) => function.function = demangled(name),
+        (Some(_), None) => {}
+    }
+    frames
+}
+
+fn symbols(frame: &FrameInfo, debug: Option<&DebugFile>) -> Vec<Symbol> {
+    if let (Some(debug), Some(offset), []) = (debug, frame.module_offset(), frame.symbols()) {
+        return debug.symbols(offset);
+    }
+    let symbols = frame.symbols().iter();
+    symbols
+        .map(|symbol| Symbol {
+            name: symbol.name().map(ToOwned::to_owned),
+            file: symbol.file().map(ToOwned::to_owned),
+            line: symbol.line(),
+            column: symbol.column(),
+        })
+        .collect()
+}
+
+fn from_symbol(symbol: Symbol) -> Option<Frame> {
+    let mut place = symbol.file?;
+    for number in [symbol.line, symbol.column].into_iter().map_while(|n| n) {
+        _ = write!(place, ":{number}");
+    }
+    Some(Frame {
+        function: demangled(&symbol.name?),
+        place,
+    })
+}
+
+fn from_offset(frame: &FrameInfo) -> Frame {
+    let module = frame.module().name().unwrap_or("wasm");
+    Frame {
+        function: match frame.func_name() {
+            Some(name) => demangled(name),
+            None => format!("wasm-function[{}]", frame.func_index()),
+        },
+        place: match frame.module_offset() {
+            Some(offset) => format!("{module}:{offset:#x}"),
+            None => module.to_owned(),
+        },
+    }
+}
+
+/// The name as it is in the source: Rust's without its hash, C++'s with its
+/// parameters.
+fn demangled(name: &str) -> String {
+    if let Ok(rust) = rustc_demangle::try_demangle(name) {
+        return format!("{rust:#}");
+    }
+    cpp_demangle::Symbol::new(name)
+        .ok()
+        .and_then(|symbol| symbol.demangle().ok())
+        .unwrap_or_else(|| name.to_owned())
+}
+
+/// Whether a function is part of how Rust's standard library panics and aborts.
+fn is_giving_up(function: &str) -> bool {
+    const NAMES: [&str; 4] = [
+        "abort",
+        "rust_begin_unwind",
+        "rust_panic",
+        "wasm_unreachable",
+    ];
+    const PREFIXES: [&str; 15] = [
+        "__rust_",
+        "__rustc::",
+        "alloc::alloc::handle_alloc_error",
+        "alloc::alloc::rust_oom",
+        "alloc::raw_vec::capacity_overflow",
+        "alloc::raw_vec::handle_error",
+        "core::option::expect_failed",
+        "core::option::unwrap_failed",
+        "core::panicking::",
+        "core::result::unwrap_failed",
+        "core::slice::index::slice_",
+        "std::alloc::rust_oom",
+        "std::panicking::",
+        "std::process::abort",
+        "std::sys::",
+    ];
+    NAMES.contains(&function) || PREFIXES.iter().any(|prefix| function.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_as_in_the_source() {
+        let table = [
+            (
+                "_ZN4core3fmt9Formatter3pad17h0123456789abcdefE",
+                "core::fmt::Formatter::pad",
+            ),
+            ("_RNvCs1234_7mycrate3foo", "mycrate::foo"),
+            ("_ZN5space3addEii", "space::add(int, int)"),
+            ("main", "main"),
+            (
+                "wasi:http/incoming-handler@0.2.12#handle",
+                "wasi:http/incoming-handler@0.2.12#handle",
+            ),
+        ];
+        for (mangled, name) in table {
+            assert_eq!(demangled(mangled), name);
+        }
+    }
+
+    #[test]
+    fn the_ways_out_of_a_panic_are_known_and_user_code_is_not_one() {
+        for function in [
+            "abort",
+            "__rustc::rust_begin_unwind",
+            "core::panicking::panic_fmt",
+            "std::sys::backtrace::__rust_end_short_backtrace::<f, !>",
+        ] {
+            assert!(is_giving_up(function), "{function}");
+        }
+        for function in [
+            "aborter",
+            "mycrate::abort",
+            "core::iter::fold",
+            "my_std::panicking::f",
+        ] {
+            assert!(!is_giving_up(function), "{function}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The wasmtime engines and the clock tick that interrupts guests.
+
+use crate::error::Error;
+use crate::interfaces::host::Linkers;
+use crate::places::FOR_TAILS;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread::{self, Thread};
+use std::time::Duration;
+use wasmtime::{
+    Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy,
+    PoolingAllocationConfig, WasmBacktraceDetails,
+};
+
+/// How often a running guest is interrupted to look at its CPU time and to let
+/// others run. It bounds how far a limit can be overrun.
+const TICK: Duration = Duration::from_millis(1);
+
+/// Tables of a component that go with one of its memories. Of these the pool
+/// has as many as of memories, times this.
+pub(crate) const TABLES_PER_MEMORY: u32 = 4;
+
+/// Core instances that a component may consist of. Python made into a component
+/// has some 30.
+const CORE_INSTANCES: u32 = 128;
+
+/// Memory that stays with a pool slot between two uses: resetting it is
+/// cheaper than faulting it in again.
+const MEMORY_KEEP_RESIDENT: usize = 4 << 20;
+const TABLE_KEEP_RESIDENT: usize = 1 << 20;
+
+/// The two engines.
+pub(crate) struct Engines {
+    /// For components of WASI 0.2: without support for concurrency inside an
+    /// instance, a call costs a fifth and a fresh instance two thirds.
+    pub(crate) sequential: Engine,
+    pub(crate) sequential_linkers: Linkers,
+    /// For components of WASI 0.3.
+    pub(crate) concurrent: Engine,
+    pub(crate) concurrent_linkers: Linkers,
+    pub(crate) ticker: Arc<Ticker>,
+}
+
+impl Engines {
+    /// Engines in which as many instances may exist as there are places.
+    pub(crate) fn new(cache: Option<&Path>, instances: u32) -> Result<Self, Error> {
+        let places = instances.saturating_add(FOR_TAILS);
+        let cache = cache.map(open_cache).transpose()?;
+        let engine = |concurrent| {
+            Engine::new(&config(concurrent, cache.clone(), places))
+                .map_err(|error| Error::host(format!("wasmtime cannot start: {error:#}")))
+        };
+        let sequential = engine(false)?;
+        let concurrent = engine(true)?;
+        let linkers = |engine| {
+            Linkers::new(engine)
+                .map_err(|error| Error::host(format!("the host interfaces clash: {error:#}")))
+        };
+        let ticker = Ticker::start([sequential.clone(), concurrent.clone()])?;
+        Ok(Self {
+            sequential_linkers: linkers(&sequential)?,
+            concurrent_linkers: linkers(&concurrent)?,
+            sequential,
+            concurrent,
+            ticker: Arc::new(ticker),
+        })
+    }
+}
+
+fn open_cache(directory: &Path) -> Result<Cache, Error> {
+    let mut config = CacheConfig::new();
+    config.with_directory(directory);
+    Cache::new(config).map_err(|error| {
+        Error::host(format!(
+            "the cache of compiled components in `{}` cannot be used: {error:#}",
+            directory.display()
+        ))
+    })
+}
+
+fn config(concurrent: bool, cache: Option<Cache>, places: u32) -> Config {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(places)
+        // Components of WASI 0.3 run what they start on further stacks.
+        .total_stacks(places.saturating_mul(2))
+        // A count and no reservation: they are not what is short.
+        .total_core_instances(places.saturating_mul(CORE_INSTANCES))
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .total_memories(places)
+        .total_tables(places.saturating_mul(TABLES_PER_MEMORY))
+        .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT)
+        .table_keep_resident(TABLE_KEEP_RESIDENT)
+        .pagemap_scan(Enabled::Auto);
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .cache(cache)
+        .epoch_interruption(true)
+        // Read only when a stack is made.
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
+    if concurrent {
+        config.wasm_component_model_async(true);
+    } else {
+        config.concurrency_support(false);
+    }
+    config
+}
+
+/// A thread that advances the epoch of the engines while invocations run. It
+/// sleeps when nothing runs, and ends when it is dropped.
+pub(crate) struct Ticker {
+    shared: Arc<Shared>,
+    thread: Thread,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Invocations that run.
+    running: AtomicUsize,
+    /// The thread sleeps until it is woken.
+    parked: AtomicBool,
+    stop: AtomicBool,
+}
+
+/// Ticks without an invocation after which the thread goes to sleep. Waking it
+/// costs a system call, which a busy server is spared.
+const IDLE_TICKS: u32 = 100;
+
+impl Ticker {
+    fn start(engines: [Engine; 2]) -> Result<Self, Error> {
+        let shared = Arc::new(Shared::default());
+        let seen = Arc::clone(&shared);
+        let thread = thread::Builder::new()
+            .name("taffrail-epoch".to_owned())
+            .spawn(move || tick(&engines, &seen))
+            .map_err(|error| Error::host(format!("the epoch thread cannot start: {error}")))?;
+        Ok(Self {
+            shared,
+            thread: thread.thread().clone(),
+        })
+    }
+
+    /// Keeps the ticks coming until the guard is dropped.
+    pub(crate) fn keep_awake(self: &Arc<Self>) -> Awake {
+        // Sequentially consistent, as is the other side: either the thread
+        // sees the count or this sees that the thread is parked.
+        self.shared.running.fetch_add(1, SeqCst);
+        if self.shared.parked.load(SeqCst) {
+            self.thread.unpark();
+        }
+        Awake(Arc::clone(self))
+    }
+}
+
+/// An invocation that runs.
+pub(crate) struct Awake(Arc<Ticker>);
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        self.0.shared.running.fetch_sub(1, SeqCst);
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, SeqCst);
+        self.thread.unpark();
+    }
+}
+
+fn tick(engines: &[Engine], shared: &Shared) {
+    let mut idle = 0;
+    while !shared.stop.load(SeqCst) {
+        if shared.running.load(SeqCst) > 0 {
+            idle = 0;
+        } else {
+            idle += 1;
+        }
+        if idle > IDLE_TICKS {
+            idle = 0;
+            shared.parked.store(true, SeqCst);
+            if shared.running.load(SeqCst) == 0 && !shared.stop.load(SeqCst) {
+                thread::park();
+            }
+            shared.parked.store(false, SeqCst);
+        }
+        thread::sleep(TICK);
+        engines.iter().for_each(Engine::increment_epoch);
+    }
+}

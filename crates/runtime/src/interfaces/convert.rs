@@ -1,0 +1,295 @@
+//! Between the trace item and `taffrail:workers@0.2`.
+
+use crate::event::QueueMessage;
+use crate::instance::state::State;
+use crate::interfaces::bindings::queue::exports::taffrail::workers::queue::Message;
+use crate::interfaces::bindings::taffrail::workers::types;
+use crate::interfaces::host::RawRequest;
+use std::sync::Arc;
+use std::time::Duration;
+use taffrail_trace as trace;
+use taffrail_trace::{AttributeValue, EventInfo, ExecutionModel, LogLevel, Outcome, RequestData};
+use wasmtime::component::ResourceTableError;
+
+/// The events of a tail invocation, with the resources that go with them.
+pub(crate) fn trace_items(state: &mut State) -> Result<Vec<types::TraceItem>, ResourceTableError> {
+    let events = state.events.clone();
+    events.iter().map(|item| trace_item(item, state)).collect()
+}
+
+fn trace_item(
+    item: &Arc<trace::TraceItem>,
+    state: &mut State,
+) -> Result<types::TraceItem, ResourceTableError> {
+    let event = match &item.event {
+        Some(event) => Some(event_info(event, item, state)?),
+        None => None,
+    };
+    let script = &item.script;
+    Ok(types::TraceItem {
+        event,
+        event_timestamp: item.event_timestamp,
+        logs: item.logs.iter().map(trace_log).collect(),
+        exceptions: item.exceptions.iter().map(trace_exception).collect(),
+        diagnostics_channel_events: item
+            .diagnostics_channel_events
+            .iter()
+            .map(diagnostics_channel_event)
+            .collect(),
+        script_name: script.script_name.clone(),
+        entrypoint: script.entrypoint.clone(),
+        script_version: script.script_version.as_ref().map(script_version),
+        script_tags: script.script_tags.clone(),
+        dispatch_namespace: script.dispatch_namespace.clone(),
+        tail_attributes: script
+            .tail_attributes
+            .iter()
+            .map(|(name, value)| (name.clone(), attribute_value(value)))
+            .collect(),
+        preview: script.preview.as_ref().map(preview),
+        durable_object_id: script.durable_object_id.clone(),
+        execution_model: execution_model(script.execution_model),
+        outcome: outcome(item.outcome),
+        truncated: item.truncated,
+        cpu_time: milliseconds(item.cpu_time),
+        wall_time: milliseconds(item.wall_time),
+        invocation_id: item.invocation_id.clone(),
+        request_id: item.request_id.clone(),
+        parent_invocation_id: item.parent_invocation_id.clone(),
+        peak_memory: item.peak_memory,
+        exceeded_limit: item.exceeded_limit.as_ref().map(exceeded_limit),
+        dropped: item.dropped.map(dropped_entries),
+        lost_items: item.lost_items,
+    })
+}
+
+fn event_info(
+    event: &EventInfo,
+    item: &Arc<trace::TraceItem>,
+    state: &mut State,
+) -> Result<types::EventInfo, ResourceTableError> {
+    Ok(match event {
+        EventInfo::Fetch { request, response } => types::EventInfo::Fetch(types::FetchEvent {
+            request: tail_request(&request.redacted()),
+            raw: state.table.push(RawRequest {
+                item: Arc::clone(item),
+            })?,
+            response: response.map(|response| types::TailResponse {
+                status: response.status,
+            }),
+        }),
+        EventInfo::Rpc { rpc_method } => types::EventInfo::Rpc(types::RpcEvent {
+            rpc_method: rpc_method.clone(),
+        }),
+        EventInfo::Scheduled {
+            cron,
+            scheduled_time,
+        } => types::EventInfo::Scheduled(types::ScheduledEvent {
+            cron: cron.clone(),
+            scheduled_time: *scheduled_time,
+        }),
+        EventInfo::Alarm { scheduled_time } => types::EventInfo::Alarm(types::AlarmEvent {
+            scheduled_time: *scheduled_time,
+        }),
+        EventInfo::Queue { queue, batch_size } => types::EventInfo::Queue(types::QueueEvent {
+            queue: queue.clone(),
+            batch_size: *batch_size,
+        }),
+        EventInfo::Email {
+            mail_from,
+            rcpt_to,
+            raw_size,
+        } => types::EventInfo::Email(types::EmailEvent {
+            mail_from: mail_from.clone(),
+            rcpt_to: rcpt_to.clone(),
+            raw_size: *raw_size,
+        }),
+        EventInfo::Tail { consumed_events } => types::EventInfo::Tail(types::TailEvent {
+            consumed_events: consumed_events
+                .iter()
+                .map(|consumed| types::ConsumedEvent {
+                    script_name: consumed.script_name.clone(),
+                })
+                .collect(),
+        }),
+        EventInfo::HibernatableWebSocket {
+            get_web_socket_event,
+        } => types::EventInfo::HibernatableWebSocket(web_socket_event(get_web_socket_event)),
+        EventInfo::Connect {} => types::EventInfo::Connect,
+        EventInfo::Custom {} => types::EventInfo::Custom,
+    })
+}
+
+pub(crate) fn tail_request(request: &RequestData) -> types::TailRequest {
+    types::TailRequest {
+        url: request.url.clone(),
+        method: request.method.clone(),
+        headers: request
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+        cf: request.cf.as_ref().map(json),
+    }
+}
+
+fn web_socket_event(event: &trace::WebSocketEvent) -> types::HibernatableWebSocketEvent {
+    match event {
+        trace::WebSocketEvent::Message => types::HibernatableWebSocketEvent::Message,
+        trace::WebSocketEvent::Close { code, was_clean } => {
+            types::HibernatableWebSocketEvent::Close(types::WebSocketClose {
+                code: *code,
+                was_clean: *was_clean,
+            })
+        }
+        trace::WebSocketEvent::Error => types::HibernatableWebSocketEvent::Error,
+    }
+}
+
+pub(crate) fn queue_message(message: QueueMessage) -> Message {
+    Message {
+        body: json(&message.body),
+        id: message.id,
+        timestamp: message.timestamp,
+        attempts: message.attempts,
+    }
+}
+
+fn trace_log(log: &trace::TraceLog) -> types::TraceLog {
+    types::TraceLog {
+        timestamp: log.timestamp,
+        level: match log.level {
+            LogLevel::Debug => types::LogLevel::Debug,
+            LogLevel::Info => types::LogLevel::Info,
+            LogLevel::Log => types::LogLevel::Log,
+            LogLevel::Warn => types::LogLevel::Warn,
+            LogLevel::Error => types::LogLevel::Error,
+        },
+        message: log.message.iter().map(json).collect(),
+        error_info: log.error_info.as_ref().map(|slots| {
+            slots
+                .iter()
+                .map(|slot| slot.as_ref().map(error_info))
+                .collect()
+        }),
+    }
+}
+
+pub(crate) fn log_level(level: types::LogLevel) -> LogLevel {
+    match level {
+        types::LogLevel::Debug => LogLevel::Debug,
+        types::LogLevel::Info => LogLevel::Info,
+        types::LogLevel::Log => LogLevel::Log,
+        types::LogLevel::Warn => LogLevel::Warn,
+        types::LogLevel::Error => LogLevel::Error,
+    }
+}
+
+fn error_info(error: &trace::ErrorInfo) -> types::ErrorInfo {
+    types::ErrorInfo {
+        name: error.name.clone(),
+        message: error.message.clone(),
+        stack: error.stack.clone(),
+    }
+}
+
+pub(crate) fn traced_error(error: types::ErrorInfo) -> trace::ErrorInfo {
+    trace::ErrorInfo {
+        name: error.name,
+        message: error.message,
+        stack: error.stack,
+    }
+}
+
+fn trace_exception(exception: &trace::TraceException) -> types::TraceException {
+    types::TraceException {
+        timestamp: exception.timestamp,
+        name: exception.name.clone(),
+        message: exception.message.clone(),
+        stack: exception.stack.clone(),
+    }
+}
+
+fn diagnostics_channel_event(
+    event: &trace::DiagnosticsChannelEvent,
+) -> types::DiagnosticsChannelEvent {
+    types::DiagnosticsChannelEvent {
+        timestamp: event.timestamp,
+        channel: event.channel.clone(),
+        message: event.message.as_ref().map(json),
+    }
+}
+
+fn script_version(version: &trace::ScriptVersion) -> types::ScriptVersion {
+    types::ScriptVersion {
+        id: version.id.clone(),
+        tag: version.tag.clone(),
+        message: version.message.clone(),
+    }
+}
+
+fn preview(preview: &trace::Preview) -> types::Preview {
+    types::Preview {
+        id: preview.id.clone(),
+        slug: preview.slug.clone(),
+        name: preview.name.clone(),
+    }
+}
+
+fn attribute_value(value: &AttributeValue) -> types::AttributeValue {
+    match value {
+        AttributeValue::Text(text) => types::AttributeValue::Text(text.clone()),
+        AttributeValue::Number(number) => types::AttributeValue::Number(*number),
+        AttributeValue::Boolean(boolean) => types::AttributeValue::Boolean(*boolean),
+    }
+}
+
+fn execution_model(model: ExecutionModel) -> types::ExecutionModel {
+    match model {
+        ExecutionModel::Stateless => types::ExecutionModel::Stateless,
+        ExecutionModel::DurableObject => types::ExecutionModel::DurableObject,
+        ExecutionModel::Workflow => types::ExecutionModel::Workflow,
+    }
+}
+
+fn outcome(outcome: Outcome) -> types::Outcome {
+    match outcome {
+        Outcome::Unknown => types::Outcome::Unknown,
+        Outcome::Ok => types::Outcome::Ok,
+        Outcome::Exception => types::Outcome::Exception,
+        Outcome::ExceededCpu => types::Outcome::ExceededCpu,
+        Outcome::KillSwitch => types::Outcome::KillSwitch,
+        Outcome::DaemonDown => types::Outcome::DaemonDown,
+        Outcome::ScriptNotFound => types::Outcome::ScriptNotFound,
+        Outcome::Canceled => types::Outcome::Canceled,
+        Outcome::ExceededMemory => types::Outcome::ExceededMemory,
+        Outcome::LoadShed => types::Outcome::LoadShed,
+        Outcome::ResponseStreamDisconnected => types::Outcome::ResponseStreamDisconnected,
+        Outcome::InternalError => types::Outcome::InternalError,
+        Outcome::ExceededWallTime => types::Outcome::ExceededWallTime,
+        Outcome::Aborted => types::Outcome::Aborted,
+    }
+}
+
+fn exceeded_limit(limit: &trace::ExceededLimit) -> types::ExceededLimit {
+    types::ExceededLimit {
+        key: limit.key.clone(),
+        value: limit.value,
+    }
+}
+
+fn dropped_entries(dropped: trace::DroppedEntries) -> types::DroppedEntries {
+    types::DroppedEntries {
+        logs: dropped.logs,
+        exceptions: dropped.exceptions,
+        diagnostics_channel_events: dropped.diagnostics_channel_events,
+    }
+}
+
+fn json(value: &trace::Json) -> String {
+    value.get().to_owned()
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

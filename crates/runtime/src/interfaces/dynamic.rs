@@ -1,0 +1,276 @@
+//! `taffrail:workers/services`, `loader` and `dispatch`: how components call
+//! other Workers.
+
+use crate::instance::state::State;
+use crate::interfaces::bindings::platform::taffrail::workers::dispatch;
+use crate::interfaces::bindings::platform::taffrail::workers::dispatch::CallLimits;
+use crate::interfaces::bindings::platform::taffrail::workers::loader;
+use crate::interfaces::bindings::platform::taffrail::workers::loader::{Code, Outbound, Source};
+use crate::interfaces::bindings::platform::taffrail::workers::services;
+use crate::invocation::Invocation;
+use crate::invocation::session;
+use crate::platform::dispatch::{Dispatch, LimitsJson, callee};
+use crate::platform::loader::{Lookup, Module, Modules, Plan, check_binding, egress, find, make};
+use crate::platform::service::{CallFailed, Callee, of_binding};
+use crate::settings::egress::Egress;
+use crate::settings::identity::WorkerId;
+use crate::settings::{Target, WorkerSettings};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::timeout;
+use wasmtime::component::Resource;
+use wasmtime_wasi_http::p2::bindings::http::outgoing_handler;
+use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
+use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
+use wasmtime_wasi_http::{RequestOptions, WasiHttpView};
+
+/// A dynamic Worker that a component may call.
+#[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
+pub struct DynamicWorker(WorkerId);
+
+/// What a dynamic Worker records of one invocation.
+#[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
+pub struct Records(session::Receiver);
+
+/// A user Worker that a component may call.
+#[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
+pub struct UserWorker(Callee);
+
+type Sent = wasmtime::Result<Result<Resource<HostFutureIncomingResponse>, ErrorCode>>;
+
+/// The name under which a dynamic Worker has its component.
+const MAIN: &str = "main.wasm";
+
+impl State {
+    /// Sends a request to a Worker. It goes the way of every request, at whose
+    /// end `Outbound` sees whom it is for.
+    fn call(
+        &mut self,
+        callee: Result<Callee, CallFailed>,
+        request: Resource<HostOutgoingRequest>,
+        options: Option<Resource<RequestOptions>>,
+    ) -> Sent {
+        self.outbound.callee = Some(callee);
+        let sent = outgoing_handler::Host::handle(&mut self.http(), request, options);
+        self.outbound.callee = None;
+        match sent {
+            Ok(response) => Ok(Ok(response)),
+            Err(error) => Ok(Err(error.downcast()?)),
+        }
+    }
+}
+
+impl services::Host for State {
+    fn fetch(
+        &mut self,
+        binding: String,
+        request: Resource<HostOutgoingRequest>,
+        options: Option<Resource<RequestOptions>>,
+    ) -> Sent {
+        let callee = of_binding(&self.invocation(), &binding).map(Callee::from);
+        self.call(callee, request, options)
+    }
+}
+
+impl dispatch::Host for State {
+    async fn get(
+        &mut self,
+        binding: String,
+        name: String,
+        limits: CallLimits,
+        parameters: String,
+    ) -> wasmtime::Result<Result<Resource<UserWorker>, String>> {
+        let parameters = match serde_json::from_str(&parameters) {
+            Ok(parameters) => parameters,
+            Err(error) => return Ok(Err(format!("`parameters` is no JSON object: {error}"))),
+        };
+        let dispatch = Dispatch {
+            dispatch: binding,
+            name,
+            limits: LimitsJson {
+                cpu_ms: limits.cpu_ms,
+                sub_requests: limits.subrequests,
+            },
+            parameters,
+        };
+        let caller = self.invocation();
+        Ok(match callee(&caller, dispatch).await {
+            Ok(callee) => Ok(self.table.push(UserWorker(callee))?),
+            Err(failed) => Err(failed.message),
+        })
+    }
+}
+
+impl dispatch::HostUserWorker for State {
+    fn fetch(
+        &mut self,
+        worker: Resource<UserWorker>,
+        request: Resource<HostOutgoingRequest>,
+        options: Option<Resource<RequestOptions>>,
+    ) -> Sent {
+        let UserWorker(callee) = self.table.get(&worker)?;
+        let callee = callee.clone();
+        self.call(Ok(callee), request, options)
+    }
+
+    fn drop(&mut self, worker: Resource<UserWorker>) -> wasmtime::Result<()> {
+        self.table.delete(worker)?;
+        Ok(())
+    }
+}
+
+impl loader::Host for State {
+    async fn find(
+        &mut self,
+        binding: String,
+        id: String,
+    ) -> wasmtime::Result<Result<Option<Resource<DynamicWorker>>, String>> {
+        let caller = self.invocation();
+        let found = match check_binding(&caller, &binding) {
+            Ok(()) => find(&caller, &binding, &id).await,
+            Err(failed) => Err(failed),
+        };
+        Ok(match found {
+            Ok(Lookup::Made(worker)) => Ok(Some(self.table.push(DynamicWorker(worker))?)),
+            Ok(Lookup::Vacant(reservation)) => {
+                caller.exchange.reserve(binding, id, reservation);
+                Ok(None)
+            }
+            Err(failed) => Err(failed.message),
+        })
+    }
+
+    async fn load(
+        &mut self,
+        binding: String,
+        id: Option<String>,
+        code: Code,
+    ) -> wasmtime::Result<Result<Resource<DynamicWorker>, String>> {
+        let caller = self.invocation();
+        if let Err(failed) = check_binding(&caller, &binding) {
+            return Ok(Err(failed.message));
+        }
+        let reservation = id.and_then(|id| caller.exchange.take_reservation(binding, id));
+        Ok(
+            match make(&caller, reservation, plan(&caller, code)).await {
+                Ok(worker) => Ok(self.table.push(DynamicWorker(worker))?),
+                Err(failed) => Err(failed.message),
+            },
+        )
+    }
+}
+
+fn plan(caller: &Invocation, code: Code) -> Result<Plan, CallFailed> {
+    let own = &caller.worker.settings;
+    let json = |name: &str, text: &str| {
+        serde_json::from_str(text)
+            .map_err(|error| CallFailed::new(format!("`{name}` is not JSON: {error}")))
+    };
+    let mut vars = BTreeMap::new();
+    for (name, value) in code.vars {
+        let value = json(&name, &value)?;
+        vars.insert(name, value);
+    }
+    let mut tails = Vec::new();
+    for props in code.tails {
+        let serde_json::Value::Object(props) = json("tails", &props)? else {
+            return Err(CallFailed::new("`tails` holds props that are no object"));
+        };
+        tails.push(Target {
+            props,
+            ..Target::from(caller.worker.id.clone())
+        });
+    }
+    let outbound = match code.outbound {
+        Outbound::Inherit => None,
+        Outbound::None => Some(None),
+        Outbound::Service(binding) => Some(Some(Egress::Worker(of_binding(caller, &binding)?))),
+    };
+    let limits = LimitsJson {
+        cpu_ms: code.cpu_ms,
+        sub_requests: code.subrequests,
+    };
+    Ok(Plan {
+        settings: WorkerSettings {
+            vars,
+            tail_consumers: tails,
+            egress: egress(caller, outbound),
+            limits: limits.within(&own.limits),
+            ..WorkerSettings::new("")
+        },
+        modules: modules(code.source),
+    })
+}
+
+fn modules(source: Source) -> Modules {
+    match source {
+        Source::Component(bytes) => Modules {
+            main: MAIN.to_owned(),
+            modules: BTreeMap::from([(MAIN.to_owned(), Module::Wasm(bytes))]),
+        },
+        Source::Script(script) => {
+            let modules = script.modules.into_iter();
+            Modules {
+                main: script.main_module,
+                modules: modules
+                    .map(|(name, text)| (name, Module::Js(text)))
+                    .collect(),
+            }
+        }
+    }
+}
+
+impl loader::HostDynamicWorker for State {
+    fn fetch(
+        &mut self,
+        worker: Resource<DynamicWorker>,
+        request: Resource<HostOutgoingRequest>,
+        options: Option<Resource<RequestOptions>>,
+    ) -> Sent {
+        let DynamicWorker(worker) = self.table.get(&worker)?;
+        let callee = Callee::from(Target::from(worker.clone()));
+        self.call(Ok(callee), request, options)
+    }
+
+    fn fetch_observed(
+        &mut self,
+        worker: Resource<DynamicWorker>,
+        request: Resource<HostOutgoingRequest>,
+        options: Option<Resource<RequestOptions>>,
+    ) -> wasmtime::Result<
+        Result<(Resource<HostFutureIncomingResponse>, Resource<Records>), ErrorCode>,
+    > {
+        let (live, records) = session::channel(session::LIVE_BYTES);
+        let DynamicWorker(worker) = self.table.get(&worker)?;
+        let callee = Callee {
+            live: Some(live),
+            ..Callee::from(Target::from(worker.clone()))
+        };
+        match self.call(Ok(callee), request, options)? {
+            Ok(response) => Ok(Ok((response, self.table.push(Records(records))?))),
+            Err(code) => Ok(Err(code)),
+        }
+    }
+
+    fn drop(&mut self, worker: Resource<DynamicWorker>) -> wasmtime::Result<()> {
+        self.table.delete(worker)?;
+        Ok(())
+    }
+}
+
+impl loader::HostRecords for State {
+    async fn next(
+        &mut self,
+        records: Resource<Records>,
+        timeout_ms: u32,
+    ) -> wasmtime::Result<Option<String>> {
+        let Records(records) = self.table.get_mut(&records)?;
+        let patience = Duration::from_millis(timeout_ms.into());
+        Ok(timeout(patience, records.next()).await.ok().flatten())
+    }
+
+    fn drop(&mut self, records: Resource<Records>) -> wasmtime::Result<()> {
+        self.table.delete(records)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! `wasi:keyvalue`: KV namespaces for components.
+
+use crate::clock;
+use crate::instance::state::State;
+use crate::interfaces::bindings::platform::wasi::keyvalue::store;
+use crate::interfaces::bindings::platform::wasi::keyvalue::store::{Error, KeyResponse};
+use crate::invocation::Invocation;
+use crate::settings::Binding;
+use crate::store::{KvFailed, Put};
+use std::sync::Arc;
+use wasmtime::component::Resource;
+
+/// A KV namespace that a component has opened.
+#[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
+pub struct Bucket {
+    namespace: String,
+}
+
+/// Keys of one page.
+const PAGE: usize = 1000;
+
+type Answer<T> = wasmtime::Result<Result<T, Error>>;
+
+impl State {
+    /// The storage and the namespace of a bucket.
+    fn bucket(&self, bucket: &Resource<Bucket>) -> wasmtime::Result<(Arc<Invocation>, String)> {
+        let namespace = self.table.get(bucket)?.namespace.clone();
+        Ok((self.invocation(), namespace))
+    }
+}
+
+/// In seconds since 1970.
+fn now() -> u64 {
+    clock::epoch_ms() / 1000
+}
+
+fn answer<T>(done: Result<T, KvFailed>) -> Answer<T> {
+    Ok(done.map_err(|failed| Error::Other(failed.reason)))
+}
+
+impl store::Host for State {
+    fn open(&mut self, identifier: String) -> Answer<Resource<Bucket>> {
+        let invocation = self.invocation();
+        match invocation.worker.settings.bindings.get(&identifier) {
+            Some(Binding::Kv(namespace)) => {
+                let namespace = namespace.clone();
+                Ok(Ok(self.table.push(Bucket { namespace })?))
+            }
+            _ => Ok(Err(Error::NoSuchStore)),
+        }
+    }
+}
+
+impl store::HostBucket for State {
+    async fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<Option<Vec<u8>>> {
+        let (caller, namespace) = self.bucket(&bucket)?;
+        let entry = caller.worker.storage.kv_get(namespace, key, now()).await;
+        answer(entry.map(|entry| entry.map(|entry| entry.value)))
+    }
+
+    async fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Answer<()> {
+        let (caller, namespace) = self.bucket(&bucket)?;
+        let put = Put {
+            value: value.into(),
+            ..Put::default()
+        };
+        answer(
+            caller
+                .worker
+                .storage
+                .kv_put(namespace, key, put, now())
+                .await,
+        )
+    }
+
+    async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<()> {
+        let (caller, namespace) = self.bucket(&bucket)?;
+        answer(caller.worker.storage.kv_delete(namespace, key).await)
+    }
+
+    async fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<bool> {
+        let (caller, namespace) = self.bucket(&bucket)?;
+        let entry = caller.worker.storage.kv_get(namespace, key, now()).await;
+        answer(entry.map(|entry| entry.is_some()))
+    }
+
+    async fn list_keys(
+        &mut self,
+        bucket: Resource<Bucket>,
+        cursor: Option<String>,
+    ) -> Answer<KeyResponse> {
+        let (caller, namespace) = self.bucket(&bucket)?;
+        let storage = &caller.worker.storage;
+        let page = storage.kv_list(namespace, String::new(), cursor, PAGE, now());
+        answer(page.await.map(|(listed, has_more)| {
+            let keys: Vec<_> = listed.into_iter().map(|key| key.name).collect();
+            KeyResponse {
+                cursor: keys.last().filter(|_| has_more).cloned(),
+                keys,
+            }
+        }))
+    }
+
+    fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
+        self.table.delete(bucket)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,529 @@
+//! One invocation while it runs: everything that is found out about it, and
+//! the trace item that comes of it.
+
+pub(crate) mod body;
+pub(crate) mod caught;
+pub(crate) mod current;
+pub(crate) mod drain;
+pub(crate) mod encoding;
+pub(crate) mod ending;
+pub(crate) mod held;
+pub(crate) mod lanes;
+pub(crate) mod limits;
+pub(crate) mod lines;
+pub(crate) mod live;
+pub(crate) mod running;
+pub(crate) mod session;
+
+mod allowance;
+mod recording;
+
+pub(crate) use allowance::TooManySubrequests;
+
+use allowance::{DATA_POINTS, WAITING_REQUESTS};
+use recording::{Recording, at_now};
+
+use crate::clock;
+use crate::delivery::{NotBegun, Together};
+use crate::instance::output::Stream;
+use crate::invocation::caught::Panicked;
+use crate::invocation::ending::{Call, Cut, Ending, Response, Shed};
+use crate::invocation::held::HostMemory;
+use crate::invocation::limits::{CpuMeter, MemoryLimiter};
+use crate::invocation::lines::{LineBuffer, PanicWatch};
+use crate::invocation::live::Live;
+use crate::places::{NoPlace, Permit, Place, Rank, Refused};
+use crate::platform::Platform;
+use crate::platform::service::CallFailed;
+use crate::script::Exchange;
+use crate::worker::{FetchResult, Via, Worker};
+use std::fmt;
+use std::future::pending;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use taffrail_trace::{
+    DiagnosticsChannelEvent, End, ErrorInfo, EventInfo, Json, LogLevel, Outcome, TailResponse,
+    TraceBuilder, TraceException,
+};
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+/// One invocation of a Worker.
+///
+/// The run of the guest and the body of its response each hold a reference.
+/// When the last one is gone, for whatever reason, the invocation is over:
+/// the trace item is completed and delivered. So no way to end, not even a
+/// dropped connection, can leave an invocation without its item.
+pub(crate) struct Invocation {
+    pub(crate) id: String,
+    pub(crate) via: Via,
+    /// Whether its item is delivered.
+    told: bool,
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) cpu: CpuMeter,
+    /// What a script and its host exchange for it.
+    pub(crate) exchange: Exchange,
+    host_memory: OnceLock<Arc<HostMemory>>,
+    subrequests_left: AtomicU32,
+    data_points_left: AtomicU32,
+    /// Places for requests that wait for the head of a response.
+    waiting_requests: Semaphore,
+    /// Where the items of the user Workers that it dispatches to go.
+    together: OnceLock<Arc<Together>>,
+    started: Instant,
+    rank: Rank,
+    /// Its part of what its Worker may run at a time.
+    permit: OnceLock<Permit>,
+    recording: Mutex<Recording>,
+    /// Raised once there is a cut.
+    cut: Notify,
+    /// Raised once the response is over.
+    answered: Notify,
+    /// Keeps the runtime from counting as idle. Dropped after the item has
+    /// been handed to the tails.
+    _running: Option<TaskTrackerToken>,
+}
+
+/// The wording is Cloudflare's.
+const WAIT_UNTIL: &str = "waitUntil() tasks did not complete within the allowed time after invocation end and have been cancelled.";
+
+/// Ends a guest from inside. Why, the invocation knows.
+#[derive(Debug)]
+pub(crate) struct CutOff;
+
+impl fmt::Display for CutOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the invocation was cut off")
+    }
+}
+
+impl std::error::Error for CutOff {}
+
+impl Invocation {
+    /// Begins the invocation that an event causes.
+    pub(crate) fn start(
+        worker: &Arc<Worker>,
+        via: Via,
+        event: EventInfo,
+        response: Response,
+    ) -> Arc<Self> {
+        let invocation = Self::new(worker, via, event, response, true);
+        worker.running.add(&invocation);
+        invocation
+    }
+
+    /// Begins what no event causes and nobody is told of: the evaluation of a
+    /// script ahead of its first event, and what an object does between its
+    /// events. It does not keep the runtime from being idle.
+    pub(crate) fn rehearsal(worker: &Arc<Worker>) -> Arc<Self> {
+        let event = EventInfo::Custom {};
+        Self::new(worker, Via::default(), event, Response::NotExpected, false)
+    }
+
+    fn new(
+        worker: &Arc<Worker>,
+        mut via: Via,
+        event: EventInfo,
+        response: Response,
+        told: bool,
+    ) -> Arc<Self> {
+        let id = format!("{:032x}", rand::random::<u128>());
+        let live = via.live.take();
+        let terms = via.terms.as_ref();
+        let limits = terms.map_or(&worker.settings.limits, |terms| &terms.limits);
+        let (cpu, subrequests) = (limits.cpu, limits.subrequests);
+        let rank = match event {
+            EventInfo::Tail { .. } => Rank::Tail,
+            _ => Rank::Producer,
+        };
+        let mut trace =
+            TraceBuilder::new(worker.script(&via), event, clock::epoch_ms(), id.clone())
+                .at_depth(via.depth - via.claimed);
+        if let Some(parent) = &via.parent {
+            trace = trace.called_by(parent.invocation.clone(), parent.request.clone());
+        }
+        Arc::new(Self {
+            id,
+            via,
+            told,
+            cpu: CpuMeter::new(match told {
+                true => cpu,
+                false => Duration::MAX,
+            }),
+            exchange: Exchange::default(),
+            host_memory: OnceLock::new(),
+            subrequests_left: AtomicU32::new(subrequests),
+            data_points_left: AtomicU32::new(DATA_POINTS),
+            waiting_requests: Semaphore::new(WAITING_REQUESTS),
+            together: OnceLock::new(),
+            started: clock::instant(),
+            rank,
+            permit: OnceLock::new(),
+            recording: Mutex::new(Recording {
+                trace: Some(trace),
+                stdout: LineBuffer::default(),
+                stderr: LineBuffer::default(),
+                panics: PanicWatch::default(),
+                engine: LineBuffer::default(),
+                ending: Ending {
+                    call: Call::Unfinished,
+                    response,
+                    cut: None,
+                    memory_refused: false,
+                    subrequest_refused: false,
+                    request_broke_off: false,
+                    uncaught: None,
+                    panic: None,
+                    memory_error: false,
+                    crash: None,
+                },
+                peak_memory: 0,
+                wishes: None,
+                passed_through: false,
+                not_started: false,
+                live: live.map(Live::new),
+            }),
+            cut: Notify::new(),
+            answered: Notify::new(),
+            _running: told.then(|| worker.tracker.token()),
+            worker: Arc::clone(worker),
+        })
+    }
+
+    /// Ends it, unless its Worker may run one more.
+    pub(crate) fn admit(&self) -> Result<(), Refused> {
+        match self.worker.share.admit(self.worker.size()) {
+            Ok(permit) => {
+                self.permit.get_or_init(|| permit);
+                Ok(())
+            }
+            Err(refused) => {
+                self.ended(Call::Shed(match refused {
+                    Refused::Own => Shed::Worker,
+                    Refused::Parent => Shed::Parent,
+                }));
+                Err(refused)
+            }
+        }
+    }
+
+    /// Places for an instance that is to run it.
+    pub(crate) async fn place(&self, size: usize) -> Result<Place, Call> {
+        tokio::select! {
+            biased;
+            place = self.worker.places.take(size, self.rank) => {
+                place.map_err(|NoPlace| Call::Shed(Shed::Process))
+            }
+            () = self.until_cut() => Err(Call::Unfinished),
+        }
+    }
+
+    /// The id of the invocation with which the request began.
+    pub(crate) fn request_id(&self) -> &str {
+        let parent = self.via.parent.as_ref();
+        parent.map_or(&self.id, |parent| &parent.request)
+    }
+
+    /// What its Worker is a part of, unless that is ending.
+    pub(crate) fn platform(&self) -> Result<Arc<Platform>, CallFailed> {
+        let platform = self.worker.platform.upgrade();
+        platform.ok_or_else(|| CallFailed::new("the runtime is ending"))
+    }
+
+    /// Records what the guest wrote to one of its output streams.
+    pub(crate) fn write(&self, stream: Stream, bytes: &[u8]) {
+        self.recording().write(stream, bytes);
+    }
+
+    /// Keeps what the JavaScript engine itself printed, if that is why it ends.
+    pub(crate) fn engine_said(&self, bytes: &[u8]) {
+        self.recording().engine_said(bytes);
+    }
+
+    /// Records a console call.
+    pub(crate) fn log(
+        &self,
+        level: LogLevel,
+        message: Vec<Json>,
+        errors: Option<Vec<Option<ErrorInfo>>>,
+    ) {
+        self.recording().log(level, message, errors);
+    }
+
+    /// Drops and counts a console call for whose arguments there is no room,
+    /// before anything is made of them. False if it may have room.
+    pub(crate) fn refuses_log(&self, arguments: &[String]) -> bool {
+        let texts = arguments.iter().map(String::len);
+        // Brackets and commas: an argument costs a byte at least.
+        self.recording()
+            .refuses_log(arguments.len() + texts.sum::<usize>())
+    }
+
+    /// Records a message on a diagnostics channel.
+    pub(crate) fn diagnostics(&self, channel: String, message: Option<Json>) {
+        if let Some(trace) = &mut self.recording().trace {
+            trace.diagnostics_channel_event(DiagnosticsChannelEvent {
+                timestamp: clock::epoch_ms(),
+                channel,
+                message,
+            });
+        }
+    }
+
+    /// Records a console call with one string.
+    pub(crate) fn log_text(&self, level: LogLevel, text: &str) {
+        self.recording().log_text(level, text);
+    }
+
+    /// Records an exception that the guest tells of. `uncaught` ones decide
+    /// the outcome.
+    pub(crate) fn exception(&self, failure: ending::Failure, uncaught: bool) {
+        let mut recording = self.recording();
+        if uncaught {
+            recording.ending.uncaught.get_or_insert(failure.clone());
+        }
+        recording.exception(failure);
+    }
+
+    /// Records that the response is that of the Worker's origin.
+    pub(crate) fn passed_through(&self) {
+        self.recording().passed_through = true;
+    }
+
+    /// Records that the code could not be started.
+    pub(crate) fn not_started(&self) {
+        self.recording().not_started = true;
+    }
+
+    /// How it ended, for those who wait for a response or a session.
+    pub(crate) fn failed(&self) -> FetchResult {
+        let (outcome, exception) = self.verdict();
+        FetchResult::Failed {
+            outcome,
+            exception,
+            started: !self.recording().not_started,
+        }
+    }
+
+    /// Why the handler was not called, if that is so.
+    pub(crate) fn not_begun(&self) -> Option<NotBegun> {
+        let recording = self.recording();
+        match recording.ending.call {
+            _ if recording.not_started => Some(NotBegun::NotStarted),
+            Call::NotStarted(_) => Some(NotBegun::NotStarted),
+            Call::NoScript(_) => Some(NotBegun::NoCode),
+            Call::Stopped => Some(NotBegun::Stopped),
+            Call::Shed(_) => Some(NotBegun::NoInstance),
+            Call::Unfinished
+            | Call::Returned
+            | Call::Trapped(_)
+            | Call::NoHandler(_)
+            | Call::HostFailed(_) => None,
+        }
+    }
+
+    /// Keeps what a script wants to become of the event, as JSON.
+    pub(crate) fn settle(&self, wishes: String) {
+        self.recording().wishes = Some(wishes);
+    }
+
+    /// What the script wanted to become of the event.
+    pub(crate) fn wishes(&self) -> Option<String> {
+        self.recording().wishes.take()
+    }
+
+    /// Records that the guest has been called and how that ended. Nothing that
+    /// the guest does comes after it.
+    pub(crate) fn ended(&self, call: Call) {
+        let mut recording = self.recording();
+        recording.not_started |= matches!(call, Call::NotStarted(_));
+        recording.ending.call = call;
+        recording.close_output();
+    }
+
+    /// Records what became of the guest's memory.
+    pub(crate) fn memory(&self, limiter: &MemoryLimiter) {
+        let mut recording = self.recording();
+        recording.ending.memory_refused = limiter.refused();
+        recording.peak_memory = limiter.peak();
+    }
+
+    /// Where the items of the user Workers that it dispatches to go.
+    pub(crate) fn together(&self) -> Arc<Together> {
+        let together = self.together.get_or_init(|| {
+            let pending = self.worker.tracker.token();
+            Together::new(&self.worker.consumers, pending)
+        });
+        Arc::clone(together)
+    }
+
+    /// Has the guest ended as soon as it can be. The first reason counts.
+    pub(crate) fn cut(&self, reason: Cut) {
+        self.recording().ending.cut.get_or_insert(reason);
+        self.cut.notify_waiters();
+    }
+
+    /// Whether and why the guest is to end.
+    pub(crate) fn is_cut(&self) -> Option<Cut> {
+        self.recording().ending.cut
+    }
+
+    /// Fails once the guest is to end: the error that stops it where it is.
+    pub(crate) fn go_on(&self) -> Result<(), CutOff> {
+        match self.is_cut() {
+            None => Ok(()),
+            Some(_) => Err(CutOff),
+        }
+    }
+
+    /// Waits until the response is over and the guest has gone on for as long
+    /// behind it as it may, and ends it. A Durable Object goes on as it likes, as
+    /// on Workers.
+    pub(crate) async fn until_late(&self) {
+        if self.via.object().is_some() {
+            return pending().await;
+        }
+        let notified = self.answered.notified();
+        if !self.recording().ending.response.is_over() {
+            notified.await;
+        }
+        tokio::time::sleep(self.limits().wait_until).await;
+        self.log_text(LogLevel::Warn, WAIT_UNTIL);
+        self.cut(Cut::WaitUntil);
+    }
+
+    /// Waits until the guest is to end.
+    pub(crate) async fn until_cut(&self) {
+        // A notification after this line is received, one before it has left
+        // its reason.
+        let notified = self.cut.notified();
+        if self.is_cut().is_none() {
+            notified.await;
+        }
+    }
+
+    /// Records what becomes of the response.
+    pub(crate) fn response(&self, response: Response) {
+        let is_over = response.is_over();
+        self.recording().ending.response = response;
+        if is_over {
+            self.answered.notify_waiters();
+        }
+    }
+
+    /// Records that the guest was stopped with its response body still open.
+    pub(crate) fn response_cut_off(&self) {
+        let mut recording = self.recording();
+        if let Response::Streaming(status) = recording.ending.response {
+            recording.ending.response = Response::Broken(status);
+        }
+    }
+
+    /// Whether the guest has answered, if it was to, or told why not.
+    pub(crate) fn is_handled(&self) -> bool {
+        let ending = &self.recording().ending;
+        ending.response != Response::Unset || ending.uncaught.is_some()
+    }
+
+    /// Whether the run ended in a way that leaves the response body without
+    /// its rest.
+    pub(crate) fn response_is_broken(&self) -> bool {
+        matches!(self.recording().ending.response, Response::Broken(_))
+    }
+
+    /// Records that the client went away in the middle of the response.
+    pub(crate) fn client_left(&self) {
+        self.abandoned(|response| matches!(response, Response::Streaming(_)));
+    }
+
+    /// Records that the client went away before all of a complete response was
+    /// sent.
+    pub(crate) fn response_lost(&self) {
+        self.abandoned(|response| matches!(response, Response::Complete(_)));
+    }
+
+    /// That a client goes when the guest has ended the response before its end is
+    /// not the client's doing.
+    fn abandoned(&self, by_client: impl Fn(&Response) -> bool) {
+        let mut recording = self.recording();
+        let response = &mut recording.ending.response;
+        if matches!(response, Response::Broken(_)) {
+            return;
+        }
+        if by_client(response) {
+            *response = Response::Abandoned;
+        }
+        drop(recording);
+        self.cut(Cut::ClientLeft);
+    }
+
+    /// Records that the request body broke off: it is malformed, or the client
+    /// went away.
+    pub(crate) fn request_broke_off(&self) {
+        self.recording().ending.request_broke_off = true;
+    }
+
+    /// How the invocation ended, for the client that gets no response.
+    pub(crate) fn verdict(&self) -> (Outcome, Option<TraceException>) {
+        let recording = self.recording();
+        let verdict = ending::decide(&recording.ending);
+        let failure = verdict.failure.or(recording.ending.uncaught.clone());
+        (verdict.outcome, failure.map(at_now))
+    }
+
+    fn recording(&self) -> MutexGuard<'_, Recording> {
+        self.recording
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Invocation {
+    fn drop(&mut self) {
+        if !self.told {
+            return;
+        }
+        let recording = self
+            .recording
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        recording.close_output();
+        if std::thread::panicking() && matches!(recording.ending.call, Call::Unfinished) {
+            recording.ending.call = Call::HostFailed(Panicked::MESSAGE.to_owned());
+        }
+        let verdict = ending::decide(&recording.ending);
+        if let Some(failure) = verdict.failure {
+            recording.exception(failure);
+        }
+        if let Some(live) = recording.live.take() {
+            live.end(verdict.outcome);
+        }
+        let Some(mut trace) = recording.trace.take() else {
+            return;
+        };
+        match recording.ending.response {
+            _ if recording.passed_through => {}
+            Response::Complete(status) => trace.set_response(TailResponse { status }),
+            // SEMANTICS R46: its status went out, and nothing else is at fault.
+            Response::Broken(status) if verdict.outcome == Outcome::ResponseStreamDisconnected => {
+                trace.set_response(TailResponse { status });
+            }
+            _ => {}
+        }
+        let host_memory = self.host_memory.get().map_or(0, |memory| memory.peak());
+        let item = trace.finish(End {
+            outcome: verdict.outcome,
+            cpu_time: self.cpu.used(),
+            wall_time: self.started.elapsed(),
+            peak_memory: (recording.peak_memory + host_memory) as u64,
+            exceeded_limit: verdict.limit.map(|limit| self.exceeded(limit)),
+        });
+        self.worker.running.remove(self);
+        drop(self.permit.take());
+        let terms = self.via.terms.as_ref();
+        let dispatcher = terms.map(|terms| terms.together.as_ref());
+        let own = self.together.get().map(Arc::as_ref);
+        self.worker.consumers.deliver(item, dispatcher, own);
+    }
+}

@@ -1,0 +1,371 @@
+//! Workers that are made by others while they run: the worker loader.
+
+use crate::invocation::Invocation;
+use crate::invocation::held::parsed_bytes;
+use crate::platform::Platform;
+use crate::platform::compiling;
+use crate::platform::service::CallFailed;
+use crate::runtime::Runtime;
+use crate::script::Script;
+use crate::settings::egress::Egress;
+use crate::settings::identity::WorkerId;
+use crate::settings::{Binding, WorkerSettings};
+use crate::worker::Code;
+use lru::LruCache;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::OwnedMutexGuard;
+
+/// The modules of a Worker that is made at run time, by their names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Modules {
+    /// The name of the one with the handlers.
+    pub main: String,
+    /// All of them.
+    pub modules: BTreeMap<String, Module>,
+}
+
+/// One module.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Module {
+    /// JavaScript: an ES module.
+    Js(String),
+    /// JavaScript: a CommonJS module.
+    CommonJs(String),
+    /// A string.
+    Text(String),
+    /// What JSON can hold.
+    Json(Value),
+    /// Bytes.
+    Data(Vec<u8>),
+    /// A component.
+    Wasm(Vec<u8>),
+}
+
+/// Makes scripts of modules, which takes a bundler and an engine.
+pub trait LoadScript: Send + Sync + 'static {
+    /// Makes a script of `modules` that can run in `runtime`. Dropping the
+    /// future ends the work.
+    fn load<'a>(&'a self, runtime: &'a Runtime, modules: Modules, whom: LoadFor<'a>)
+    -> Loading<'a>;
+}
+
+/// For whom a script is made.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadFor<'a> {
+    /// The Worker that asks for it, which has its share of the bundler.
+    pub worker: &'a WorkerId,
+    /// The CPU time that its invocation has left.
+    pub cpu: Duration,
+}
+
+/// A script that is being made.
+pub type Loading<'a> = Pin<Box<dyn Future<Output = Loaded> + Send + 'a>>;
+
+/// What came of making a script.
+pub struct Loaded {
+    /// The script, or why there is none.
+    pub script: Result<Script, LoadError>,
+    /// The CPU time that it took on other threads, which the invocation that
+    /// asked is charged for.
+    pub cpu: Duration,
+}
+
+impl Loaded {
+    /// No script, at no cost.
+    #[must_use]
+    pub fn failed(error: LoadError) -> Self {
+        Self {
+            script: Err(error),
+            cpu: Duration::ZERO,
+        }
+    }
+}
+
+/// Why modules do not make a script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoadError {
+    /// A module is wrong: the exception that a JavaScript engine would throw.
+    Module {
+        /// Its name.
+        name: String,
+        /// What it says.
+        message: String,
+        /// Its frames, one a line.
+        stack: Option<String>,
+    },
+    /// It takes more than it may, or the host cannot do it.
+    Host(String),
+}
+
+/// Dynamic Workers of one Worker that are kept. The one that was not asked for
+/// longest goes first; it is made again when it is asked for.
+const KEPT: NonZeroUsize = NonZeroUsize::new(128).expect("it is not 0");
+
+/// Bytes of code that the dynamic Workers of one Worker hold together, likewise:
+/// those of four of the largest ones.
+const KEPT_BYTES: usize = 4 * CODE_BYTES;
+
+/// Ids of one Worker that are known. Failures are remembered under them, too.
+const IDS: NonZeroUsize = NonZeroUsize::new(1024).expect("it is not 0");
+
+/// The size of the modules of one Worker: Cloudflare's limit for a Worker on
+/// paid plans, before compression.
+const CODE_BYTES: usize = 64 << 20;
+
+/// The dynamic Workers of a runtime, by the Workers that made them.
+#[derive(Default)]
+pub(crate) struct Loaders(Mutex<HashMap<WorkerId, Made>>);
+
+/// What one Worker has made.
+struct Made {
+    slots: LruCache<Key, Slot>,
+    /// With the bytes of their code.
+    kept: LruCache<WorkerId, usize>,
+}
+
+/// The name of a binding, and the id that the Worker uses.
+type Key = (String, String);
+
+/// The dynamic Worker of an id, or why it cannot run: none as long as it has
+/// not been made. The call that is to make it holds the lock.
+type Slot = Arc<tokio::sync::Mutex<Option<Result<WorkerId, CallFailed>>>>;
+
+/// The duty to make a dynamic Worker. Dropped, it goes to the next call that
+/// asks for the id.
+pub(crate) type Reservation = OwnedMutexGuard<Option<Result<WorkerId, CallFailed>>>;
+
+/// What there is for an id.
+pub(crate) enum Lookup {
+    /// The Worker.
+    Made(WorkerId),
+    /// None yet: it is the caller's to [`make`].
+    Vacant(Reservation),
+}
+
+/// What is to be made.
+pub(crate) struct Plan {
+    pub(crate) settings: WorkerSettings,
+    pub(crate) modules: Modules,
+}
+
+impl Plan {
+    /// Bytes that it holds, about.
+    fn bytes(&self) -> usize {
+        let vars = self.settings.vars.values();
+        let vars: usize = vars
+            .map(|value| parsed_bytes(value.to_string().as_bytes()))
+            .sum();
+        let modules: usize = self.modules.modules.values().map(Module::size).sum();
+        vars + modules
+    }
+}
+
+impl Default for Made {
+    fn default() -> Self {
+        Self {
+            slots: LruCache::new(IDS),
+            kept: LruCache::new(KEPT),
+        }
+    }
+}
+
+impl Loaders {
+    fn slot(&self, owner: &WorkerId, key: Key) -> Slot {
+        let mut loaders = self.lock();
+        let made = loaders.entry(owner.clone()).or_default();
+        Arc::clone(made.slots.get_or_insert(key, Slot::default))
+    }
+
+    /// Notes that a Worker is in use.
+    fn used(&self, owner: &WorkerId, worker: &WorkerId) {
+        if let Some(made) = self.lock().get_mut(owner) {
+            made.kept.promote(worker);
+        }
+    }
+
+    /// Notes that a Worker has been made, and returns those that are to go.
+    fn made(&self, owner: &WorkerId, worker: &WorkerId, bytes: usize) -> Vec<WorkerId> {
+        let mut loaders = self.lock();
+        let kept = &mut loaders.entry(owner.clone()).or_default().kept;
+        let pushed_out = kept.push(worker.clone(), bytes);
+        let mut gone: Vec<_> = pushed_out.map(|(worker, _)| worker).into_iter().collect();
+        let mut held: usize = kept.iter().map(|(_, bytes)| bytes).sum();
+        while held > KEPT_BYTES
+            && kept.len() > 1
+            && let Some((worker, bytes)) = kept.pop_lru()
+        {
+            held -= bytes;
+            gone.push(worker);
+        }
+        gone
+    }
+
+    /// Forgets what the ids of a Worker stand for, since its code is replaced.
+    pub(crate) fn forget_code(&self, owner: &WorkerId) {
+        if let Some(made) = self.lock().get_mut(owner) {
+            made.slots.clear();
+        }
+    }
+
+    /// Forgets all that a Worker has made, and returns it.
+    pub(crate) fn forget(&self, owner: &WorkerId) -> Vec<WorkerId> {
+        let made = self.lock().remove(owner);
+        let kept = made.into_iter().flat_map(|made| made.kept);
+        kept.map(|(worker, _)| worker).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<WorkerId, Made>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Looks for the dynamic Worker of an id. While one call makes it, others that
+/// ask for it wait.
+pub(crate) async fn find(
+    caller: &Invocation,
+    binding: &str,
+    id: &str,
+) -> Result<Lookup, CallFailed> {
+    let platform = caller.platform()?;
+    let owner = &caller.worker.id;
+    let key = (binding.to_owned(), id.to_owned());
+    let slot = platform.loaders.slot(owner, key).lock_owned().await;
+    match &*slot {
+        Some(Ok(worker)) if platform.find(worker).is_some() => {
+            platform.loaders.used(owner, worker);
+            Ok(Lookup::Made(worker.clone()))
+        }
+        Some(Err(failed)) => Err(failed.clone()),
+        // None yet, or not any more.
+        Some(Ok(_)) | None => Ok(Lookup::Vacant(slot)),
+    }
+}
+
+/// Makes a dynamic Worker, or fails as `plan` did, for all calls that ask for
+/// its id.
+pub(crate) async fn make(
+    caller: &Invocation,
+    reservation: Option<Reservation>,
+    plan: Result<Plan, CallFailed>,
+) -> Result<WorkerId, CallFailed> {
+    let planned = plan.is_ok();
+    let made = match plan {
+        Ok(plan) => deploy(caller, plan).await,
+        Err(failed) => Err(failed),
+    };
+    // The next call that asks may have the CPU time that this one lacked.
+    if let Some(mut slot) = reservation
+        && (made.is_ok() || !planned)
+    {
+        *slot = Some(made.clone());
+    }
+    made
+}
+
+/// Whether a binding is one of a loader.
+pub(crate) fn check_binding(caller: &Invocation, binding: &str) -> Result<(), CallFailed> {
+    match caller.worker.settings.bindings.get(binding) {
+        Some(Binding::Loader) => Ok(()),
+        _ => Err(CallFailed::new(format!(
+            "there is no worker loader `{binding}`"
+        ))),
+    }
+}
+
+async fn deploy(caller: &Invocation, plan: Plan) -> Result<WorkerId, CallFailed> {
+    let platform = &caller.platform()?;
+    let owner = &caller.worker.id;
+    let bytes = plan.bytes();
+    let code = code(caller, platform, plan.modules).await?;
+    let share = Arc::clone(&caller.worker.share);
+    let id = WorkerId::new_dynamic(owner);
+    platform.deploy(platform.worker(id.clone(), plan.settings, code, Some(share)));
+    for evicted in platform.loaders.made(owner, &id, bytes) {
+        platform.undeploy(&evicted);
+    }
+    Ok(id)
+}
+
+async fn code(
+    caller: &Invocation,
+    platform: &Arc<Platform>,
+    mut modules: Modules,
+) -> Result<Code, CallFailed> {
+    let bytes: usize = modules.modules.values().map(Module::size).sum();
+    if bytes > CODE_BYTES {
+        return Err(CallFailed::new(format!(
+            "The modules have {bytes} bytes; a dynamic Worker has {CODE_BYTES} at most."
+        )));
+    }
+    let _charge = caller.charged(caller.host_memory().charge(bytes))?;
+    match modules.modules.get_mut(&modules.main) {
+        None => Err(CallFailed::new(format!(
+            "The main module `{}` is not among `modules`.",
+            modules.main
+        ))),
+        Some(Module::Wasm(component)) => {
+            let component = std::mem::take(component);
+            let _turn = caller.worker.compiles.lock().await;
+            let compiled = compiling::compile(platform, component).await;
+            caller.cpu.charge(compiled.cpu);
+            let named = |error| CallFailed::new(format!("`{}` cannot run: {error}", modules.main));
+            compiled.result.map(Code::Component).map_err(named)
+        }
+        Some(Module::Js(_)) => {
+            let Some(scripts) = &platform.scripts else {
+                return Err(CallFailed::new(
+                    "This runtime loads components only: it has nobody to make scripts of modules.",
+                ));
+            };
+            let runtime = Runtime::of(Arc::clone(platform));
+            let whom = LoadFor {
+                worker: &caller.worker.id,
+                cpu: caller.cpu.left(),
+            };
+            let loaded = scripts.load(&runtime, modules, whom).await;
+            caller.cpu.charge(loaded.cpu);
+            match loaded.script {
+                Ok(script) => Ok(Code::Script(script)),
+                Err(LoadError::Module {
+                    name,
+                    message,
+                    stack,
+                }) => Ok(Code::Broken {
+                    name,
+                    message,
+                    stack,
+                }),
+                Err(LoadError::Host(message)) => Err(CallFailed::new(message)),
+            }
+        }
+        Some(_) => Err(CallFailed::new(format!(
+            "The main module `{}` is neither an ES module nor a component.",
+            modules.main
+        ))),
+    }
+}
+
+impl Module {
+    fn size(&self) -> usize {
+        match self {
+            Self::Js(text) | Self::CommonJs(text) | Self::Text(text) => text.len(),
+            Self::Data(bytes) | Self::Wasm(bytes) => bytes.len(),
+            Self::Json(value) => value.to_string().len(),
+        }
+    }
+}
+
+/// Where the requests of a dynamic Worker go: as its maker says, or as its
+/// maker's own.
+pub(crate) fn egress(caller: &Invocation, given: Option<Option<Egress>>) -> Egress {
+    match given {
+        None => caller.worker.settings.egress.clone(),
+        Some(None) => Egress::Hosts(Vec::new()),
+        Some(Some(egress)) => egress,
+    }
+}
