@@ -3,7 +3,7 @@
 use crate::args::BuildOptions;
 use crate::config::{self, WorkerConfig};
 use crate::workers::{self, Platform};
-use crate::{EXIT_OK, progress};
+use crate::{exit, progress};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 
@@ -26,7 +26,7 @@ pub(crate) async fn run(options: BuildOptions) -> Result<u8> {
     write(&output, &component)
         .with_context(|| format!("`{}` cannot be written", output.display()))?;
     progress::status("Built", &told(&worker, &output, component.len()));
-    Ok(EXIT_OK)
+    Ok(exit::OK)
 }
 
 fn write(output: &Path, component: &[u8]) -> std::io::Result<()> {

@@ -5,8 +5,8 @@
 //! `stop NAME` and `start NAME` are answered with `ok`, `status` with a JSON
 //! array of deliveries. Another answer is what is wrong.
 
-use crate::EXIT_OK;
 use crate::args::ControlOptions;
+use crate::exit;
 use crate::private;
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -93,7 +93,7 @@ pub(crate) fn request(verb: &str, options: &ControlOptions) -> Result<u8> {
     if answer != "ok" {
         bail!("{answer}");
     }
-    Ok(EXIT_OK)
+    Ok(exit::OK)
 }
 
 /// Sends a request to the process that listens, and returns its answer.

@@ -5,7 +5,7 @@ use crate::items::{Collector, json_line};
 use crate::pretty::Pretty;
 use crate::terminal::Readable;
 use crate::workers::{self, Platform};
-use crate::{EXIT_NOT_OK, EXIT_OK, progress};
+use crate::{exit, progress};
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
@@ -54,9 +54,9 @@ pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
         progress::error(&anyhow!("{broken}"));
     }
     Ok(if outcome == Outcome::Ok && broken.is_none() {
-        EXIT_OK
+        exit::OK
     } else {
-        EXIT_NOT_OK
+        exit::NOT_OK
     })
 }
 

@@ -7,6 +7,7 @@ mod config;
 mod control;
 mod crons;
 mod dev;
+mod exit;
 mod invoke;
 mod items;
 mod javascript;
@@ -15,6 +16,7 @@ mod pretty;
 mod private;
 mod progress;
 mod serve;
+mod settings;
 mod status;
 mod stdout;
 mod terminal;
@@ -23,15 +25,6 @@ mod workers;
 use args::{Args, Command};
 use clap::Parser;
 use std::process::ExitCode;
-
-/// The Worker did what it was asked.
-const EXIT_OK: u8 = 0;
-/// Taffrail could not do its part.
-const EXIT_HOST_ERROR: u8 = 1;
-/// The command line is wrong; clap exits with it too.
-const EXIT_USAGE: u8 = 2;
-/// The outcome of the invocation is not `ok`.
-const EXIT_NOT_OK: u8 = 3;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -49,7 +42,7 @@ fn main() -> ExitCode {
         Err(error) => {
             progress::error(&error);
             let usage = error.is::<args::UsageError>();
-            ExitCode::from(if usage { EXIT_USAGE } else { EXIT_HOST_ERROR })
+            ExitCode::from(if usage { exit::USAGE } else { exit::HOST_ERROR })
         }
     }
 }

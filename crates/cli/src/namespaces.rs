@@ -3,7 +3,7 @@
 
 use crate::config::{self, Grant, Namespace, WorkerConfig};
 use crate::javascript::JavaScript;
-use crate::workers;
+use crate::settings::settings;
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -102,7 +102,7 @@ impl UserWorkers {
         self.files().insert(key, files);
         Ok(Found::Worker {
             version,
-            settings: Box::new(workers::settings(&config)),
+            settings: Box::new(settings(&config)),
             code: Box::new(code),
         })
     }

@@ -5,7 +5,7 @@ use crate::control::Control;
 use crate::crons::Crons;
 use crate::items::{Printer, Printing};
 use crate::workers::{self, Platform};
-use crate::{EXIT_HOST_ERROR, EXIT_OK, progress, status};
+use crate::{exit, progress, status};
 use anyhow::{Context, Result, anyhow};
 use std::io::{self, ErrorKind, IsTerminal, stdout};
 use std::net::{IpAddr, SocketAddr};
@@ -146,21 +146,21 @@ async fn end_in_any_case(grace: Duration, mut signals: StopSignals) {
             tokio::time::sleep(OVERDUE_AT_ONCE).await;
         } => {}
     }
-    std::process::exit(EXIT_HOST_ERROR.into());
+    std::process::exit(exit::HOST_ERROR.into());
 }
 
 /// Tells what is unfinished and what was lost, and returns the exit status.
 fn end(unfinished: usize, deliveries: &[Delivery]) -> u8 {
-    let mut code = EXIT_OK;
+    let mut code = exit::OK;
     if unfinished > 0 {
-        code = EXIT_HOST_ERROR;
+        code = exit::HOST_ERROR;
         progress::warning(&format!(
             "stopped with {unfinished} invocation(s) or item(s) unfinished; `--grace` gives them more time"
         ));
     }
     let losses: Vec<_> = deliveries.iter().filter_map(status::losses).collect();
     if !losses.is_empty() {
-        code = EXIT_HOST_ERROR;
+        code = exit::HOST_ERROR;
     }
     losses.iter().for_each(|losses| progress::warning(losses));
     code

@@ -1,7 +1,7 @@
 //! `taffrail status`: what has become of the items of a running process.
 
 use crate::args::{StatusFormat, StatusOptions};
-use crate::{EXIT_OK, control, terminal};
+use crate::{control, exit, terminal};
 use anyhow::{Context, Result, anyhow};
 use std::io::{Write, stdout};
 use taffrail_runtime::Delivery;
@@ -17,7 +17,7 @@ pub(crate) fn run(options: &StatusOptions) -> Result<u8> {
     stdout()
         .write_all(text.as_bytes())
         .context("cannot write to stdout")?;
-    Ok(EXIT_OK)
+    Ok(exit::OK)
 }
 
 fn table(deliveries: &[Delivery]) -> String {

@@ -1,23 +1,21 @@
 //! From configurations to Workers that run.
 
-use crate::args::WorkerOptions;
+use crate::args::{UsageError, WorkerOptions};
 use crate::claim::Claim;
 use crate::config::{self, WorkerConfig};
 use crate::javascript::JavaScript;
 use crate::namespaces::UserWorkers;
 use crate::private::Cache;
 use crate::progress::{self, Spinner};
+use crate::settings::settings;
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use taffrail_javascript::Bundle;
-use taffrail_runtime::{
-    Binding, Code, Component, Limits, LoadScript, MAX_BATCH, Runtime, TailConsumer, WorkerSettings,
-};
+use taffrail_runtime::{Binding, Code, Component, LoadScript, Runtime, TailConsumer};
 use tokio::process::Command;
 
 /// What Workers are deployed to.
@@ -198,8 +196,10 @@ pub(crate) fn configure(options: &WorkerOptions, development: bool) -> Result<Ve
         progress::warning(warning);
     }
     config::apply_var_files(&mut workers, &options.var_files)?;
-    config::apply_vars(&mut workers, &options.vars)?;
-    config::apply_limits(&mut workers, &options.limits)?;
+    config::apply_vars(&mut workers, &options.vars)
+        .map_err(|error| UsageError::new(format!("--var {error}")))?;
+    config::apply_limits(&mut workers, &options.limits)
+        .map_err(|error| UsageError::new(format!("--limit {error}")))?;
     config::check_set(&workers)?;
     Ok(workers)
 }
@@ -294,42 +294,4 @@ fn read_main(worker: &WorkerConfig) -> Result<Vec<u8>> {
             worker.main.display()
         )
     })
-}
-
-/// What the runtime needs to know of a configuration.
-pub(crate) fn settings(worker: &WorkerConfig) -> WorkerSettings {
-    WorkerSettings {
-        vars: worker.vars.clone(),
-        tail_consumers: worker.tail_consumers.clone(),
-        bindings: worker.bindings.clone(),
-        egress: worker.egress.clone(),
-        limits: limits(&worker.limits),
-        max_batch: worker
-            .max_batch
-            .map_or(MAX_BATCH, |most| usize::try_from(most).unwrap_or(MAX_BATCH)),
-        ..WorkerSettings::new(&worker.name)
-    }
-}
-
-fn limits(set: &config::Limits) -> Limits {
-    let mut limits = Limits::default();
-    if let Some(cpu_ms) = set.cpu_ms {
-        limits.cpu = Duration::from_millis(cpu_ms);
-    }
-    if let Some(subrequests) = set.subrequests {
-        limits.subrequests = u32::try_from(subrequests).unwrap_or(u32::MAX);
-    }
-    if let Some(memory_mb) = set.memory_mb {
-        limits.memory = usize::try_from(memory_mb << 20).unwrap_or(usize::MAX);
-    }
-    if let Some(wait_until_ms) = set.wait_until_ms {
-        limits.wait_until = Duration::from_millis(wait_until_ms);
-    }
-    if let Some(wall_ms) = set.wall_ms {
-        limits.wall_time = Some(Duration::from_millis(wall_ms));
-    }
-    if let Some(instances) = set.instances {
-        limits.instances = usize::try_from(instances).unwrap_or(usize::MAX);
-    }
-    limits
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::file::Table;
 use super::keys::{self, Keys, Scope, Support};
-use super::schema;
+use super::quote::list;
+use super::schema::WorkerTable;
 
 /// A key's value and where it stands in the file.
 pub(super) struct Entry {
@@ -36,7 +38,7 @@ pub(super) struct Selection {
 ///
 /// Errors: a key nobody knows, and an environment the file does not define.
 pub(super) fn select(mut top: Table, env: Option<&str>) -> Result<Selection> {
-    let environments = schema::environments(top.remove("env").unwrap_or_default())?;
+    let environments = environments(top.remove("env").unwrap_or_default())?;
     let mut selection = Selection::default();
     for (name, value) in top {
         selection.take(name.clone(), name, value)?;
@@ -61,6 +63,20 @@ pub(super) fn select(mut top: Table, env: Option<&str>) -> Result<Selection> {
 }
 
 impl Selection {
+    /// The Worker's table: the values of the entries that count.
+    ///
+    /// The error names the path of the value that has the wrong type, as it stands in
+    /// the file, what it is and what it should be.
+    pub(super) fn table(&self) -> Result<WorkerTable> {
+        let entries = self.entries.iter();
+        let table = entries.map(|(name, entry)| (name.clone(), entry.value.clone()));
+        typed(Value::Object(table.collect())).map_err(|(path, error)| {
+            let (name, rest) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
+            let place = self.entries.get(name).map_or(name, |entry| &entry.path);
+            anyhow!("`{place}{rest}`: {error}")
+        })
+    }
+
     fn take(&mut self, name: String, path: String, value: Value) -> Result<()> {
         let keys = keys::of_worker(&path, &name)?;
         if !value.is_null() {
@@ -122,8 +138,18 @@ impl Selection {
     }
 }
 
-/// Names in backquotes, separated by commas.
-pub(super) fn list<T: std::fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
-    let quoted: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
-    quoted.join(", ")
+/// The environments that a file's `env` defines.
+fn environments(env: Value) -> Result<BTreeMap<String, Table>> {
+    match env {
+        Value::Null => Ok(BTreeMap::new()),
+        env => typed(env).map_err(|(path, error)| match path.as_str() {
+            "." => anyhow!("`env`: {error}"),
+            path => anyhow!("`env.{path}`: {error}"),
+        }),
+    }
+}
+
+fn typed<T: DeserializeOwned>(value: Value) -> Result<T, (String, serde_json::Error)> {
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| (error.path().to_string(), error.into_inner()))
 }

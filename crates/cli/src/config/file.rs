@@ -105,14 +105,6 @@ pub(crate) fn is_script(file: &Path) -> bool {
         .is_some_and(|extension| SCRIPTS.iter().any(|script| extension == *script))
 }
 
-/// The directory that a file stands in, `.` for a bare file name.
-pub(super) fn directory_of(file: &Path) -> PathBuf {
-    match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
 /// Reads a whole configuration file.
 ///
 /// Errors name the file, and line and column where the text itself is broken.

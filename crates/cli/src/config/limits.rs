@@ -1,10 +1,6 @@
 //! What the invocations of a Worker may use.
 
-use super::WorkerConfig;
-use super::schema::CeilingsTable;
-use super::target::Target;
-use crate::args::UsageError;
-use anyhow::{Result as AnyResult, bail};
+use anyhow::{Result, bail};
 
 /// The most CPU time that Cloudflare grants an invocation, in milliseconds.
 pub(super) const MAX_CPU_MS: u64 = 300_000;
@@ -44,7 +40,7 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// The limit of this name, with the most that it may be.
-    fn get_mut(&mut self, name: &str) -> Option<(&mut Option<u64>, u64)> {
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<(&mut Option<u64>, u64)> {
         Some(match name {
             "cpu_ms" => (&mut self.cpu_ms, MAX_CPU_MS),
             "subrequests" => (&mut self.subrequests, MAX_SUBREQUESTS),
@@ -57,24 +53,11 @@ impl Limits {
     }
 }
 
-impl From<CeilingsTable> for Limits {
-    fn from(table: CeilingsTable) -> Self {
-        Self {
-            cpu_ms: table.cpu_ms.map(|limit| limit.0),
-            subrequests: table.subrequests.map(|limit| limit.0),
-            memory_mb: table.memory_mb.map(|limit| limit.0),
-            wall_ms: table.wall_ms.map(|limit| limit.0),
-            wait_until_ms: table.wait_until_ms.map(|limit| limit.0),
-            instances: table.instances.map(|limit| limit.0),
-        }
-    }
-}
-
 /// Gives a user Worker the limits that are `ceilings`, and lower ones where its
 /// own configuration has them. Without a ceiling the runtime's default is one.
 ///
 /// Errors name the key of a limit that is above its ceiling.
-pub(super) fn hold_under(own: &mut Limits, ceilings: &Limits) -> AnyResult<()> {
+pub(super) fn hold_under(own: &mut Limits, ceilings: &Limits) -> Result<()> {
     let default = taffrail_runtime::Limits::default();
     let default_cpu = u64::try_from(default.cpu.as_millis()).ok();
     let default_wait_until = u64::try_from(default.wait_until.as_millis()).ok();
@@ -114,44 +97,6 @@ pub(super) fn hold_under(own: &mut Limits, ceilings: &Limits) -> AnyResult<()> {
             (Some(_), _) => {}
             (None, ceiling) => *own = ceiling,
         }
-    }
-    Ok(())
-}
-
-/// Lays `--limit` arguments over the Workers' own limits, in order.
-///
-/// `KEY=VALUE` is for every Worker, `WORKER.KEY=VALUE` for the one of that name.
-///
-/// Errors: an argument of another form, a limit that does not exist, a value
-/// out of its range, and a `WORKER` that was not given.
-pub(crate) fn apply_limits<S: AsRef<str>>(
-    workers: &mut [WorkerConfig],
-    limits: &[S],
-) -> Result<(), UsageError> {
-    for limit in limits {
-        let limit = limit.as_ref();
-        apply(workers, limit)
-            .map_err(|error| UsageError::new(format!("--limit {limit}: {error}")))?;
-    }
-    Ok(())
-}
-
-fn apply(workers: &mut [WorkerConfig], limit: &str) -> Result<(), String> {
-    let expected = "expected KEY=VALUE or WORKER.KEY=VALUE";
-    let (target, value) = limit.split_once('=').ok_or(expected)?;
-    let target = Target::parse(target).ok_or(expected)?;
-    for worker in target.workers(workers)? {
-        let (place, max) = worker.limits.get_mut(target.key).ok_or_else(|| {
-            format!(
-                "there is no limit `{}`; there are cpu_ms, subrequests, memory_mb, wall_ms, wait_until_ms and instances",
-                target.key
-            )
-        })?;
-        let number = value.parse().unwrap_or(0);
-        if !(1..=max).contains(&number) {
-            return Err(format!("`{value}` is not a whole number from 1 to {max}"));
-        }
-        *place = Some(number);
     }
     Ok(())
 }

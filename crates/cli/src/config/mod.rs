@@ -8,24 +8,26 @@
 mod cron;
 mod environment;
 mod file;
+mod grant;
 mod keys;
 mod limits;
 mod namespace;
+mod overrides;
+mod paths;
+mod quote;
 mod rules;
 mod schema;
 mod set;
-mod target;
 #[cfg(test)]
 mod tests;
 mod var_file;
-mod vars;
 mod worker;
 
 pub(crate) use cron::Cron;
 pub(crate) use file::is_script;
-pub(crate) use limits::{Limits, apply_limits};
+pub(crate) use limits::Limits;
 pub(crate) use namespace::{Grant, Namespace};
+pub(crate) use overrides::{apply_limits, apply_vars};
 pub(crate) use set::check_set;
 pub(crate) use var_file::{DEV_VARS, DOT_ENV, apply_dev_vars, apply_var_files};
-pub(crate) use vars::apply_vars;
 pub(crate) use worker::{WorkerConfig, load};

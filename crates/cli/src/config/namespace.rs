@@ -6,13 +6,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail, ensure};
-use taffrail_runtime::{Binding, Egress, HostPattern, Target, WorkerId};
+use taffrail_runtime::{HostPattern, Target};
 
-use super::WorkerConfig;
-use super::limits::{self, Limits};
-use super::schema::{NamespaceTable, Paths};
-use super::worker::{below, target};
+use super::limits::Limits;
+use super::paths::below;
+use super::schema::{NamespaceTable, Paths, TailConsumer};
 
 /// A dispatch namespace as a dispatcher's configuration has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,19 +24,20 @@ pub(crate) struct Namespace {
 /// What user Workers may use of the operator's.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Grant {
-    services: Vec<Target>,
-    tail_consumers: Vec<Target>,
-    kv_namespaces: BTreeSet<String>,
-    analytics_engine_datasets: BTreeSet<String>,
-    worker_loaders: bool,
-    allowed_outbound_hosts: Option<Vec<HostPattern>>,
-    limits: Limits,
+    pub(super) services: Vec<Target>,
+    pub(super) tail_consumers: Vec<Target>,
+    pub(super) kv_namespaces: BTreeSet<String>,
+    pub(super) analytics_engine_datasets: BTreeSet<String>,
+    pub(super) worker_loaders: bool,
+    pub(super) allowed_outbound_hosts: Option<Vec<HostPattern>>,
+    pub(super) limits: Limits,
 }
 
 impl Namespace {
     pub(super) fn new(table: NamespaceTable, dir: &Path) -> Self {
         let Paths(places) = table.workers;
-        let targets = |consumers: Vec<_>| consumers.into_iter().map(target).collect();
+        let targets =
+            |consumers: Vec<TailConsumer>| consumers.into_iter().map(Target::from).collect();
         Self {
             places: places.iter().map(|path| below(dir, path)).collect(),
             grant: Grant {
@@ -61,113 +60,4 @@ impl Grant {
         let tails = self.tail_consumers.iter();
         services.chain(tails.map(|target| ("tail_consumers", target)))
     }
-
-    /// Turns the configuration of a user Worker, which is to be `id`, into what
-    /// the grant allows of it.
-    ///
-    /// Errors name the key of the user Worker's configuration that asks for more.
-    pub(crate) fn apply(&self, worker: &mut WorkerConfig, id: &WorkerId) -> Result<()> {
-        check_main(worker)?;
-        let own = WorkerId::from(worker.name.as_str());
-        for (name, binding) in &mut worker.bindings {
-            self.binding(name, binding, &own, id)?;
-        }
-        for tail in &mut worker.tail_consumers {
-            *tail = granted("tail_consumers", &self.tail_consumers, tail)?;
-        }
-        worker.egress = self.egress(&worker.egress)?;
-        limits::hold_under(&mut worker.limits, &self.limits)
-    }
-
-    fn binding(
-        &self,
-        name: &str,
-        binding: &mut Binding,
-        own: &WorkerId,
-        id: &WorkerId,
-    ) -> Result<()> {
-        match binding {
-            Binding::Service(target) => *target = granted("services", &self.services, target)?,
-            Binding::DurableObject(class) => {
-                ensure!(
-                    class.worker == *own,
-                    "`durable_objects.bindings` has `{name}`, a class of the Worker `{}`; a user Worker has classes of its own only",
-                    class.worker
-                );
-                class.worker = id.clone();
-            }
-            Binding::Kv(namespace) => allowed("kv_namespaces", &self.kv_namespaces, namespace)?,
-            Binding::AnalyticsEngine(dataset) => allowed(
-                "analytics_engine_datasets",
-                &self.analytics_engine_datasets,
-                dataset,
-            )?,
-            Binding::Loader => ensure!(
-                self.worker_loaders,
-                "`worker_loaders` has `{name}`, and the dispatch namespace lets its Workers load none"
-            ),
-            Binding::Dispatch(_) => {
-                bail!("`dispatch_namespaces` has `{name}`; a user Worker cannot dispatch to others")
-            }
-        }
-        Ok(())
-    }
-
-    fn egress(&self, wanted: &Egress) -> Result<Egress> {
-        match (wanted, &self.allowed_outbound_hosts) {
-            (Egress::Anywhere, None) => Ok(Egress::Anywhere),
-            (Egress::Anywhere, Some(hosts)) => Ok(Egress::Hosts(hosts.clone())),
-            (Egress::Hosts(wanted), None) => Ok(Egress::Hosts(wanted.clone())),
-            (Egress::Hosts(wanted), Some(hosts)) => {
-                if let Some(other) = wanted.iter().find(|pattern| !hosts.contains(pattern)) {
-                    bail!(
-                        "`taffrail.allowed_outbound_hosts` has `{other}`, which is not one of those that the dispatch namespace allows"
-                    );
-                }
-                Ok(Egress::Hosts(wanted.clone()))
-            }
-            (Egress::Worker(target), _) => {
-                granted("taffrail.global_outbound", &self.services, target).map(Egress::Worker)
-            }
-        }
-    }
-}
-
-/// The target as it is granted. Its props are those of the grant: a Worker does
-/// not say about itself what a service is to believe.
-fn granted(key: &str, grant: &[Target], wanted: &Target) -> Result<Target> {
-    ensure!(
-        wanted.props.is_empty(),
-        "`{key}` has `props` for `{}`; the dispatch namespace sets those",
-        wanted.worker
-    );
-    let same =
-        |target: &&Target| target.worker == wanted.worker && target.entrypoint == wanted.entrypoint;
-    match grant.iter().find(same) {
-        Some(target) => Ok(target.clone()),
-        None => bail!(
-            "`{key}` names the Worker `{}`, which the dispatch namespace does not let its Workers use",
-            wanted.worker
-        ),
-    }
-}
-
-fn allowed(key: &str, grant: &BTreeSet<String>, wanted: &str) -> Result<()> {
-    ensure!(
-        grant.contains(wanted),
-        "`{key}` has `{wanted}`, which the dispatch namespace does not let its Workers use"
-    );
-    Ok(())
-}
-
-/// The code of a user Worker stands in the Worker's own folder.
-fn check_main(worker: &WorkerConfig) -> Result<()> {
-    let (dir, main) = (worker.dir.canonicalize(), worker.main.canonicalize());
-    if let (Ok(dir), Ok(main)) = (dir, main) {
-        ensure!(
-            main.starts_with(dir),
-            "`main` is outside of the Worker's folder"
-        );
-    }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Which files are no code: `rules`, and those that Wrangler has by default.
 
-use super::environment::list;
+use super::quote::list;
 use super::schema::{RuleTable, RuleType};
 use taffrail_javascript::{Rule, RuleKind};
 

@@ -4,17 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{DeserializeOwned, Error, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::de::{Error, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
-use taffrail_runtime::HostPattern;
+use taffrail_runtime::{HostPattern, Target};
 
-use super::environment::Entry;
-use super::file::Table;
 use super::limits::{
-    MAX_BATCH, MAX_CPU_MS, MAX_INSTANCES, MAX_MEMORY_MB, MAX_SUBREQUESTS, MAX_WALL_MS,
+    Limits, MAX_BATCH, MAX_CPU_MS, MAX_INSTANCES, MAX_MEMORY_MB, MAX_SUBREQUESTS, MAX_WALL_MS,
 };
 
 /// A Worker's table: the top level, or an environment laid over it.
@@ -105,6 +102,16 @@ pub(super) struct TailConsumer {
     pub(super) entrypoint: Option<String>,
     #[serde(default)]
     pub(super) props: Map<String, Value>,
+}
+
+impl From<TailConsumer> for Target {
+    fn from(consumer: TailConsumer) -> Self {
+        Self {
+            entrypoint: consumer.entrypoint,
+            props: consumer.props,
+            ..Self::from(consumer.service)
+        }
+    }
 }
 
 /// One Worker that this Worker may call.
@@ -285,6 +292,19 @@ pub(super) struct CeilingsTable {
     pub(super) instances: Option<UpTo<MAX_INSTANCES>>,
 }
 
+impl From<CeilingsTable> for Limits {
+    fn from(table: CeilingsTable) -> Self {
+        Self {
+            cpu_ms: table.cpu_ms.map(|limit| limit.0),
+            subrequests: table.subrequests.map(|limit| limit.0),
+            memory_mb: table.memory_mb.map(|limit| limit.0),
+            wall_ms: table.wall_ms.map(|limit| limit.0),
+            wait_until_ms: table.wait_until_ms.map(|limit| limit.0),
+            instances: table.instances.map(|limit| limit.0),
+        }
+    }
+}
+
 /// A whole number from 1 to `MAX`.
 pub(super) struct UpTo<const MAX: u64>(pub(super) u64);
 
@@ -338,36 +358,4 @@ impl<'de> Deserialize<'de> for Paths {
 
         deserializer.deserialize_any(OneOrMany)
     }
-}
-
-/// The environments that a file's `env` defines.
-pub(super) fn environments(env: Value) -> Result<BTreeMap<String, Table>> {
-    match env {
-        Value::Null => Ok(BTreeMap::new()),
-        env => typed(env).map_err(|(path, error)| match path.as_str() {
-            "." => anyhow!("`env`: {error}"),
-            path => anyhow!("`env.{path}`: {error}"),
-        }),
-    }
-}
-
-/// A Worker's table from the entries that count.
-///
-/// The error names the path of the value that has the wrong type, as it stands in
-/// the file, what it is and what it should be.
-pub(super) fn worker_table(entries: &BTreeMap<String, Entry>) -> Result<WorkerTable> {
-    let table = entries
-        .iter()
-        .map(|(name, entry)| (name.clone(), entry.value.clone()))
-        .collect();
-    typed(Value::Object(table)).map_err(|(path, error)| {
-        let (name, rest) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
-        let place = entries.get(name).map_or(name, |entry| &entry.path);
-        anyhow!("`{place}{rest}`: {error}")
-    })
-}
-
-fn typed<T: DeserializeOwned>(value: Value) -> Result<T, (String, serde_json::Error)> {
-    serde_path_to_error::deserialize(value)
-        .map_err(|error| (error.path().to_string(), error.into_inner()))
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 use taffrail_runtime::{Binding, DispatchNamespace, Egress, WorkerId, tail_cycle};
 
-use super::WorkerConfig;
-use super::environment::list;
+use super::quote::list;
+use super::worker::WorkerConfig;
 
 /// Checks the Workers of one run against each other.
 ///

@@ -5,9 +5,9 @@
 //! such files put that in, and so change values with a `$` in them. In a `.env`
 //! file, and there alone, a `$` stands for what the files themselves hold.
 
-use super::WorkerConfig;
-use super::environment::list;
-use super::target::Target;
+use super::overrides::OverrideKey;
+use super::quote::list;
+use super::worker::WorkerConfig;
 use anyhow::{Result, anyhow};
 use std::collections::BTreeMap;
 use std::fs;
@@ -157,7 +157,7 @@ pub(crate) fn apply_var_files(workers: &mut [WorkerConfig], files: &[PathBuf]) -
                 }
                 .of(file)
             };
-            let target = Target::parse(&var.key)
+            let target = OverrideKey::parse(&var.key)
                 .ok_or_else(|| at("a name is KEY or WORKER.KEY, with no dot in KEY".to_owned()))?;
             for worker in target.workers(workers).map_err(at)? {
                 let value = var.value.as_str().into();

@@ -14,10 +14,11 @@ use super::file::{self, Source, Syntax, Table};
 use super::keys::{self, Support};
 use super::limits::Limits;
 use super::namespace::Namespace;
+use super::paths::{self, below};
 use super::rules;
 use super::schema::{
-    self, BuildTable, Dataset, Dispatch, DurableObject, GlobalOutbound, KvNamespace, Paths,
-    Service, TailConsumer, WorkerLoader,
+    BuildTable, Dataset, Dispatch, DurableObject, GlobalOutbound, KvNamespace, Paths, Service,
+    WorkerLoader,
 };
 
 /// How a Worker's component is built.
@@ -96,7 +97,7 @@ pub(crate) fn load(path: &Path, env: Option<&str>) -> Result<WorkerConfig> {
 fn bare(main: PathBuf) -> WorkerConfig {
     let name = main.file_prefix().unwrap_or_default();
     WorkerConfig {
-        dir: file::directory_of(&main),
+        dir: paths::directory_of(&main),
         name: name.to_string_lossy().into_owned(),
         main: main.clone(),
         path: main,
@@ -126,8 +127,8 @@ fn configured(
 ) -> Result<WorkerConfig> {
     let selection = environment::select(table, env)?;
     let mut warnings = warnings(&selection)?;
-    let table = schema::worker_table(&selection.entries)?;
-    let dir = file::directory_of(file);
+    let table = selection.table()?;
+    let dir = paths::directory_of(file);
     let name = worker_name(table.name, &selection, syntax)?;
     let (rules, ignored) = rules::of_table(&table.rules);
     warnings.extend(ignored);
@@ -144,7 +145,7 @@ fn configured(
             tsconfig: table.tsconfig,
             development: false,
         },
-        tail_consumers: table.tail_consumers.into_iter().map(target).collect(),
+        tail_consumers: table.tail_consumers.into_iter().map(Target::from).collect(),
         max_batch: table.taffrail.max_batch.map(|most| most.0),
         bindings: bindings(
             (table.services.into_iter().map(service))
@@ -304,20 +305,12 @@ fn dataset(dataset: Dataset) -> (&'static str, String, Binding) {
     )
 }
 
-pub(super) fn target(consumer: TailConsumer) -> Target {
-    Target {
-        entrypoint: consumer.entrypoint,
-        props: consumer.props,
-        ..Target::from(consumer.service)
-    }
-}
-
 fn egress(hosts: Option<Vec<HostPattern>>, outbound: Option<GlobalOutbound>) -> Result<Egress> {
     Ok(match (hosts, outbound) {
         (None, None) => Egress::Anywhere,
         (Some(patterns), None) => Egress::Hosts(patterns),
         (None, Some(GlobalOutbound::Name(name))) => Egress::Worker(name.into()),
-        (None, Some(GlobalOutbound::Table(table))) => Egress::Worker(target(table)),
+        (None, Some(GlobalOutbound::Table(table))) => Egress::Worker(table.into()),
         (Some(_), Some(_)) => bail!(
             "`taffrail` has both `allowed_outbound_hosts` and `global_outbound`, which receives every request; take one of them out"
         ),
@@ -341,9 +334,4 @@ fn build(build: BuildTable, dir: &Path) -> Option<Build> {
             .map_or_else(|| dir.to_owned(), |cwd| below(dir, &cwd)),
         watch,
     })
-}
-
-/// `path` as seen from `dir`, without `.` on the way.
-pub(super) fn below(dir: &Path, path: &Path) -> PathBuf {
-    dir.join(path).components().collect()
 }

@@ -53,7 +53,7 @@ fn a_component_is_a_worker_without_configuration() {
 
 #[test]
 fn a_bare_file_name_stands_in_the_current_directory() {
-    let dir = super::super::file::directory_of("wrangler.toml".as_ref());
+    let dir = super::super::paths::directory_of("wrangler.toml".as_ref());
     assert_eq!(dir, std::path::Path::new("."));
 }
 

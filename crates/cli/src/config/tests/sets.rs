@@ -62,13 +62,13 @@ fn vars_of_another_form_are_errors_that_keep_the_value_to_themselves() {
         check_set(
             &[("a", &[])],
             &format!("--var={var}"),
-            &format!("--var {shown}: expected KEY:VALUE or WORKER.KEY:VALUE, no dot in KEY"),
+            &format!("{shown}: expected KEY:VALUE or WORKER.KEY:VALUE, no dot in KEY"),
         );
     }
     check_set(
         &[("a", &[]), ("b", &[])],
         "--var=c.KEY:secret",
-        "--var c.KEY: no Worker is named `c`; the Workers given are `a`, `b`",
+        "c.KEY: no Worker is named `c`; the Workers given are `a`, `b`",
     );
 }
 
@@ -164,25 +164,22 @@ fn limits_go_to_every_worker_or_to_one() {
 #[test]
 fn limits_of_another_form_are_errors() {
     let table = [
-        (
-            "cpu_ms",
-            "--limit cpu_ms: expected KEY=VALUE or WORKER.KEY=VALUE",
-        ),
+        ("cpu_ms", "cpu_ms: expected KEY=VALUE or WORKER.KEY=VALUE"),
         (
             "cpu_ms=0",
-            "--limit cpu_ms=0: `0` is not a whole number from 1 to 300000",
+            "cpu_ms=0: `0` is not a whole number from 1 to 300000",
         ),
         (
             "memory_mb=lots",
-            "--limit memory_mb=lots: `lots` is not a whole number from 1 to 4096",
+            "memory_mb=lots: `lots` is not a whole number from 1 to 4096",
         ),
         (
             "cpu=1",
-            "--limit cpu=1: there is no limit `cpu`; there are cpu_ms, subrequests, memory_mb, wall_ms, wait_until_ms and instances",
+            "cpu=1: there is no limit `cpu`; there are cpu_ms, subrequests, memory_mb, wall_ms, wait_until_ms and instances",
         ),
         (
             "z.cpu_ms=1",
-            "--limit z.cpu_ms=1: no Worker is named `z`; the Workers given are `a`",
+            "z.cpu_ms=1: no Worker is named `z`; the Workers given are `a`",
         ),
     ];
     for (limit, error) in table {

@@ -1,0 +1,106 @@
+//! Variables and limits that are laid over those of the configurations.
+
+use anyhow::{Result, anyhow};
+
+use super::quote::list;
+use super::worker::WorkerConfig;
+
+/// `KEY`, for every Worker, or `WORKER.KEY`, for one. A key has no dot in it.
+pub(super) struct OverrideKey<'a> {
+    worker: Option<&'a str>,
+    pub(super) key: &'a str,
+}
+
+impl<'a> OverrideKey<'a> {
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
+        let (worker, key) = match text.split_once('.') {
+            Some((worker, key)) => (Some(worker), key),
+            None => (None, text),
+        };
+        let is_whole = !key.is_empty() && !key.contains('.') && worker != Some("");
+        is_whole.then_some(Self { worker, key })
+    }
+
+    /// The Workers that it is for.
+    ///
+    /// Errors: the Worker named is not among those given.
+    pub(super) fn workers<'w>(
+        &self,
+        workers: &'w mut [WorkerConfig],
+    ) -> Result<&'w mut [WorkerConfig], String> {
+        let Some(name) = self.worker else {
+            return Ok(workers);
+        };
+        match workers.iter().position(|worker| worker.name == name) {
+            Some(position) => Ok(&mut workers[position..=position]),
+            None => Err(format!(
+                "no Worker is named `{name}`; the Workers given are {}",
+                list(workers.iter().map(|worker| &worker.name))
+            )),
+        }
+    }
+}
+
+/// Lays variables over the Workers' own, in order.
+///
+/// `KEY:VALUE` is for every Worker, `WORKER.KEY:VALUE` for the one of that name;
+/// so a key has no dot in it. The value is a string and may be empty or hold colons.
+///
+/// Errors: a variable of another form, and a `WORKER` that was not given.
+pub(crate) fn apply_vars<S: AsRef<str>>(workers: &mut [WorkerConfig], vars: &[S]) -> Result<()> {
+    for var in vars {
+        let var = var.as_ref();
+        // The value may be a secret: messages stop before it, even if `=` was typed.
+        let given = var.split([':', '=']).next().unwrap_or_default();
+        apply_var(workers, given, &var[given.len()..])
+            .map_err(|error| anyhow!("{given}: {error}"))?;
+    }
+    Ok(())
+}
+
+fn apply_var(workers: &mut [WorkerConfig], given: &str, value: &str) -> Result<(), String> {
+    let (Some(value), Some(target)) = (value.strip_prefix(':'), OverrideKey::parse(given)) else {
+        return Err("expected KEY:VALUE or WORKER.KEY:VALUE, no dot in KEY".to_owned());
+    };
+    for worker in target.workers(workers)? {
+        worker.vars.insert(target.key.to_owned(), value.into());
+    }
+    Ok(())
+}
+
+/// Lays limits over the Workers' own, in order.
+///
+/// `KEY=VALUE` is for every Worker, `WORKER.KEY=VALUE` for the one of that name.
+///
+/// Errors: a limit of another form, one that does not exist, a value out of its
+/// range, and a `WORKER` that was not given.
+pub(crate) fn apply_limits<S: AsRef<str>>(
+    workers: &mut [WorkerConfig],
+    limits: &[S],
+) -> Result<()> {
+    for limit in limits {
+        let limit = limit.as_ref();
+        apply_limit(workers, limit).map_err(|error| anyhow!("{limit}: {error}"))?;
+    }
+    Ok(())
+}
+
+fn apply_limit(workers: &mut [WorkerConfig], limit: &str) -> Result<(), String> {
+    let expected = "expected KEY=VALUE or WORKER.KEY=VALUE";
+    let (target, value) = limit.split_once('=').ok_or(expected)?;
+    let target = OverrideKey::parse(target).ok_or(expected)?;
+    for worker in target.workers(workers)? {
+        let (place, max) = worker.limits.get_mut(target.key).ok_or_else(|| {
+            format!(
+                "there is no limit `{}`; there are cpu_ms, subrequests, memory_mb, wall_ms, wait_until_ms and instances",
+                target.key
+            )
+        })?;
+        let number = value.parse().unwrap_or(0);
+        if !(1..=max).contains(&number) {
+            return Err(format!("`{value}` is not a whole number from 1 to {max}"));
+        }
+        *place = Some(number);
+    }
+    Ok(())
+}
