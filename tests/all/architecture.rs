@@ -13,11 +13,15 @@ fn crates_depend_on_each_other_as_drawn() {
         ("taffrail-trace", [].into()),
         ("taffrail-runtime", ["taffrail-trace"].into()),
         ("taffrail-javascript", [].into()),
+        (
+            "taffrail-project",
+            ["taffrail-javascript", "taffrail-runtime"].into(),
+        ),
         ("taffrail-server", ["taffrail-runtime"].into()),
         (
             "taffrail",
             [
-                "taffrail-javascript",
+                "taffrail-project",
                 "taffrail-runtime",
                 "taffrail-server",
                 "taffrail-trace",

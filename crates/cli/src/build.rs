@@ -1,15 +1,17 @@
 //! `taffrail build`: a component of a script.
 
 use crate::args::BuildOptions;
-use crate::config::{self, WorkerConfig};
-use crate::workers::{self, Platform};
+use crate::workers;
 use crate::{exit, progress};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
+use taffrail_project::config::{self, WorkerConfig};
 
 pub(crate) async fn run(options: BuildOptions) -> Result<u8> {
     let worker = config::load(&options.path, options.env.as_deref())?;
-    workers::build(&worker).await?;
+    let opened = workers::open(Vec::new(), &[], None)?;
+    let project = &opened.project;
+    project.run_build_command(&worker).await?;
     if !config::is_script(&worker.main) {
         bail!(
             "{}: `main` is `{}`, which is no script (.js, .mjs, .ts): there is nothing to build",
@@ -21,8 +23,7 @@ pub(crate) async fn run(options: BuildOptions) -> Result<u8> {
         let file = format!("{}.wasm", worker.name);
         worker.dir.join("dist").join(file)
     });
-    let platform = Platform::new(Vec::new(), &[], None)?;
-    let component = platform.build_script(&worker).await?;
+    let component = project.componentize(&worker).await?;
     write(&output, &component)
         .with_context(|| format!("`{}` cannot be written", output.display()))?;
     progress::status("Built", &told(&worker, &output, component.len()));

@@ -1,9 +1,7 @@
 //! `taffrail dev`: serve, and again whenever something changes.
 
 use crate::args::{Format, ServeOptions, WorkerOptions};
-use crate::config::{self, Cron, WorkerConfig};
-use crate::crons::Crons;
-use crate::workers::{self, Main, Platform};
+use crate::workers::{self, Opened};
 use crate::{progress, serve};
 use anyhow::{Context, Result};
 use notify_debouncer_full::notify::{RecommendedWatcher, RecursiveMode};
@@ -12,6 +10,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use taffrail_project::config::{self, Cron, WorkerConfig};
+use taffrail_project::{Crons, Main};
 use taffrail_server::Settings;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio_util::task::AbortOnDropHandle;
@@ -23,31 +23,28 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let (consumers, printing) = serve::printer(options.format.unwrap_or(Format::Pretty))?;
     let listener = serve::listen(options.ip, options.port).await?;
     let configs = workers::configure(&options.workers, true)?;
-    let platform = Arc::new(Platform::new(
-        consumers,
-        &configs,
-        options.workers.env.clone(),
-    )?);
+    let opened = workers::open(consumers, &configs, options.workers.env.clone())?;
+    let opened = Arc::new(opened);
     let settings = Settings {
         show_failures: true,
         triggers: Some(|text| Cron::parse(text).is_ok()),
         grace: Duration::from_secs(options.grace),
         ..Settings::new(&configs[0].name)
     };
-    let control = serve::control(&options, platform.runtime())?;
+    let control = serve::control(&options, opened.project.runtime())?;
     let (sender, changes) = mpsc::unbounded_channel();
-    let mut workers = Watched::new(Arc::clone(&platform), options.workers, configs, sender)?;
+    let mut workers = Watched::new(Arc::clone(&opened), options.workers, configs, sender)?;
     workers.start().await?;
     let watching = AbortOnDropHandle::new(tokio::spawn(workers.follow(changes)));
-    let runtime = platform.runtime();
+    let runtime = opened.project.runtime();
     let code = serve::serve(listener, runtime, settings, watching, printing).await?;
-    drop((control, platform));
+    drop((control, opened));
     Ok(code)
 }
 
 /// The Workers of a `dev` run, and what is known of their files.
 struct Watched {
-    platform: Arc<Platform>,
+    opened: Arc<Opened>,
     options: WorkerOptions,
     configs: Vec<WorkerConfig>,
     /// What was last tried for each Worker, by name; it runs unless it was
@@ -61,14 +58,14 @@ type Watcher = Debouncer<RecommendedWatcher, RecommendedCache>;
 
 impl Watched {
     fn new(
-        platform: Arc<Platform>,
+        opened: Arc<Opened>,
         options: WorkerOptions,
         configs: Vec<WorkerConfig>,
         changes: UnboundedSender<Vec<PathBuf>>,
     ) -> Result<Self> {
         Ok(Self {
-            crons: Crons::new(platform.runtime()),
-            platform,
+            crons: Crons::new(opened.project.runtime()),
+            opened,
             options,
             configs,
             tried: HashMap::new(),
@@ -165,10 +162,10 @@ impl Watched {
     /// whether it did.
     async fn deploy(&mut self, worker: &WorkerConfig, build: bool) -> Result<bool> {
         if build {
-            workers::build(worker).await?;
+            self.opened.project.run_build_command(worker).await?;
         }
         let main = match worker.main.exists() {
-            true => Some(self.platform.load(worker).await?),
+            true => Some(self.opened.project.load(worker).await?),
             false => None,
         };
         let name = worker.name.clone();
@@ -181,16 +178,19 @@ impl Watched {
             None if same_config => {
                 let reason = format!("`{}` does not exist", worker.main.display());
                 progress::warning(&format!("Worker `{}` is gone: {reason}", worker.name));
-                self.platform.deploy_missing(worker, reason)?;
+                self.opened.project.deploy_missing(worker, reason)?;
             }
             Some(main) => {
-                self.platform.deploy(worker, &self.configs, main).await?;
+                self.opened
+                    .project
+                    .deploy(worker, &self.configs, main)
+                    .await?;
                 self.crons.set(worker);
                 // A script may import from elsewhere now.
                 self.watch();
             }
             // The attempt says what to do about it.
-            None => _ = self.platform.load(worker).await?,
+            None => _ = self.opened.project.load(worker).await?,
         }
         Ok(true)
     }

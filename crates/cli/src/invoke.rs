@@ -4,7 +4,7 @@ use crate::args::{EventKind, InvokeOptions, UsageError};
 use crate::items::{Collector, json_line};
 use crate::pretty::Pretty;
 use crate::terminal::Readable;
-use crate::workers::{self, Platform};
+use crate::workers;
 use crate::{exit, progress};
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
@@ -25,13 +25,13 @@ pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
     let configs = workers::configure(&options.workers, true)?;
     let items = options.items.as_deref().map(items_writer).transpose()?;
     let collector = Arc::new(Collector::default());
-    let platform = Platform::new(
+    let opened = workers::open(
         vec![collector.clone()],
         &configs,
         options.workers.env.clone(),
     )?;
-    platform.deploy_all(&configs).await?;
-    let runtime = platform.runtime();
+    opened.project.deploy_all(&configs).await?;
+    let runtime = opened.project.runtime();
 
     let broken = match event {
         Invoked::Request(request) => fetch(runtime, &configs[0].name, request).await?,

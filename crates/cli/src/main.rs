@@ -2,21 +2,15 @@
 
 mod args;
 mod build;
-mod claim;
-mod config;
 mod control;
-mod crons;
 mod dev;
 mod exit;
 mod invoke;
 mod items;
-mod javascript;
-mod namespaces;
 mod pretty;
 mod private;
 mod progress;
 mod serve;
-mod settings;
 mod status;
 mod stdout;
 mod terminal;

@@ -4,9 +4,10 @@ use crate::terminal;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Duration;
+use taffrail_project::{Progress, Step, Underway};
 
 /// What takes longer than this is worth a line.
-pub(crate) const WORTH_TELLING: Duration = Duration::from_millis(500);
+const WORTH_TELLING: Duration = Duration::from_millis(500);
 
 /// A word at the beginning of a line, in the colour it has in cargo.
 fn label(word: &str) -> String {
@@ -41,22 +42,76 @@ fn say(word: &str, text: &str) {
     anstream::eprintln!("{} {text}", label(word));
 }
 
-/// Shows, on a terminal, that something goes on, until it is dropped.
-pub(crate) struct Spinner(ProgressBar);
+/// Shows on a terminal what a project is doing.
+pub(crate) struct Terminal;
+
+impl Progress for Terminal {
+    fn begin(&self, step: Step<'_>) -> Box<dyn Underway> {
+        const ENGINE: &str = "the JavaScript engine";
+        let (doing, done) = match step {
+            Step::BuildCommand { worker, command } => {
+                status("Building", &format!("{worker} with `{command}`"));
+                return Box::new(());
+            }
+            Step::MakeEngine => {
+                let once = format!("{ENGINE}, once for this version of Taffrail");
+                status("Making", &once);
+                let doing = format!("Fetching and making {ENGINE}");
+                (doing, Some(("Made", ENGINE.to_owned())))
+            }
+            Step::CompileEngine => {
+                let doing = format!("Compiling {ENGINE}");
+                (doing, Some(("Compiled", ENGINE.to_owned())))
+            }
+            Step::CompileBundler => ("Compiling the bundler".to_owned(), None),
+            Step::Compile { worker } => {
+                let doing = format!("Compiling {worker}");
+                (doing, Some(("Compiled", worker.to_owned())))
+            }
+            Step::Componentize { worker } => (format!("Building {worker}"), None),
+            _ => return Box::new(()),
+        };
+        Box::new(Spinning {
+            spinner: Spinner::start(&doing),
+            done,
+        })
+    }
+
+    fn warn(&self, text: &str) {
+        warning(text);
+    }
+}
+
+/// A step under way.
+struct Spinning {
+    spinner: Spinner,
+    /// What is told in the end, if it took long.
+    done: Option<(&'static str, String)>,
+}
+
+impl Underway for Spinning {
+    fn done(self: Box<Self>) {
+        let took = self.spinner.0.elapsed();
+        drop(self.spinner);
+        if let Some((done, what)) = self.done
+            && took > WORTH_TELLING
+        {
+            status(done, &format!("{what} in {:.1} s", took.as_secs_f32()));
+        }
+    }
+}
+
+/// Shows that something goes on, until it is dropped.
+struct Spinner(ProgressBar);
 
 impl Spinner {
-    pub(crate) fn start(text: String) -> Self {
-        let bar = ProgressBar::new_spinner().with_message(terminal::line(&text));
+    fn start(text: &str) -> Self {
+        let bar = ProgressBar::new_spinner().with_message(terminal::line(text));
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(120));
         Self(bar)
-    }
-
-    /// Ends it and tells how long it went on.
-    pub(crate) fn stop(self) -> Duration {
-        self.0.elapsed()
     }
 }
 

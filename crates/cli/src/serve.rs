@@ -2,9 +2,8 @@
 
 use crate::args::{Format, ServeOptions};
 use crate::control::Control;
-use crate::crons::Crons;
 use crate::items::{Printer, Printing};
-use crate::workers::{self, Platform};
+use crate::workers;
 use crate::{exit, progress, status};
 use anyhow::{Context, Result, anyhow};
 use std::io::{self, ErrorKind, IsTerminal, stdout};
@@ -12,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use taffrail_project::Crons;
 use taffrail_runtime::{Delivery, Runtime, TailConsumer};
 use taffrail_server::Settings;
 use tokio::net::TcpListener;
@@ -27,18 +27,18 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let (consumers, printing) = printer(options.format.unwrap_or(default))?;
     let listener = listen(options.ip, options.port).await?;
     let configs = workers::configure(&options.workers, false)?;
-    let platform = Platform::new(consumers, &configs, options.workers.env.clone())?;
-    platform.deploy_all(&configs).await?;
-    let mut crons = Crons::new(platform.runtime());
+    let opened = workers::open(consumers, &configs, options.workers.env.clone())?;
+    opened.project.deploy_all(&configs).await?;
+    let runtime = opened.project.runtime();
+    let mut crons = Crons::new(runtime);
     configs.iter().for_each(|worker| crons.set(worker));
-    let runtime = platform.runtime();
     let settings = Settings {
         grace: Duration::from_secs(options.grace),
         ..Settings::new(&configs[0].name)
     };
     let control = control(&options, runtime)?;
     let code = serve(listener, runtime, settings, crons, printing).await?;
-    drop((control, platform));
+    drop((control, opened));
     Ok(code)
 }
 

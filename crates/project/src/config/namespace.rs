@@ -8,29 +8,29 @@ use std::path::{Path, PathBuf};
 
 use taffrail_runtime::{HostPattern, Target};
 
-use super::limits::Limits;
+use super::limits::ConfiguredLimits;
 use super::paths::below;
 use super::schema::{NamespaceTable, Paths, TailConsumer};
 
 /// A dispatch namespace as a dispatcher's configuration has it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Namespace {
+pub struct Namespace {
     /// Folders of user Workers, or user Workers.
-    pub(crate) places: Vec<PathBuf>,
+    pub places: Vec<PathBuf>,
     /// What they may use.
-    pub(crate) grant: Grant,
+    pub grant: Grant,
 }
 
 /// What user Workers may use of the operator's.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Grant {
+pub struct Grant {
     pub(super) services: Vec<Target>,
     pub(super) tail_consumers: Vec<Target>,
     pub(super) kv_namespaces: BTreeSet<String>,
     pub(super) analytics_engine_datasets: BTreeSet<String>,
     pub(super) worker_loaders: bool,
     pub(super) allowed_outbound_hosts: Option<Vec<HostPattern>>,
-    pub(super) limits: Limits,
+    pub(super) limits: ConfiguredLimits,
 }
 
 impl Namespace {
@@ -55,7 +55,7 @@ impl Namespace {
 
 impl Grant {
     /// The Workers of the operator that it names, with the key of each.
-    pub(crate) fn targets(&self) -> impl Iterator<Item = (&'static str, &Target)> {
+    pub(super) fn targets(&self) -> impl Iterator<Item = (&'static str, &Target)> {
         let services = self.services.iter().map(|target| ("services", target));
         let tails = self.tail_consumers.iter();
         services.chain(tails.map(|target| ("tail_consumers", target)))

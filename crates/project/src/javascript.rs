@@ -1,7 +1,7 @@
 //! Workers in JavaScript and TypeScript: their engine and their bundles.
 
 use crate::config::WorkerConfig;
-use crate::progress::{self, Spinner};
+use crate::progress::{Progress, Step, during};
 use anyhow::{Context, Result, anyhow};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,15 +17,17 @@ use tokio::sync::OnceCell;
 /// them.
 pub(crate) struct JavaScript {
     toolchain: Toolchain,
+    progress: Arc<dyn Progress>,
     bundler: OnceCell<Bundler>,
     engine: OnceCell<Arc<Component>>,
 }
 
 impl JavaScript {
     /// Keeps the engine below `cache`.
-    pub(crate) fn new(cache: &Path) -> Self {
+    pub(crate) fn new(cache: &Path, progress: Arc<dyn Progress>) -> Self {
         Self {
             toolchain: Toolchain::new(&cache.join("javascript")),
+            progress,
             bundler: OnceCell::new(),
             engine: OnceCell::new(),
         }
@@ -80,38 +82,36 @@ impl JavaScript {
     }
 
     /// Makes a component of a Worker's script.
-    pub(crate) async fn build(&self, worker: &WorkerConfig, bundle: Bundle) -> Result<Vec<u8>> {
-        let spinner = Spinner::start(format!("Building {}", worker.name));
+    pub(crate) async fn componentize(
+        &self,
+        worker: &WorkerConfig,
+        bundle: Bundle,
+    ) -> Result<Vec<u8>> {
         let toolchain = self.toolchain.clone();
-        let built = tokio::task::spawn_blocking(move || toolchain.build(&bundle)).await?;
-        drop(spinner);
-        built.with_context(|| format!("{}: Worker `{}`", worker.path.display(), worker.name))
+        let step = Step::Componentize {
+            worker: &worker.name,
+        };
+        self.blocking(step, move || toolchain.build(&bundle))
+            .await
+            .with_context(|| format!("{}: Worker `{}`", worker.path.display(), worker.name))
     }
 
     async fn install(&self) -> Result<()> {
         if self.toolchain.is_installed() {
             return Ok(());
         }
-        progress::status(
-            "Making",
-            "the JavaScript engine, once for this version of Taffrail",
-        );
-        let spinner = Spinner::start("Fetching and making the JavaScript engine".to_owned());
         let toolchain = self.toolchain.clone();
-        let made = tokio::task::spawn_blocking(move || toolchain.install()).await?;
-        tell("Made", spinner.stop());
-        Ok(made?)
+        self.blocking(Step::MakeEngine, move || toolchain.install())
+            .await
     }
 
     async fn bundler(&self) -> Result<&Bundler> {
         self.bundler
             .get_or_try_init(|| async {
                 self.install().await?;
-                let spinner = Spinner::start("Compiling the bundler".to_owned());
                 let toolchain = self.toolchain.clone();
-                let bundler = tokio::task::spawn_blocking(move || toolchain.bundler()).await?;
-                drop(spinner);
-                Ok(bundler?)
+                self.blocking(Step::CompileBundler, move || toolchain.bundler())
+                    .await
             })
             .await
     }
@@ -119,13 +119,27 @@ impl JavaScript {
     async fn compile(&self, runtime: &Runtime) -> Result<Arc<Component>> {
         self.install().await?;
         let bytes = self.toolchain.engine()?;
-        let spinner = Spinner::start("Compiling the JavaScript engine".to_owned());
         let compiler = runtime.clone();
-        let engine = tokio::task::spawn_blocking(move || compiler.compile(&bytes)).await?;
-        tell("Compiled", spinner.stop());
+        let engine = self
+            .blocking(Step::CompileEngine, move || compiler.compile(&bytes))
+            .await;
         Ok(Arc::new(
             engine.context("the JavaScript engine cannot run")?,
         ))
+    }
+
+    /// Takes a step that blocks the thread.
+    async fn blocking<T, E>(
+        &self,
+        step: Step<'_>,
+        work: impl FnOnce() -> Result<T, E> + Send + 'static,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let work = async { Ok(tokio::task::spawn_blocking(work).await??) };
+        during(&*self.progress, step, work).await
     }
 }
 
@@ -188,12 +202,5 @@ fn file((name, module): (String, Module)) -> taffrail_javascript::Module {
         name,
         contents,
         kind,
-    }
-}
-
-fn tell(done: &str, took: Duration) {
-    if took > progress::WORTH_TELLING {
-        let seconds = took.as_secs_f32();
-        progress::status(done, &format!("the JavaScript engine in {seconds:.1} s"));
     }
 }

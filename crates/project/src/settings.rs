@@ -1,6 +1,6 @@
 //! From a configuration to the settings of the runtime.
 
-use crate::config::{self, WorkerConfig};
+use crate::config::{ConfiguredLimits, WorkerConfig};
 use std::time::Duration;
 use taffrail_runtime::{Limits, MAX_BATCH, WorkerSettings};
 
@@ -19,7 +19,7 @@ pub(crate) fn settings(worker: &WorkerConfig) -> WorkerSettings {
     }
 }
 
-fn limits(set: &config::Limits) -> Limits {
+fn limits(set: &ConfiguredLimits) -> Limits {
     let mut limits = Limits::default();
     if let Some(cpu_ms) = set.cpu_ms {
         limits.cpu = Duration::from_millis(cpu_ms);

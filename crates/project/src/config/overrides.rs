@@ -47,7 +47,7 @@ impl<'a> OverrideKey<'a> {
 /// so a key has no dot in it. The value is a string and may be empty or hold colons.
 ///
 /// Errors: a variable of another form, and a `WORKER` that was not given.
-pub(crate) fn apply_vars<S: AsRef<str>>(workers: &mut [WorkerConfig], vars: &[S]) -> Result<()> {
+pub fn apply_vars<S: AsRef<str>>(workers: &mut [WorkerConfig], vars: &[S]) -> Result<()> {
     for var in vars {
         let var = var.as_ref();
         // The value may be a secret: messages stop before it, even if `=` was typed.
@@ -74,10 +74,7 @@ fn apply_var(workers: &mut [WorkerConfig], given: &str, value: &str) -> Result<(
 ///
 /// Errors: a limit of another form, one that does not exist, a value out of its
 /// range, and a `WORKER` that was not given.
-pub(crate) fn apply_limits<S: AsRef<str>>(
-    workers: &mut [WorkerConfig],
-    limits: &[S],
-) -> Result<()> {
+pub fn apply_limits<S: AsRef<str>>(workers: &mut [WorkerConfig], limits: &[S]) -> Result<()> {
     for limit in limits {
         let limit = limit.as_ref();
         apply_limit(workers, limit).map_err(|error| anyhow!("{limit}: {error}"))?;

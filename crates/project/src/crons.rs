@@ -8,14 +8,16 @@ use taffrail_runtime::{Event, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 
 /// The cron triggers of the Workers that run. They stop when this is dropped.
-pub(crate) struct Crons {
+pub struct Crons {
     runtime: Runtime,
     /// By the name of the Worker.
     timers: HashMap<String, Vec<AbortOnDropHandle<()>>>,
 }
 
 impl Crons {
-    pub(crate) fn new(runtime: &Runtime) -> Self {
+    /// Starts the Workers of `runtime`, once their triggers are set.
+    #[must_use]
+    pub fn new(runtime: &Runtime) -> Self {
         Self {
             runtime: runtime.clone(),
             timers: HashMap::new(),
@@ -23,7 +25,7 @@ impl Crons {
     }
 
     /// Has the triggers of a Worker fire, and no earlier ones of it.
-    pub(crate) fn set(&mut self, worker: &WorkerConfig) {
+    pub fn set(&mut self, worker: &WorkerConfig) {
         let timers = worker.crons.iter().map(|cron| {
             let fire = fire(self.runtime.clone(), worker.name.clone(), cron.clone());
             AbortOnDropHandle::new(tokio::spawn(fire))

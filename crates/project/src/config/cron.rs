@@ -7,14 +7,19 @@ use jiff::{Timestamp, tz::TimeZone};
 /// A cron expression of five fields, in UTC. Weekdays count from 1, which is
 /// Sunday.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Cron {
+pub struct Cron {
     /// The expression as it was written.
-    pub(crate) text: String,
+    pub text: String,
     parsed: croner::Cron,
 }
 
 impl Cron {
-    pub(crate) fn parse(text: &str) -> Result<Self> {
+    /// Reads an expression.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a cron expression of five fields.
+    pub fn parse(text: &str) -> Result<Self> {
         let parser = CronParser::builder()
             .seconds(Seconds::Disallowed)
             .year(Year::Disallowed)
@@ -32,7 +37,8 @@ impl Cron {
     }
 
     /// When it is due next after `now`, if ever.
-    pub(crate) fn next(&self, now: Timestamp) -> Option<Timestamp> {
+    #[must_use]
+    pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
         let now = now.to_zoned(TimeZone::UTC);
         let next = self.parsed.find_next_occurrence(&now, false).ok()?;
         Some(next.timestamp())

@@ -12,7 +12,7 @@ use super::cron::Cron;
 use super::environment::{self, Entry, Selection};
 use super::file::{self, Source, Syntax, Table};
 use super::keys::{self, Support};
-use super::limits::Limits;
+use super::limits::ConfiguredLimits;
 use super::namespace::Namespace;
 use super::paths::{self, below};
 use super::rules;
@@ -23,57 +23,57 @@ use super::schema::{
 
 /// How a Worker's component is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Build {
+pub struct Build {
     /// A command line for the shell.
-    pub(crate) command: String,
+    pub command: String,
     /// Where the command runs: `build.cwd` below the Worker's directory, or that
     /// directory itself. Wrangler starts from its own working directory instead,
     /// which cannot be right for several Workers at once.
-    pub(crate) cwd: PathBuf,
+    pub cwd: PathBuf,
     /// What to watch for changes: `build.watch_dir` below the Worker's directory,
     /// `src` unless set.
-    pub(crate) watch: Vec<PathBuf>,
+    pub watch: Vec<PathBuf>,
 }
 
 /// Everything that a Worker's configuration says and Taffrail uses.
 ///
 /// Paths are relative where the path that the user gave is.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct WorkerConfig {
+pub struct WorkerConfig {
     /// The configuration file, or the component or script if there is none.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
     /// The directory that [`path`](Self::path) stands in.
-    pub(crate) dir: PathBuf,
+    pub dir: PathBuf,
     /// The Worker's name, with `-<env>` after it if the environment sets no name of its own.
-    pub(crate) name: String,
+    pub name: String,
     /// The component or the script. It need not exist before [`build`](Self::build) has run.
-    pub(crate) main: PathBuf,
+    pub main: PathBuf,
     /// How to build the component, if a command is set.
-    pub(crate) build: Option<Build>,
+    pub build: Option<Build>,
     /// How a script is bundled.
-    pub(crate) bundling: Bundling,
+    pub bundling: Bundling,
     /// The Worker's variables: strings, or any JSON.
-    pub(crate) vars: BTreeMap<String, Value>,
+    pub vars: BTreeMap<String, Value>,
     /// The variables that are secrets, if the configuration says which are.
-    pub(crate) secrets: Option<Vec<String>>,
+    pub secrets: Option<Vec<String>>,
     /// The Workers that are told of this Worker's invocations, as
     /// written and in order: `--env` adds nothing to them, and a name listed
     /// twice is told twice.
-    pub(crate) tail_consumers: Vec<Target>,
+    pub tail_consumers: Vec<Target>,
     /// The most items of one tail event of it; the runtime has a default.
-    pub(crate) max_batch: Option<u64>,
+    pub max_batch: Option<u64>,
     /// What else is in its `env`, by name.
-    pub(crate) bindings: BTreeMap<String, Binding>,
+    pub bindings: BTreeMap<String, Binding>,
     /// The dispatch namespaces that it has a place for, by name.
-    pub(crate) namespaces: BTreeMap<String, Namespace>,
+    pub namespaces: BTreeMap<String, Namespace>,
     /// Where its requests without a binding go.
-    pub(crate) egress: Egress,
+    pub egress: Egress,
     /// When it is started by itself.
-    pub(crate) crons: Vec<Cron>,
+    pub crons: Vec<Cron>,
     /// What its invocations may use.
-    pub(crate) limits: Limits,
+    pub limits: ConfiguredLimits,
     /// What the user should know, one line each, with the file's name.
-    pub(crate) warnings: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// Reads the configuration of the Worker at `path`, in environment `env`.
@@ -85,7 +85,7 @@ pub(crate) struct WorkerConfig {
 /// the key: a path or file that cannot be read, broken TOML or JSON, unknown
 /// keys, values of a wrong type or out of range, an unknown environment, and a
 /// missing `name` or `main`.
-pub(crate) fn load(path: &Path, env: Option<&str>) -> Result<WorkerConfig> {
+pub fn load(path: &Path, env: Option<&str>) -> Result<WorkerConfig> {
     let (file, syntax) = match file::locate(path)? {
         Source::Main(main) => return Ok(bare(main)),
         Source::Config(file, syntax) => (file, syntax),
@@ -114,7 +114,7 @@ fn bare(main: PathBuf) -> WorkerConfig {
         namespaces: BTreeMap::new(),
         egress: Egress::default(),
         crons: Vec::new(),
-        limits: Limits::default(),
+        limits: ConfiguredLimits::default(),
         warnings: Vec::new(),
     }
 }
@@ -174,7 +174,7 @@ fn configured(
             .iter()
             .map(|text| Cron::parse(text).map_err(|error| anyhow!("`triggers.crons`: {error}")))
             .collect::<Result<_>>()?,
-        limits: Limits {
+        limits: ConfiguredLimits {
             cpu_ms: table.limits.cpu_ms.map(|limit| limit.0),
             subrequests: table.limits.subrequests.map(|limit| limit.0),
             memory_mb: table.taffrail.memory_mb.map(|limit| limit.0),

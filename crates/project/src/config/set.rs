@@ -15,7 +15,7 @@ use super::worker::WorkerConfig;
 /// other's tails in a circle, where each item would make the next without end.
 /// A Worker that lists itself is no such circle: what it does as a tail consumer
 /// is not handed to it again.
-pub(crate) fn check_set(workers: &[WorkerConfig]) -> Result<()> {
+pub fn check_set(workers: &[WorkerConfig]) -> Result<()> {
     let mut by_name = BTreeMap::new();
     for worker in workers {
         if let Some(other) = by_name.insert(worker.name.as_str(), worker) {

@@ -15,10 +15,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The name of the file beside a configuration.
-pub(crate) const DEV_VARS: &str = ".dev.vars";
+pub const DEV_VARS: &str = ".dev.vars";
 
 /// The start of the names of the files that are read where there is no such file.
-pub(crate) const DOT_ENV: &str = ".env";
+pub const DOT_ENV: &str = ".env";
 
 /// Lays the variables in the `.dev.vars` of each Worker over those in its
 /// configuration; in the environment `env` those in `.dev.vars.<env>`, if there
@@ -26,7 +26,7 @@ pub(crate) const DOT_ENV: &str = ".env";
 ///
 /// A Worker that says which secrets it has gets those and no others; they may be
 /// in the environment of this process, too.
-pub(crate) fn apply_dev_vars(workers: &mut [WorkerConfig], env: Option<&str>) -> Result<()> {
+pub fn apply_dev_vars(workers: &mut [WorkerConfig], env: Option<&str>) -> Result<()> {
     let env = env.filter(|env| !env.is_empty());
     for worker in workers {
         let dev_vars = dev_vars(&worker.dir, env)?;
@@ -145,7 +145,7 @@ fn expression(text: &str) -> Option<(&str, usize)> {
 
 /// Lays the variables in the files of `--var-file` over the Workers' own, in
 /// order. `KEY` is for every Worker, `WORKER.KEY` for the one of that name.
-pub(crate) fn apply_var_files(workers: &mut [WorkerConfig], files: &[PathBuf]) -> Result<()> {
+pub fn apply_var_files(workers: &mut [WorkerConfig], files: &[PathBuf]) -> Result<()> {
     for file in files {
         let text = read(file)?
             .ok_or_else(|| anyhow!("`--var-file {}`: there is no such file", file.display()))?;

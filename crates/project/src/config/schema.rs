@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use taffrail_runtime::{HostPattern, Target};
 
 use super::limits::{
-    Limits, MAX_BATCH, MAX_CPU_MS, MAX_INSTANCES, MAX_MEMORY_MB, MAX_SUBREQUESTS, MAX_WALL_MS,
+    ConfiguredLimits, MAX_BATCH, MAX_CPU_MS, MAX_INSTANCES, MAX_MEMORY_MB, MAX_SUBREQUESTS,
+    MAX_WALL_MS,
 };
 
 /// A Worker's table: the top level, or an environment laid over it.
@@ -292,7 +293,7 @@ pub(super) struct CeilingsTable {
     pub(super) instances: Option<UpTo<MAX_INSTANCES>>,
 }
 
-impl From<CeilingsTable> for Limits {
+impl From<CeilingsTable> for ConfiguredLimits {
     fn from(table: CeilingsTable) -> Self {
         Self {
             cpu_ms: table.cpu_ms.map(|limit| limit.0),

@@ -23,22 +23,22 @@ pub(super) const MAX_BATCH: u64 = 100;
 /// The limits that a configuration sets; the runtime has defaults for the
 /// others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Limits {
+pub struct ConfiguredLimits {
     /// CPU time in milliseconds.
-    pub(crate) cpu_ms: Option<u64>,
+    pub cpu_ms: Option<u64>,
     /// Outgoing requests.
-    pub(crate) subrequests: Option<u64>,
+    pub subrequests: Option<u64>,
     /// Memory in MiB.
-    pub(crate) memory_mb: Option<u64>,
+    pub memory_mb: Option<u64>,
     /// Time, waiting included, in milliseconds.
-    pub(crate) wall_ms: Option<u64>,
+    pub wall_ms: Option<u64>,
     /// Time after the response, in milliseconds.
-    pub(crate) wait_until_ms: Option<u64>,
+    pub wait_until_ms: Option<u64>,
     /// Requests at a time.
-    pub(crate) instances: Option<u64>,
+    pub instances: Option<u64>,
 }
 
-impl Limits {
+impl ConfiguredLimits {
     /// The limit of this name, with the most that it may be.
     pub(super) fn get_mut(&mut self, name: &str) -> Option<(&mut Option<u64>, u64)> {
         Some(match name {
@@ -57,7 +57,7 @@ impl Limits {
 /// own configuration has them. Without a ceiling the runtime's default is one.
 ///
 /// Errors name the key of a limit that is above its ceiling.
-pub(super) fn hold_under(own: &mut Limits, ceilings: &Limits) -> Result<()> {
+pub(super) fn hold_under(own: &mut ConfiguredLimits, ceilings: &ConfiguredLimits) -> Result<()> {
     let default = taffrail_runtime::Limits::default();
     let default_cpu = u64::try_from(default.cpu.as_millis()).ok();
     let default_wait_until = u64::try_from(default.wait_until.as_millis()).ok();

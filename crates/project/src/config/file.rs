@@ -100,7 +100,7 @@ fn is_component(file: &Path) -> bool {
 const SCRIPTS: [&str; 7] = ["js", "mjs", "cjs", "jsx", "ts", "mts", "tsx"];
 
 /// Whether a file is a script and not a component.
-pub(crate) fn is_script(file: &Path) -> bool {
+pub fn is_script(file: &Path) -> bool {
     file.extension()
         .is_some_and(|extension| SCRIPTS.iter().any(|script| extension == *script))
 }

@@ -1,0 +1,34 @@
+//! From the paths a user gives to typed, checked Worker configurations.
+//!
+//! The files and their keys are Wrangler's; what is Taffrail's own stands under
+//! `[taffrail]`. [`load`] turns one path into one [`WorkerConfig`]; [`apply_dev_vars`],
+//! [`apply_var_files`], [`apply_vars`] and [`apply_limits`] lay variables and limits over
+//! a set of them; and [`check_set`] looks at what only the set can tell: names and tail consumers.
+
+mod cron;
+mod environment;
+mod file;
+mod grant;
+mod keys;
+mod limits;
+mod namespace;
+mod overrides;
+mod paths;
+mod quote;
+mod rules;
+mod schema;
+mod set;
+#[cfg(test)]
+mod tests;
+mod var_file;
+mod worker;
+
+pub use cron::Cron;
+pub use file::is_script;
+pub use limits::ConfiguredLimits;
+pub use namespace::{Grant, Namespace};
+pub use overrides::{apply_limits, apply_vars};
+pub use set::check_set;
+pub use taffrail_javascript::{Bundling, Rule, RuleKind};
+pub use var_file::{DEV_VARS, DOT_ENV, apply_dev_vars, apply_var_files};
+pub use worker::{Build, WorkerConfig, load};

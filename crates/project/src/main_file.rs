@@ -1,0 +1,46 @@
+//! What the `main` of a configuration names.
+
+use crate::config::WorkerConfig;
+use anyhow::{Result, anyhow};
+use bytes::Bytes;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use taffrail_javascript::Bundle;
+
+/// What the `main` of a Worker names, as it was read. Two are equal if there is
+/// nothing to deploy anew.
+#[derive(Clone, PartialEq)]
+pub struct Main(pub(crate) Kind);
+
+#[derive(Clone, PartialEq)]
+pub(crate) enum Kind {
+    Component(Bytes),
+    Script(Arc<Bundle>),
+}
+
+impl Main {
+    /// The files of a script.
+    #[must_use]
+    pub fn files(&self) -> &[PathBuf] {
+        match &self.0 {
+            Kind::Component(_) => &[],
+            Kind::Script(bundle) => &bundle.files,
+        }
+    }
+}
+
+/// Reads a component.
+pub(crate) fn read_component(worker: &WorkerConfig) -> Result<Vec<u8>> {
+    fs::read(&worker.main).map_err(|error| {
+        let next = match &worker.build {
+            Some(build) => format!("`build.command` (`{}`) did not make it", build.command),
+            None => "build it first, or set `build.command`".to_owned(),
+        };
+        anyhow!(
+            "{}: `main` is `{}`, which cannot be read: {error}; {next}",
+            worker.path.display(),
+            worker.main.display()
+        )
+    })
+}

@@ -1,0 +1,296 @@
+//! The Workers of one run, and the runtime that they are deployed to.
+
+use crate::build_command;
+use crate::claim::Claim;
+use crate::config::{self, WorkerConfig};
+use crate::javascript::JavaScript;
+use crate::main_file::{self, Kind, Main};
+use crate::namespaces::UserWorkers;
+use crate::progress::{Progress, Step, during};
+use crate::settings::settings;
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use std::path::PathBuf;
+use std::slice;
+use std::sync::{Arc, Mutex, PoisonError};
+use taffrail_runtime::{Binding, Code, Component, Runtime};
+
+/// Deploys Workers, as their configurations have them, to a runtime.
+pub struct Project {
+    runtime: Runtime,
+    javascript: Arc<JavaScript>,
+    progress: Arc<dyn Progress>,
+    /// Where Workers keep data.
+    store: Option<PathBuf>,
+    /// Taken once a Worker does.
+    claim: Mutex<Option<Claim>>,
+}
+
+/// What a [`Project`] is made of.
+#[must_use]
+pub struct Builder {
+    cache: PathBuf,
+    runtime: taffrail_runtime::Builder,
+    store: Option<PathBuf>,
+    env: Option<String>,
+    progress: Arc<dyn Progress>,
+}
+
+impl Builder {
+    /// Adds to a runtime that has been begun, for example one with tail
+    /// consumers. What the project brings itself is replaced: the cache, the
+    /// store, the scripts and the namespaces.
+    pub fn runtime(mut self, runtime: taffrail_runtime::Builder) -> Self {
+        self.runtime = runtime;
+        self
+    }
+
+    /// Keeps what Workers store in `directory`, which one process at a time may
+    /// use. Without it, it is in memory.
+    pub fn store(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.store = Some(directory.into());
+        self
+    }
+
+    /// Uses this environment of the configurations of user Workers. Those that are
+    /// given have been read in one.
+    pub fn env(mut self, env: Option<String>) -> Self {
+        self.env = env;
+        self
+    }
+
+    /// Tells `progress` what is built.
+    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Starts the runtime. User Workers are looked for in the dispatch namespaces
+    /// of `workers`, none of which is deployed yet.
+    ///
+    /// # Errors
+    ///
+    /// When the runtime cannot start.
+    pub fn build(self, workers: &[WorkerConfig]) -> Result<Project> {
+        let javascript = Arc::new(JavaScript::new(&self.cache, Arc::clone(&self.progress)));
+        let users = UserWorkers::new(workers, self.env, Arc::clone(&javascript));
+        let mut runtime = self
+            .runtime
+            .cache(self.cache.join("components"))
+            .scripts(Arc::clone(&javascript) as _)
+            .namespaces(Arc::new(users));
+        if let Some(store) = &self.store {
+            runtime = runtime.store(store);
+        }
+        Ok(Project {
+            runtime: runtime.build()?,
+            javascript,
+            progress: self.progress,
+            store: self.store,
+            claim: Mutex::default(),
+        })
+    }
+}
+
+impl Project {
+    /// Begins the making of a project. What takes long to make is kept in `cache`:
+    /// the JavaScript engine and compiled code, which is run as it is found.
+    pub fn builder(cache: impl Into<PathBuf>) -> Builder {
+        Builder {
+            cache: cache.into(),
+            runtime: Runtime::builder(),
+            store: None,
+            env: None,
+            progress: Arc::new(()),
+        }
+    }
+
+    /// The runtime that the Workers run in.
+    #[must_use]
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Builds, compiles and deploys all Workers.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be deployed. Those before it are.
+    pub async fn deploy_all(&self, workers: &[WorkerConfig]) -> Result<()> {
+        for worker in workers {
+            self.run_build_command(worker).await?;
+            let main = self.load(worker).await?;
+            self.deploy(worker, workers, main).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs the `build.command` of a Worker, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// When the command fails or cannot be run.
+    pub async fn run_build_command(&self, worker: &WorkerConfig) -> Result<()> {
+        let Some(build) = &worker.build else {
+            return Ok(());
+        };
+        let step = Step::BuildCommand {
+            worker: &worker.name,
+            command: &build.command,
+        };
+        during(&*self.progress, step, build_command::run(worker, build)).await
+    }
+
+    /// Reads a component, or a script with all that it imports.
+    ///
+    /// # Errors
+    ///
+    /// When `main` cannot be read, or the script cannot be bundled.
+    pub async fn load(&self, worker: &WorkerConfig) -> Result<Main> {
+        Ok(Main(if config::is_script(&worker.main) {
+            Kind::Script(Arc::new(self.javascript.bundle(worker).await?))
+        } else {
+            Kind::Component(main_file::read_component(worker)?.into())
+        }))
+    }
+
+    /// Deploys one of the Workers given. The first of them must answer
+    /// requests; the others may.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot run, or another process uses the store. An earlier version
+    /// of it stays in place.
+    pub async fn deploy(
+        &self,
+        worker: &WorkerConfig,
+        workers: &[WorkerConfig],
+        main: Main,
+    ) -> Result<()> {
+        self.claim(worker)?;
+        let settings = settings(worker);
+        match main.0 {
+            Kind::Component(bytes) => {
+                let component = self.compile(worker, bytes).await?;
+                self.check_handlers(worker, workers, &component)?;
+                self.runtime.deploy(settings, Code::Component(component))?;
+            }
+            Kind::Script(bundle) => {
+                let script = self.javascript.script(&self.runtime, &bundle).await?;
+                let deployed = self.runtime.deploy_script(settings, script).await;
+                deployed.with_context(|| cannot_run(worker))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the store for this process if the Worker keeps data.
+    fn claim(&self, worker: &WorkerConfig) -> Result<()> {
+        let mut bindings = worker.bindings.values();
+        let keeps = bindings.any(|binding| match binding {
+            Binding::Kv(_) | Binding::DurableObject(_) | Binding::AnalyticsEngine(_) => true,
+            Binding::Service(_) | Binding::Loader | Binding::Dispatch(_) => false,
+        });
+        let mut claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = &self.store
+            && keeps
+            && claim.is_none()
+        {
+            *claim = Some(Claim::new(store)?);
+        }
+        Ok(())
+    }
+
+    /// Makes a component of a Worker's script and the JavaScript engine.
+    ///
+    /// # Errors
+    ///
+    /// When the script cannot be bundled or evaluated, or the component cannot be
+    /// made.
+    pub async fn componentize(&self, worker: &WorkerConfig) -> Result<Vec<u8>> {
+        let bundle = self.javascript.bundle(worker).await?;
+        let script = Main(Kind::Script(Arc::new(bundle.clone())));
+        // An exception is told in terms of the user's source only like this.
+        self.deploy(worker, slice::from_ref(worker), script).await?;
+        self.javascript.componentize(worker, bundle).await
+    }
+
+    /// Deploys a Worker that has nothing to run: its events fail for `reason`.
+    ///
+    /// # Errors
+    ///
+    /// When its settings contradict those of others.
+    pub fn deploy_missing(&self, worker: &WorkerConfig, reason: String) -> Result<()> {
+        Ok(self
+            .runtime
+            .deploy(settings(worker), Code::Missing(reason))?)
+    }
+
+    async fn compile(&self, worker: &WorkerConfig, bytes: Bytes) -> Result<Component> {
+        let compiler = self.runtime.clone();
+        let main = worker.main.clone();
+        let compile = move || compiler.compile_from(&bytes, &main);
+        let compiled = async {
+            let compiled = tokio::task::spawn_blocking(compile).await?;
+            compiled.with_context(|| cannot_run(worker))
+        };
+        let step = Step::Compile {
+            worker: &worker.name,
+        };
+        during(&*self.progress, step, compiled).await
+    }
+
+    /// Looks at whether a component has the handlers that its place asks for.
+    fn check_handlers(
+        &self,
+        worker: &WorkerConfig,
+        workers: &[WorkerConfig],
+        component: &Component,
+    ) -> Result<()> {
+        let is_first = workers
+            .first()
+            .is_some_and(|first| first.name == worker.name);
+        if is_first && !component.handles_fetch() && !component.is_engine() {
+            bail!(
+                "{}: Worker `{}` is given first, so it should answer requests, but its component exports no `wasi:http` handler; give the Worker that does as the first path",
+                worker.path.display(),
+                worker.name
+            );
+        }
+        self.warn_of_missing_tail(worker, workers, component);
+        Ok(())
+    }
+
+    /// Says that a Worker which others name as their tail consumer cannot be one.
+    fn warn_of_missing_tail(
+        &self,
+        worker: &WorkerConfig,
+        workers: &[WorkerConfig],
+        component: &Component,
+    ) {
+        let producer = workers.iter().find(|producer| {
+            let mut tails = producer.tail_consumers.iter();
+            tails.any(|tail| tail.worker.deployed_name() == Some(&worker.name))
+        });
+        if let Some(producer) = producer
+            && !component.handles_tail()
+            && !component.is_engine()
+        {
+            self.progress.warn(&format!(
+                "{}: `tail_consumers` names `{}`, whose component does not export `taffrail:workers/tail`: every delivery to it will fail",
+                producer.path.display(),
+                worker.name
+            ));
+        }
+    }
+}
+
+fn cannot_run(worker: &WorkerConfig) -> String {
+    let path = worker.path.display();
+    let name = &worker.name;
+    if worker.path == worker.main {
+        return format!("{path}: Worker `{name}` cannot run");
+    }
+    let main = worker.main.display();
+    format!("{path}: `main` is `{main}`, which Worker `{name}` cannot run")
+}
