@@ -55,7 +55,7 @@ fn changed(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
 /// Deploys what is left of a component, if it still is one, and asks it
 /// something. How that ends is its own affair.
 async fn try_out(runtime: &Runtime, bytes: &[u8]) -> Result<(), Error> {
-    let component = runtime.compile(bytes)?;
+    let component = runtime.compiler().compile(bytes)?;
     let limits = Limits {
         cpu: Duration::from_millis(50),
         wall_time: Some(Duration::from_secs(1)),

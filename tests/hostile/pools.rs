@@ -4,7 +4,7 @@ use http::Request;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use taffrail_runtime::{
-    Binding, Code, DispatchNamespace, Finding, Found, Limits, Namespaces, Runtime, Target, Wanted,
+    Binding, Code, Compiler, DispatchNamespace, Finding, Found, Limits, Namespaces, Target, Wanted,
     WorkerSettings,
 };
 use taffrail_tests::guests;
@@ -53,7 +53,7 @@ async fn isolates_that_idle_give_their_places_to_others() {
     // Each keeps an isolate after its only event.
     for number in 0..5 {
         let name = format!("user-{number}");
-        let component = scenario.runtime().compile(&script).unwrap();
+        let component = scenario.runtime().compiler().compile(&script).unwrap();
         let code = Code::Component(component);
         scenario.runtime().deploy(with_tail(&name), code).unwrap();
         let answer = scenario.get(&name, "/").await;
@@ -98,7 +98,7 @@ async fn a_durable_object_that_idles_gives_its_place_to_others() {
         bindings: BTreeMap::from([("COUNTER".to_owned(), Binding::DurableObject(class))]),
         ..WorkerSettings::new("counter")
     };
-    let component = scenario.runtime().compile(&script).unwrap();
+    let component = scenario.runtime().compiler().compile(&script).unwrap();
     let code = Code::Component(component);
     scenario.runtime().deploy(settings, code).unwrap();
     let scenario = scenario.worker("probe");
@@ -177,7 +177,12 @@ fn a_component_of_many_memories_is_refused() {
     );
     let scenario = Scenario::new();
     let component = wat::parse_str(component).unwrap();
-    let refused = scenario.runtime().compile(&component).err().unwrap();
+    let refused = scenario
+        .runtime()
+        .compiler()
+        .compile(&component)
+        .err()
+        .unwrap();
     assert_eq!(
         refused.to_string(),
         "an instance of it has 17 memories and 0 tables; 16 and 64 are allowed. Compose it of fewer components"
@@ -233,14 +238,14 @@ struct SlowOne {
 }
 
 impl Namespaces for SlowOne {
-    fn find<'a>(&'a self, runtime: &'a Runtime, wanted: Wanted<'a>) -> Finding<'a> {
+    fn find<'a>(&'a self, compiler: &'a Compiler, wanted: Wanted<'a>) -> Finding<'a> {
         Box::pin(async move {
             if wanted.name == "slow" {
                 self.begun.notify_one();
                 self.end.notified().await;
             }
             let component = std::fs::read(guests::component("hello")).unwrap();
-            let component = runtime.compile(&component).unwrap();
+            let component = compiler.compile(&component).unwrap();
             Ok(Found::Worker {
                 version: 1,
                 settings: Box::new(WorkerSettings::new(wanted.name)),

@@ -188,7 +188,7 @@ impl Scenario {
     /// When the guest cannot be compiled.
     pub fn redeploy(&self, guest: &str, settings: WorkerSettings) -> Result<(), Error> {
         let component = std::fs::read(guests::component(guest)).unwrap();
-        let component = self.runtime.compile(&component).unwrap();
+        let component = self.runtime.compiler().compile(&component).unwrap();
         self.runtime.deploy(settings, Code::Component(component))
     }
 

@@ -164,7 +164,7 @@ fn deploy(runtime: &Runtime) {
             limits: limits.clone(),
             ..WorkerSettings::new(guest)
         };
-        let component = runtime.compile(&bytes).unwrap();
+        let component = runtime.compiler().compile(&bytes).unwrap();
         runtime
             .deploy(settings, Code::Component(component))
             .unwrap();

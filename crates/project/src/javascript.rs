@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use taffrail_javascript::{Boundary, Bundle, BundleError, Bundled, Bundler, ModuleKind, Toolchain};
 use taffrail_runtime::{
-    Component, LoadError, LoadFor, LoadScript, Loaded, Loading, Module, Modules, Runtime, Script,
+    Compiler, Component, LoadError, LoadFor, LoadScript, Loaded, Loading, Module, Modules, Script,
     Source,
 };
 use tokio::sync::OnceCell;
@@ -70,10 +70,10 @@ impl JavaScript {
     }
 
     /// The script of a bundle, ready to be run.
-    pub(crate) async fn script(&self, runtime: &Runtime, bundle: &Bundle) -> Result<Script> {
+    pub(crate) async fn script(&self, compiler: &Compiler, bundle: &Bundle) -> Result<Script> {
         let engine = self
             .engine
-            .get_or_try_init(|| self.compile(runtime))
+            .get_or_try_init(|| self.compile(compiler))
             .await?;
         let source = Source::new(&bundle.text)
             .with_map(bundle.source_map.as_str())
@@ -116,10 +116,10 @@ impl JavaScript {
             .await
     }
 
-    async fn compile(&self, runtime: &Runtime) -> Result<Arc<Component>> {
+    async fn compile(&self, compiler: &Compiler) -> Result<Arc<Component>> {
         self.install().await?;
         let bytes = self.toolchain.engine()?;
-        let compiler = runtime.clone();
+        let compiler = compiler.clone();
         let engine = self
             .blocking(Step::CompileEngine, move || compiler.compile(&bytes))
             .await;
@@ -146,7 +146,7 @@ impl JavaScript {
 impl LoadScript for JavaScript {
     fn load<'a>(
         &'a self,
-        runtime: &'a Runtime,
+        compiler: &'a Compiler,
         modules: Modules,
         whom: LoadFor<'a>,
     ) -> Loading<'a> {
@@ -162,7 +162,7 @@ impl LoadScript for JavaScript {
                 .await;
             let script = match result {
                 Ok(bundle) => {
-                    let script = self.script(runtime, &bundle).await;
+                    let script = self.script(compiler, &bundle).await;
                     script.map_err(|error| host(&error))
                 }
                 Err(BundleError::Syntax(wrong)) => Err(LoadError::Module {

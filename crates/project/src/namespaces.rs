@@ -11,7 +11,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use taffrail_javascript::{Boundary, Bundle, read_main};
-use taffrail_runtime::{Code, Finding, Found, Namespaces, Runtime, Wanted};
+use taffrail_runtime::{Code, Compiler, Finding, Found, Namespaces, Wanted};
 use tokio::time::Instant;
 
 /// Finds user Workers, and notices when one changes.
@@ -66,7 +66,7 @@ impl UserWorkers {
 
     async fn look(
         &self,
-        runtime: &Runtime,
+        compiler: &Compiler,
         Wanted {
             namespace,
             name,
@@ -92,10 +92,10 @@ impl UserWorkers {
         let code = if config::is_script(&config.main) {
             let bundle = self.bundle(&key, &config, &files).await?;
             files.extend(bundle.files.iter().cloned());
-            Code::Script(self.javascript.script(runtime, &bundle).await?)
+            Code::Script(self.javascript.script(compiler, &bundle).await?)
         } else {
             let bytes = read_main(boundary(&config), &config.dir, &config.main)?;
-            Code::Component(runtime.compile_untrusted(bytes).await?)
+            Code::Component(compiler.compile_untrusted(bytes).await?)
         };
         // One that goes away meanwhile is found to be gone the next time.
         let version = version(&files).unwrap_or_default();
@@ -207,10 +207,10 @@ fn version(files: &[PathBuf]) -> Option<u64> {
 }
 
 impl Namespaces for UserWorkers {
-    fn find<'a>(&'a self, runtime: &'a Runtime, wanted: Wanted<'a>) -> Finding<'a> {
+    fn find<'a>(&'a self, compiler: &'a Compiler, wanted: Wanted<'a>) -> Finding<'a> {
         Box::pin(async move {
             let namespace = wanted.namespace;
-            let found = self.look(runtime, wanted).await;
+            let found = self.look(compiler, wanted).await;
             found.map_err(|error| self.without_host(namespace, &format!("{error:#}")))
         })
     }

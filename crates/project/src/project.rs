@@ -176,7 +176,10 @@ impl Project {
                 self.runtime.deploy(settings, Code::Component(component))?;
             }
             Kind::Script(bundle) => {
-                let script = self.javascript.script(&self.runtime, &bundle).await?;
+                let script = self
+                    .javascript
+                    .script(self.runtime.compiler(), &bundle)
+                    .await?;
                 let deployed = self.runtime.deploy_script(settings, script).await;
                 deployed.with_context(|| cannot_run(worker))?;
             }
@@ -227,7 +230,7 @@ impl Project {
     }
 
     async fn compile(&self, worker: &WorkerConfig, bytes: Bytes) -> Result<Component> {
-        let compiler = self.runtime.clone();
+        let compiler = self.runtime.compiler().clone();
         let main = worker.main.clone();
         let compile = move || compiler.compile_from(&bytes, &main);
         let compiled = async {

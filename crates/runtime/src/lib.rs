@@ -7,8 +7,9 @@
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let runtime = Runtime::builder().build()?;
-//! let hello = runtime.compile(&std::fs::read("hello.wasm")?)?;
-//! let tail = runtime.compile(&std::fs::read("tail_log.wasm")?)?;
+//! let compiler = runtime.compiler();
+//! let hello = compiler.compile(&std::fs::read("hello.wasm")?)?;
+//! let tail = compiler.compile(&std::fs::read("tail_log.wasm")?)?;
 //! runtime.deploy(
 //!     WorkerSettings {
 //!         tail_consumers: vec!["tail-log".into()],
@@ -46,6 +47,7 @@ mod store;
 mod worker;
 
 pub use component::Component;
+pub use component::compiler::Compiler;
 pub use delivery::{Delivery, Ledger, TailConsumer};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, QueueMessage};

@@ -1,6 +1,6 @@
 //! The Workers of one process and the dispatch of events to them.
 
-use crate::component::Component;
+use crate::component::compiler::Compiler;
 use crate::delivery::{Delivery, Queues, TailConsumer};
 use crate::error::Error;
 use crate::event::Event;
@@ -12,8 +12,6 @@ use crate::invocation::lanes::Lanes;
 use crate::places::{INSTANCES, Places};
 use crate::platform::Platform;
 use crate::platform::alarms::Alarms;
-use crate::platform::compiling;
-use crate::platform::compiling::Compiling;
 use crate::platform::dispatch::{Dispatched, Namespaces};
 use crate::platform::loader::{LoadScript, Loaders};
 use crate::script::Script;
@@ -22,7 +20,7 @@ use crate::settings::identity::WorkerId;
 use crate::store::Store;
 use crate::worker::{Code, FetchResult, Via, Worker};
 use http::Request;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use taffrail_trace::{Json, Outcome};
 use tokio_util::task::TaskTracker;
@@ -112,10 +110,9 @@ impl Builder {
         let instances = self.instances.unwrap_or(INSTANCES);
         Ok(Runtime {
             platform: Arc::new(Platform {
-                engines: Engines::new(self.cache.as_deref(), instances)?,
+                compiler: Compiler::new(Engines::new(self.cache.as_deref(), instances)?)?,
                 queues: Queues::new(tracker.clone(), lanes.tail_lane.clone()),
                 lanes,
-                compiling: Compiling::default(),
                 places: Arc::new(Places::new(instances)),
                 consumers: self.consumers.into(),
                 tracker,
@@ -132,51 +129,16 @@ impl Builder {
 }
 
 impl Runtime {
-    pub(crate) fn of(platform: Arc<Platform>) -> Self {
-        Self { platform }
-    }
-
     /// Begins the making of a runtime.
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Compiles a component, or finds it in the cache. This takes seconds for
-    /// a large component and blocks the calling thread.
-    ///
-    /// # Errors
-    ///
-    /// When `bytes` are not a component, when it imports something that nobody
-    /// provides, and when it exports no handler.
-    pub fn compile(&self, bytes: &[u8]) -> Result<Component, Error> {
-        self.platform.compile(bytes)
-    }
-
-    /// Compiles a component of a stranger while others run: in a thread of a low
-    /// priority, a few at a time, and only if that does not take too much.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`compile`](Self::compile), and when it takes too much.
-    pub async fn compile_untrusted(
-        &self,
-        bytes: impl AsRef<[u8]> + Send + 'static,
-    ) -> Result<Component, Error> {
-        compiling::compile(&self.platform, bytes).await.result
-    }
-
-    /// Compiles a component that was read from `path`. Debug information that
-    /// it lacks is looked for beside it: for `X.wasm` in `X.debug.wasm`, else in
-    /// the file that a section `external_debug_info` of a core module in it
-    /// names (WebAssembly tool conventions). That file is read when the first
-    /// stack is made.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`compile`](Self::compile).
-    pub fn compile_from(&self, bytes: &[u8], path: &Path) -> Result<Component, Error> {
-        Ok(self.compile(bytes)?.with_debug_file(bytes, path))
+    /// What compiles the components that run in it.
+    #[must_use]
+    pub fn compiler(&self) -> &Compiler {
+        &self.platform.compiler
     }
 
     /// Puts a Worker in place, or in the place of an earlier one of the same

@@ -1,13 +1,17 @@
 //! From the bytes of a component to something that can be instantiated.
 
+pub(crate) mod compiler;
 pub(crate) mod debug_file;
+mod effort;
 pub(crate) mod execute;
 pub(crate) mod failure;
 pub(crate) mod stack;
+mod untrusted;
 
+use crate::component::compiler::Target;
 use crate::component::debug_file::DebugFile;
 use crate::error::Error;
-use crate::instance::engine::{Awake, Engines, TABLES_PER_MEMORY, Ticker};
+use crate::instance::engine::{Awake, TABLES_PER_MEMORY, Ticker};
 use crate::instance::state::State;
 use crate::interfaces::bindings::TailWorkerPre;
 use crate::interfaces::bindings::{javascript, queue, scheduled};
@@ -126,15 +130,12 @@ impl Component {
         Names::read(bytes).map(drop)
     }
 
-    /// Compiles `bytes`, or finds them compiled in the cache.
-    pub(crate) fn compile(engines: &Engines, bytes: &[u8]) -> Result<Self, Error> {
-        let names = Names::read(bytes)?;
-        names.check_handlers()?;
-        let (engine, linkers) = if names.any("@0.3.") {
-            (&engines.concurrent, &engines.concurrent_linkers)
-        } else {
-            (&engines.sequential, &engines.sequential_linkers)
-        };
+    fn compile(
+        names: Names,
+        Target { engine, linkers }: &Target,
+        ticker: &Arc<Ticker>,
+        bytes: &[u8],
+    ) -> Result<Self, Error> {
         let component = wasmtime::component::Component::new(engine, bytes).map_err(|error| {
             Error::component(format!(
                 "the component is invalid: {error:#}. Build it again"
@@ -149,7 +150,7 @@ impl Component {
         let pre = linker
             .instantiate_pre(&component)
             .map_err(|error| unresolved(&names, linker, &error))?;
-        Self::handlers(&names, &pre, &engines.ticker, size)
+        Self::handlers(names, &pre, ticker, size)
             .map_err(|error| {
                 Error::component(format!(
                     "an exported handler is not of the type that belongs to its name: {error:#}. {REBUILD}"
@@ -158,7 +159,7 @@ impl Component {
     }
 
     fn handlers(
-        names: &Names,
+        names: Names,
         pre: &InstancePre<State>,
         ticker: &Arc<Ticker>,
         size: usize,
@@ -179,7 +180,7 @@ impl Component {
             script: (names.is_engine())
                 .then(|| EnginePre::new(pre.clone()))
                 .transpose()?,
-            built: names.script.clone(),
+            built: names.script,
             debug: None,
             engine: pre.engine().clone(),
             ticker: Arc::clone(ticker),

@@ -1,7 +1,6 @@
 //! The wasmtime engines and the clock tick that interrupts guests.
 
 use crate::error::Error;
-use crate::interfaces::host::Linkers;
 use crate::places::FOR_TAILS;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,10 +34,8 @@ pub(crate) struct Engines {
     /// For components of WASI 0.2: without support for concurrency inside an
     /// instance, a call costs a fifth and a fresh instance two thirds.
     pub(crate) sequential: Engine,
-    pub(crate) sequential_linkers: Linkers,
     /// For components of WASI 0.3.
     pub(crate) concurrent: Engine,
-    pub(crate) concurrent_linkers: Linkers,
     pub(crate) ticker: Arc<Ticker>,
 }
 
@@ -53,14 +50,8 @@ impl Engines {
         };
         let sequential = engine(false)?;
         let concurrent = engine(true)?;
-        let linkers = |engine| {
-            Linkers::new(engine)
-                .map_err(|error| Error::host(format!("the host interfaces clash: {error:#}")))
-        };
         let ticker = Ticker::start([sequential.clone(), concurrent.clone()])?;
         Ok(Self {
-            sequential_linkers: linkers(&sequential)?,
-            concurrent_linkers: linkers(&concurrent)?,
             sequential,
             concurrent,
             ticker: Arc::new(ticker),

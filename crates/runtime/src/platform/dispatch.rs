@@ -1,11 +1,11 @@
 //! Dispatch namespaces: user Workers that a dispatcher finds by name.
 
+use crate::component::compiler::Compiler;
 use crate::delivery::Together;
 use crate::invocation::Invocation;
 use crate::places::Share;
 use crate::platform::Platform;
 use crate::platform::service::{CallFailed, Callee};
-use crate::runtime::Runtime;
 use crate::settings::egress::Egress;
 use crate::settings::identity::WorkerId;
 use crate::settings::{Binding, Limits, Target, WorkerSettings};
@@ -24,8 +24,8 @@ use std::time::Duration;
 /// What a user Worker may use is decided here: the settings that are found are
 /// taken as they are.
 pub trait Namespaces: Send + Sync + 'static {
-    /// Finds a Worker of a namespace.
-    fn find<'a>(&'a self, runtime: &'a Runtime, wanted: Wanted<'a>) -> Finding<'a>;
+    /// Finds a Worker of a namespace. What it runs is compiled by `compiler`.
+    fn find<'a>(&'a self, compiler: &'a Compiler, wanted: Wanted<'a>) -> Finding<'a>;
 }
 
 /// The user Worker that is looked for.
@@ -206,14 +206,13 @@ pub(crate) async fn find(
     let mut version = place.lock().await;
     let deployed = platform.find(&id);
     let known = deployed.as_ref().and(*version);
-    let runtime = Runtime::of(Arc::clone(platform));
     let wanted = Wanted {
         namespace,
         name,
         id: &id,
         known,
     };
-    match namespaces.find(&runtime, wanted).await {
+    match namespaces.find(&platform.compiler, wanted).await {
         Ok(Found::Unchanged) => deployed.ok_or_else(|| CallFailed::new(NOT_FOUND)),
         Ok(Found::Worker {
             version: found,

@@ -1,11 +1,10 @@
 //! Workers that are made by others while they run: the worker loader.
 
+use crate::component::compiler::Compiler;
 use crate::invocation::Invocation;
 use crate::invocation::held::parsed_bytes;
 use crate::platform::Platform;
-use crate::platform::compiling;
 use crate::platform::service::CallFailed;
-use crate::runtime::Runtime;
 use crate::script::Script;
 use crate::settings::egress::Egress;
 use crate::settings::identity::WorkerId;
@@ -48,10 +47,14 @@ pub enum Module {
 
 /// Makes scripts of modules, which takes a bundler and an engine.
 pub trait LoadScript: Send + Sync + 'static {
-    /// Makes a script of `modules` that can run in `runtime`. Dropping the
-    /// future ends the work.
-    fn load<'a>(&'a self, runtime: &'a Runtime, modules: Modules, whom: LoadFor<'a>)
-    -> Loading<'a>;
+    /// Makes a script of `modules`, with an engine that `compiler` has compiled.
+    /// Dropping the future ends the work.
+    fn load<'a>(
+        &'a self,
+        compiler: &'a Compiler,
+        modules: Modules,
+        whom: LoadFor<'a>,
+    ) -> Loading<'a>;
 }
 
 /// For whom a script is made.
@@ -311,7 +314,7 @@ async fn code(
         Some(Module::Wasm(component)) => {
             let component = std::mem::take(component);
             let _turn = caller.worker.compiles.lock().await;
-            let compiled = compiling::compile(platform, component).await;
+            let compiled = platform.compiler.measure_untrusted(component).await;
             caller.cpu.charge(compiled.cpu);
             let named = |error| CallFailed::new(format!("`{}` cannot run: {error}", modules.main));
             compiled.result.map(Code::Component).map_err(named)
@@ -322,12 +325,11 @@ async fn code(
                     "This runtime loads components only: it has nobody to make scripts of modules.",
                 ));
             };
-            let runtime = Runtime::of(Arc::clone(platform));
             let whom = LoadFor {
                 worker: &caller.worker.id,
                 cpu: caller.cpu.left(),
             };
-            let loaded = scripts.load(&runtime, modules, whom).await;
+            let loaded = scripts.load(&platform.compiler, modules, whom).await;
             caller.cpu.charge(loaded.cpu);
             match loaded.script {
                 Ok(script) => Ok(Code::Script(script)),

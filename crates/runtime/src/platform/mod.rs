@@ -2,21 +2,16 @@
 
 pub(crate) mod ahead;
 pub(crate) mod alarms;
-pub(crate) mod compiling;
 pub(crate) mod dispatch;
-pub(crate) mod effort;
 pub(crate) mod loader;
 pub(crate) mod service;
 
-use crate::component::Component;
+use crate::component::compiler::Compiler;
 use crate::delivery::{Consumers, Queues, Tail, TailConsumer, TailQueue};
-use crate::error::Error;
-use crate::instance::engine::Engines;
 use crate::invocation::lanes::Lanes;
 use crate::invocation::running::Running;
 use crate::places::Share;
 use crate::platform::alarms::Alarms;
-use crate::platform::compiling::Compiling;
 use crate::platform::dispatch::{Dispatched, Namespaces};
 use crate::platform::loader::{LoadScript, Loaders};
 use crate::script::{Isolates, Script};
@@ -34,9 +29,8 @@ type Workers = HashMap<WorkerId, Arc<Worker>>;
 /// Everything that outlives a Worker. Workers hold on to it weakly, since they
 /// are a part of it.
 pub(crate) struct Platform {
-    pub(crate) engines: Engines,
+    pub(crate) compiler: Compiler,
     pub(crate) lanes: Arc<Lanes>,
-    pub(crate) compiling: Compiling,
     pub(crate) places: Arc<Isolates>,
     pub(crate) consumers: Arc<[Arc<dyn TailConsumer>]>,
     pub(crate) tracker: TaskTracker,
@@ -140,11 +134,6 @@ impl Platform {
         let platform: Weak<Self> = Arc::downgrade(self);
         self.queues
             .get(tail, move || platform.upgrade()?.find(&worker))
-    }
-
-    /// Compiles a component, or finds it in the cache.
-    pub(crate) fn compile(&self, bytes: &[u8]) -> Result<Component, Error> {
-        Component::compile(&self.engines, bytes)
     }
 }
 
