@@ -48,7 +48,7 @@ pub(crate) fn configure(options: &WorkerOptions, development: bool) -> Result<Ve
         .paths
         .iter()
         .map(|path| config::load(path, options.env.as_deref()))
-        .collect::<Result<Vec<_>>>()?;
+        .collect::<Result<Vec<_>, _>>()?;
     if development {
         for worker in &mut workers {
             worker.bundling.development = true;

@@ -1,7 +1,7 @@
 //! The `build.command` of a Worker.
 
 use crate::config::{Build, WorkerConfig};
-use anyhow::{Result, anyhow, bail};
+use crate::error::{Error, Result};
 use std::process::Stdio;
 use tokio::process::Command;
 
@@ -16,17 +16,17 @@ pub(crate) async fn run(worker: &WorkerConfig, build: &Build) -> Result<()> {
         .status()
         .await
         .map_err(|error| {
-            anyhow!(
+            Error::build(format!(
                 "{}: `build.command` cannot be run in `{}`: {error}; check `build.cwd`",
                 worker.path.display(),
                 build.cwd.display()
-            )
+            ))
         })?;
     if !status.success() {
-        bail!(
+        return Err(Error::build(format!(
             "{}: `build.command` failed with {status}; what it printed stands above",
             worker.path.display()
-        );
+        )));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The claim of one process on a directory for what Workers keep.
 
-use anyhow::{Context, Result, anyhow};
+use crate::error::{Error, Result};
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -20,9 +20,12 @@ impl Claim {
     pub(crate) fn new(directory: &Path) -> Result<Self> {
         make(directory)
             .and_then(|()| claim(directory))
-            .with_context(|| {
+            .map_err(|error| {
                 let shown = directory.display();
-                format!("`{shown}` cannot be used, where Workers keep their data")
+                Error::host(format!(
+                    "`{shown}` cannot be used, where Workers keep their data"
+                ))
+                .caused_by(error)
             })?
             .ok_or_else(|| in_use(directory))
     }
@@ -54,7 +57,7 @@ fn claim(directory: &Path) -> io::Result<Option<Claim>> {
     Ok(Some(Claim { _locked: file }))
 }
 
-fn in_use(directory: &Path) -> anyhow::Error {
+fn in_use(directory: &Path) -> Error {
     let mut text = String::new();
     if let Ok(file) = File::open(directory.join(FILE)) {
         _ = file.take(20).read_to_string(&mut text);
@@ -63,10 +66,10 @@ fn in_use(directory: &Path) -> anyhow::Error {
         Ok(id) => format!("the process {id}"),
         Err(_) => "another process".to_owned(),
     };
-    anyhow!(
+    Error::host(format!(
         "`{}` is in use by {process}, and the Workers of one process at a time may keep data there; stop that process first",
         directory.display()
-    )
+    ))
 }
 
 #[cfg(test)]

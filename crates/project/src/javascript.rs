@@ -1,8 +1,9 @@
 //! Workers in JavaScript and TypeScript: their engine and their bundles.
 
+use crate::blocking::blocking;
 use crate::config::WorkerConfig;
+use crate::error::{Error, Result};
 use crate::progress::{Progress, Step, during};
-use anyhow::{Context, Result, anyhow};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +41,7 @@ impl JavaScript {
         let (bundle, _) = self
             .bundle_within(Boundary::Project, &requester, worker)
             .await?;
-        bundle.with_context(|| format!("{path}: Worker `{name}` cannot be bundled"))
+        bundle.map_err(|error| error.context(format!("{path}: Worker `{name}` cannot be bundled")))
     }
 
     /// Makes one file of the script of a Worker whose errors its own author may
@@ -62,8 +63,8 @@ impl JavaScript {
             )
             .await;
         let bundle = result.map_err(|error| match error {
-            BundleError::Syntax(wrong) => anyhow!("{}", wrong.report),
-            BundleError::Limit(message) => anyhow!("{message}"),
+            BundleError::Syntax(wrong) => Error::code(wrong.report),
+            BundleError::Limit(message) => Error::code(message),
             BundleError::Host(error) => error.into(),
         });
         Ok((bundle, cpu))
@@ -91,9 +92,14 @@ impl JavaScript {
         let step = Step::Componentize {
             worker: &worker.name,
         };
-        self.blocking(step, move || toolchain.build(&bundle))
-            .await
-            .with_context(|| format!("{}: Worker `{}`", worker.path.display(), worker.name))
+        let built = self.take(step, move || toolchain.build(&bundle)).await;
+        built.map_err(|error| {
+            error.context(format!(
+                "{}: Worker `{}`",
+                worker.path.display(),
+                worker.name
+            ))
+        })
     }
 
     async fn install(&self) -> Result<()> {
@@ -101,7 +107,7 @@ impl JavaScript {
             return Ok(());
         }
         let toolchain = self.toolchain.clone();
-        self.blocking(Step::MakeEngine, move || toolchain.install())
+        self.take(Step::MakeEngine, move || toolchain.install())
             .await
     }
 
@@ -110,7 +116,7 @@ impl JavaScript {
             .get_or_try_init(|| async {
                 self.install().await?;
                 let toolchain = self.toolchain.clone();
-                self.blocking(Step::CompileBundler, move || toolchain.bundler())
+                self.take(Step::CompileBundler, move || toolchain.bundler())
                     .await
             })
             .await
@@ -121,24 +127,25 @@ impl JavaScript {
         let bytes = self.toolchain.engine()?;
         let compiler = compiler.clone();
         let engine = self
-            .blocking(Step::CompileEngine, move || compiler.compile(&bytes))
+            .take(Step::CompileEngine, move || compiler.compile(&bytes))
             .await;
-        Ok(Arc::new(
-            engine.context("the JavaScript engine cannot run")?,
-        ))
+        engine
+            .map(Arc::new)
+            .map_err(|error| error.context("the JavaScript engine cannot run"))
     }
 
     /// Takes a step that blocks the thread.
-    async fn blocking<T, E>(
+    async fn take<T, E>(
         &self,
         step: Step<'_>,
         work: impl FnOnce() -> Result<T, E> + Send + 'static,
     ) -> Result<T>
     where
         T: Send + 'static,
-        E: std::error::Error + Send + Sync + 'static,
+        E: Send + 'static,
+        Error: From<E>,
     {
-        let work = async { Ok(tokio::task::spawn_blocking(work).await??) };
+        let work = async { Ok(blocking(work).await??) };
         during(&*self.progress, step, work).await
     }
 }
@@ -174,7 +181,7 @@ impl LoadScript for JavaScript {
                     "The modules of `{}` make no Worker: {message}.",
                     modules.main
                 ))),
-                Err(BundleError::Host(error)) => Err(host(&error.into())),
+                Err(BundleError::Host(error)) => Err(host(&Error::from(error))),
             };
             Loaded { script, cpu }
         })
@@ -182,7 +189,7 @@ impl LoadScript for JavaScript {
 }
 
 /// The operator reads why; whoever asked is told that it is not their fault.
-fn host(error: &anyhow::Error) -> LoadError {
+fn host(error: &Error) -> LoadError {
     tracing::error!("a dynamic Worker cannot be made: {error:#}");
     LoadError::Host(
         "The bundler of dynamic Workers does not work; its host's log says why.".to_owned(),

@@ -1,11 +1,44 @@
 //! From folders on disk to Workers in a runtime: Wrangler's configurations,
 //! scripts that are bundled, components that are compiled, dispatch namespaces
 //! and cron triggers.
+//!
+//! ```no_run
+//! use http_body_util::{BodyExt, Empty};
+//! use std::path::Path;
+//! use taffrail_project::{Crons, Project, config};
+//! use taffrail_runtime::FetchResult;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! // Folders with a `wrangler.toml`, `.json` or `.jsonc`, components, or scripts.
+//! let workers = [
+//!     config::load(Path::new("api"), None)?,
+//!     config::load(Path::new("tail-log"), None)?,
+//! ];
+//! config::check_set(&workers)?;
+//!
+//! let project = Project::builder("/var/cache/example")
+//!     .store("/var/lib/example")
+//!     .build(&workers)?;
+//! project.deploy_all(&workers).await?;
+//! let mut crons = Crons::new(project.runtime());
+//! workers.iter().for_each(|worker| crons.set(worker));
+//!
+//! let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+//! let request = http::Request::get("http://localhost/").body(body)?;
+//! match project.runtime().fetch("api", request, None).await? {
+//!     FetchResult::Response(response) => println!("{}", response.status()),
+//!     FetchResult::Failed { outcome, .. } => println!("{outcome:?}"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
+mod blocking;
 mod build_command;
 mod claim;
 pub mod config;
 mod crons;
+mod error;
 mod javascript;
 mod main_file;
 mod namespaces;
@@ -14,6 +47,7 @@ mod project;
 mod settings;
 
 pub use crons::Crons;
+pub use error::{Error, ErrorKind};
 pub use main_file::Main;
 pub use progress::{Progress, Step, Underway};
 pub use project::{Builder, Project};

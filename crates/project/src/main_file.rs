@@ -1,7 +1,7 @@
 //! What the `main` of a configuration names.
 
 use crate::config::WorkerConfig;
-use anyhow::{Result, anyhow};
+use crate::error::{Error, Result};
 use bytes::Bytes;
 use std::fs;
 use std::path::PathBuf;
@@ -37,10 +37,10 @@ pub(crate) fn read_component(worker: &WorkerConfig) -> Result<Vec<u8>> {
             Some(build) => format!("`build.command` (`{}`) did not make it", build.command),
             None => "build it first, or set `build.command`".to_owned(),
         };
-        anyhow!(
+        Error::code(format!(
             "{}: `main` is `{}`, which cannot be read: {error}; {next}",
             worker.path.display(),
             worker.main.display()
-        )
+        ))
     })
 }

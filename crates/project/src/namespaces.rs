@@ -2,9 +2,9 @@
 //! Worker is asked for.
 
 use crate::config::{self, Grant, Namespace, WorkerConfig};
+use crate::error::{Error, Result};
 use crate::javascript::JavaScript;
 use crate::settings::settings;
-use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -87,14 +87,15 @@ impl UserWorkers {
         };
         grant
             .apply(&mut config, id)
-            .with_context(|| config.path.display().to_string())?;
+            .map_err(|error| error.context(config.path.display().to_string()))?;
         let mut files = vec![config.path.clone(), config.main.clone()];
         let code = if config::is_script(&config.main) {
             let bundle = self.bundle(&key, &config, &files).await?;
             files.extend(bundle.files.iter().cloned());
             Code::Script(self.javascript.script(compiler, &bundle).await?)
         } else {
-            let bytes = read_main(boundary(&config), &config.dir, &config.main)?;
+            let bytes = read_main(boundary(&config), &config.dir, &config.main);
+            let bytes = bytes.map_err(|error| Error::code(error.to_string()))?;
             Code::Component(compiler.compile_untrusted(bytes).await?)
         };
         // One that goes away meanwhile is found to be gone the next time.
@@ -114,7 +115,7 @@ impl UserWorkers {
             && failure.version == version
             && Instant::now() < failure.until
         {
-            bail!("{}", failure.error);
+            return Err(Error::code(failure.error.clone()));
         }
         let (namespace, name) = key;
         let requester = format!("user {namespace}/{name}");
@@ -122,7 +123,7 @@ impl UserWorkers {
             .javascript
             .bundle_within(boundary(config), &requester, config);
         let (bundle, cpu) = bundling.await?;
-        let bundle = bundle.context("it cannot be bundled");
+        let bundle = bundle.map_err(|error| error.context("it cannot be bundled"));
         match &bundle {
             Ok(_) => self.failures().remove(key),
             Err(error) => self.failures().insert(

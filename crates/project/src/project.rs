@@ -1,14 +1,15 @@
 //! The Workers of one run, and the runtime that they are deployed to.
 
+use crate::blocking::blocking;
 use crate::build_command;
 use crate::claim::Claim;
 use crate::config::{self, WorkerConfig};
+use crate::error::{Error, Result};
 use crate::javascript::JavaScript;
 use crate::main_file::{self, Kind, Main};
 use crate::namespaces::UserWorkers;
 use crate::progress::{Progress, Step, during};
 use crate::settings::settings;
-use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use std::path::PathBuf;
 use std::slice;
@@ -181,7 +182,7 @@ impl Project {
                     .script(self.runtime.compiler(), &bundle)
                     .await?;
                 let deployed = self.runtime.deploy_script(settings, script).await;
-                deployed.with_context(|| cannot_run(worker))?;
+                deployed.map_err(|error| Error::code(cannot_run(worker)).caused_by(error))?;
             }
         }
         Ok(())
@@ -234,8 +235,8 @@ impl Project {
         let main = worker.main.clone();
         let compile = move || compiler.compile_from(&bytes, &main);
         let compiled = async {
-            let compiled = tokio::task::spawn_blocking(compile).await?;
-            compiled.with_context(|| cannot_run(worker))
+            let compiled = blocking(compile).await?;
+            compiled.map_err(|error| Error::code(cannot_run(worker)).caused_by(error))
         };
         let step = Step::Compile {
             worker: &worker.name,
@@ -254,11 +255,11 @@ impl Project {
             .first()
             .is_some_and(|first| first.name == worker.name);
         if is_first && !component.handles_fetch() && !component.is_engine() {
-            bail!(
+            return Err(Error::code(format!(
                 "{}: Worker `{}` is given first, so it should answer requests, but its component exports no `wasi:http` handler; give the Worker that does as the first path",
                 worker.path.display(),
                 worker.name
-            );
+            )));
         }
         self.warn_of_missing_tail(worker, workers, component);
         Ok(())

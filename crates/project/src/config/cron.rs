@@ -1,6 +1,6 @@
 //! Cron expressions, as Cloudflare reads them.
 
-use anyhow::{Result, anyhow};
+use crate::error::{Error, Result};
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -28,7 +28,9 @@ impl Cron {
         let parsed = parser.parse(text).map_err(|error| {
             let error = error.to_string();
             let error = error.trim_end_matches('.');
-            anyhow!("`{text}` is no cron expression such as `*/5 * * * *`: {error}")
+            Error::configuration(format!(
+                "`{text}` is no cron expression such as `*/5 * * * *`: {error}"
+            ))
         })?;
         Ok(Self {
             text: text.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, anyhow, bail};
+use crate::error::{Error, Result, bail};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -73,7 +73,7 @@ impl Selection {
         typed(Value::Object(table.collect())).map_err(|(path, error)| {
             let (name, rest) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
             let place = self.entries.get(name).map_or(name, |entry| &entry.path);
-            anyhow!("`{place}{rest}`: {error}")
+            Error::configuration(format!("`{place}{rest}`: {error}"))
         })
     }
 
@@ -143,8 +143,8 @@ fn environments(env: Value) -> Result<BTreeMap<String, Table>> {
     match env {
         Value::Null => Ok(BTreeMap::new()),
         env => typed(env).map_err(|(path, error)| match path.as_str() {
-            "." => anyhow!("`env`: {error}"),
-            path => anyhow!("`env.{path}`: {error}"),
+            "." => Error::configuration(format!("`env`: {error}")),
+            path => Error::configuration(format!("`env.{path}`: {error}")),
         }),
     }
 }

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use crate::error::{Error, Result, bail};
 use jsonc_parser::ParseOptions;
 use serde_json::{Number, Value};
 
@@ -70,11 +70,11 @@ pub(super) fn locate(path: &Path) -> Result<Source> {
             .iter()
             .map(|name| path.join(name))
             .find(|file| file.is_file())
-            .with_context(|| {
-                format!(
+            .ok_or_else(|| {
+                Error::configuration(format!(
                     "{}: no wrangler.json, wrangler.jsonc or wrangler.toml in this directory; add one, or give the .wasm component or the script itself",
                     path.display()
-                )
+                ))
             })?
     } else {
         path.to_owned()
@@ -109,7 +109,8 @@ pub fn is_script(file: &Path) -> bool {
 ///
 /// Errors name the file, and line and column where the text itself is broken.
 pub(super) fn read(file: &Path, syntax: Syntax) -> Result<Table> {
-    let text = read_text(file).map_err(|error| anyhow!("{}: {error}", file.display()))?;
+    let text = read_text(file)
+        .map_err(|error| Error::configuration(format!("{}: {error}", file.display())))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     match syntax {
         Syntax::Toml => read_toml(file, text),
@@ -119,31 +120,36 @@ pub(super) fn read(file: &Path, syntax: Syntax) -> Result<Table> {
 
 /// A configuration may be that of a stranger, and so no device or pipe is read
 /// as one.
-fn read_text(file: &Path) -> Result<String> {
-    ensure!(
-        fs::metadata(file)?.is_file(),
-        "it is not a regular file; a configuration is one"
-    );
+fn read_text(file: &Path) -> io::Result<String> {
+    if !fs::metadata(file)?.is_file() {
+        let problem = "it is not a regular file; a configuration is one";
+        return Err(io::Error::other(problem));
+    }
     let mut text = String::new();
     let read = File::open(file)?.take(MAX_FILE_BYTES + 1);
     let length = BufReader::new(read).read_to_string(&mut text)?;
-    ensure!(
-        length as u64 <= MAX_FILE_BYTES,
-        "it is larger than {MAX_FILE_BYTES} bytes; a configuration is smaller"
-    );
+    if length as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::other(format!(
+            "it is larger than {MAX_FILE_BYTES} bytes; a configuration is smaller"
+        )));
+    }
     Ok(text)
 }
 
 fn read_toml(file: &Path, text: &str) -> Result<Table> {
     let table: toml::Table = toml::from_str(text).map_err(|error| {
         let (line, column) = line_and_column(text, error.span().map_or(0, |span| span.start));
-        anyhow!("{}:{line}:{column}: {}", file.display(), error.message())
+        Error::configuration(format!(
+            "{}:{line}:{column}: {}",
+            file.display(),
+            error.message()
+        ))
     })?;
     table
         .into_iter()
         .map(|(key, value)| Ok((key.clone(), json_from_toml(&key, value)?)))
         .collect::<Result<Table>>()
-        .map_err(|error| anyhow!("{}: {error}", file.display()))
+        .map_err(|error| error.at(file.display()))
 }
 
 fn read_jsonc(file: &Path, text: &str) -> Result<Table> {
@@ -161,13 +167,13 @@ fn read_jsonc(file: &Path, text: &str) -> Result<Table> {
     };
     let table: Option<Table> =
         jsonc_parser::parse_to_serde_value(text, &options).map_err(|error| {
-            anyhow!(
+            Error::configuration(format!(
                 "{}:{}:{}: {}",
                 file.display(),
                 error.line_display(),
                 error.column_display(),
                 error.kind()
-            )
+            ))
         })?;
     Ok(table.unwrap_or_default())
 }
@@ -189,9 +195,13 @@ fn json_from_toml(key: &str, value: toml::Value) -> Result<Value> {
         toml::Value::String(text) => Value::String(text),
         toml::Value::Integer(number) => Value::Number(number.into()),
         toml::Value::Boolean(flag) => Value::Bool(flag),
-        toml::Value::Float(number) => Number::from_f64(number)
-            .map(Value::Number)
-            .with_context(|| format!("`{key}` is {number}, which is not a number JSON can hold"))?,
+        toml::Value::Float(number) => {
+            Number::from_f64(number).map(Value::Number).ok_or_else(|| {
+                Error::configuration(format!(
+                    "`{key}` is {number}, which is not a number JSON can hold"
+                ))
+            })?
+        }
         toml::Value::Datetime(date) => {
             bail!("`{key}` is a TOML date; put it in quotes: \"{date}\"")
         }

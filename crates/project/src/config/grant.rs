@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Result, bail, ensure};
+use crate::error::{Result, bail, ensure};
 use taffrail_runtime::{Binding, Egress, Target, WorkerId};
 
 use super::limits;

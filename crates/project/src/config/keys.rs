@@ -3,7 +3,7 @@
 //! The names, and which of them an environment inherits, are those of Wrangler 4
 //! (`config.ts`, `environment.ts` and `validation.ts` of cloudflare/workers-sdk).
 
-use anyhow::{Result, anyhow};
+use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 
 use Scope::{Inherited, PerEnvironment, TopLevel};
@@ -320,13 +320,17 @@ fn find(known: &'static [Keys], name: &str) -> Option<&'static Keys> {
     known.iter().find(|keys| keys.names.contains(&name))
 }
 
-fn unknown(path: &str, name: &str, known: &'static [Keys]) -> anyhow::Error {
+fn unknown(path: &str, name: &str, known: &'static [Keys]) -> Error {
     if let Some(nearest) = nearest(name, known) {
-        return anyhow!("unknown key `{path}`; did you mean `{nearest}`?");
+        return Error::configuration(format!("unknown key `{path}`; did you mean `{nearest}`?"));
     }
     match home(name) {
-        Some(home) => anyhow!("unknown key `{path}`; `{name}` belongs {home}"),
-        None => anyhow!("unknown key `{path}`; neither Wrangler nor Taffrail has such a key"),
+        Some(home) => {
+            Error::configuration(format!("unknown key `{path}`; `{name}` belongs {home}"))
+        }
+        None => Error::configuration(format!(
+            "unknown key `{path}`; neither Wrangler nor Taffrail has such a key"
+        )),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the invocations of a Worker may use.
 
-use anyhow::{Result, bail};
+use crate::error::{Result, bail};
 
 /// The most CPU time that Cloudflare grants an invocation, in milliseconds.
 pub(super) const MAX_CPU_MS: u64 = 300_000;

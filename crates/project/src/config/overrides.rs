@@ -1,6 +1,6 @@
 //! Variables and limits that are laid over those of the configurations.
 
-use anyhow::{Result, anyhow};
+use crate::error::{Error, Result};
 
 use super::quote::list;
 use super::worker::WorkerConfig;
@@ -46,14 +46,16 @@ impl<'a> OverrideKey<'a> {
 /// `KEY:VALUE` is for every Worker, `WORKER.KEY:VALUE` for the one of that name;
 /// so a key has no dot in it. The value is a string and may be empty or hold colons.
 ///
-/// Errors: a variable of another form, and a `WORKER` that was not given.
+/// # Errors
+///
+/// A variable of another form, and a `WORKER` that was not given.
 pub fn apply_vars<S: AsRef<str>>(workers: &mut [WorkerConfig], vars: &[S]) -> Result<()> {
     for var in vars {
         let var = var.as_ref();
         // The value may be a secret: messages stop before it, even if `=` was typed.
         let given = var.split([':', '=']).next().unwrap_or_default();
         apply_var(workers, given, &var[given.len()..])
-            .map_err(|error| anyhow!("{given}: {error}"))?;
+            .map_err(|error| Error::configuration(format!("{given}: {error}")))?;
     }
     Ok(())
 }
@@ -72,12 +74,15 @@ fn apply_var(workers: &mut [WorkerConfig], given: &str, value: &str) -> Result<(
 ///
 /// `KEY=VALUE` is for every Worker, `WORKER.KEY=VALUE` for the one of that name.
 ///
-/// Errors: a limit of another form, one that does not exist, a value out of its
+/// # Errors
+///
+/// A limit of another form, one that does not exist, a value out of its
 /// range, and a `WORKER` that was not given.
 pub fn apply_limits<S: AsRef<str>>(workers: &mut [WorkerConfig], limits: &[S]) -> Result<()> {
     for limit in limits {
         let limit = limit.as_ref();
-        apply_limit(workers, limit).map_err(|error| anyhow!("{limit}: {error}"))?;
+        apply_limit(workers, limit)
+            .map_err(|error| Error::configuration(format!("{limit}: {error}")))?;
     }
     Ok(())
 }

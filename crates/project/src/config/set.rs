@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, bail};
+use crate::error::{Result, bail};
 use taffrail_runtime::{Binding, DispatchNamespace, Egress, WorkerId, tail_cycle};
 
 use super::quote::list;
@@ -10,11 +10,14 @@ use super::worker::WorkerConfig;
 
 /// Checks the Workers of one run against each other.
 ///
-/// Errors, with the files to change: two Workers of one name, a tail consumer
-/// or a service that is not among the Workers, and Workers that consume each
-/// other's tails in a circle, where each item would make the next without end.
-/// A Worker that lists itself is no such circle: what it does as a tail consumer
-/// is not handed to it again.
+/// A Worker that lists itself as its tail consumer is no circle: what it does as
+/// a tail consumer is not handed to it again.
+///
+/// # Errors
+///
+/// Two Workers of one name, a tail consumer or a service that is not among the
+/// Workers, and Workers that consume each other's tails in a circle, where each
+/// item would make the next without end. The text names the files to change.
 pub fn check_set(workers: &[WorkerConfig]) -> Result<()> {
     let mut by_name = BTreeMap::new();
     for worker in workers {

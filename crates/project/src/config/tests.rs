@@ -11,7 +11,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use anyhow::Result;
+use crate::error::Result;
 use taffrail_runtime::{Binding, Egress, Target};
 
 use super::{WorkerConfig, apply_limits, apply_vars, check_set, load};

@@ -1,4 +1,4 @@
-//! Files of variables: `.dev.vars`, `.env`, and those given with `--var-file`.
+//! Files of variables: `.dev.vars`, `.env`, and those that are given.
 //!
 //! The syntax is that of the `dotenv` package, as Wrangler reads such files:
 //! nothing in a value stands for something in the environment. The crates for
@@ -8,7 +8,7 @@
 use super::overrides::OverrideKey;
 use super::quote::list;
 use super::worker::WorkerConfig;
-use anyhow::{Result, anyhow};
+use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
@@ -26,6 +26,10 @@ pub const DOT_ENV: &str = ".env";
 ///
 /// A Worker that says which secrets it has gets those and no others; they may be
 /// in the environment of this process, too.
+///
+/// # Errors
+///
+/// A file that cannot be read or is malformed. The text has nothing of its values.
 pub fn apply_dev_vars(workers: &mut [WorkerConfig], env: Option<&str>) -> Result<()> {
     let env = env.filter(|env| !env.is_empty());
     for worker in workers {
@@ -143,12 +147,18 @@ fn expression(text: &str) -> Option<(&str, usize)> {
     starts.then_some((&text[..end], end))
 }
 
-/// Lays the variables in the files of `--var-file` over the Workers' own, in
-/// order. `KEY` is for every Worker, `WORKER.KEY` for the one of that name.
+/// Lays the variables in `files` over the Workers' own, in order. `KEY` is for
+/// every Worker, `WORKER.KEY` for the one of that name.
+///
+/// # Errors
+///
+/// A file that cannot be read or is malformed, and a `WORKER` that was not given.
+/// The text has nothing of its values.
 pub fn apply_var_files(workers: &mut [WorkerConfig], files: &[PathBuf]) -> Result<()> {
     for file in files {
-        let text = read(file)?
-            .ok_or_else(|| anyhow!("`--var-file {}`: there is no such file", file.display()))?;
+        let text = read(file)?.ok_or_else(|| {
+            Error::configuration(format!("{}: there is no such file", file.display()))
+        })?;
         for var in parse(&text).map_err(|wrong| wrong.of(file))? {
             let at = |problem: String| {
                 Wrong {
@@ -172,7 +182,7 @@ fn read(file: &Path) -> Result<Option<String>> {
     match fs::read_to_string(file) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(anyhow!("{}: {error}", file.display())),
+        Err(error) => Err(Error::configuration(format!("{}: {error}", file.display()))),
     }
 }
 
@@ -191,8 +201,13 @@ struct Wrong {
 }
 
 impl Wrong {
-    fn of(self, file: &Path) -> anyhow::Error {
-        anyhow!("{}:{}: {}", file.display(), self.line, self.problem)
+    fn of(self, file: &Path) -> Error {
+        Error::configuration(format!(
+            "{}:{}: {}",
+            file.display(),
+            self.line,
+            self.problem
+        ))
     }
 }
 

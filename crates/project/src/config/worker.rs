@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use crate::error::{Error, Result, bail, ensure};
 use serde_json::Value;
 use taffrail_javascript::Bundling;
 use taffrail_runtime::{Binding, DispatchNamespace, Egress, HostPattern, Target};
@@ -81,17 +81,19 @@ pub struct WorkerConfig {
 /// `path` is a Worker's directory, a configuration file, a component or a
 /// script; the last two make a Worker without configuration, named after the file.
 ///
-/// Errors are one line and name the file and, where there is one, the place or
-/// the key: a path or file that cannot be read, broken TOML or JSON, unknown
-/// keys, values of a wrong type or out of range, an unknown environment, and a
-/// missing `name` or `main`.
+/// # Errors
+///
+/// A path or file that cannot be read, broken TOML or JSON, unknown keys, values
+/// of a wrong type or out of range, an unknown environment, and a missing `name`
+/// or `main`. The text is one line and names the file and, where there is one, the
+/// place or the key.
 pub fn load(path: &Path, env: Option<&str>) -> Result<WorkerConfig> {
     let (file, syntax) = match file::locate(path)? {
         Source::Main(main) => return Ok(bare(main)),
         Source::Config(file, syntax) => (file, syntax),
     };
     let table = file::read(&file, syntax)?;
-    configured(&file, syntax, table, env).map_err(|error| anyhow!("{}: {error}", file.display()))
+    configured(&file, syntax, table, env).map_err(|error| error.at(file.display()))
 }
 
 fn bare(main: PathBuf) -> WorkerConfig {
@@ -172,7 +174,7 @@ fn configured(
             .triggers
             .crons
             .iter()
-            .map(|text| Cron::parse(text).map_err(|error| anyhow!("`triggers.crons`: {error}")))
+            .map(|text| Cron::parse(text).map_err(|error| error.at("`triggers.crons`")))
             .collect::<Result<_>>()?,
         limits: ConfiguredLimits {
             cpu_ms: table.limits.cpu_ms.map(|limit| limit.0),
@@ -213,7 +215,7 @@ fn warnings(selection: &Selection) -> Result<Vec<String>> {
 fn worker_name(name: Option<String>, selection: &Selection, syntax: Syntax) -> Result<String> {
     let name = name
         .filter(|name| !name.is_empty())
-        .with_context(|| missing("name", syntax.assignment("name", "my-worker")))?;
+        .ok_or_else(|| missing("name", syntax.assignment("name", "my-worker")))?;
     let path = selection
         .entries
         .get("name")
@@ -232,7 +234,7 @@ fn worker_name(name: Option<String>, selection: &Selection, syntax: Syntax) -> R
 fn component(main: Option<PathBuf>, dir: &Path, syntax: Syntax) -> Result<PathBuf> {
     main.filter(|main| !main.as_os_str().is_empty())
         .map(|main| below(dir, &main))
-        .with_context(|| missing("main", syntax.assignment("main", "build/worker.wasm")))
+        .ok_or_else(|| missing("main", syntax.assignment("main", "build/worker.wasm")))
 }
 
 /// The bindings by name, with the key that each stands under. A name in `env`
@@ -317,8 +319,10 @@ fn egress(hosts: Option<Vec<HostPattern>>, outbound: Option<GlobalOutbound>) -> 
     })
 }
 
-fn missing(key: &str, example: String) -> String {
-    format!("`{key}` is missing; set it, for example: {example}")
+fn missing(key: &str, example: String) -> Error {
+    Error::configuration(format!(
+        "`{key}` is missing; set it, for example: {example}"
+    ))
 }
 
 fn build(build: BuildTable, dir: &Path) -> Option<Build> {

@@ -1,0 +1,165 @@
+//! Why a project does not run.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// Why a Worker of a project cannot be configured, built or deployed.
+///
+/// The text names the file and what to do about it; it is not stable. As with
+/// other errors it leaves out the cause, which [`source`](StdError::source) has,
+/// and the alternate form `{:#}` adds.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What an [`Error`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A configuration, or what is laid over it, is missing, malformed, or
+    /// contradicts that of another Worker.
+    Configuration,
+    /// A `build.command` fails or cannot be run.
+    Build,
+    /// The component or the script of a Worker cannot be read, bundled, compiled
+    /// or evaluated.
+    Code,
+    /// The host is at fault or short of something, or another process uses the
+    /// store.
+    Host,
+}
+
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub(crate) fn configuration(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Configuration, message)
+    }
+
+    pub(crate) fn build(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Build, message)
+    }
+
+    pub(crate) fn code(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Code, message)
+    }
+
+    pub(crate) fn host(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Host, message)
+    }
+
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    pub(crate) fn caused_by(self, source: impl StdError + Send + Sync + 'static) -> Self {
+        Self {
+            source: Some(Box::new(source)),
+            ..self
+        }
+    }
+
+    /// An error of the same kind that is caused by this one.
+    pub(crate) fn context(self, message: impl Into<String>) -> Self {
+        Self::new(self.kind, message).caused_by(self)
+    }
+
+    /// The same error, with the place where it is.
+    pub(crate) fn at(self, place: impl fmt::Display) -> Self {
+        Self {
+            message: format!("{place}: {}", self.message),
+            ..self
+        }
+    }
+
+    /// What this error is about.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if f.alternate() {
+            let mut source = self.source();
+            while let Some(cause) = source {
+                write!(f, ": {cause}")?;
+                source = cause.source();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        let source = self.source.as_deref()?;
+        Some(source)
+    }
+}
+
+impl From<taffrail_runtime::Error> for Error {
+    fn from(error: taffrail_runtime::Error) -> Self {
+        let kind = match error.kind() {
+            taffrail_runtime::ErrorKind::Component | taffrail_runtime::ErrorKind::Script => {
+                ErrorKind::Code
+            }
+            taffrail_runtime::ErrorKind::Settings => ErrorKind::Configuration,
+            _ => ErrorKind::Host,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<taffrail_javascript::Error> for Error {
+    fn from(error: taffrail_javascript::Error) -> Self {
+        Self::host(error.to_string())
+    }
+}
+
+/// Returns an error of a configuration.
+macro_rules! bail {
+    ($($message:tt)*) => {
+        return Err($crate::error::Error::configuration(format!($($message)*)))
+    };
+}
+
+/// Returns an error of a configuration unless a condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)*) => {
+        if !$condition {
+            $crate::error::bail!($($message)*);
+        }
+    };
+}
+
+pub(crate) use {bail, ensure};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once_and_when_it_is_asked_for() {
+        let cause = std::io::Error::other("no space");
+        let error = Error::host("it cannot be kept").caused_by(cause);
+        let error = error.at("file").context("Worker `w`");
+        assert_eq!(error.kind(), ErrorKind::Host);
+        assert_eq!(error.to_string(), "Worker `w`");
+        let whole = "Worker `w`: file: it cannot be kept: no space";
+        assert_eq!(format!("{error:#}"), whole);
+        assert_eq!(
+            error.source().unwrap().to_string(),
+            "file: it cannot be kept"
+        );
+    }
+}
