@@ -20,4 +20,7 @@ async fn everything_supported_is_as_recorded() {
     assert_eq!(differ, 0, "{differing}");
     assert_eq!(unsupported, UNSUPPORTED);
     assert_eq!(agree, 156 - UNSUPPORTED);
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let counts = format!("{agree} agree, 0 differ, {unsupported} are unsupported");
+    assert!(readme.contains(&counts), "README.md: not {counts}");
 }

@@ -19,6 +19,7 @@ mod deploy;
 mod dev;
 mod dev_vars;
 mod dispatch;
+mod docs;
 mod egress;
 mod fetch;
 mod handlers;

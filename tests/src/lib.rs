@@ -5,6 +5,7 @@
 //!   and items`;
 //! - [`process`] runs the `taffrail` binary as a user would;
 //! - [`conformance`] compares Taffrail with recordings of workerd;
+//! - [`pages`] runs the examples in the documentation;
 //! - [`client`] talks to it, also in ways that no client should;
 //! - [`upstream`] is what Workers fetch from.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
@@ -14,7 +15,12 @@ pub mod conformance;
 pub mod fairness;
 pub mod guests;
 pub mod imports;
+pub mod pages;
 pub mod process;
 pub mod scenario;
 pub mod soak;
 pub mod upstream;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embedding.md")]
+pub mod embedding {}
