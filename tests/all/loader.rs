@@ -262,24 +262,24 @@ fn a_module_cannot_reach_the_files_of_this_machine() {
 fn the_same_id_is_the_same_worker_and_load_is_a_new_one() {
     let maker = "\
 const code = () => ({ mainModule: 'm.js', modules: { 'm.js': 'let n = 0; export default { fetch() { return new Response(String(++n)); } }' } });
-let called = 0;
+const called = {};
 export default { async fetch(request, env) {
+  const ask = async (worker) => (await worker.getEntrypoint().fetch('http://x/')).text();
+  const get = (id) => env.LOADER.get(id, () => { called[id] = (called[id] ?? 0) + 1; return code(); });
+  await Promise.all([ask(get('both')), ask(get('both'))]);
   const said = [];
-  const ask = async (worker) => said.push(await (await worker.getEntrypoint().fetch('http://x/')).text());
-  const get = () => env.LOADER.get('same', () => { called++; return code(); });
-  await Promise.all([ask(get()), ask(get())]);
-  await ask(env.LOADER.load(code()));
-  await ask(env.LOADER.get(null, code));
-  return new Response(said.sort().join(' ') + ', called ' + called);
+  for (const worker of [get('same'), get('same'), env.LOADER.load(code()), env.LOADER.get(null, code)]) {
+    said.push(await ask(worker));
+  }
+  return Response.json({ said, called });
 } };
 ";
     let folder = Folder::new();
     folder.script("maker", maker, LOADER);
     let finished = folder.run(&["invoke", "maker"]);
-    assert!(
-        finished.stdout.ends_with(", called 1"),
-        "{} {}",
-        finished.stdout,
+    assert_eq!(
+        finished.stdout, r#"{"said":["1","2","1","1"],"called":{"both":1,"same":1}}"#,
+        "{}",
         finished.stderr
     );
 }

@@ -158,17 +158,24 @@ fn an_event_whose_caller_left_is_cancelled_and_the_object_lives_on() {
 import { DurableObject } from 'cloudflare:workers';
 export class Room extends DurableObject {
   #n = 0;
+  #arrive;
+  #arrived = new Promise((resolve) => { this.#arrive = resolve; });
   async fetch(request) {
     const n = ++this.#n;
-    if (request.url.endsWith('/slow')) { console.log('waits'); await scheduler.wait(60000); }
+    if (request.url.endsWith('/slow')) {
+      console.log('waits');
+      this.#arrive();
+      await scheduler.wait(60000);
+    }
     return new Response(String(n));
   }
+  async arrived() { await this.#arrived; }
 }
 export default { async fetch(request, env) {
   const room = env.NS.getByName('one');
   if (request.url.endsWith('/slow')) {
-    const late = room.fetch(request);
-    await Promise.race([late, scheduler.wait(50)]);
+    room.fetch(request).catch(() => {});
+    await room.arrived();
     return new Response('left');
   }
   return room.fetch(request);
