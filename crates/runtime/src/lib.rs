@@ -30,6 +30,7 @@
 //! # }
 //! ```
 
+mod channels;
 mod clock;
 mod component;
 mod delivery;
@@ -46,20 +47,25 @@ mod settings;
 mod store;
 mod worker;
 
+pub use channels::dynamic::{Module, Modules};
 pub use component::Component;
 pub use component::compiler::Compiler;
 pub use delivery::{Delivery, Ledger, TailConsumer};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, QueueMessage};
 pub use invocation::body::{BodyError, Receipt, ResponseBody};
-pub use platform::dispatch::{DispatchNamespace, Finding, Found, Namespaces, Wanted};
-pub use platform::loader::{LoadError, LoadFor, LoadScript, Loaded, Loading, Module, Modules};
+pub use invocation::fetch_result::FetchResult;
+pub use platform::dispatch::{Finding, Found, Namespaces, Wanted};
+pub use platform::loader::{LoadError, LoadFor, LoadScript, Loaded, Loading};
 pub use runtime::{Builder, Runtime, tail_cycle};
 pub use script::{Script, Source};
 pub use settings::egress::{BadPattern, Egress, HostPattern};
 pub use settings::identity::WorkerId;
-pub use settings::{Binding, EVENT_WALL_TIME, Limits, MAX_BATCH, ObjectId, Target, WorkerSettings};
+pub use settings::{
+    Binding, DispatchNamespace, EVENT_WALL_TIME, Limits, MAX_BATCH, ObjectId, Target,
+    WorkerSettings,
+};
 pub use taffrail_trace as trace;
 /// The body of a request: any `http_body::Body`, boxed.
 pub use wasmtime_wasi_http::{Error as RequestBodyError, WasiBody as RequestBody};
-pub use worker::{Code, FetchResult};
+pub use worker::Code;

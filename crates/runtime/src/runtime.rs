@@ -8,7 +8,9 @@ use crate::instance::cdn_loop;
 use crate::instance::engine::Engines;
 use crate::invocation::body::Reader;
 use crate::invocation::ending::Cut;
+use crate::invocation::fetch_result::FetchResult;
 use crate::invocation::lanes::Lanes;
+use crate::invocation::origin::Via;
 use crate::places::{INSTANCES, Places};
 use crate::platform::Platform;
 use crate::platform::alarms::Alarms;
@@ -18,7 +20,7 @@ use crate::script::Script;
 use crate::settings::WorkerSettings;
 use crate::settings::identity::WorkerId;
 use crate::store::Store;
-use crate::worker::{Code, FetchResult, Via, Worker};
+use crate::worker::{Code, Worker};
 use http::Request;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
@@ -178,13 +180,13 @@ impl Runtime {
     }
 
     fn put(&self, worker: Arc<Worker>) -> Result<(), Error> {
-        let settings = &worker.settings;
-        let id = worker.id.clone();
+        let settings = &worker.context.settings;
+        let id = worker.context.id.clone();
         let mut workers = self.platform.write();
         let tails_of = |worker: &WorkerId| -> Vec<WorkerId> {
             let settings = match workers.get(worker) {
                 _ if *worker == id => settings,
-                Some(worker) => &worker.settings,
+                Some(worker) => &worker.context.settings,
                 None => return Vec::new(),
             };
             let tails = settings.tail_consumers.iter();
@@ -198,7 +200,7 @@ impl Runtime {
             )));
         }
         self.platform.loaders.forget_code(&id);
-        let has_objects = worker.settings.has_objects(&id);
+        let has_objects = worker.context.settings.has_objects(&id);
         workers.insert(id.clone(), worker);
         drop(workers);
         if has_objects {
@@ -267,7 +269,7 @@ impl Runtime {
     /// are delivered as ever.
     pub fn abort(&self) {
         for worker in self.platform.all() {
-            worker.running.cut(Cut::Aborted);
+            worker.context.running.cut(Cut::Aborted);
         }
     }
 

@@ -1,39 +1,33 @@
 //! A deployed Worker: its settings, its code, and who receives its items.
 
+use crate::channels::failed::CallFailed;
+use crate::channels::{BoxFuture, Channel};
 use crate::component::Component;
-use crate::component::debug_file::DebugFile;
 use crate::component::execute;
-use crate::delivery::{Consumers, NotBegun};
+use crate::component::execute::Respond;
+use crate::delivery::{TailCall, TailWorker};
 use crate::error::Error;
 use crate::event::Event;
 use crate::invocation::Invocation;
 use crate::invocation::body::{Reader, ResponseBody, received};
 use crate::invocation::caught::{Panicked, caught};
+use crate::invocation::context::WorkerContext;
 use crate::invocation::ending::{Call, Cut, Failure, Response};
-use crate::invocation::lanes::Lanes;
-use crate::invocation::running::Running;
+use crate::invocation::fetch_result::FetchResult;
+use crate::invocation::origin::Via;
 use crate::invocation::session;
-use crate::places::Share;
-use crate::platform::Platform;
-use crate::platform::dispatch::Terms;
-use crate::platform::service::CallFailed;
+use crate::places::Place;
 use crate::script;
-use crate::script::{Isolates, Script};
+use crate::script::{Script, Surroundings};
 use crate::settings::identity::WorkerId;
-use crate::settings::{ObjectId, Target, WorkerSettings};
-use crate::store::Storage;
+use crate::settings::{Target, WorkerSettings};
 use http::Request;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
-use serde_json::{Map, Value};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
-use taffrail_trace::{
-    EventInfo, ExecutionModel, LogLevel, Outcome, RequestData, TailRequest, TraceException,
-};
+use taffrail_trace::{EventInfo, Json, Outcome, RequestData, TailRequest, TraceItem};
 use tokio::sync::oneshot;
-use tokio_util::task::TaskTracker;
-use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::WasiBody;
 
 /// What there is to run for a Worker.
@@ -65,79 +59,10 @@ pub(crate) enum Program<'a> {
     Script(&'a Script),
 }
 
-/// How a fetch event was answered.
-pub enum FetchResult {
-    /// The guest set a response. Its invocation may still be running.
-    Response(http::Response<ResponseBody>),
-    /// The guest set none; what the client is told is the caller's affair.
-    Failed {
-        /// How the invocation ended.
-        outcome: Outcome,
-        /// What went wrong, if there is more to say than the outcome.
-        exception: Option<TraceException>,
-        /// Whether the code could be started at all.
-        started: bool,
-    },
-}
-
-/// The way by which an event comes to a Worker.
-#[derive(Clone, Default)]
-pub(crate) struct Via {
-    /// How the caller refers to the Worker, if another Worker is the caller.
-    pub(crate) target: Option<Arc<Target>>,
-    /// The invocation that called.
-    pub(crate) parent: Option<Parent>,
-    /// How many calls and tails led here, one after the other.
-    pub(crate) depth: u32,
-    /// How many of these a client merely says that there were. They do not count
-    /// for the tails: a client must not keep its items from them.
-    pub(crate) claimed: u32,
-    /// Where what is recorded goes as it happens, too.
-    pub(crate) live: Option<session::Sender>,
-    /// What a dispatcher has decided for it.
-    pub(crate) terms: Option<Terms>,
-    /// What it has in its `env` as an outbound Worker.
-    pub(crate) parameters: Option<Arc<Map<String, Value>>>,
-}
-
-/// An invocation that called another Worker.
-#[derive(Clone)]
-pub(crate) struct Parent {
-    /// Its id.
-    pub(crate) invocation: String,
-    /// The id of the invocation with which the request began.
-    pub(crate) request: String,
-}
-
-impl Via {
-    pub(crate) fn entrypoint(&self) -> Option<&str> {
-        self.target.as_ref()?.entrypoint.as_deref()
-    }
-
-    /// The Durable Object that is called, if it is one.
-    pub(crate) fn object(&self) -> Option<&ObjectId> {
-        self.target.as_ref()?.object.as_ref()
-    }
-}
-
 pub(crate) struct Worker {
-    pub(crate) id: WorkerId,
-    pub(crate) settings: WorkerSettings,
+    pub(crate) context: Arc<WorkerContext>,
     pub(crate) code: Code,
-    pub(crate) config: Arc<WasiConfigVariables>,
-    pub(crate) consumers: Arc<Consumers>,
-    /// What it is a part of.
-    pub(crate) platform: Weak<Platform>,
-    pub(crate) tracker: TaskTracker,
-    pub(crate) lanes: Arc<Lanes>,
-    /// Held while a component is compiled that it loads: one at a time.
-    pub(crate) compiles: tokio::sync::Mutex<()>,
-    pub(crate) running: Running,
-    /// What it may run at a time.
-    pub(crate) share: Arc<Share>,
-    pub(crate) places: Arc<Isolates>,
-    /// What it and its objects keep.
-    pub(crate) storage: Storage,
+    pub(crate) surroundings: Surroundings,
     pub(crate) stopped: AtomicBool,
 }
 
@@ -149,7 +74,7 @@ impl Worker {
     pub(crate) async fn fetch(
         self: Arc<Self>,
         request: Request<WasiBody>,
-        cf: Option<taffrail_trace::Json>,
+        cf: Option<Json>,
         via: Via,
         reader: Reader,
     ) -> FetchResult {
@@ -158,13 +83,13 @@ impl Worker {
             response: None,
         };
         let head = *request.method() == http::Method::HEAD;
-        let invocation = Invocation::start(&self, via, event, Response::Unset);
-        if invocation.admit().is_err() {
-            return invocation.failed();
+        let invocation = Invocation::start(&self.context, via, event, Response::Unset);
+        if invocation.admit(self.size()).is_err() {
+            return FetchResult::failed(&invocation);
         }
         let request = request.map(|body| received(body, &invocation));
         let (respond, mut responded) = oneshot::channel();
-        let fetch = execute::fetch(Arc::clone(&invocation), request, cf, respond);
+        let fetch = Arc::clone(&self).call_fetch(Arc::clone(&invocation), request, cf, respond);
         let mut run = Box::pin(Arc::clone(&self).run(Arc::clone(&invocation), 1, fetch));
         // The guest is polled right here; it costs a task of its own only if
         // it goes on after its response.
@@ -184,7 +109,7 @@ impl Worker {
                 if running {
                     run.await;
                 }
-                invocation.failed()
+                FetchResult::failed(&invocation)
             }
         }
     }
@@ -200,16 +125,8 @@ impl Worker {
         (invocation.verdict().0, invocation.wishes())
     }
 
-    /// Runs a tail event to its end. It fails if it did not begin.
-    pub(crate) async fn tail(self: Arc<Self>, event: Event, via: Via) -> Result<(), NotBegun> {
-        match self.handle(event, via).await.not_begun() {
-            None => Ok(()),
-            Some(reason) => Err(reason),
-        }
-    }
-
     async fn handle(self: Arc<Self>, event: Event, via: Via) -> Arc<Invocation> {
-        let invocation = Invocation::start(&self, via, event.info(), Response::NotExpected);
+        let invocation = Invocation::start(&self.context, via, event.info(), Response::NotExpected);
         let items = match &event {
             Event::Tail(items) => u32::try_from(items.len()).unwrap_or(u32::MAX),
             Event::Scheduled { .. } | Event::Queue { .. } => 1,
@@ -217,8 +134,8 @@ impl Worker {
         // Whoever makes events from outside makes few of them, and those of
         // tails have places of their own.
         let is_free = invocation.via.parent.is_none() || matches!(event, Event::Tail(_));
-        if is_free || invocation.admit().is_ok() {
-            let run = execute::dispatch(Arc::clone(&invocation), event);
+        if is_free || invocation.admit(self.size()).is_ok() {
+            let run = Arc::clone(&self).call(Arc::clone(&invocation), event);
             self.run(Arc::clone(&invocation), items, run).await;
         }
         invocation
@@ -232,14 +149,14 @@ impl Worker {
         end: session::End,
         via: Via,
     ) -> Option<CallFailed> {
-        let invocation = Invocation::start(&self, via, event, Response::NotExpected);
-        if invocation.admit().is_ok() {
+        let invocation = Invocation::start(&self.context, via, event, Response::NotExpected);
+        if invocation.admit(self.size()).is_ok() {
             invocation.exchange.session(end);
             let event = script::Event::Session;
-            let run = execute::dispatch_to_script(Arc::clone(&invocation), event, "rpc");
+            let run = Arc::clone(&self).call_script(Arc::clone(&invocation), event, "rpc");
             self.run(Arc::clone(&invocation), 1, run).await;
         }
-        match invocation.failed() {
+        match FetchResult::failed(&invocation) {
             FetchResult::Failed {
                 outcome,
                 exception,
@@ -257,13 +174,13 @@ impl Worker {
         via: Via,
     ) -> Outcome {
         let event = EventInfo::Alarm { scheduled_time };
-        let invocation = Invocation::start(&self, via, event, Response::NotExpected);
-        if invocation.admit().is_ok() {
+        let invocation = Invocation::start(&self.context, via, event, Response::NotExpected);
+        if invocation.admit(self.size()).is_ok() {
             let event = script::Event::Alarm {
                 scheduled_time,
                 retry_count,
             };
-            let run = execute::dispatch_to_script(Arc::clone(&invocation), event, "alarm");
+            let run = Arc::clone(&self).call_script(Arc::clone(&invocation), event, "alarm");
             self.run(Arc::clone(&invocation), 1, run).await;
         }
         invocation.verdict().0
@@ -286,7 +203,77 @@ impl Worker {
                 ran.ended(Call::HostFailed(Panicked::MESSAGE.to_owned()));
             }
         };
-        async move { self.lanes.run(invocation, items, run).await }
+        async move { self.surroundings.lanes.run(invocation, items, run).await }
+    }
+
+    async fn call_fetch(
+        self: Arc<Self>,
+        invocation: Arc<Invocation>,
+        request: Request<WasiBody>,
+        cf: Option<Json>,
+        respond: Respond,
+    ) {
+        match self.program() {
+            Ok(Program::Component(component)) => {
+                // Before the store, to be dropped behind it.
+                let place = match self.place(&invocation).await {
+                    Ok(place) => place,
+                    Err(call) => return invocation.ended(call),
+                };
+                let channels = &self.surroundings.channels;
+                execute::fetch(component, &invocation, channels, request, respond).await;
+                drop(place);
+            }
+            Ok(Program::Script(script)) => {
+                let (head, body) = request.into_parts();
+                let event = script::Event::fetch(&head, &body, cf.as_ref());
+                invocation.exchange.fetch(script::Fetch { body, respond });
+                script.run(&invocation, &self.surroundings, &event).await;
+            }
+            Err(call) => invocation.ended(call),
+        }
+    }
+
+    async fn call(self: Arc<Self>, invocation: Arc<Invocation>, event: Event) {
+        match self.program() {
+            Ok(Program::Component(component)) => {
+                let place = match self.place(&invocation).await {
+                    Ok(place) => place,
+                    Err(call) => return invocation.ended(call),
+                };
+                let channels = &self.surroundings.channels;
+                execute::dispatch(component, &invocation, channels, event).await;
+                drop(place);
+            }
+            Ok(Program::Script(script)) => {
+                let event = script::Event::of(&event);
+                script.run(&invocation, &self.surroundings, &event).await;
+            }
+            Err(call) => invocation.ended(call),
+        }
+    }
+
+    /// Runs an event that only a script can handle to its end. `handler` is what
+    /// a component lacks.
+    async fn call_script(
+        self: Arc<Self>,
+        invocation: Arc<Invocation>,
+        event: script::Event<'static>,
+        handler: &'static str,
+    ) {
+        match self.program() {
+            Ok(Program::Script(script)) => {
+                script.run(&invocation, &self.surroundings, &event).await;
+            }
+            Ok(Program::Component(_)) => invocation.ended(Call::NoHandler(handler)),
+            Err(call) => invocation.ended(call),
+        }
+    }
+
+    /// Places for an instance of its component.
+    async fn place(&self, invocation: &Invocation) -> Result<Place, Call> {
+        let places = &self.surroundings.places;
+        invocation.place(places, self.size()).await
     }
 
     /// Evaluates the script, if it is one, ahead of its first event.
@@ -294,8 +281,8 @@ impl Worker {
         let Code::Script(script) = &self.code else {
             return Ok(());
         };
-        let invocation = Invocation::rehearsal(self);
-        script.start(&invocation).await;
+        let invocation = Invocation::rehearsal(&self.context);
+        script.start(&invocation, &self.surroundings).await;
         match invocation.verdict() {
             (Outcome::Ok, _) => Ok(()),
             (outcome, exception) => Err(Error::script(outcome, exception)),
@@ -305,7 +292,7 @@ impl Worker {
     /// Ends what runs, and lets nothing more begin.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Relaxed);
-        self.running.cut(Cut::Killed);
+        self.context.running.cut(Cut::Killed);
     }
 
     /// Takes [`stop`](Self::stop) back.
@@ -332,7 +319,7 @@ impl Worker {
             })),
             Code::Missing(reason) => Err(Call::NoScript(format!(
                 "Worker `{}` has no code to run: {reason}",
-                self.id
+                self.context.id
             ))),
         }
     }
@@ -344,30 +331,67 @@ impl Worker {
             Code::Script(_) | Code::Missing(_) | Code::Broken { .. } => 1,
         }
     }
+}
 
-    /// The debug information beside its component.
-    pub(crate) fn debug_file(&self) -> Option<&DebugFile> {
-        match &self.code {
-            Code::Component(component) => component.debug.as_ref(),
-            Code::Script(_) | Code::Missing(_) | Code::Broken { .. } => None,
-        }
+impl Channel for Worker {
+    fn id(&self) -> &WorkerId {
+        &self.context.id
     }
 
-    pub(crate) fn script(&self, via: &Via) -> taffrail_trace::Script {
-        taffrail_trace::Script {
-            script_name: self.id.script_name().map(ToOwned::to_owned),
-            entrypoint: via.entrypoint().map(ToOwned::to_owned),
-            durable_object_id: via.object().map(|object| object.id.clone()),
-            dispatch_namespace: self
-                .id
-                .user_worker()
-                .map(|(namespace, _)| namespace.to_owned()),
-            execution_model: match via.object() {
-                Some(_) => ExecutionModel::DurableObject,
-                None => ExecutionModel::Stateless,
-            },
-            ..taffrail_trace::Script::default()
-        }
+    fn settings(&self) -> &WorkerSettings {
+        &self.context.settings
+    }
+
+    fn fetch(
+        self: Arc<Self>,
+        request: Request<WasiBody>,
+        cf: Option<Json>,
+        via: Via,
+        reader: Reader,
+    ) -> BoxFuture<'static, FetchResult> {
+        Box::pin(self.fetch(request, cf, via, reader))
+    }
+
+    fn dispatch(
+        self: Arc<Self>,
+        event: Event,
+        via: Via,
+    ) -> BoxFuture<'static, (Outcome, Option<String>)> {
+        Box::pin(self.dispatch(event, via))
+    }
+
+    fn session(
+        self: Arc<Self>,
+        event: EventInfo,
+        end: session::End,
+        via: Via,
+    ) -> BoxFuture<'static, Option<CallFailed>> {
+        Box::pin(self.session(event, end, via))
+    }
+}
+
+impl TailWorker for Worker {
+    fn max_batch(&self) -> usize {
+        self.context.settings.max_batch
+    }
+
+    fn tail(
+        self: Arc<Self>,
+        items: Vec<Arc<TraceItem>>,
+        target: Arc<Target>,
+        depth: u32,
+    ) -> TailCall {
+        let via = Via {
+            target: Some(target),
+            depth,
+            ..Via::default()
+        };
+        Box::pin(async move {
+            match self.handle(Event::Tail(items), via).await.not_begun() {
+                None => Ok(()),
+                Some(reason) => Err(reason),
+            }
+        })
     }
 }
 
@@ -384,12 +408,12 @@ async fn behind_response(invocation: Arc<Invocation>, mut run: Pin<Box<impl Futu
 impl Drop for Worker {
     fn drop(&mut self) {
         if let Code::Script(script) = &self.code {
-            self.places.forget(script.id());
+            script.retire(&self.surroundings.places);
         }
     }
 }
 
-fn request_data(request: &Request<WasiBody>, cf: Option<taffrail_trace::Json>) -> RequestData {
+fn request_data(request: &Request<WasiBody>, cf: Option<Json>) -> RequestData {
     let headers = request
         .headers()
         .iter()
@@ -400,24 +424,4 @@ fn request_data(request: &Request<WasiBody>, cf: Option<taffrail_trace::Json>) -
         uri => utf8_percent_encode(&uri, CONTROLS).to_string(),
     };
     RequestData::new(request.method().as_str(), uri, headers, cf)
-}
-
-/// What workerd logs when an event meets a Worker without its handler.
-pub(crate) fn log_missing_handler(invocation: &Invocation, handler: &'static str) -> Call {
-    let text = match handler {
-        "fetch" => {
-            "Received a FetchEvent but we lack a handler for FetchEvents. Did you remember to export a fetch() function?"
-        }
-        "tail" => {
-            "Attempted to send events but we lack a handler, did you remember to export a tail() function?"
-        }
-        "scheduled" => {
-            "Received a ScheduledEvent but we lack a handler for ScheduledEvents (a.k.a. Cron Triggers). Did you remember to export a scheduled() function?"
-        }
-        _ => {
-            "Received a QueueEvent but we lack a handler for QueueEvents. Did you remember to export a queue() function?"
-        }
-    };
-    invocation.log_text(LogLevel::Warn, text);
-    Call::NoHandler(handler)
 }

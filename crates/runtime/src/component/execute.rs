@@ -1,23 +1,23 @@
 //! Runs one invocation in a store of its own.
 
+use crate::channels::Channels;
+use crate::component::debug_file::DebugFile;
 use crate::component::failure::{call_failed, instantiation_failed};
 use crate::component::{Component, Fetch, QueuePre, ScheduledPre, TailPre};
 use crate::event::Event;
-use crate::instance::state::State;
+use crate::instance::state::{Guest, State};
 use crate::interfaces::bindings::queue::exports::taffrail::workers::queue::Message;
 use crate::interfaces::bindings::taffrail::workers::types;
 use crate::interfaces::convert;
 use crate::invocation::Invocation;
 use crate::invocation::ending::{Call, Cut, Response};
 use crate::invocation::limits::CpuExceeded;
-use crate::worker::Program;
-use crate::{script, worker};
 use http::Request;
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
-use taffrail_trace::Json;
+use taffrail_trace::LogLevel;
 use tokio::sync::oneshot;
 use wasmtime::Store;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
@@ -29,52 +29,34 @@ use wasmtime_wasi_http::{WasiBody, WasiHttpView, p3};
 /// Where the guest's response goes as soon as it is set.
 pub(crate) type Respond = oneshot::Sender<http::Response<WasiBody>>;
 
-/// Runs the fetch handler to its end. `cf` is what the platform knows about
-/// the connection.
+/// Runs the fetch handler to its end.
 pub(crate) async fn fetch(
-    invocation: Arc<Invocation>,
-    request: Request<WasiBody>,
-    cf: Option<Json>,
-    respond: Respond,
-) {
-    match invocation.worker.program() {
-        Ok(Program::Component(component)) => {
-            fetch_component(component, &invocation, request, respond).await;
-        }
-        Ok(Program::Script(script)) => {
-            let (head, body) = request.into_parts();
-            let event = script::Event::fetch(&head, &body, cf.as_ref());
-            invocation.exchange.fetch(script::Fetch { body, respond });
-            script.run(&invocation, &event).await;
-        }
-        Err(call) => invocation.ended(call),
-    }
-}
-
-async fn fetch_component(
     component: &Component,
     invocation: &Arc<Invocation>,
+    channels: &Arc<dyn Channels>,
     request: Request<WasiBody>,
     respond: Respond,
 ) {
     let Some(handler) = &component.fetch else {
-        let call = worker::log_missing_handler(invocation, "fetch");
+        let call = log_missing_handler(invocation, "fetch");
         return invocation.ended(call);
     };
-    // Before the store, to be dropped behind it.
-    let _place = match invocation.place(component.size()).await {
-        Ok(place) => place,
-        Err(call) => return invocation.ended(call),
-    };
+    let debug = component.debug.as_ref();
     let _awake = component.keep_awake();
-    let mut store = State::store(component.engine(), invocation, Vec::new());
+    let mut store = State::store(
+        component.engine(),
+        invocation,
+        channels,
+        Guest::Component,
+        Vec::new(),
+    );
     let call = match handler {
         Fetch::P2(pre) => {
-            let run = fetch_p2(pre, &mut store, invocation, request, respond);
+            let run = fetch_p2(pre, &mut store, debug, invocation, request, respond);
             guarded(invocation, run).await
         }
         Fetch::P3(pre) => {
-            let run = fetch_p3(pre, &mut store, invocation, request, respond);
+            let run = fetch_p3(pre, &mut store, debug, invocation, request, respond);
             guarded(invocation, run).await
         }
     };
@@ -86,45 +68,26 @@ async fn fetch_component(
 }
 
 /// Runs the handler of an event that no client waits for to its end.
-pub(crate) async fn dispatch(invocation: Arc<Invocation>, event: Event) {
-    match invocation.worker.program() {
-        Ok(Program::Component(component)) => {
-            dispatch_component(component, &invocation, event).await;
-        }
-        Ok(Program::Script(script)) => {
-            let event = script::Event::of(&event);
-            script.run(&invocation, &event).await;
-        }
-        Err(call) => invocation.ended(call),
-    }
-}
-
-/// Runs an event that only a script can handle to its end. `handler` is what a
-/// component lacks.
-pub(crate) async fn dispatch_to_script(
-    invocation: Arc<Invocation>,
-    event: script::Event<'static>,
-    handler: &'static str,
+pub(crate) async fn dispatch(
+    component: &Component,
+    invocation: &Arc<Invocation>,
+    channels: &Arc<dyn Channels>,
+    event: Event,
 ) {
-    match invocation.worker.program() {
-        Ok(Program::Script(script)) => script.run(&invocation, &event).await,
-        Ok(Program::Component(_)) => invocation.ended(Call::NoHandler(handler)),
-        Err(call) => invocation.ended(call),
-    }
-}
-
-async fn dispatch_component(component: &Component, invocation: &Arc<Invocation>, event: Event) {
     let handler = event.handler();
     let events = match &event {
         Event::Tail(items) => items.clone(),
         Event::Scheduled { .. } | Event::Queue { .. } => Vec::new(),
     };
-    let _place = match invocation.place(component.size()).await {
-        Ok(place) => place,
-        Err(call) => return invocation.ended(call),
-    };
+    let debug = component.debug.as_ref();
     let _awake = component.keep_awake();
-    let mut store = State::store(component.engine(), invocation, events);
+    let mut store = State::store(
+        component.engine(),
+        invocation,
+        channels,
+        Guest::Component,
+        events,
+    );
     let run = async {
         match (
             event,
@@ -132,7 +95,7 @@ async fn dispatch_component(component: &Component, invocation: &Arc<Invocation>,
             &component.scheduled,
             &component.queue,
         ) {
-            (Event::Tail(_), Some(pre), ..) => call_tail(pre, &mut store).await,
+            (Event::Tail(_), Some(pre), ..) => call_tail(pre, &mut store, debug).await,
             (
                 Event::Scheduled {
                     cron,
@@ -146,13 +109,13 @@ async fn dispatch_component(component: &Component, invocation: &Arc<Invocation>,
                     cron,
                     scheduled_time,
                 };
-                call_scheduled(pre, &mut store, event).await
+                call_scheduled(pre, &mut store, debug, event).await
             }
             (Event::Queue { queue, messages }, .., Some(pre)) => {
                 let messages: Vec<_> = messages.into_iter().map(convert::queue_message).collect();
-                call_queue(pre, &mut store, &queue, &messages).await
+                call_queue(pre, &mut store, debug, &queue, &messages).await
             }
-            _ => worker::log_missing_handler(invocation, handler),
+            _ => log_missing_handler(invocation, handler),
         }
     };
     let call = guarded(invocation, run).await;
@@ -204,13 +167,14 @@ pub(crate) async fn wall_time_is_up(invocation: &Invocation) {
 async fn fetch_p2(
     pre: &ProxyPre<State>,
     store: &mut Store<State>,
+    debug: Option<&DebugFile>,
     invocation: &Arc<Invocation>,
     request: Request<WasiBody>,
     respond: Respond,
 ) -> Call {
     let proxy = match pre.instantiate_async(&mut *store).await {
         Ok(proxy) => proxy,
-        Err(error) => return instantiation_failed(&error, store.data()),
+        Err(error) => return instantiation_failed(&error, store.data(), debug),
     };
     let answered = Arc::clone(invocation);
     let mut http = store.data_mut().http();
@@ -231,20 +195,21 @@ async fn fetch_p2(
     let handler = proxy.wasi_http_incoming_handler();
     match handler.call_handle(&mut *store, request, outparam).await {
         Ok(()) => Call::Returned,
-        Err(error) => call_failed(&error, invocation.worker.debug_file()),
+        Err(error) => call_failed(&error, debug),
     }
 }
 
 async fn fetch_p3(
     pre: &ServicePre<State>,
     store: &mut Store<State>,
+    debug: Option<&DebugFile>,
     invocation: &Arc<Invocation>,
     request: Request<WasiBody>,
     respond: Respond,
 ) -> Call {
     let service = match pre.instantiate_async(&mut *store).await {
         Ok(service) => service,
-        Err(error) => return instantiation_failed(&error, store.data()),
+        Err(error) => return instantiation_failed(&error, store.data(), debug),
     };
     let (request, sent) = p3::Request::from_http(store.data_mut().http().hooks, request);
     let run = store.run_concurrent(async |accessor| {
@@ -261,14 +226,14 @@ async fn fetch_p3(
     });
     match run.await.and_then(|result| result) {
         Ok(()) => Call::Returned,
-        Err(error) => call_failed(&error, invocation.worker.debug_file()),
+        Err(error) => call_failed(&error, debug),
     }
 }
 
-async fn call_tail(pre: &TailPre, store: &mut Store<State>) -> Call {
+async fn call_tail(pre: &TailPre, store: &mut Store<State>, debug: Option<&DebugFile>) -> Call {
     let guest = match pre.instantiate_async(&mut *store).await {
         Ok(guest) => guest,
-        Err(error) => return instantiation_failed(&error, store.data()),
+        Err(error) => return instantiation_failed(&error, store.data(), debug),
     };
     let events = match convert::trace_items(store.data_mut()) {
         Ok(events) => events,
@@ -276,42 +241,44 @@ async fn call_tail(pre: &TailPre, store: &mut Store<State>) -> Call {
     };
     let tail = guest.taffrail_workers_tail();
     let result = tail.call_tail(&mut *store, &events).await;
-    returned(&result, store.data())
+    returned(&result, debug)
 }
 
 async fn call_scheduled(
     pre: &ScheduledPre,
     store: &mut Store<State>,
+    debug: Option<&DebugFile>,
     event: types::ScheduledEvent,
 ) -> Call {
     let guest = match pre.instantiate_async(&mut *store).await {
         Ok(guest) => guest,
-        Err(error) => return instantiation_failed(&error, store.data()),
+        Err(error) => return instantiation_failed(&error, store.data(), debug),
     };
     let scheduled = guest.taffrail_workers_scheduled();
     let result = scheduled.call_scheduled(&mut *store, &event).await;
-    returned(&result, store.data())
+    returned(&result, debug)
 }
 
 async fn call_queue(
     pre: &QueuePre,
     store: &mut Store<State>,
+    debug: Option<&DebugFile>,
     queue: &str,
     messages: &[Message],
 ) -> Call {
     let guest = match pre.instantiate_async(&mut *store).await {
         Ok(guest) => guest,
-        Err(error) => return instantiation_failed(&error, store.data()),
+        Err(error) => return instantiation_failed(&error, store.data(), debug),
     };
     let consumer = guest.taffrail_workers_queue();
     let result = consumer.call_queue(&mut *store, queue, messages).await;
-    returned(&result, store.data())
+    returned(&result, debug)
 }
 
-fn returned(result: &wasmtime::Result<()>, state: &State) -> Call {
+fn returned(result: &wasmtime::Result<()>, debug: Option<&DebugFile>) -> Call {
     match result {
         Ok(()) => Call::Returned,
-        Err(error) => call_failed(error, state.invocation().worker.debug_file()),
+        Err(error) => call_failed(error, debug),
     }
 }
 
@@ -345,4 +312,24 @@ fn response_is_cut_off(handler: &Fetch, store: &mut Store<State>, call: &Call) -
         // A stream says no more than that its writer is gone.
         Fetch::P3(_) => true,
     }
+}
+
+/// What workerd logs when an event meets a Worker without its handler.
+pub(crate) fn log_missing_handler(invocation: &Invocation, handler: &'static str) -> Call {
+    let text = match handler {
+        "fetch" => {
+            "Received a FetchEvent but we lack a handler for FetchEvents. Did you remember to export a fetch() function?"
+        }
+        "tail" => {
+            "Attempted to send events but we lack a handler, did you remember to export a tail() function?"
+        }
+        "scheduled" => {
+            "Received a ScheduledEvent but we lack a handler for ScheduledEvents (a.k.a. Cron Triggers). Did you remember to export a scheduled() function?"
+        }
+        _ => {
+            "Received a QueueEvent but we lack a handler for QueueEvents. Did you remember to export a queue() function?"
+        }
+    };
+    invocation.log_text(LogLevel::Warn, text);
+    Call::NoHandler(handler)
 }

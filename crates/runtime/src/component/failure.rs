@@ -24,13 +24,17 @@ pub(crate) fn call_failed(error: &wasmtime::Error, debug: Option<&DebugFile>) ->
 }
 
 /// The end of an invocation whose instance could not be made.
-pub(crate) fn instantiation_failed(error: &wasmtime::Error, state: &State) -> Call {
+pub(crate) fn instantiation_failed(
+    error: &wasmtime::Error,
+    state: &State,
+    debug: Option<&DebugFile>,
+) -> Call {
     if error.is::<PoolConcurrencyLimitError>() {
         return Call::Shed(Shed::Process);
     }
     // A start function runs during instantiation, and fails as a call does.
     if error.is::<Trap>() || error.is::<WasmBacktrace>() {
-        return call_failed(error, state.invocation().worker.debug_file());
+        return call_failed(error, debug);
     }
     if state.memory.refused() {
         return Call::Trapped(Trapped {

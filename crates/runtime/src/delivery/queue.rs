@@ -2,10 +2,8 @@
 
 use crate::delivery::ledger::Ledger;
 use crate::delivery::waiting::{Entry, Pushed, Waiting};
-use crate::event::Event;
-use crate::platform::service::DEPTH;
-use crate::settings::{MAX_BATCH, Target};
-use crate::worker::{Via, Worker};
+use crate::settings::{DEPTH, MAX_BATCH, Target};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,6 +15,27 @@ use tokio_util::task::TaskTracker;
 /// pause, and the last; each doubles the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(8);
+
+/// A Tail Worker as its queue calls it.
+pub(crate) trait TailWorker: Send + Sync {
+    /// Items that one call may have, as a rule.
+    fn max_batch(&self) -> usize;
+
+    /// Runs a tail event of these items, which is `depth` deep, to its end. It
+    /// fails if the event did not begin.
+    fn tail(
+        self: Arc<Self>,
+        items: Vec<Arc<TraceItem>>,
+        target: Arc<Target>,
+        depth: u32,
+    ) -> TailCall;
+}
+
+/// A call of a Tail Worker that runs.
+pub(crate) type TailCall = Pin<Box<dyn Future<Output = Result<(), NotBegun>> + Send>>;
+
+/// Finds a Tail Worker when it is called.
+type Find = Box<dyn Fn() -> Option<Arc<dyn TailWorker>> + Send + Sync>;
 
 /// Why a call of a Tail Worker did not begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +89,7 @@ pub(crate) struct TailQueue {
     tracker: TaskTracker,
     /// Where the calls run.
     lane: Handle,
-    /// Finds the Tail Worker when it is called.
-    find: Box<dyn Fn() -> Option<Arc<Worker>> + Send + Sync>,
+    find: Find,
     told_of_loop: AtomicBool,
 }
 
@@ -82,7 +100,7 @@ impl TailQueue {
         ledger: Arc<Ledger>,
         tracker: TaskTracker,
         lane: Handle,
-        find: impl Fn() -> Option<Arc<Worker>> + Send + Sync + 'static,
+        find: impl Fn() -> Option<Arc<dyn TailWorker>> + Send + Sync + 'static,
     ) -> Self {
         Self {
             ledger,
@@ -177,8 +195,8 @@ impl Place {
             let worker = (self.0.find)();
             let max_items = worker
                 .as_ref()
-                .map_or(MAX_BATCH, |worker| worker.settings.max_batch);
-            batch.tell(worker).await;
+                .map_or(MAX_BATCH, |worker| worker.max_batch());
+            batch.deliver(worker).await;
             entries = self.0.waiting().next(max_items);
         }
     }
@@ -204,13 +222,16 @@ struct Batch {
 }
 
 impl Batch {
-    async fn tell(mut self, worker: Option<Arc<Worker>>) {
-        let Some(worker) = worker else {
+    async fn deliver(mut self, worker: Option<Arc<dyn TailWorker>>) {
+        let first = self.entries.first().map(|entry| Arc::clone(&entry.target));
+        let (Some(worker), Some(target)) = (worker, first) else {
             return self.lost(Reason::NotDeployed);
         };
         let mut pause = FIRST_PAUSE;
         loop {
-            let called = Arc::clone(&worker).tail(self.event(), self.via()).await;
+            let target = Arc::clone(&target);
+            let called = Arc::clone(&worker).tail(self.items(), target, self.depth());
+            let called = called.await;
             match called {
                 Ok(()) => return self.delivered(),
                 Err(NotBegun::NoInstance) if pause <= LAST_PAUSE => {
@@ -222,7 +243,7 @@ impl Batch {
         }
     }
 
-    fn event(&self) -> Event {
+    fn items(&self) -> Vec<Arc<TraceItem>> {
         let mut items = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
             let first = items.len();
@@ -236,16 +257,12 @@ impl Batch {
                 });
             }
         }
-        Event::Tail(items)
+        items
     }
 
-    fn via(&self) -> Via {
+    fn depth(&self) -> u32 {
         let depths = self.entries.iter().map(|entry| depth(&entry.items));
-        Via {
-            target: self.entries.first().map(|entry| Arc::clone(&entry.target)),
-            depth: depths.max().unwrap_or(0),
-            ..Via::default()
-        }
+        depths.max().unwrap_or(0)
     }
 
     fn count(&self) -> u64 {

@@ -1,9 +1,8 @@
 //! The queues of all Tail Workers.
 
 use crate::delivery::ledger::{Delivery, Ledger};
-use crate::delivery::queue::TailQueue;
+use crate::delivery::queue::{TailQueue, TailWorker};
 use crate::settings::identity::WorkerId;
-use crate::worker::Worker;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::runtime::Handle;
@@ -43,7 +42,7 @@ impl Queues {
     pub(crate) fn get(
         &self,
         worker: &WorkerId,
-        find: impl Fn() -> Option<Arc<Worker>> + Send + Sync + 'static,
+        find: impl Fn() -> Option<Arc<dyn TailWorker>> + Send + Sync + 'static,
     ) -> Arc<TailQueue> {
         let mut state = self.state();
         let ledger = match state.queues.get(worker) {

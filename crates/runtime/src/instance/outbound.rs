@@ -1,14 +1,16 @@
 //! The HTTP requests that a guest makes.
 
+use crate::channels::Channels;
+use crate::channels::call;
+use crate::channels::call::Callee;
+use crate::channels::failed::CallFailed;
 use crate::instance::cdn_loop;
 use crate::instance::table::BODY_CHUNK;
 use crate::invocation::Invocation;
 use crate::invocation::current::Current;
 use crate::invocation::drain::drain_on_drop;
-use crate::platform::service;
-use crate::platform::service::{CallFailed, Callee};
 use crate::script::exchange;
-use crate::script::{ScriptHost, Token, call};
+use crate::script::{ScriptHost, Token, answer};
 use crate::settings::egress;
 use crate::settings::egress::Egress;
 use http::{Request, Response};
@@ -20,6 +22,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default
 /// Sends a guest's requests where they may go, as many as its limit allows.
 pub(crate) struct Outbound {
     current: Current,
+    channels: Arc<dyn Channels>,
     /// Who answers a script's requests to its host.
     pub(crate) script: Option<ScriptHost>,
     /// Whom the next request of a component is for, if not for the network.
@@ -31,9 +34,10 @@ type Sending = Box<dyn Future<Output = Result<(Response<WasiBody>, Io), Error>> 
 type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 impl Outbound {
-    pub(crate) fn new(current: Current) -> Self {
+    pub(crate) fn new(current: Current, channels: Arc<dyn Channels>) -> Self {
         Self {
             current,
+            channels,
             script: None,
             callee: None,
         }
@@ -63,8 +67,9 @@ impl Outbound {
             }
             _ => {
                 let token = script.token.clone();
+                let channels = Arc::clone(&self.channels);
                 Box::new(async move {
-                    let response = call::answer(&caller, &token, request).await;
+                    let response = answer(&*channels, &caller, &token, request).await;
                     let response = response.unwrap_or_else(|failed| token.failure(&failed));
                     Ok(answered(leased(&caller, &token, response)))
                 })
@@ -140,16 +145,17 @@ impl Outbound {
             return self.answer(script, request);
         }
         let caller = self.current.invocation();
+        let channels = Arc::clone(&self.channels);
         if let Some(callee) = self.callee.take() {
             return Box::new(async move {
-                let sent = call_worker(&caller, callee, request).await;
+                let sent = call_worker(&*channels, &caller, callee, request).await;
                 sent.map(answered)
                     .map_err(|failed| Error::InternalError(Some(failed.message)))
             });
         }
         let token = self.script.as_ref().map(|script| script.token.clone());
         Box::new(async move {
-            let sent = send(&caller, request, options).await;
+            let sent = send(&*channels, &caller, request, options).await;
             let Some(token) = token else {
                 // A component knows no more than a code.
                 return sent.unwrap_or_else(|failed| {
@@ -170,17 +176,19 @@ impl Outbound {
 
 /// Sends a component's request to another Worker.
 async fn call_worker(
+    channels: &dyn Channels,
     caller: &Arc<Invocation>,
     callee: Result<Callee, CallFailed>,
     request: Request<WasiBody>,
 ) -> Result<Response<WasiBody>, CallFailed> {
     caller.subrequest()?;
-    service::fetch(caller, callee?, request, None).await
+    call::fetch(channels, caller, callee?, request, None).await
 }
 
 /// Sends a request to where the Worker's go. The outer error says why it may
 /// not go out.
 async fn send(
+    channels: &dyn Channels,
     caller: &Arc<Invocation>,
     mut request: Request<WasiBody>,
     options: Option<RequestOptions>,
@@ -199,11 +207,11 @@ async fn send(
                 parameters: terms.map(|terms| Arc::clone(&terms.parameters)),
                 ..target.clone().into()
             };
-            let response = service::fetch(caller, called, request, None).await?;
+            let response = call::fetch(channels, caller, called, request, None).await?;
             return Ok(Ok(answered(response)));
         }
     }
-    let depth = service::next_depth(caller)?;
+    let depth = call::next_depth(caller)?;
     let entry = cdn_loop::entry(depth);
     let headers = request.headers_mut();
     if headers.try_append(cdn_loop::HEADER, entry).is_err() {

@@ -1,6 +1,7 @@
 //! The stdout and stderr of a guest, recorded line by line.
 
 use crate::invocation::current::Current;
+use crate::invocation::lines::Stream;
 use bytes::Bytes;
 use std::io;
 use std::pin::Pin;
@@ -8,13 +9,6 @@ use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
-
-/// Which of the two output streams.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stream {
-    Stdout,
-    Stderr,
-}
 
 /// A guest's stdout or stderr. Every handle that the guest opens on the same
 /// stream adds to the same lines.

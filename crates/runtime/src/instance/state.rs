@@ -1,13 +1,14 @@
 //! What a store holds while it runs one invocation.
 
+use crate::channels::Channels;
 use crate::instance::outbound::Outbound;
-use crate::instance::output::{Output, Stream};
+use crate::instance::output::Output;
 use crate::instance::table;
 use crate::invocation::current::Current;
 use crate::invocation::ending::Cut;
 use crate::invocation::limits::MemoryLimiter;
+use crate::invocation::lines::Stream;
 use crate::invocation::{CutOff, Invocation};
-use crate::worker::Code;
 use std::sync::Arc;
 use taffrail_trace::TraceItem;
 use wasmtime::component::ResourceTable;
@@ -29,9 +30,20 @@ const RANDOM_BYTES: u64 = 1 << 20;
 /// may send, and what does not fit into an item is recorded as such.
 const FIELD_BYTES: usize = 4 << 20;
 
+/// What runs in an instance.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guest {
+    /// A component.
+    Component,
+    /// The JavaScript engine, whose scripts have a console of their own.
+    Engine,
+}
+
 /// The data of a store.
 pub(crate) struct State {
     pub(crate) current: Current,
+    /// What the Worker can reach beyond the instance.
+    pub(crate) channels: Arc<dyn Channels>,
     pub(crate) config: Arc<WasiConfigVariables>,
     /// The events of a tail invocation.
     pub(crate) events: Vec<Arc<TraceItem>>,
@@ -47,6 +59,8 @@ impl State {
     pub(crate) fn store(
         engine: &Engine,
         invocation: &Arc<Invocation>,
+        channels: &Arc<dyn Channels>,
+        guest: Guest,
         events: Vec<Arc<TraceItem>>,
     ) -> Store<Self> {
         let settings = &invocation.worker.settings;
@@ -54,7 +68,7 @@ impl State {
         let output = |stream| Output {
             stream,
             current: current.clone(),
-            of_engine: matches!(invocation.worker.code, Code::Script(_)),
+            of_engine: guest == Guest::Engine,
         };
         let mut wasi = WasiCtx::builder();
         wasi.stdout(output(Stream::Stdout));
@@ -77,7 +91,8 @@ impl State {
                 table: ResourceTable::new(),
                 wasi: wasi.build(),
                 http,
-                outbound: Outbound::new(current.clone()),
+                outbound: Outbound::new(current.clone(), Arc::clone(channels)),
+                channels: Arc::clone(channels),
                 current,
             },
         );

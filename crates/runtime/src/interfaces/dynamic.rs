@@ -1,6 +1,11 @@
 //! `taffrail:workers/services`, `loader` and `dispatch`: how components call
 //! other Workers.
 
+use crate::channels::call::{Callee, of_binding};
+use crate::channels::dispatch::{Dispatch, LimitsJson, callee};
+use crate::channels::dynamic::{Lookup, Module, Modules, Plan};
+use crate::channels::failed::CallFailed;
+use crate::channels::loader::{check_binding, egress, make};
 use crate::instance::state::State;
 use crate::interfaces::bindings::platform::taffrail::workers::dispatch;
 use crate::interfaces::bindings::platform::taffrail::workers::dispatch::CallLimits;
@@ -9,9 +14,6 @@ use crate::interfaces::bindings::platform::taffrail::workers::loader::{Code, Out
 use crate::interfaces::bindings::platform::taffrail::workers::services;
 use crate::invocation::Invocation;
 use crate::invocation::session;
-use crate::platform::dispatch::{Dispatch, LimitsJson, callee};
-use crate::platform::loader::{Lookup, Module, Modules, Plan, check_binding, egress, find, make};
-use crate::platform::service::{CallFailed, Callee, of_binding};
 use crate::settings::egress::Egress;
 use crate::settings::identity::WorkerId;
 use crate::settings::{Target, WorkerSettings};
@@ -94,7 +96,7 @@ impl dispatch::Host for State {
             parameters,
         };
         let caller = self.invocation();
-        Ok(match callee(&caller, dispatch).await {
+        Ok(match callee(&*self.channels, &caller, dispatch).await {
             Ok(callee) => Ok(self.table.push(UserWorker(callee))?),
             Err(failed) => Err(failed.message),
         })
@@ -127,7 +129,7 @@ impl loader::Host for State {
     ) -> wasmtime::Result<Result<Option<Resource<DynamicWorker>>, String>> {
         let caller = self.invocation();
         let found = match check_binding(&caller, &binding) {
-            Ok(()) => find(&caller, &binding, &id).await,
+            Ok(()) => self.channels.find_dynamic(&binding, &id).await,
             Err(failed) => Err(failed),
         };
         Ok(match found {
@@ -152,7 +154,7 @@ impl loader::Host for State {
         }
         let reservation = id.and_then(|id| caller.exchange.take_reservation(binding, id));
         Ok(
-            match make(&caller, reservation, plan(&caller, code)).await {
+            match make(&*self.channels, &caller, reservation, plan(&caller, code)).await {
                 Ok(worker) => Ok(self.table.push(DynamicWorker(worker))?),
                 Err(failed) => Err(failed.message),
             },

@@ -4,6 +4,13 @@
 use memchr::memchr;
 use taffrail_trace::MAX_TRACE_BYTES;
 
+/// Which of the two output streams.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Stdout,
+    Stderr,
+}
+
 /// Puts the writes to one stream together into lines.
 ///
 /// A line holds at most [`MAX_TRACE_BYTES`], because a longer one could not be

@@ -3,15 +3,19 @@
 
 pub(crate) mod body;
 pub(crate) mod caught;
+pub(crate) mod context;
 pub(crate) mod current;
+mod cut;
 pub(crate) mod drain;
 pub(crate) mod encoding;
 pub(crate) mod ending;
+pub(crate) mod fetch_result;
 pub(crate) mod held;
 pub(crate) mod lanes;
 pub(crate) mod limits;
 pub(crate) mod lines;
 pub(crate) mod live;
+pub(crate) mod origin;
 pub(crate) mod running;
 pub(crate) mod session;
 
@@ -24,19 +28,19 @@ use allowance::{DATA_POINTS, WAITING_REQUESTS};
 use recording::{Recording, at_now};
 
 use crate::clock;
-use crate::delivery::{NotBegun, Together};
-use crate::instance::output::Stream;
+use crate::delivery::{ItemBatch, NotBegun};
 use crate::invocation::caught::Panicked;
+use crate::invocation::context::WorkerContext;
+use crate::invocation::cut::CutSignal;
 use crate::invocation::ending::{Call, Cut, Ending, Response, Shed};
 use crate::invocation::held::HostMemory;
 use crate::invocation::limits::{CpuMeter, MemoryLimiter};
-use crate::invocation::lines::{LineBuffer, PanicWatch};
+use crate::invocation::lines::{LineBuffer, PanicWatch, Stream};
 use crate::invocation::live::Live;
-use crate::places::{NoPlace, Permit, Place, Rank, Refused};
-use crate::platform::Platform;
-use crate::platform::service::CallFailed;
+use crate::invocation::origin::Via;
+use crate::invocation::running::RunningGuard;
+use crate::places::{NoPlace, Permit, Place, Places, Rank, Refused};
 use crate::script::Exchange;
-use crate::worker::{FetchResult, Via, Worker};
 use std::fmt;
 use std::future::pending;
 use std::sync::atomic::AtomicU32;
@@ -60,7 +64,7 @@ pub(crate) struct Invocation {
     pub(crate) via: Via,
     /// Whether its item is delivered.
     told: bool,
-    pub(crate) worker: Arc<Worker>,
+    pub(crate) worker: Arc<WorkerContext>,
     pub(crate) cpu: CpuMeter,
     /// What a script and its host exchange for it.
     pub(crate) exchange: Exchange,
@@ -70,14 +74,15 @@ pub(crate) struct Invocation {
     /// Places for requests that wait for the head of a response.
     waiting_requests: Semaphore,
     /// Where the items of the user Workers that it dispatches to go.
-    together: OnceLock<Arc<Together>>,
+    batch: OnceLock<Arc<ItemBatch>>,
     started: Instant,
     rank: Rank,
     /// Its part of what its Worker may run at a time.
     permit: OnceLock<Permit>,
     recording: Mutex<Recording>,
-    /// Raised once there is a cut.
-    cut: Notify,
+    cut: Arc<CutSignal>,
+    /// Its place among the invocations of its Worker that run.
+    running: Option<RunningGuard>,
     /// Raised once the response is over.
     answered: Notify,
     /// Keeps the runtime from counting as idle. Dropped after the item has
@@ -103,26 +108,24 @@ impl std::error::Error for CutOff {}
 impl Invocation {
     /// Begins the invocation that an event causes.
     pub(crate) fn start(
-        worker: &Arc<Worker>,
+        worker: &Arc<WorkerContext>,
         via: Via,
         event: EventInfo,
         response: Response,
     ) -> Arc<Self> {
-        let invocation = Self::new(worker, via, event, response, true);
-        worker.running.add(&invocation);
-        invocation
+        Self::new(worker, via, event, response, true)
     }
 
     /// Begins what no event causes and nobody is told of: the evaluation of a
     /// script ahead of its first event, and what an object does between its
     /// events. It does not keep the runtime from being idle.
-    pub(crate) fn rehearsal(worker: &Arc<Worker>) -> Arc<Self> {
+    pub(crate) fn rehearsal(worker: &Arc<WorkerContext>) -> Arc<Self> {
         let event = EventInfo::Custom {};
         Self::new(worker, Via::default(), event, Response::NotExpected, false)
     }
 
     fn new(
-        worker: &Arc<Worker>,
+        worker: &Arc<WorkerContext>,
         mut via: Via,
         event: EventInfo,
         response: Response,
@@ -143,6 +146,7 @@ impl Invocation {
         if let Some(parent) = &via.parent {
             trace = trace.called_by(parent.invocation.clone(), parent.request.clone());
         }
+        let cut = Arc::<CutSignal>::default();
         Arc::new(Self {
             id,
             via,
@@ -156,7 +160,7 @@ impl Invocation {
             subrequests_left: AtomicU32::new(subrequests),
             data_points_left: AtomicU32::new(DATA_POINTS),
             waiting_requests: Semaphore::new(WAITING_REQUESTS),
-            together: OnceLock::new(),
+            batch: OnceLock::new(),
             started: clock::instant(),
             rank,
             permit: OnceLock::new(),
@@ -184,16 +188,17 @@ impl Invocation {
                 not_started: false,
                 live: live.map(Live::new),
             }),
-            cut: Notify::new(),
+            running: told.then(|| worker.running.add(&cut)),
+            cut,
             answered: Notify::new(),
             _running: told.then(|| worker.tracker.token()),
             worker: Arc::clone(worker),
         })
     }
 
-    /// Ends it, unless its Worker may run one more.
-    pub(crate) fn admit(&self) -> Result<(), Refused> {
-        match self.worker.share.admit(self.worker.size()) {
+    /// Ends it, unless its Worker may run one more instance, of this size.
+    pub(crate) fn admit(&self, size: usize) -> Result<(), Refused> {
+        match self.worker.share.admit(size) {
             Ok(permit) => {
                 self.permit.get_or_init(|| permit);
                 Ok(())
@@ -209,10 +214,14 @@ impl Invocation {
     }
 
     /// Places for an instance that is to run it.
-    pub(crate) async fn place(&self, size: usize) -> Result<Place, Call> {
+    pub(crate) async fn place<Isolate>(
+        &self,
+        places: &Places<Isolate>,
+        size: usize,
+    ) -> Result<Place, Call> {
         tokio::select! {
             biased;
-            place = self.worker.places.take(size, self.rank) => {
+            place = places.take(size, self.rank) => {
                 place.map_err(|NoPlace| Call::Shed(Shed::Process))
             }
             () = self.until_cut() => Err(Call::Unfinished),
@@ -223,12 +232,6 @@ impl Invocation {
     pub(crate) fn request_id(&self) -> &str {
         let parent = self.via.parent.as_ref();
         parent.map_or(&self.id, |parent| &parent.request)
-    }
-
-    /// What its Worker is a part of, unless that is ending.
-    pub(crate) fn platform(&self) -> Result<Arc<Platform>, CallFailed> {
-        let platform = self.worker.platform.upgrade();
-        platform.ok_or_else(|| CallFailed::new("the runtime is ending"))
     }
 
     /// Records what the guest wrote to one of its output streams.
@@ -296,14 +299,9 @@ impl Invocation {
         self.recording().not_started = true;
     }
 
-    /// How it ended, for those who wait for a response or a session.
-    pub(crate) fn failed(&self) -> FetchResult {
-        let (outcome, exception) = self.verdict();
-        FetchResult::Failed {
-            outcome,
-            exception,
-            started: !self.recording().not_started,
-        }
+    /// Whether the code could be started.
+    pub(crate) fn has_started(&self) -> bool {
+        !self.recording().not_started
     }
 
     /// Why the handler was not called, if that is so.
@@ -350,23 +348,22 @@ impl Invocation {
     }
 
     /// Where the items of the user Workers that it dispatches to go.
-    pub(crate) fn together(&self) -> Arc<Together> {
-        let together = self.together.get_or_init(|| {
+    pub(crate) fn batch(&self) -> Arc<ItemBatch> {
+        let batch = self.batch.get_or_init(|| {
             let pending = self.worker.tracker.token();
-            Together::new(&self.worker.consumers, pending)
+            ItemBatch::new(&self.worker.consumers.tails, pending)
         });
-        Arc::clone(together)
+        Arc::clone(batch)
     }
 
     /// Has the guest ended as soon as it can be. The first reason counts.
     pub(crate) fn cut(&self, reason: Cut) {
-        self.recording().ending.cut.get_or_insert(reason);
-        self.cut.notify_waiters();
+        self.cut.cut(reason);
     }
 
     /// Whether and why the guest is to end.
     pub(crate) fn is_cut(&self) -> Option<Cut> {
-        self.recording().ending.cut
+        self.cut.reason()
     }
 
     /// Fails once the guest is to end: the error that stops it where it is.
@@ -395,12 +392,7 @@ impl Invocation {
 
     /// Waits until the guest is to end.
     pub(crate) async fn until_cut(&self) {
-        // A notification after this line is received, one before it has left
-        // its reason.
-        let notified = self.cut.notified();
-        if self.is_cut().is_none() {
-            notified.await;
-        }
+        self.cut.raised().await;
     }
 
     /// Records what becomes of the response.
@@ -466,7 +458,8 @@ impl Invocation {
 
     /// How the invocation ended, for the client that gets no response.
     pub(crate) fn verdict(&self) -> (Outcome, Option<TraceException>) {
-        let recording = self.recording();
+        let mut recording = self.recording();
+        recording.ending.cut = self.cut.reason();
         let verdict = ending::decide(&recording.ending);
         let failure = verdict.failure.or(recording.ending.uncaught.clone());
         (verdict.outcome, failure.map(at_now))
@@ -492,6 +485,7 @@ impl Drop for Invocation {
         if std::thread::panicking() && matches!(recording.ending.call, Call::Unfinished) {
             recording.ending.call = Call::HostFailed(Panicked::MESSAGE.to_owned());
         }
+        recording.ending.cut = self.cut.reason();
         let verdict = ending::decide(&recording.ending);
         if let Some(failure) = verdict.failure {
             recording.exception(failure);
@@ -519,11 +513,11 @@ impl Drop for Invocation {
             peak_memory: (recording.peak_memory + host_memory) as u64,
             exceeded_limit: verdict.limit.map(|limit| self.exceeded(limit)),
         });
-        self.worker.running.remove(self);
+        drop(self.running.take());
         drop(self.permit.take());
         let terms = self.via.terms.as_ref();
-        let dispatcher = terms.map(|terms| terms.together.as_ref());
-        let own = self.together.get().map(Arc::as_ref);
+        let dispatcher = terms.map(|terms| terms.batch.as_ref());
+        let own = self.batch.get().map(Arc::as_ref);
         self.worker.consumers.deliver(item, dispatcher, own);
     }
 }

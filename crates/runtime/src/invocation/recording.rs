@@ -1,10 +1,9 @@
 //! What is recorded of an invocation as it happens.
 
 use crate::clock;
-use crate::instance::output::Stream;
 use crate::invocation::ending;
 use crate::invocation::ending::Ending;
-use crate::invocation::lines::{LineBuffer, PanicWatch};
+use crate::invocation::lines::{LineBuffer, PanicWatch, Stream};
 use crate::invocation::live::Live;
 use serde_json::value::to_raw_value;
 use taffrail_trace::{ErrorInfo, Json, LogLevel, TraceBuilder, TraceException};

@@ -1,43 +1,53 @@
 //! The invocations of a Worker that run at this moment.
 
-use crate::invocation::Invocation;
+use crate::invocation::cut::CutSignal;
 use crate::invocation::ending::Cut;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Every invocation of one Worker between its start and its item.
+#[derive(Clone, Default)]
+pub(crate) struct Running(Arc<Mutex<Signals>>);
+
 #[derive(Default)]
-pub(crate) struct Running {
-    /// By address, which is theirs alone as long as they are in here.
-    invocations: Mutex<HashMap<usize, Weak<Invocation>>>,
+struct Signals {
+    latest: u64,
+    all: HashMap<u64, Weak<CutSignal>>,
+}
+
+/// An invocation among those that run, until this is dropped.
+pub(crate) struct RunningGuard {
+    running: Running,
+    number: u64,
 }
 
 impl Running {
-    pub(crate) fn add(&self, invocation: &Arc<Invocation>) {
-        let weak = Arc::downgrade(invocation);
-        self.lock().insert(address(invocation), weak);
-    }
-
-    pub(crate) fn remove(&self, invocation: &Invocation) {
-        self.lock().remove(&address(invocation));
+    pub(crate) fn add(&self, signal: &Arc<CutSignal>) -> RunningGuard {
+        let mut signals = self.lock();
+        signals.latest += 1;
+        let number = signals.latest;
+        signals.all.insert(number, Arc::downgrade(signal));
+        RunningGuard {
+            running: self.clone(),
+            number,
+        }
     }
 
     /// Has all of them end.
     pub(crate) fn cut(&self, reason: Cut) {
-        // An invocation that ends here takes itself out: not under the lock.
-        let invocations: Vec<_> = self.lock().values().filter_map(Weak::upgrade).collect();
-        for invocation in invocations {
-            invocation.cut(reason);
+        let signals: Vec<_> = self.lock().all.values().filter_map(Weak::upgrade).collect();
+        for signal in signals {
+            signal.cut(reason);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<usize, Weak<Invocation>>> {
-        self.invocations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Signals> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn address(invocation: &Invocation) -> usize {
-    std::ptr::from_ref(invocation).addr()
+impl Drop for RunningGuard {
+    fn drop(&mut self) {
+        self.running.lock().all.remove(&self.number);
+    }
 }

@@ -1,12 +1,13 @@
 //! The alarms of Durable Objects.
 
 use crate::clock;
+use crate::invocation::origin::Via;
 use crate::platform::Platform;
 use crate::platform::dispatch;
 use crate::settings::identity::WorkerId;
 use crate::settings::{ObjectId, Target};
 use crate::store::{Storage, StoredObject};
-use crate::worker::{Via, Worker};
+use crate::worker::Worker;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;

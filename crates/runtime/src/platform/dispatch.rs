@@ -1,23 +1,18 @@
 //! Dispatch namespaces: user Workers that a dispatcher finds by name.
 
+use crate::channels::call::NOT_FOUND;
+use crate::channels::failed::CallFailed;
 use crate::component::compiler::Compiler;
-use crate::delivery::Together;
-use crate::invocation::Invocation;
 use crate::places::Share;
 use crate::platform::Platform;
-use crate::platform::service::{CallFailed, Callee};
-use crate::settings::egress::Egress;
+use crate::settings::WorkerSettings;
 use crate::settings::identity::WorkerId;
-use crate::settings::{Binding, Limits, Target, WorkerSettings};
 use crate::worker::{Code, Worker};
 use lru::LruCache;
-use serde::Deserialize;
-use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// Finds user Workers.
 ///
@@ -60,15 +55,6 @@ pub enum Found {
         /// What there is to run.
         code: Box<Code>,
     },
-}
-
-/// A namespace as a dispatcher knows it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DispatchNamespace {
-    /// Its name.
-    pub namespace: String,
-    /// The Worker that receives the requests of its Workers.
-    pub outbound: Option<Target>,
 }
 
 /// User Workers that are kept. The one that was not called longest goes first;
@@ -116,80 +102,6 @@ impl Dispatched {
     fn lock(&self) -> MutexGuard<'_, LruCache<WorkerId, Version>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A user Worker as a dispatcher asks for it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Dispatch {
-    /// The binding.
-    pub(crate) dispatch: String,
-    pub(crate) name: String,
-    #[serde(default)]
-    pub(crate) limits: LimitsJson,
-    /// What the outbound Worker has in its `env`.
-    #[serde(default)]
-    pub(crate) parameters: Map<String, Value>,
-}
-
-/// Limits that a Worker sets for another one.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct LimitsJson {
-    pub(crate) cpu_ms: Option<u64>,
-    pub(crate) sub_requests: Option<u32>,
-}
-
-impl LimitsJson {
-    /// The lower ones of these and `own`.
-    pub(crate) fn within(&self, own: &Limits) -> Limits {
-        let cpu = self.cpu_ms.map_or(own.cpu, Duration::from_millis);
-        Limits {
-            cpu: cpu.min(own.cpu),
-            subrequests: self
-                .sub_requests
-                .map_or(own.subrequests, |limit| limit.min(own.subrequests)),
-            ..own.clone()
-        }
-    }
-}
-
-/// What a dispatcher decides for one call of a user Worker.
-#[derive(Clone)]
-pub(crate) struct Terms {
-    pub(crate) limits: Limits,
-    pub(crate) egress: Option<Egress>,
-    /// What an outbound Worker has in its `env` for it.
-    pub(crate) parameters: Arc<Map<String, Value>>,
-    /// Where its item goes, beside its own tails.
-    pub(crate) together: Arc<Together>,
-}
-
-/// The user Worker that a dispatcher asks for, ready to be called.
-pub(crate) async fn callee(
-    caller: &Arc<Invocation>,
-    dispatch: Dispatch,
-) -> Result<Callee, CallFailed> {
-    let bindings = &caller.worker.settings.bindings;
-    let Some(Binding::Dispatch(namespace)) = bindings.get(&dispatch.dispatch) else {
-        return Err(CallFailed::new(format!(
-            "there is no dispatch namespace `{}`",
-            dispatch.dispatch
-        )));
-    };
-    let platform = caller.platform()?;
-    let worker = find(&platform, &namespace.namespace, &dispatch.name).await?;
-    let terms = Terms {
-        limits: dispatch.limits.within(&worker.settings.limits),
-        egress: namespace.outbound.clone().map(Egress::Worker),
-        parameters: Arc::new(dispatch.parameters),
-        together: caller.together(),
-    };
-    Ok(Callee {
-        worker: Some(Arc::clone(&worker)),
-        terms: Some(terms),
-        ..Callee::from(Target::from(worker.id.clone()))
-    })
 }
 
 /// The user Worker of a name, as it is now.
@@ -261,8 +173,8 @@ impl Platform {
     }
 
     fn deploy_user_worker(self: &Arc<Self>, worker: Arc<Worker>) {
-        let id = worker.id.clone();
-        let has_objects = worker.settings.has_objects(&id);
+        let id = worker.context.id.clone();
+        let has_objects = worker.context.settings.has_objects(&id);
         self.deploy(worker);
         // It may have lost its place while it was looked for.
         self.place(&id);
@@ -271,6 +183,3 @@ impl Platform {
         }
     }
 }
-
-/// What Cloudflare's dispatchers are told.
-pub(crate) const NOT_FOUND: &str = "Worker not found.";

@@ -1,49 +1,20 @@
 //! Workers that are made by others while they run: the worker loader.
 
+use crate::channels::dynamic::{Lookup, Module, Modules, Plan};
+use crate::channels::failed::CallFailed;
 use crate::component::compiler::Compiler;
 use crate::invocation::Invocation;
-use crate::invocation::held::parsed_bytes;
 use crate::platform::Platform;
-use crate::platform::service::CallFailed;
+
 use crate::script::Script;
-use crate::settings::egress::Egress;
 use crate::settings::identity::WorkerId;
-use crate::settings::{Binding, WorkerSettings};
 use crate::worker::Code;
 use lru::LruCache;
-use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::OwnedMutexGuard;
-
-/// The modules of a Worker that is made at run time, by their names.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Modules {
-    /// The name of the one with the handlers.
-    pub main: String,
-    /// All of them.
-    pub modules: BTreeMap<String, Module>,
-}
-
-/// One module.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Module {
-    /// JavaScript: an ES module.
-    Js(String),
-    /// JavaScript: a CommonJS module.
-    CommonJs(String),
-    /// A string.
-    Text(String),
-    /// What JSON can hold.
-    Json(Value),
-    /// Bytes.
-    Data(Vec<u8>),
-    /// A component.
-    Wasm(Vec<u8>),
-}
 
 /// Makes scripts of modules, which takes a bundler and an engine.
 pub trait LoadScript: Send + Sync + 'static {
@@ -138,36 +109,6 @@ type Key = (String, String);
 /// not been made. The call that is to make it holds the lock.
 type Slot = Arc<tokio::sync::Mutex<Option<Result<WorkerId, CallFailed>>>>;
 
-/// The duty to make a dynamic Worker. Dropped, it goes to the next call that
-/// asks for the id.
-pub(crate) type Reservation = OwnedMutexGuard<Option<Result<WorkerId, CallFailed>>>;
-
-/// What there is for an id.
-pub(crate) enum Lookup {
-    /// The Worker.
-    Made(WorkerId),
-    /// None yet: it is the caller's to [`make`].
-    Vacant(Reservation),
-}
-
-/// What is to be made.
-pub(crate) struct Plan {
-    pub(crate) settings: WorkerSettings,
-    pub(crate) modules: Modules,
-}
-
-impl Plan {
-    /// Bytes that it holds, about.
-    fn bytes(&self) -> usize {
-        let vars = self.settings.vars.values();
-        let vars: usize = vars
-            .map(|value| parsed_bytes(value.to_string().as_bytes()))
-            .sum();
-        let modules: usize = self.modules.modules.values().map(Module::size).sum();
-        vars + modules
-    }
-}
-
 impl Default for Made {
     fn default() -> Self {
         Self {
@@ -229,13 +170,12 @@ impl Loaders {
 
 /// Looks for the dynamic Worker of an id. While one call makes it, others that
 /// ask for it wait.
-pub(crate) async fn find(
-    caller: &Invocation,
+pub(super) async fn find(
+    platform: &Arc<Platform>,
+    owner: &WorkerId,
     binding: &str,
     id: &str,
 ) -> Result<Lookup, CallFailed> {
-    let platform = caller.platform()?;
-    let owner = &caller.worker.id;
     let key = (binding.to_owned(), id.to_owned());
     let slot = platform.loaders.slot(owner, key).lock_owned().await;
     match &*slot {
@@ -249,39 +189,12 @@ pub(crate) async fn find(
     }
 }
 
-/// Makes a dynamic Worker, or fails as `plan` did, for all calls that ask for
-/// its id.
-pub(crate) async fn make(
+/// Makes a dynamic Worker.
+pub(super) async fn deploy(
+    platform: &Arc<Platform>,
     caller: &Invocation,
-    reservation: Option<Reservation>,
-    plan: Result<Plan, CallFailed>,
+    plan: Plan,
 ) -> Result<WorkerId, CallFailed> {
-    let planned = plan.is_ok();
-    let made = match plan {
-        Ok(plan) => deploy(caller, plan).await,
-        Err(failed) => Err(failed),
-    };
-    // The next call that asks may have the CPU time that this one lacked.
-    if let Some(mut slot) = reservation
-        && (made.is_ok() || !planned)
-    {
-        *slot = Some(made.clone());
-    }
-    made
-}
-
-/// Whether a binding is one of a loader.
-pub(crate) fn check_binding(caller: &Invocation, binding: &str) -> Result<(), CallFailed> {
-    match caller.worker.settings.bindings.get(binding) {
-        Some(Binding::Loader) => Ok(()),
-        _ => Err(CallFailed::new(format!(
-            "there is no worker loader `{binding}`"
-        ))),
-    }
-}
-
-async fn deploy(caller: &Invocation, plan: Plan) -> Result<WorkerId, CallFailed> {
-    let platform = &caller.platform()?;
     let owner = &caller.worker.id;
     let bytes = plan.bytes();
     let code = code(caller, platform, plan.modules).await?;
@@ -349,25 +262,5 @@ async fn code(
             "The main module `{}` is neither an ES module nor a component.",
             modules.main
         ))),
-    }
-}
-
-impl Module {
-    fn size(&self) -> usize {
-        match self {
-            Self::Js(text) | Self::CommonJs(text) | Self::Text(text) => text.len(),
-            Self::Data(bytes) | Self::Wasm(bytes) => bytes.len(),
-            Self::Json(value) => value.to_string().len(),
-        }
-    }
-}
-
-/// Where the requests of a dynamic Worker go: as its maker says, or as its
-/// maker's own.
-pub(crate) fn egress(caller: &Invocation, given: Option<Option<Egress>>) -> Egress {
-    match given {
-        None => caller.worker.settings.egress.clone(),
-        Some(None) => Egress::Hosts(Vec::new()),
-        Some(Some(egress)) => egress,
     }
 }

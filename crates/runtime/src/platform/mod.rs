@@ -1,20 +1,21 @@
 //! What the Workers of one runtime share.
 
-pub(crate) mod ahead;
 pub(crate) mod alarms;
+mod channels;
 pub(crate) mod dispatch;
 pub(crate) mod loader;
-pub(crate) mod service;
 
 use crate::component::compiler::Compiler;
-use crate::delivery::{Consumers, Queues, Tail, TailConsumer, TailQueue};
+use crate::delivery::{Consumers, Queues, Tail, TailConsumer, TailQueue, TailWorker, Tails};
+use crate::invocation::context::WorkerContext;
 use crate::invocation::lanes::Lanes;
 use crate::invocation::running::Running;
 use crate::places::Share;
 use crate::platform::alarms::Alarms;
+use crate::platform::channels::WorkerChannels;
 use crate::platform::dispatch::{Dispatched, Namespaces};
 use crate::platform::loader::{LoadScript, Loaders};
-use crate::script::{Isolates, Script};
+use crate::script::{Isolates, Script, Source, Surroundings};
 use crate::settings::WorkerSettings;
 use crate::settings::identity::WorkerId;
 use crate::store::Store;
@@ -57,7 +58,7 @@ impl Platform {
 
     /// Puts a Worker in place, or in the place of an earlier one.
     pub(crate) fn deploy(&self, worker: Arc<Worker>) {
-        let replaced = self.write().insert(worker.id.clone(), worker);
+        let replaced = self.write().insert(worker.context.id.clone(), worker);
         // Not under the lock: this may end its isolates.
         drop(replaced);
     }
@@ -92,48 +93,66 @@ impl Platform {
         above: Option<Arc<Share>>,
     ) -> Arc<Worker> {
         let code = match code {
-            Code::Component(component) => Script::of_component(component),
+            Code::Component(mut component) => match component.take_built() {
+                Some(json) => {
+                    let source = Source::built(&json);
+                    Code::Script(Script::new(Arc::new(component), source))
+                }
+                None => Code::Component(component),
+            },
             code => code,
         };
-        Arc::new(Worker {
+        let context = Arc::new(WorkerContext {
             config: Arc::new(
                 settings
                     .text_vars()
                     .map(|(name, value)| (name.clone(), value.into_owned()))
                     .collect(),
             ),
-            consumers: Arc::new(Consumers {
-                worker: id.clone(),
+            consumers: Consumers {
                 native: Arc::clone(&self.consumers),
-                tails: settings
-                    .tail_consumers
-                    .iter()
-                    .map(|tail| Tail {
-                        queue: self.queue(&tail.worker),
-                        target: Arc::new(tail.clone()),
-                    })
-                    .collect(),
-            }),
-            id,
-            platform: Arc::downgrade(self),
+                tails: Arc::new(Tails {
+                    worker: id.clone(),
+                    tails: settings
+                        .tail_consumers
+                        .iter()
+                        .map(|tail| Tail {
+                            queue: self.queue(&tail.worker),
+                            target: Arc::new(tail.clone()),
+                        })
+                        .collect(),
+                }),
+            },
             tracker: self.tracker.clone(),
-            lanes: Arc::clone(&self.lanes),
             compiles: tokio::sync::Mutex::default(),
             running: Running::default(),
             share: Share::new(settings.limits.instances, above),
-            places: Arc::clone(&self.places),
             storage: self.store.storage(),
-            stopped: AtomicBool::new(false),
             settings,
+            id,
+        });
+        Arc::new_cyclic(|worker| Worker {
             code,
+            surroundings: Surroundings {
+                channels: Arc::new(WorkerChannels {
+                    platform: Arc::downgrade(self),
+                    worker: Weak::clone(worker),
+                    id: context.id.clone(),
+                }),
+                lanes: Arc::clone(&self.lanes),
+                places: Arc::clone(&self.places),
+            },
+            stopped: AtomicBool::new(false),
+            context,
         })
     }
 
     fn queue(self: &Arc<Self>, tail: &WorkerId) -> Arc<TailQueue> {
         let worker = tail.clone();
         let platform: Weak<Self> = Arc::downgrade(self);
-        self.queues
-            .get(tail, move || platform.upgrade()?.find(&worker))
+        self.queues.get(tail, move || {
+            Some(platform.upgrade()?.find(&worker)? as Arc<dyn TailWorker>)
+        })
     }
 }
 

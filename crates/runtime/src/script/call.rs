@@ -1,11 +1,12 @@
 //! A script's calls of other Workers.
 
+use crate::channels::Channels;
+use crate::channels::call as service;
+use crate::channels::dispatch;
+use crate::channels::dispatch::Dispatch;
+use crate::channels::failed::CallFailed;
 use crate::event::{Event, QueueMessage};
 use crate::invocation::Invocation;
-use crate::platform::dispatch;
-use crate::platform::dispatch::Dispatch;
-use crate::platform::service;
-use crate::platform::service::CallFailed;
 use crate::script::{Token, byte_string, kv, load, object};
 use crate::settings::identity::WorkerId;
 use crate::settings::{Binding, ObjectId, Target};
@@ -123,6 +124,7 @@ enum Callee {
 /// Answers a script that asks its host for something. Any component may be an
 /// engine, so it may ask for anything.
 pub(crate) async fn answer(
+    channels: &dyn Channels,
     invocation: &Arc<Invocation>,
     token: &Token,
     request: Request<WasiBody>,
@@ -133,7 +135,7 @@ pub(crate) async fn answer(
             // What it may have is the memory that it was written in.
             let code = invocation.collect(request.into_body(), usize::MAX).await?;
             let _parsed = invocation.charge_parsing(&code)?;
-            let worker = load::answer(invocation, load, &code).await?;
+            let worker = load::answer(channels, invocation, load, &code).await?;
             Ok(json(&worker))
         }
         "/kv" => {
@@ -142,7 +144,7 @@ pub(crate) async fn answer(
         }
         "/call" => {
             let call = wish(invocation, &request)?;
-            make(invocation, call, request.into_body()).await
+            make(channels, invocation, call, request.into_body()).await
         }
         other => Err(CallFailed::new(format!("the host has no `{other}`"))),
     }
@@ -164,12 +166,13 @@ fn wish<T: DeserializeOwned>(
 
 /// Makes a call.
 async fn make(
+    channels: &dyn Channels,
     invocation: &Arc<Invocation>,
     call: Call,
     body: WasiBody,
 ) -> Result<Response<WasiBody>, CallFailed> {
     let target = match call.callee {
-        CalledBy::Dispatch(dispatch) => dispatch::callee(invocation, dispatch).await?,
+        CalledBy::Dispatch(dispatch) => dispatch::callee(channels, invocation, dispatch).await?,
         CalledBy::Callee(callee) => {
             let object = call.object;
             Referred { callee, object }.into_target(invocation)?.into()
@@ -185,19 +188,19 @@ async fn make(
         Way::Request(head) => {
             let called = Request::from_parts(parts(&head)?, body);
             let cf = head.cf.and_then(|cf| to_raw_value(&cf).ok());
-            return service::fetch(invocation, target, called, cf).await;
+            return service::fetch(channels, invocation, target, called, cf).await;
         }
         Way::Event {} => {
             let body = invocation.collect(body, usize::MAX).await?;
             let _parsed = invocation.charge_parsing(&body)?;
             let event = event(&body)?;
-            let result = service::dispatch(invocation, target, event).await?;
+            let result = service::dispatch(channels, invocation, target, event).await?;
             return Ok(json(&result));
         }
         Way::Rpc(Session { session, method }) => (EventInfo::Rpc { rpc_method: method }, session),
         Way::Connect(Session { session, .. }) => (EventInfo::Connect {}, session),
     };
-    let end = service::session(invocation, target, event)?;
+    let end = service::session(channels, invocation, target, event)?;
     invocation.exchange.add_session(session, end.sender);
     let messages = end.receiver.map_err(|never| match never {});
     Ok(Response::new(messages.boxed_unsync()))

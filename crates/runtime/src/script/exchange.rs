@@ -4,12 +4,12 @@
 //! What a script has to wait for it asks for by a request, since requests are all
 //! that the engine can wait for besides timers.
 
+use crate::channels::dynamic::Reservation;
+use crate::channels::failed::CallFailed;
 use crate::component::execute::Respond;
 use crate::invocation::encoding::Encoding;
 use crate::invocation::held::{HostMemory, HostMemoryExceeded};
 use crate::invocation::session;
-use crate::platform::loader::Reservation;
-use crate::platform::service::CallFailed;
 use crate::script::{Fetch, Token};
 use bytes::Bytes;
 use http::{Response, StatusCode};

@@ -171,7 +171,9 @@ impl host::Host for State {
     async fn storage(&mut self, request: String) -> wasmtime::Result<String> {
         let invocation = self.invocation();
         Ok(match &self.script()?.object {
-            Some(object) => storage::answer(&invocation, object.key(), &request).await,
+            Some(object) => {
+                storage::answer(&*self.channels, &invocation, object.key(), &request).await
+            }
             None => String::new(),
         })
     }

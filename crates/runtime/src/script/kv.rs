@@ -1,9 +1,9 @@
 //! A script's requests to its KV namespaces.
 
+use crate::channels::failed::CallFailed;
 use crate::clock;
 use crate::invocation::Invocation;
 use crate::invocation::held::CannotCollect;
-use crate::platform::service::CallFailed;
 use crate::script::Token;
 use crate::settings::Binding;
 use crate::store::{Entry, KvFailed, Listed, Put, Storage, VALUE_BYTES};

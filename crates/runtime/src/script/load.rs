@@ -1,10 +1,11 @@
 //! A script's requests for dynamic Workers.
 
+use crate::channels::Channels;
+use crate::channels::dispatch::LimitsJson;
+use crate::channels::dynamic::{Lookup, Module, Modules, Plan};
+use crate::channels::failed::CallFailed;
+use crate::channels::loader;
 use crate::invocation::Invocation;
-use crate::platform::dispatch::LimitsJson;
-use crate::platform::loader;
-use crate::platform::loader::{Lookup, Module, Modules, Plan};
-use crate::platform::service::CallFailed;
 use crate::script::call::Referred;
 use crate::settings::egress::Egress;
 use crate::settings::identity::WorkerId;
@@ -73,6 +74,7 @@ enum ModuleJson {
 
 /// Answers with the handle of the Worker, or with null if its code is wanted.
 pub(super) async fn answer(
+    channels: &dyn Channels,
     caller: &Invocation,
     load: Load,
     body: &[u8],
@@ -81,7 +83,7 @@ pub(super) async fn answer(
     loader::check_binding(caller, &binding)?;
     if !load.code {
         let id = load.id.unwrap_or_default();
-        return match loader::find(caller, &binding, &id).await? {
+        return match channels.find_dynamic(&binding, &id).await? {
             Lookup::Made(worker) => Ok(handle(&worker)),
             Lookup::Vacant(reservation) => {
                 caller.exchange.reserve(binding, id, reservation);
@@ -99,7 +101,9 @@ pub(super) async fn answer(
             "The code of the dynamic Worker is malformed: {error}."
         ))),
     };
-    Ok(handle(&loader::make(caller, reservation, plan).await?))
+    Ok(handle(
+        &loader::make(channels, caller, reservation, plan).await?,
+    ))
 }
 
 fn handle(worker: &WorkerId) -> Value {

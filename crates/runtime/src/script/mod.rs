@@ -3,7 +3,7 @@
 
 pub(crate) mod abandoned;
 mod byte_string;
-pub(crate) mod call;
+mod call;
 mod event;
 mod events;
 pub(crate) mod exchange;
@@ -15,6 +15,7 @@ mod source;
 mod storage;
 mod token;
 
+pub(crate) use call::answer;
 pub(crate) use event::Event;
 pub(crate) use exchange::Exchange;
 pub(crate) use host::ScriptHost;
@@ -22,28 +23,32 @@ pub(crate) use object::ObjectKey;
 pub use source::Source;
 pub(crate) use token::Token;
 
+use crate::channels::Channels;
 use crate::component::Component;
 use crate::component::execute::{Respond, guarded, poll_once};
 use crate::component::failure::{call_failed, instantiation_failed};
-use crate::instance::state::State;
+use crate::instance::state::{Guest as Kind, State};
 use crate::interfaces::bindings::javascript::Engine as Guest;
 use crate::invocation::Invocation;
 use crate::invocation::caught::{Panicked, caught};
 use crate::invocation::ending::Call;
-use crate::invocation::lanes::HEAVY;
+use crate::invocation::lanes::{HEAVY, Lanes};
 use crate::places::{OwnerId, Place, Places};
 use crate::script::exchange::Idle;
-use crate::worker::{Code, Worker};
 use abandoned::Abandonable;
 use events::{Events, Job, Ticket};
 use object::Objects;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmtime::Store;
 use wasmtime_wasi_http::WasiBody;
 
 /// A script, and the engine that runs it.
-pub struct Script {
+pub struct Script(Arc<Shared>);
+
+/// What a script shares with its isolates.
+struct Shared {
     engine: Arc<Component>,
     source: Arc<Source>,
     /// Under which its isolates idle.
@@ -51,6 +56,8 @@ pub struct Script {
     objects: Objects,
     /// The isolates that run events, but for Durable Objects.
     running: Mutex<Vec<Arc<Events>>>,
+    /// Whether its Worker is gone, so that no isolate has a use any more.
+    retired: AtomicBool,
 }
 
 /// The places of a process, with the isolates that idle.
@@ -69,6 +76,15 @@ pub(crate) struct Isolate {
     _place: Place,
 }
 
+/// What isolates live in.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    /// What their Worker can reach.
+    pub(crate) channels: Arc<dyn Channels>,
+    pub(crate) lanes: Arc<Lanes>,
+    pub(crate) places: Arc<Isolates>,
+}
+
 /// What belongs to a fetch event beside what the script is told of it.
 pub(crate) struct Fetch {
     pub(crate) body: WasiBody,
@@ -80,28 +96,45 @@ impl Script {
     /// [is an engine](Component::is_engine).
     #[must_use]
     pub fn new(engine: Arc<Component>, source: Source) -> Self {
-        Self {
+        Self(Arc::new(Shared {
             engine,
             source: Arc::new(source),
             id: OwnerId::new(),
             objects: Objects::default(),
             running: Mutex::default(),
-        }
-    }
-
-    /// The script that a component was built with, or the component itself if
-    /// it was built otherwise.
-    pub(crate) fn of_component(mut component: Component) -> Code {
-        match component.take_built().map(|json| Source::built(&json)) {
-            Some(source) => Code::Script(Self::new(Arc::new(component), source)),
-            None => Code::Component(component),
-        }
+            retired: AtomicBool::new(false),
+        }))
     }
 
     /// Evaluates the script, so that an isolate is ready for the first event.
-    pub(crate) async fn start(&self, invocation: &Arc<Invocation>) {
+    pub(crate) async fn start(&self, invocation: &Arc<Invocation>, surroundings: &Surroundings) {
+        self.0.start(invocation, surroundings).await;
+    }
+
+    /// Runs one event to its end.
+    pub(crate) async fn run(
+        &self,
+        invocation: &Arc<Invocation>,
+        surroundings: &Surroundings,
+        event: &Event<'_>,
+    ) {
+        self.0.run(invocation, surroundings, event).await;
+    }
+
+    /// Ends its isolates that idle, and those that run once they do.
+    pub(crate) fn retire(&self, places: &Isolates) {
+        self.0.retired.store(true, SeqCst);
+        places.forget(self.0.id);
+    }
+}
+
+impl Shared {
+    async fn start(&self, invocation: &Arc<Invocation>, surroundings: &Surroundings) {
         let _awake = self.engine.keep_awake();
-        let mut isolate = match self.new_isolate(invocation, Arc::default()).await {
+        let mut isolate = match self
+            .new_isolate(invocation, surroundings, Arc::default())
+            .await
+        {
             Ok(isolate) => isolate,
             Err(call) => return invocation.ended(call),
         };
@@ -116,12 +149,16 @@ impl Script {
         invocation.memory(&isolate.store.data().memory);
         invocation.ended(call);
         if started {
-            self.keep(isolate, &invocation.worker);
+            self.keep(isolate, &surroundings.places);
         }
     }
 
-    /// Runs one event to its end.
-    pub(crate) async fn run(&self, invocation: &Arc<Invocation>, event: &Event<'_>) {
+    async fn run(
+        self: &Arc<Self>,
+        invocation: &Arc<Invocation>,
+        surroundings: &Surroundings,
+        event: &Event<'_>,
+    ) {
         let light = HEAVY * event.items();
         let event: Arc<str> = match event.to_json(invocation) {
             Ok(event) => event.into(),
@@ -129,7 +166,7 @@ impl Script {
         };
         loop {
             let (job, end) = Job::new(invocation, &event, light);
-            let (events, number) = match self.hand_over(invocation, job).await {
+            let (events, number) = match self.hand_over(invocation, surroundings, job).await {
                 Ok(handed_over) => handed_over,
                 Err(call) => return invocation.ended(call),
             };
@@ -147,23 +184,28 @@ impl Script {
 
     /// Finds an isolate for an event, or makes one.
     async fn hand_over(
-        &self,
+        self: &Arc<Self>,
         invocation: &Arc<Invocation>,
+        surroundings: &Surroundings,
         job: Job,
     ) -> Result<(Arc<Events>, u32), Call> {
-        let worker = &invocation.worker;
         if let (Some(object), Some(class)) = (invocation.via.object(), invocation.via.entrypoint())
         {
             let key = ObjectKey {
                 class: class.to_owned(),
                 id: object.id.clone(),
             };
-            return self.objects.push(worker, &key, job).map_err(Call::Shed);
+            let found = Objects::push(self, invocation, surroundings, &key, job);
+            return found.map_err(Call::Shed);
         }
-        let (isolate, job) = match self.running_or_kept(invocation, job) {
+        let (isolate, job) = match self.running_or_kept(invocation, &surroundings.places, job) {
             Found::Running(events, number) => return Ok((events, number)),
             Found::Kept(isolate, job) => (isolate, job),
-            Found::None(job) => (self.new_isolate(invocation, Arc::default()).await?, job),
+            Found::None(job) => (
+                self.new_isolate(invocation, surroundings, Arc::default())
+                    .await?,
+                job,
+            ),
         };
         let events = Arc::clone(&isolate.events);
         events.open();
@@ -171,12 +213,17 @@ impl Script {
             return Err(Call::HostFailed("the isolate takes no event".to_owned()));
         };
         self.running().push(Arc::clone(&events));
-        begin(Arc::clone(worker), isolate).await;
+        begin(Arc::clone(self), surroundings.clone(), isolate).await;
         Ok((events, number))
     }
 
     /// An isolate that runs already, or one that idles.
-    fn running_or_kept(&self, invocation: &Arc<Invocation>, mut job: Job) -> Found {
+    fn running_or_kept(
+        &self,
+        invocation: &Arc<Invocation>,
+        places: &Isolates,
+        mut job: Job,
+    ) -> Found {
         // Held, so that an isolate whose last event ends is found as the one or
         // as the other.
         let running = self.running();
@@ -186,7 +233,7 @@ impl Script {
                 Err(refused) => job = refused,
             }
         }
-        match invocation.worker.places.reuse(self.id) {
+        match places.reuse(self.id) {
             Some(isolate) => {
                 let current = &isolate.store.data().current;
                 current.set(Some(Arc::clone(invocation)));
@@ -199,10 +246,15 @@ impl Script {
     async fn new_isolate(
         &self,
         invocation: &Arc<Invocation>,
+        surroundings: &Surroundings,
         events: Arc<Events>,
     ) -> Result<Isolate, Call> {
-        let place = invocation.place(self.engine.size()).await?;
-        let mut store = State::store(self.engine.engine(), invocation, Vec::new());
+        let Surroundings {
+            channels, places, ..
+        } = surroundings;
+        let place = invocation.place(places, self.engine.size()).await?;
+        let engine = self.engine.engine();
+        let mut store = State::store(engine, invocation, channels, Kind::Engine, Vec::new());
         events.attach(store.data().current.clone());
         store.data_mut().outbound.script = Some(ScriptHost {
             source: Arc::clone(&self.source),
@@ -220,19 +272,18 @@ impl Script {
         })
     }
 
-    fn keep(&self, isolate: Isolate, worker: &Worker) {
+    fn keep(&self, isolate: Isolate, places: &Isolates) {
         let state = isolate.store.data();
         state.current.set(None);
         let memory = state.memory.peak();
-        worker.places.keep(self.id, isolate, memory, IDLE_ISOLATES);
+        places.keep(self.id, isolate, memory, IDLE_ISOLATES);
+        if self.retired.load(SeqCst) {
+            places.forget(self.id);
+        }
     }
 
     fn running(&self) -> MutexGuard<'_, Vec<Arc<Events>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn id(&self) -> OwnerId {
-        self.id
     }
 }
 
@@ -244,10 +295,11 @@ enum Found {
 }
 
 /// Has an isolate live, here as long as nothing has to be waited for.
-async fn begin(worker: Arc<Worker>, isolate: Isolate) {
+async fn begin(script: Arc<Shared>, surroundings: Surroundings, isolate: Isolate) {
     let events = Arc::clone(&isolate.events);
-    let lanes = Arc::clone(&worker.lanes);
-    let mut life: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(live(worker, isolate));
+    let Surroundings { lanes, places, .. } = surroundings;
+    let mut life: Pin<Box<dyn Future<Output = ()> + Send>> =
+        Box::pin(live(script, places, isolate));
     if poll_once(life.as_mut()).await.is_pending() {
         tokio::spawn(async move {
             lanes.alternate(life, move || events.is_heavy()).await;
@@ -256,17 +308,14 @@ async fn begin(worker: Arc<Worker>, isolate: Isolate) {
 }
 
 /// The life of an isolate, from one event until it runs none.
-async fn live(worker: Arc<Worker>, mut isolate: Isolate) {
-    let Code::Script(script) = &worker.code else {
-        return;
-    };
+async fn live(script: Arc<Shared>, places: Arc<Isolates>, mut isolate: Isolate) {
     let _awake = script.engine.keep_awake();
     let events = Arc::clone(&isolate.events);
     loop {
         let mut reusable = true;
         let call = match events.begin() {
             Some((number, event)) => {
-                let run = isolate.run(script, number, &event, &mut reusable);
+                let run = isolate.run(&script, number, &event, &mut reusable);
                 let call = caught(events.measure(pin!(run))).await;
                 call.unwrap_or_else(|_| Call::HostFailed(Panicked::MESSAGE.to_owned()))
             }
@@ -294,7 +343,7 @@ async fn live(worker: Arc<Worker>, mut isolate: Isolate) {
         }
         leave(&mut running);
         if rest.is_kept {
-            script.keep(isolate, &worker);
+            script.keep(isolate, &places);
         }
         drop(running);
         rest.tell();
@@ -316,7 +365,7 @@ impl Isolate {
         let guest = pre
             .instantiate_async(&mut *store)
             .await
-            .map_err(|error| instantiation_failed(&error, store.data()))?;
+            .map_err(|error| instantiation_failed(&error, store.data(), None))?;
         let setup = store.data().outbound.script.as_ref().map(|script| {
             let invocation = store.data().invocation();
             event::setup(&invocation, source, &script.token)
@@ -337,7 +386,7 @@ impl Isolate {
     /// isolate can take another one.
     async fn run(
         &mut self,
-        script: &Script,
+        script: &Shared,
         number: u32,
         event: &String,
         reusable: &mut bool,

@@ -7,8 +7,7 @@ use crate::invocation::limits::MemoryLimiter;
 use crate::places::{Leave, OwnerId};
 use crate::script::events::{Events, Job, Refused};
 use crate::script::exchange::Answer;
-use crate::script::{Isolate, Script};
-use crate::worker::{Code, Worker};
+use crate::script::{Isolate, Shared, Surroundings};
 use hmac::{Hmac, KeyInit, Mac};
 use http::StatusCode;
 use serde_json::json;
@@ -46,7 +45,8 @@ pub(crate) struct Object {
     id: OwnerId,
     /// Raised when its place is needed.
     leave: Leave,
-    worker: Arc<Worker>,
+    script: Arc<Shared>,
+    surroundings: Surroundings,
 }
 
 impl Objects {
@@ -57,12 +57,13 @@ impl Objects {
     /// Adds an event to those of an object, which is made if it is not alive.
     /// Fails when too many wait for it.
     pub(super) fn push(
-        &self,
-        worker: &Arc<Worker>,
+        script: &Arc<Shared>,
+        invocation: &Invocation,
+        surroundings: &Surroundings,
         key: &ObjectKey,
         job: Job,
     ) -> Result<(Arc<Events>, u32), Shed> {
-        let mut objects = self.lock();
+        let mut objects = script.objects.lock();
         let name = job.object_name();
         let job = match objects.get(key) {
             None => job,
@@ -73,7 +74,7 @@ impl Objects {
                 Err(Refused::Closed(job)) => job,
             },
         };
-        let resident = Invocation::rehearsal(worker);
+        let resident = Invocation::rehearsal(&invocation.worker);
         let events = Arc::new(Events::of_object(resident));
         events.open();
         let number = events.push(job, QUEUED_EVENTS).map_err(|_| Shed::Object)?;
@@ -84,7 +85,8 @@ impl Objects {
             events: Arc::clone(&events),
             id: OwnerId::new(),
             leave: Leave::default(),
-            worker: Arc::clone(worker),
+            script: Arc::clone(script),
+            surroundings: surroundings.clone(),
         };
         tokio::spawn(live(Arc::new(object)));
         Ok((events, number))
@@ -112,9 +114,7 @@ impl Objects {
 
 /// The life of an object, from its first event until it is idle or fails.
 async fn live(object: Arc<Object>) {
-    let Code::Script(script) = &object.worker.code else {
-        return;
-    };
+    let script = &object.script;
     let events = &object.events;
     let Some(first) = events.first() else {
         // Nobody waits for it any more.
@@ -122,7 +122,9 @@ async fn live(object: Arc<Object>) {
         return events.end(Call::Unfinished, &MemoryLimiter::new(0));
     };
     let _awake = script.engine.keep_awake();
-    let isolate = script.new_isolate(&first, Arc::clone(events)).await;
+    let isolate = script
+        .new_isolate(&first, &object.surroundings, Arc::clone(events))
+        .await;
     // Held by whoever runs it, so that its item does not wait for the object.
     drop(first);
     let mut isolate = match isolate {
@@ -135,15 +137,15 @@ async fn live(object: Arc<Object>) {
     if let Some(host) = &mut isolate.store.data_mut().outbound.script {
         host.object = Some(Arc::clone(&object));
     }
-    let life = caught(object.run(&mut isolate, script)).await;
+    let life = caught(object.run(&mut isolate)).await;
     let call = life.unwrap_or_else(|_| Call::HostFailed(Panicked::MESSAGE.to_owned()));
     script.objects.remove(&object);
-    object.worker.places.object_runs(object.id);
+    object.surroundings.places.object_runs(object.id);
     events.end(call, &isolate.store.data().memory);
 }
 
 impl Object {
-    async fn run(&self, isolate: &mut Isolate, script: &Script) -> Call {
+    async fn run(&self, isolate: &mut Isolate) -> Call {
         let Some((number, first)) = self.events.begin() else {
             return Call::Unfinished;
         };
@@ -154,7 +156,7 @@ impl Object {
             r#"{{"type":"object","entrypoint":{class},"id":{id},"name":{name},"first":{first}}}"#
         );
         let mut reusable = false;
-        let life = isolate.run(script, number, &event, &mut reusable);
+        let life = isolate.run(&self.script, number, &event, &mut reusable);
         self.events.measure(pin!(life)).await
     }
 
@@ -182,21 +184,18 @@ impl Object {
 
     /// Takes it out of the objects that are alive, unless it has an event.
     fn leaves(&self) -> bool {
-        match &self.worker.code {
-            Code::Script(script) => script.objects.leave(&self.key, &self.events),
-            _ => true,
-        }
+        self.script.objects.leave(&self.key, &self.events)
     }
 
     /// An event begins.
     pub(super) fn runs(&self) {
-        self.worker.places.object_runs(self.id);
+        self.surroundings.places.object_runs(self.id);
     }
 
     /// An event has ended.
     pub(super) fn ran(&self, memory: &MemoryLimiter) {
         if self.events.runs_nothing() {
-            let places = &self.worker.places;
+            let places = &self.surroundings.places;
             places.object_idles(self.id, Arc::clone(&self.leave), memory.peak());
         }
     }

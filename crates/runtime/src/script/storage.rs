@@ -1,5 +1,6 @@
 //! What Durable Objects keep: `ctx.storage`.
 
+use crate::channels::Channels;
 use crate::invocation::Invocation;
 use crate::script::ObjectKey;
 use crate::store::{Listing, ObjectFailed, StoredObject};
@@ -23,7 +24,12 @@ enum Request {
 }
 
 /// Answers a request of an object, both in JSON.
-pub(super) async fn answer(invocation: &Invocation, key: &ObjectKey, request: &str) -> String {
+pub(super) async fn answer(
+    channels: &dyn Channels,
+    invocation: &Invocation,
+    key: &ObjectKey,
+    request: &str,
+) -> String {
     let request: Request = match serde_json::from_str(request) {
         Ok(request) => request,
         Err(error) => return failed(&format!("the request is malformed: {error}")),
@@ -32,13 +38,14 @@ pub(super) async fn answer(invocation: &Invocation, key: &ObjectKey, request: &s
         worker: invocation.worker.id.clone(),
         key: key.clone(),
     };
-    match answered(invocation, object, request).await {
+    match answered(channels, invocation, object, request).await {
         Ok(answer) => json!({ "ok": answer }).to_string(),
         Err(error) => failed(&error),
     }
 }
 
 async fn answered(
+    channels: &dyn Channels,
     invocation: &Invocation,
     object: StoredObject,
     request: Request,
@@ -53,8 +60,8 @@ async fn answered(
         Request::GetAlarm {} => json!(storage.alarm(object).await?),
         Request::SetAlarm(time) => {
             storage.set_alarm(object, time).await?;
-            let platform = invocation.platform().map_err(|failed| failed.message)?;
-            json!(platform.ring_alarms(&invocation.worker.id))
+            channels.ring_alarms().map_err(|failed| failed.message)?;
+            Value::Null
         }
     })
 }

@@ -1,6 +1,6 @@
 //! What an isolate and its host alone know.
 
-use crate::platform::service::CallFailed;
+use crate::channels::failed::CallFailed;
 use crate::script::call::escaped;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, Uri};
 use http_body_util::{BodyExt, Empty};

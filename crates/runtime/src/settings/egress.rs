@@ -1,6 +1,6 @@
 //! Where the requests go that a Worker makes without a binding.
 
-use crate::settings::Target;
+use crate::settings::target::Target;
 use http::Uri;
 use serde::Deserialize;
 use std::fmt;

@@ -1,15 +1,20 @@
 //! What a Worker is configured with: plain data.
 
+mod binding;
 pub(crate) mod egress;
 pub(crate) mod identity;
+mod limits;
+mod target;
 
-use crate::platform::dispatch::DispatchNamespace;
+pub use binding::{Binding, DispatchNamespace};
+pub use limits::{EVENT_WALL_TIME, Limits};
+pub use target::{ObjectId, Target};
+
 use crate::settings::egress::Egress;
 use crate::settings::identity::WorkerId;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// The configuration of one Worker.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +43,10 @@ pub struct WorkerSettings {
 /// The most items of one tail event, unless a Tail Worker has its own number:
 /// as many calls as there may be at a time.
 pub const MAX_BATCH: usize = 32;
+
+/// Workers that may call each other in a row, tails included; Cloudflare's
+/// limit of Workers for one request.
+pub(crate) const DEPTH: u32 = 32;
 
 impl WorkerSettings {
     /// A Worker with no vars, no tail consumers and default limits.
@@ -70,97 +79,5 @@ impl WorkerSettings {
             Value::String(text) => (name, Cow::from(text)),
             other => (name, Cow::from(other.to_string())),
         })
-    }
-}
-
-/// What a Worker may use.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Binding {
-    /// Another Worker, to be called.
-    Service(Target),
-    /// A loader of dynamic Workers.
-    Loader,
-    /// The Durable Objects of a class: the entrypoint of a Worker.
-    DurableObject(Target),
-    /// The Workers of a dispatch namespace.
-    Dispatch(DispatchNamespace),
-    /// A KV namespace, by its id.
-    Kv(String),
-    /// A dataset of Analytics Engine, by its name.
-    AnalyticsEngine(String),
-}
-
-/// A Worker as another one refers to it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Target {
-    /// The Worker.
-    pub worker: WorkerId,
-    /// The export that handles the event, none for the default one.
-    pub entrypoint: Option<String>,
-    /// What that export knows as `ctx.props`.
-    pub props: Map<String, Value>,
-    /// The Durable Object, if it is one: the export is its class.
-    pub object: Option<ObjectId>,
-}
-
-/// A Durable Object of a class.
-#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
-pub struct ObjectId {
-    /// Its id: 64 hexadecimal digits.
-    pub id: String,
-    /// The name that the id was made of, if the caller knows it.
-    pub name: Option<String>,
-}
-
-impl<W: Into<WorkerId>> From<W> for Target {
-    fn from(worker: W) -> Self {
-        Self {
-            worker: worker.into(),
-            entrypoint: None,
-            props: Map::new(),
-            object: None,
-        }
-    }
-}
-
-/// What one invocation may use, and how many there may be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// CPU time, not counting time spent waiting. Cloudflare's default for
-    /// paid plans: 30 seconds.
-    pub cpu: Duration,
-    /// Bytes of memory and tables of all instances of the component together.
-    /// Cloudflare's limit for an isolate: 128 MiB.
-    pub memory: usize,
-    /// Time from the event to the end of everything it causes, waiting
-    /// included. Without it, a fetch event lasts as long as its client stays,
-    /// and any other event [`EVENT_WALL_TIME`].
-    pub wall_time: Option<Duration>,
-    /// Time that a fetch event may go on after its response: Cloudflare's limit
-    /// for `waitUntil` is 30 seconds.
-    pub wait_until: Duration,
-    /// Outgoing HTTP requests. Cloudflare's limit for paid plans: 10,000.
-    pub subrequests: u32,
-    /// Fetch events, and calls by other Workers, at a time, those of the dynamic
-    /// Workers that it makes included. A further one is refused at once. One of
-    /// a component counts as often as an instance has memories.
-    pub instances: usize,
-}
-
-/// How long an event without a client may last: Cloudflare's limit for cron
-/// triggers, alarms and queue consumers.
-pub const EVENT_WALL_TIME: Duration = Duration::from_secs(15 * 60);
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            cpu: Duration::from_secs(30),
-            memory: 128 << 20,
-            wall_time: None,
-            wait_until: Duration::from_secs(30),
-            subrequests: 10_000,
-            // A quarter of the pool, so that one Worker cannot take it all.
-            instances: 256,
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! The items of a dispatcher and of the user Workers that it called.
 
-use crate::delivery::Consumers;
+use crate::delivery::tails::Tails;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use taffrail_trace::TraceItem;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -8,8 +8,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 /// Collects the items of a dispatcher and of the user Workers that it called.
 /// They go to the dispatcher's tails in one call, once the last of them is
 /// there.
-pub(crate) struct Together {
-    consumers: Arc<Consumers>,
+pub(crate) struct ItemBatch {
+    tails: Arc<Tails>,
     items: Mutex<Items>,
     /// Keeps the runtime from counting as idle.
     _pending: TaskTrackerToken,
@@ -26,11 +26,11 @@ struct Items {
 const USERS: usize = 100;
 const USER_BYTES: usize = 1 << 20;
 
-impl Together {
-    /// `consumers` are those of the dispatcher.
-    pub(crate) fn new(consumers: &Arc<Consumers>, pending: TaskTrackerToken) -> Arc<Self> {
+impl ItemBatch {
+    /// `tails` are those of the dispatcher.
+    pub(crate) fn new(tails: &Arc<Tails>, pending: TaskTrackerToken) -> Arc<Self> {
         Arc::new(Self {
-            consumers: Arc::clone(consumers),
+            tails: Arc::clone(tails),
             items: Mutex::default(),
             _pending: pending,
         })
@@ -44,7 +44,7 @@ impl Together {
         if items.users.len() >= USERS || bytes > USER_BYTES {
             let full = std::mem::take(&mut items.users);
             drop(items);
-            self.consumers.tell(&full);
+            self.tails.deliver(&full);
         }
     }
 
@@ -58,12 +58,12 @@ impl Together {
     }
 }
 
-impl Drop for Together {
+impl Drop for ItemBatch {
     fn drop(&mut self) {
         let items = std::mem::take(self.items.get_mut().unwrap_or_else(PoisonError::into_inner));
         let all: Vec<_> = items.dispatcher.into_iter().chain(items.users).collect();
         if !all.is_empty() {
-            self.consumers.tell(&all);
+            self.tails.deliver(&all);
         }
     }
 }

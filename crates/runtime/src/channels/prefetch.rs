@@ -31,7 +31,7 @@ enum Ahead {
 }
 
 /// A body that is read ahead, at the cost of `account`, if its reader is late.
-pub(crate) fn of(body: ResponseBody, account: &Arc<HostMemory>) -> WasiBody {
+pub(crate) fn prefetch(body: ResponseBody, account: &Arc<HostMemory>) -> WasiBody {
     if body.is_end_stream() {
         return body.map_err(failed).boxed_unsync();
     }

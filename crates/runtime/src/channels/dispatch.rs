@@ -1,0 +1,78 @@
+//! User Workers of a dispatch namespace, as a dispatcher asks for them.
+
+use crate::channels::Channels;
+use crate::channels::call::Callee;
+use crate::channels::failed::CallFailed;
+use crate::invocation::Invocation;
+use crate::invocation::origin::Terms;
+use crate::settings::egress::Egress;
+use crate::settings::{Binding, Limits, Target};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A user Worker as a dispatcher asks for it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Dispatch {
+    /// The binding.
+    pub(crate) dispatch: String,
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) limits: LimitsJson,
+    /// What the outbound Worker has in its `env`.
+    #[serde(default)]
+    pub(crate) parameters: Map<String, Value>,
+}
+
+/// Limits that a Worker sets for another one.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct LimitsJson {
+    pub(crate) cpu_ms: Option<u64>,
+    pub(crate) sub_requests: Option<u32>,
+}
+
+impl LimitsJson {
+    /// The lower ones of these and `own`.
+    pub(crate) fn within(&self, own: &Limits) -> Limits {
+        let cpu = self.cpu_ms.map_or(own.cpu, Duration::from_millis);
+        Limits {
+            cpu: cpu.min(own.cpu),
+            subrequests: self
+                .sub_requests
+                .map_or(own.subrequests, |limit| limit.min(own.subrequests)),
+            ..own.clone()
+        }
+    }
+}
+
+/// The user Worker that a dispatcher asks for, ready to be called.
+pub(crate) async fn callee(
+    channels: &dyn Channels,
+    caller: &Arc<Invocation>,
+    dispatch: Dispatch,
+) -> Result<Callee, CallFailed> {
+    let bindings = &caller.worker.settings.bindings;
+    let Some(Binding::Dispatch(namespace)) = bindings.get(&dispatch.dispatch) else {
+        return Err(CallFailed::new(format!(
+            "there is no dispatch namespace `{}`",
+            dispatch.dispatch
+        )));
+    };
+    let worker = channels
+        .user_worker(&namespace.namespace, &dispatch.name)
+        .await?;
+    let terms = Terms {
+        limits: dispatch.limits.within(&worker.settings().limits),
+        egress: namespace.outbound.clone().map(Egress::Worker),
+        parameters: Arc::new(dispatch.parameters),
+        batch: caller.batch(),
+    };
+    Ok(Callee {
+        worker: Some(Arc::clone(&worker)),
+        terms: Some(terms),
+        ..Callee::from(Target::from(worker.id().clone()))
+    })
+}

@@ -1,0 +1,94 @@
+//! What a running Worker can reach beyond its own instance: what it was handed,
+//! and nothing else.
+
+pub(crate) mod call;
+pub(crate) mod dispatch;
+pub(crate) mod dynamic;
+pub(crate) mod failed;
+pub(crate) mod loader;
+mod prefetch;
+
+use crate::channels::dynamic::{Lookup, Plan};
+use crate::channels::failed::CallFailed;
+use crate::event::Event;
+use crate::invocation::Invocation;
+use crate::invocation::body::Reader;
+use crate::invocation::fetch_result::FetchResult;
+use crate::invocation::origin::Via;
+use crate::invocation::session;
+use crate::settings::WorkerSettings;
+use crate::settings::identity::WorkerId;
+use http::Request;
+use std::pin::Pin;
+use std::sync::Arc;
+use taffrail_trace::{EventInfo, Json, Outcome};
+use wasmtime_wasi_http::WasiBody;
+
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Everything that the code of one Worker can reach in its runtime. An instance
+/// is given the channels of its own Worker, so that no name which code can spell
+/// leads to what another Worker was given.
+pub(crate) trait Channels: Send + Sync {
+    /// A Worker, as it is deployed now. The Worker itself is the code that runs.
+    fn worker(&self, worker: &WorkerId) -> Result<Arc<dyn Channel>, CallFailed>;
+
+    /// A user Worker of a dispatch namespace.
+    fn user_worker<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Arc<dyn Channel>, CallFailed>>;
+
+    /// The dynamic Worker that this Worker made under an id with one of its
+    /// loaders. While one call makes it, others that ask for it wait.
+    fn find_dynamic<'a>(
+        &'a self,
+        loader: &'a str,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Lookup, CallFailed>>;
+
+    /// Makes a dynamic Worker of this Worker, at the cost of `caller`.
+    fn make_dynamic<'a>(
+        &'a self,
+        caller: &'a Invocation,
+        plan: Plan,
+    ) -> BoxFuture<'a, Result<WorkerId, CallFailed>>;
+
+    /// Has the alarms of this Worker's objects ring, after one has changed.
+    fn ring_alarms(&self) -> Result<(), CallFailed>;
+}
+
+/// A Worker as its caller holds it.
+pub(crate) trait Channel: Send + Sync {
+    fn id(&self) -> &WorkerId;
+
+    fn settings(&self) -> &WorkerSettings;
+
+    /// Runs a fetch event until there is a response. Dropping the future says
+    /// that the client is gone.
+    fn fetch(
+        self: Arc<Self>,
+        request: Request<WasiBody>,
+        cf: Option<Json>,
+        via: Via,
+        reader: Reader,
+    ) -> BoxFuture<'static, FetchResult>;
+
+    /// Runs another event to its end. Returns the outcome, and what the handler
+    /// wants to become of the event, as JSON.
+    fn dispatch(
+        self: Arc<Self>,
+        event: Event,
+        via: Via,
+    ) -> BoxFuture<'static, (Outcome, Option<String>)>;
+
+    /// Runs a session with a script to its end, and tells how it failed if it
+    /// did. `event` is what is recorded of it.
+    fn session(
+        self: Arc<Self>,
+        event: EventInfo,
+        end: session::End,
+        via: Via,
+    ) -> BoxFuture<'static, Option<CallFailed>>;
+}
