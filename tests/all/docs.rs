@@ -41,3 +41,38 @@ fn every_page_has_a_test() {
     let missing = pages.filter(|page| !PAGES.contains(&&**page));
     assert_eq!(missing.collect::<Vec<_>>(), [DOCTESTS]);
 }
+
+/// The table of promises names modules, tests and files that exist.
+#[test]
+fn every_promise_is_held_by_tests_that_exist() {
+    let tests = root().join("tests");
+    let table = fs::read_to_string(tests.join("README.md")).unwrap();
+    let promises = table
+        .split("\n## ")
+        .find(|part| part.starts_with("Promises"));
+    let rows = promises
+        .unwrap()
+        .lines()
+        .skip_while(|line| !line.starts_with('|'));
+    let names = rows.filter_map(|row| row.split('|').nth(2));
+    let names = names.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let missing: Vec<_> = names.filter(|name| !exists(name)).collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+/// Whether a file, or a test or module of this binary, exists.
+fn exists(name: &str) -> bool {
+    if name.contains('/') {
+        return root().join(name).exists() || root().join("tests").join(name).exists();
+    }
+    let mut path: Vec<_> = name.split("::").collect();
+    if path[0] != "hostile" {
+        path.insert(0, "all");
+    }
+    let file = format!("tests/{}/{}.rs", path[0], path[1]);
+    let source = fs::read_to_string(root().join(file)).unwrap_or_default();
+    match path.get(2) {
+        Some(test) => source.contains(&format!("fn {test}(")),
+        None => source.contains("fn "),
+    }
+}
