@@ -55,15 +55,15 @@ pub use error::{Error, ErrorKind};
 pub use event::{Event, QueueMessage};
 pub use invocation::body::{BodyError, Receipt, ResponseBody};
 pub use invocation::fetch_result::FetchResult;
-pub use platform::dispatch::{Finding, Found, Namespaces, Wanted};
 pub use platform::loader::{LoadError, LoadFor, LoadScript, Loaded, Loading};
-pub use runtime::{Builder, Runtime, tail_cycle};
+pub use platform::namespaces::{Finding, Found, Namespaces, Wanted};
+pub use runtime::{Builder, Runtime};
 pub use script::{Script, Source};
 pub use settings::egress::{BadPattern, Egress, HostPattern};
 pub use settings::identity::WorkerId;
 pub use settings::{
     Binding, DispatchNamespace, EVENT_WALL_TIME, Limits, MAX_BATCH, ObjectId, Target,
-    WorkerSettings,
+    WorkerSettings, tail_cycle,
 };
 pub use taffrail_trace as trace;
 /// The body of a request: any `http_body::Body`, boxed.

@@ -14,8 +14,9 @@ use crate::invocation::origin::Via;
 use crate::places::{INSTANCES, Places};
 use crate::platform::Platform;
 use crate::platform::alarms::Alarms;
-use crate::platform::dispatch::{Dispatched, Namespaces};
 use crate::platform::loader::{LoadScript, Loaders};
+use crate::platform::namespaces::{Namespaces, UserWorkers};
+use crate::platform::registry::Registry;
 use crate::script::Script;
 use crate::settings::WorkerSettings;
 use crate::settings::identity::WorkerId;
@@ -108,25 +109,34 @@ impl Builder {
         tracker.close();
         let lanes = Arc::new(Lanes::new()?);
         let store = Store::new(self.store)?;
-        let alarms = Alarms::new(store.storage());
+        let storage = store.storage();
         let instances = self.instances.unwrap_or(INSTANCES);
-        Ok(Runtime {
-            platform: Arc::new(Platform {
-                compiler: Compiler::new(Engines::new(self.cache.as_deref(), instances)?)?,
-                queues: Queues::new(tracker.clone(), lanes.tail_lane.clone()),
+        let compiler = Compiler::new(Engines::new(self.cache.as_deref(), instances)?)?;
+        let queues = Queues::new(tracker.clone(), lanes.tail_lane.clone());
+        let platform = Arc::new_cyclic(|platform| {
+            let registry = Arc::new(Registry {
                 lanes,
                 places: Arc::new(Places::new(instances)),
                 consumers: self.consumers.into(),
                 tracker,
-                scripts: self.scripts,
-                loaders: Loaders::default(),
-                namespaces: self.namespaces,
-                dispatched: Dispatched::default(),
                 store,
-                alarms,
+                queues,
+                channels: Platform::make_channels(platform),
                 workers: RwLock::default(),
-            }),
-        })
+            });
+            let loaders = Loaders::new(&registry, &compiler, self.scripts);
+            let loaders = Arc::new(loaders);
+            let users = UserWorkers::new(&registry, &loaders, &compiler, self.namespaces);
+            let users = Arc::new(users);
+            Platform {
+                alarms: Arc::new(Alarms::new(&registry, &users, storage)),
+                registry,
+                compiler,
+                loaders,
+                users,
+            }
+        });
+        Ok(Runtime { platform })
     }
 }
 
@@ -155,7 +165,8 @@ impl Runtime {
     /// to it.
     pub fn deploy(&self, settings: WorkerSettings, code: Code) -> Result<(), Error> {
         let id = WorkerId::from(settings.name.as_str());
-        self.put(self.platform.worker(id, settings, code, None))
+        let worker = self.platform.registry.worker(id, settings, code, None);
+        self.platform.deploy(worker)
     }
 
     /// Evaluates a script and deploys it as [`deploy`](Self::deploy) does.
@@ -172,41 +183,10 @@ impl Runtime {
         script: Script,
     ) -> Result<(), Error> {
         let id = WorkerId::from(settings.name.as_str());
-        let worker = self
-            .platform
-            .worker(id, settings, Code::Script(script), None);
+        let registry = &self.platform.registry;
+        let worker = registry.worker(id, settings, Code::Script(script), None);
         worker.start_script().await?;
-        self.put(worker)
-    }
-
-    fn put(&self, worker: Arc<Worker>) -> Result<(), Error> {
-        let settings = &worker.context.settings;
-        let id = worker.context.id.clone();
-        let mut workers = self.platform.write();
-        let tails_of = |worker: &WorkerId| -> Vec<WorkerId> {
-            let settings = match workers.get(worker) {
-                _ if *worker == id => settings,
-                Some(worker) => &worker.context.settings,
-                None => return Vec::new(),
-            };
-            let tails = settings.tail_consumers.iter();
-            tails.map(|tail| tail.worker.clone()).collect()
-        };
-        if let Some(cycle) = tail_cycle(&id, &tails_of) {
-            let cycle: Vec<_> = cycle.iter().map(ToString::to_string).collect();
-            return Err(Error::settings(format!(
-                "the tail consumers form a cycle: {}. Every item would cause another one without end",
-                cycle.join(" -> ")
-            )));
-        }
-        self.platform.loaders.forget_code(&id);
-        let has_objects = worker.context.settings.has_objects(&id);
-        workers.insert(id.clone(), worker);
-        drop(workers);
-        if has_objects {
-            self.platform.ring_alarms(&id);
-        }
-        Ok(())
+        self.platform.deploy(worker)
     }
 
     /// Dispatches a fetch event. The URI of `request` is absolute. `cf` is
@@ -268,7 +248,7 @@ impl Runtime {
     /// Ends all invocations that run, with the outcome `aborted`. Their items
     /// are delivered as ever.
     pub fn abort(&self) {
-        for worker in self.platform.all() {
+        for worker in self.platform.registry.all() {
             worker.context.running.cut(Cut::Aborted);
         }
     }
@@ -276,108 +256,36 @@ impl Runtime {
     /// Waits until no invocation runs and every item has been delivered, to
     /// Tail Workers of Tail Workers too.
     pub async fn idle(&self) {
-        self.platform.tracker.wait().await;
+        self.platform.registry.tracker.wait().await;
     }
 
     /// How many invocations run and items wait at this moment.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.platform.tracker.len()
+        self.platform.registry.tracker.len()
     }
 
     /// What became of the items for each tail consumer so far: the native ones
     /// that have a [`Ledger`](crate::Ledger), then the Tail Workers by name.
     #[must_use]
     pub fn deliveries(&self) -> Vec<Delivery> {
-        let native = self.platform.consumers.iter();
+        let native = self.platform.registry.consumers.iter();
         let native = native.filter_map(|consumer| Some(consumer.ledger()?.delivery()));
-        native.chain(self.platform.queues.deliveries()).collect()
+        native
+            .chain(self.platform.registry.queues.deliveries())
+            .collect()
     }
 
     /// Lets no further call of a Tail Worker begin: the items that wait count as
     /// lost, and later ones, too. Calls that run go on.
     pub fn close_tails(&self) {
-        self.platform.queues.close();
+        self.platform.registry.queues.close();
     }
 
     fn find(&self, name: &str) -> Result<Arc<Worker>, Error> {
         self.platform
+            .registry
             .find(&WorkerId::from(name))
             .ok_or_else(|| Error::settings(format!("no Worker `{name}` is deployed")))
-    }
-}
-
-/// Finds a way from `start` back to it along tail consumers that touches at
-/// least one other Worker.
-///
-/// `tails_of` gives a Worker's tail consumers.
-pub fn tail_cycle(
-    start: &WorkerId,
-    tails_of: &impl Fn(&WorkerId) -> Vec<WorkerId>,
-) -> Option<Vec<WorkerId>> {
-    let mut path = vec![start.clone()];
-    let mut seen = Vec::new();
-    walk(&mut path, &mut seen, tails_of).then_some(path)
-}
-
-fn walk(
-    path: &mut Vec<WorkerId>,
-    seen: &mut Vec<WorkerId>,
-    tails_of: &impl Fn(&WorkerId) -> Vec<WorkerId>,
-) -> bool {
-    let here = path[path.len() - 1].clone();
-    for tail in tails_of(&here) {
-        if tail == path[0] && path.len() > 1 {
-            path.push(tail);
-            return true;
-        }
-        if tail == here || seen.contains(&tail) {
-            continue;
-        }
-        seen.push(tail.clone());
-        path.push(tail);
-        if walk(path, seen, tails_of) {
-            return true;
-        }
-        path.pop();
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cycle(edges: &[(&str, &[&str])], start: &str) -> Option<String> {
-        let tails_of = |worker: &WorkerId| {
-            edges
-                .iter()
-                .find(|(name, _)| worker.deployed_name() == Some(name))
-                .map(|(_, tails)| tails.iter().map(|tail| WorkerId::from(*tail)).collect())
-                .unwrap_or_default()
-        };
-        let path = tail_cycle(&start.into(), &tails_of)?;
-        let names: Vec<_> = path.iter().map(ToString::to_string).collect();
-        Some(names.join(" -> "))
-    }
-
-    #[test]
-    fn a_cycle_is_found_and_named() {
-        let found = cycle(&[("a", &["log", "b"]), ("b", &["c"]), ("c", &["a"])], "a");
-        assert_eq!(found.unwrap(), "a -> b -> c -> a");
-    }
-
-    #[test]
-    fn a_worker_may_tail_itself_and_two_may_share_a_tail() {
-        assert_eq!(cycle(&[("a", &["a"])], "a"), None);
-        assert_eq!(cycle(&[("a", &["b", "c"]), ("b", &["c"])], "a"), None);
-    }
-
-    #[test]
-    fn a_cycle_further_on_is_not_a_cycle_of_the_start() {
-        assert_eq!(
-            cycle(&[("a", &["b"]), ("b", &["c"]), ("c", &["b"])], "a"),
-            None
-        );
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::clock;
 use crate::invocation::origin::Via;
-use crate::platform::Platform;
-use crate::platform::dispatch;
+use crate::platform::namespaces::UserWorkers;
+use crate::platform::registry::Registry;
 use crate::settings::identity::WorkerId;
 use crate::settings::{ObjectId, Target};
 use crate::store::{Storage, StoredObject};
@@ -28,13 +28,21 @@ const HANDLED: usize = 32;
 pub(crate) struct Alarms {
     /// What tells the task of a Worker that an alarm has changed.
     changed: Mutex<HashMap<WorkerId, Arc<Notify>>>,
+    registry: Arc<Registry>,
+    users: Arc<UserWorkers>,
     storage: Arc<Storage>,
 }
 
 impl Alarms {
-    pub(crate) fn new(storage: Storage) -> Self {
+    pub(crate) fn new(
+        registry: &Arc<Registry>,
+        users: &Arc<UserWorkers>,
+        storage: Storage,
+    ) -> Self {
         Self {
             changed: Mutex::default(),
+            registry: Arc::clone(registry),
+            users: Arc::clone(users),
             storage: Arc::new(storage),
         }
     }
@@ -69,17 +77,11 @@ impl Alarms {
         }
     }
 
-    fn changed(&self) -> MutexGuard<'_, HashMap<WorkerId, Arc<Notify>>> {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Platform {
     /// Has the alarms of a Worker's objects ring, those of an earlier process
     /// included. To be called when the Worker is deployed, and when an alarm of
     /// it has changed.
-    pub(crate) fn ring_alarms(self: &Arc<Self>, worker: &WorkerId) {
-        let mut tasks = self.alarms.changed();
+    pub(crate) fn ring(self: &Arc<Self>, worker: &WorkerId) {
+        let mut tasks = self.changed();
         if let Some(changed) = tasks.get(worker) {
             return changed.notify_one();
         }
@@ -87,31 +89,47 @@ impl Platform {
         tasks.insert(worker.clone(), Arc::clone(&changed));
         tokio::spawn(run(Arc::downgrade(self), worker.clone(), changed));
     }
-}
 
-/// Rings the alarms of a Worker's objects as long as there are any.
-async fn run(platform: Weak<Platform>, worker: WorkerId, changed: Arc<Notify>) {
-    ring(&platform, &worker, &changed).await;
-    let Some(platform) = platform.upgrade() else {
-        return;
-    };
-    platform.alarms.changed().remove(&worker);
-    // What has come meanwhile was told to this task.
-    if platform.alarms.next(&worker).await.is_some() && owner(&platform, &worker).await.is_some() {
-        platform.ring_alarms(&worker);
+    /// The Worker whose objects have set an alarm, if it is still there. A user
+    /// Worker is looked for, since it may have been let go.
+    async fn owner(&self, worker: &WorkerId) -> Option<Arc<Worker>> {
+        match worker.user_worker() {
+            Some((namespace, name)) => {
+                let found = self.users.find(namespace, name).await.ok()?;
+                Some(found.worker)
+            }
+            None => self.registry.find(worker),
+        }
+    }
+
+    fn changed(&self) -> MutexGuard<'_, HashMap<WorkerId, Arc<Notify>>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn ring(platform: &Weak<Platform>, worker: &WorkerId, changed: &Notify) {
+/// Rings the alarms of a Worker's objects as long as there are any.
+async fn run(alarms: Weak<Alarms>, worker: WorkerId, changed: Arc<Notify>) {
+    ring(&alarms, &worker, &changed).await;
+    let Some(alarms) = alarms.upgrade() else {
+        return;
+    };
+    alarms.changed().remove(&worker);
+    // What has come meanwhile was told to this task.
+    if alarms.next(&worker).await.is_some() && alarms.owner(&worker).await.is_some() {
+        alarms.ring(&worker);
+    }
+}
+
+async fn ring(alarms: &Weak<Alarms>, worker: &WorkerId, changed: &Notify) {
     let places = Arc::new(Semaphore::new(HANDLED));
     loop {
-        let Some(alarms) = platform.upgrade() else {
+        let Some(strong) = alarms.upgrade() else {
             return;
         };
-        let Some((object, time)) = alarms.alarms.next(worker).await else {
+        let Some((object, time)) = strong.next(worker).await else {
             return;
         };
-        drop(alarms);
+        drop(strong);
         let wait = Duration::from_millis(time.saturating_sub(clock::epoch_ms()));
         tokio::select! {
             () = changed.notified() => continue,
@@ -120,43 +138,34 @@ async fn ring(platform: &Weak<Platform>, worker: &WorkerId, changed: &Notify) {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
         };
-        let Some(platform) = platform.upgrade() else {
+        let Some(strong) = alarms.upgrade() else {
             return;
         };
         // Without its Worker the alarm stays in the store, for the one that is
         // deployed next under this identity.
-        if owner(&platform, worker).await.is_none() {
+        if strong.owner(worker).await.is_none() {
             return;
         }
         // The handler may set the next one.
-        if platform.alarms.take(&object, time).await {
-            let platform = Arc::downgrade(&platform);
+        if strong.take(&object, time).await {
+            let alarms = Weak::clone(alarms);
             tokio::spawn(async move {
-                handle(platform, object, time).await;
+                handle(alarms, object, time).await;
                 drop(place);
             });
         }
     }
 }
 
-/// The Worker whose objects have set an alarm, if it is still there. A user
-/// Worker is looked for, since it may have been let go.
-async fn owner(platform: &Arc<Platform>, worker: &WorkerId) -> Option<Arc<Worker>> {
-    match worker.user_worker() {
-        Some((namespace, name)) => dispatch::find(platform, namespace, name).await.ok(),
-        None => platform.find(worker),
-    }
-}
-
 /// Has an object handle its alarm until that succeeds.
-async fn handle(platform: Weak<Platform>, object: StoredObject, time: u64) {
+async fn handle(alarms: Weak<Alarms>, object: StoredObject, time: u64) {
     let mut pause = FIRST_RETRY;
     for retry in 0..=RETRIES {
-        let Some(platform) = platform.upgrade() else {
+        let Some(alarms) = alarms.upgrade() else {
             return;
         };
-        let Some(worker) = owner(&platform, &object.worker).await else {
-            return platform.alarms.put_back(object, time).await;
+        let Some(worker) = alarms.owner(&object.worker).await else {
+            return alarms.put_back(object, time).await;
         };
         let via = Via {
             target: Some(Arc::new(Target {

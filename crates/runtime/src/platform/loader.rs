@@ -4,7 +4,7 @@ use crate::channels::dynamic::{Lookup, Module, Modules, Plan};
 use crate::channels::failed::CallFailed;
 use crate::component::compiler::Compiler;
 use crate::invocation::Invocation;
-use crate::platform::Platform;
+use crate::platform::registry::Registry;
 
 use crate::script::Script;
 use crate::settings::identity::WorkerId;
@@ -92,8 +92,13 @@ const IDS: NonZeroUsize = NonZeroUsize::new(1024).expect("it is not 0");
 const CODE_BYTES: usize = 64 << 20;
 
 /// The dynamic Workers of a runtime, by the Workers that made them.
-#[derive(Default)]
-pub(crate) struct Loaders(Mutex<HashMap<WorkerId, Made>>);
+pub(crate) struct Loaders {
+    registry: Arc<Registry>,
+    compiler: Compiler,
+    /// None in a runtime that loads components only.
+    scripts: Option<Arc<dyn LoadScript>>,
+    made: Mutex<HashMap<WorkerId, Made>>,
+}
 
 /// What one Worker has made.
 struct Made {
@@ -119,6 +124,19 @@ impl Default for Made {
 }
 
 impl Loaders {
+    pub(crate) fn new(
+        registry: &Arc<Registry>,
+        compiler: &Compiler,
+        scripts: Option<Arc<dyn LoadScript>>,
+    ) -> Self {
+        Self {
+            registry: Arc::clone(registry),
+            compiler: compiler.clone(),
+            scripts,
+            made: Mutex::default(),
+        }
+    }
+
     fn slot(&self, owner: &WorkerId, key: Key) -> Slot {
         let mut loaders = self.lock();
         let made = loaders.entry(owner.clone()).or_default();
@@ -156,111 +174,111 @@ impl Loaders {
         }
     }
 
-    /// Forgets all that a Worker has made, and returns it.
-    pub(crate) fn forget(&self, owner: &WorkerId) -> Vec<WorkerId> {
-        let made = self.lock().remove(owner);
-        let kept = made.into_iter().flat_map(|made| made.kept);
-        kept.map(|(worker, _)| worker).collect()
+    /// Takes a Worker out, with those that it has made.
+    pub(crate) fn undeploy(&self, worker: &WorkerId) {
+        let made = self.lock().remove(worker);
+        for (dynamic, _) in made.into_iter().flat_map(|made| made.kept) {
+            self.registry.remove(&dynamic);
+        }
+        self.registry.remove(worker);
+    }
+
+    /// Looks for the dynamic Worker of an id. While one call makes it, others that
+    /// ask for it wait.
+    pub(super) async fn find(
+        &self,
+        owner: &WorkerId,
+        binding: &str,
+        id: &str,
+    ) -> Result<Lookup, CallFailed> {
+        let key = (binding.to_owned(), id.to_owned());
+        let slot = self.slot(owner, key).lock_owned().await;
+        match &*slot {
+            Some(Ok(worker)) if self.registry.find(worker).is_some() => {
+                self.used(owner, worker);
+                Ok(Lookup::Made(worker.clone()))
+            }
+            Some(Err(failed)) => Err(failed.clone()),
+            // None yet, or not any more.
+            Some(Ok(_)) | None => Ok(Lookup::Vacant(slot)),
+        }
+    }
+
+    /// Makes a dynamic Worker for the Worker of `caller`.
+    pub(super) async fn make(
+        &self,
+        caller: &Invocation,
+        plan: Plan,
+    ) -> Result<WorkerId, CallFailed> {
+        let owner = &caller.worker.id;
+        let bytes = plan.bytes();
+        let code = self.code(caller, plan.modules).await?;
+        let share = Arc::clone(&caller.worker.share);
+        let id = WorkerId::new_dynamic(owner);
+        let registry = &self.registry;
+        registry.deploy(registry.worker(id.clone(), plan.settings, code, Some(share)));
+        for evicted in self.made(owner, &id, bytes) {
+            self.undeploy(&evicted);
+        }
+        Ok(id)
+    }
+
+    async fn code(&self, caller: &Invocation, mut modules: Modules) -> Result<Code, CallFailed> {
+        let bytes: usize = modules.modules.values().map(Module::size).sum();
+        if bytes > CODE_BYTES {
+            return Err(CallFailed::new(format!(
+                "The modules have {bytes} bytes; a dynamic Worker has {CODE_BYTES} at most."
+            )));
+        }
+        let _charge = caller.charged(caller.host_memory().charge(bytes))?;
+        match modules.modules.get_mut(&modules.main) {
+            None => Err(CallFailed::new(format!(
+                "The main module `{}` is not among `modules`.",
+                modules.main
+            ))),
+            Some(Module::Wasm(component)) => {
+                let component = std::mem::take(component);
+                let _turn = caller.worker.compiles.lock().await;
+                let compiled = self.compiler.measure_untrusted(component).await;
+                caller.cpu.charge(compiled.cpu);
+                let named =
+                    |error| CallFailed::new(format!("`{}` cannot run: {error}", modules.main));
+                compiled.result.map(Code::Component).map_err(named)
+            }
+            Some(Module::Js(_)) => {
+                let Some(scripts) = &self.scripts else {
+                    return Err(CallFailed::new(
+                        "This runtime loads components only: no bundler was given to it.",
+                    ));
+                };
+                let whom = LoadFor {
+                    worker: &caller.worker.id,
+                    cpu: caller.cpu.left(),
+                };
+                let loaded = scripts.load(&self.compiler, modules, whom).await;
+                caller.cpu.charge(loaded.cpu);
+                match loaded.script {
+                    Ok(script) => Ok(Code::Script(script)),
+                    Err(LoadError::Module {
+                        name,
+                        message,
+                        stack,
+                    }) => Ok(Code::Broken {
+                        name,
+                        message,
+                        stack,
+                    }),
+                    Err(LoadError::Host(message)) => Err(CallFailed::new(message)),
+                }
+            }
+            Some(_) => Err(CallFailed::new(format!(
+                "The main module `{}` is neither an ES module nor a component.",
+                modules.main
+            ))),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<WorkerId, Made>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Looks for the dynamic Worker of an id. While one call makes it, others that
-/// ask for it wait.
-pub(super) async fn find(
-    platform: &Arc<Platform>,
-    owner: &WorkerId,
-    binding: &str,
-    id: &str,
-) -> Result<Lookup, CallFailed> {
-    let key = (binding.to_owned(), id.to_owned());
-    let slot = platform.loaders.slot(owner, key).lock_owned().await;
-    match &*slot {
-        Some(Ok(worker)) if platform.find(worker).is_some() => {
-            platform.loaders.used(owner, worker);
-            Ok(Lookup::Made(worker.clone()))
-        }
-        Some(Err(failed)) => Err(failed.clone()),
-        // None yet, or not any more.
-        Some(Ok(_)) | None => Ok(Lookup::Vacant(slot)),
-    }
-}
-
-/// Makes a dynamic Worker.
-pub(super) async fn deploy(
-    platform: &Arc<Platform>,
-    caller: &Invocation,
-    plan: Plan,
-) -> Result<WorkerId, CallFailed> {
-    let owner = &caller.worker.id;
-    let bytes = plan.bytes();
-    let code = code(caller, platform, plan.modules).await?;
-    let share = Arc::clone(&caller.worker.share);
-    let id = WorkerId::new_dynamic(owner);
-    platform.deploy(platform.worker(id.clone(), plan.settings, code, Some(share)));
-    for evicted in platform.loaders.made(owner, &id, bytes) {
-        platform.undeploy(&evicted);
-    }
-    Ok(id)
-}
-
-async fn code(
-    caller: &Invocation,
-    platform: &Arc<Platform>,
-    mut modules: Modules,
-) -> Result<Code, CallFailed> {
-    let bytes: usize = modules.modules.values().map(Module::size).sum();
-    if bytes > CODE_BYTES {
-        return Err(CallFailed::new(format!(
-            "The modules have {bytes} bytes; a dynamic Worker has {CODE_BYTES} at most."
-        )));
-    }
-    let _charge = caller.charged(caller.host_memory().charge(bytes))?;
-    match modules.modules.get_mut(&modules.main) {
-        None => Err(CallFailed::new(format!(
-            "The main module `{}` is not among `modules`.",
-            modules.main
-        ))),
-        Some(Module::Wasm(component)) => {
-            let component = std::mem::take(component);
-            let _turn = caller.worker.compiles.lock().await;
-            let compiled = platform.compiler.measure_untrusted(component).await;
-            caller.cpu.charge(compiled.cpu);
-            let named = |error| CallFailed::new(format!("`{}` cannot run: {error}", modules.main));
-            compiled.result.map(Code::Component).map_err(named)
-        }
-        Some(Module::Js(_)) => {
-            let Some(scripts) = &platform.scripts else {
-                return Err(CallFailed::new(
-                    "This runtime loads components only: it has nobody to make scripts of modules.",
-                ));
-            };
-            let whom = LoadFor {
-                worker: &caller.worker.id,
-                cpu: caller.cpu.left(),
-            };
-            let loaded = scripts.load(&platform.compiler, modules, whom).await;
-            caller.cpu.charge(loaded.cpu);
-            match loaded.script {
-                Ok(script) => Ok(Code::Script(script)),
-                Err(LoadError::Module {
-                    name,
-                    message,
-                    stack,
-                }) => Ok(Code::Broken {
-                    name,
-                    message,
-                    stack,
-                }),
-                Err(LoadError::Host(message)) => Err(CallFailed::new(message)),
-            }
-        }
-        Some(_) => Err(CallFailed::new(format!(
-            "The main module `{}` is neither an ES module nor a component.",
-            modules.main
-        ))),
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,163 +1,151 @@
-//! What the Workers of one runtime share.
+//! The Workers of one runtime, and how they find, load and call each other.
 
 pub(crate) mod alarms;
-mod channels;
-pub(crate) mod dispatch;
 pub(crate) mod loader;
+pub(crate) mod namespaces;
+pub(crate) mod registry;
 
+use crate::channels::dynamic::{Lookup, Plan};
+use crate::channels::failed::CallFailed;
+use crate::channels::{BoxFuture, Channel, Channels};
 use crate::component::compiler::Compiler;
-use crate::delivery::{Consumers, Queues, Tail, TailConsumer, TailQueue, TailWorker, Tails};
-use crate::invocation::context::WorkerContext;
-use crate::invocation::lanes::Lanes;
-use crate::invocation::running::Running;
-use crate::places::Share;
+use crate::error::Error;
+use crate::invocation::Invocation;
 use crate::platform::alarms::Alarms;
-use crate::platform::channels::WorkerChannels;
-use crate::platform::dispatch::{Dispatched, Namespaces};
-use crate::platform::loader::{LoadScript, Loaders};
-use crate::script::{Isolates, Script, Source, Surroundings};
-use crate::settings::WorkerSettings;
+use crate::platform::loader::Loaders;
+use crate::platform::namespaces::UserWorkers;
+use crate::platform::registry::{MakeChannels, Registry};
 use crate::settings::identity::WorkerId;
-use crate::store::Store;
-use crate::worker::{Code, Worker};
-use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
-use tokio_util::task::TaskTracker;
-
-type Workers = HashMap<WorkerId, Arc<Worker>>;
+use crate::settings::tail_cycle;
+use crate::worker::Worker;
+use std::sync::{Arc, Weak};
 
 /// Everything that outlives a Worker. Workers hold on to it weakly, since they
 /// are a part of it.
 pub(crate) struct Platform {
+    pub(crate) registry: Arc<Registry>,
     pub(crate) compiler: Compiler,
-    pub(crate) lanes: Arc<Lanes>,
-    pub(crate) places: Arc<Isolates>,
-    pub(crate) consumers: Arc<[Arc<dyn TailConsumer>]>,
-    pub(crate) tracker: TaskTracker,
-    /// Who makes scripts of modules, if anybody does.
-    pub(crate) scripts: Option<Arc<dyn LoadScript>>,
-    pub(crate) loaders: Loaders,
-    /// Who finds user Workers, if anybody does.
-    pub(crate) namespaces: Option<Arc<dyn Namespaces>>,
-    pub(crate) dispatched: Dispatched,
-    pub(crate) store: Store,
-    pub(crate) alarms: Alarms,
-    pub(crate) workers: RwLock<Workers>,
-    pub(crate) queues: Queues,
+    pub(crate) loaders: Arc<Loaders>,
+    pub(crate) users: Arc<UserWorkers>,
+    pub(crate) alarms: Arc<Alarms>,
 }
 
 impl Platform {
-    pub(crate) fn find(&self, worker: &WorkerId) -> Option<Arc<Worker>> {
-        self.read().get(worker).cloned()
+    /// What makes the channels of the Workers of a platform.
+    pub(crate) fn make_channels(platform: &Weak<Self>) -> MakeChannels {
+        let platform = Weak::clone(platform);
+        Box::new(move |id, worker| {
+            Arc::new(WorkerChannels {
+                platform: Weak::clone(&platform),
+                worker: Weak::clone(worker),
+                id: id.clone(),
+            })
+        })
     }
 
-    pub(crate) fn all(&self) -> Vec<Arc<Worker>> {
-        self.read().values().cloned().collect()
-    }
-
-    /// Puts a Worker in place, or in the place of an earlier one.
-    pub(crate) fn deploy(&self, worker: Arc<Worker>) {
-        let replaced = self.write().insert(worker.context.id.clone(), worker);
-        // Not under the lock: this may end its isolates.
-        drop(replaced);
-    }
-
-    /// Takes a Worker out, with those that it has made.
-    pub(crate) fn undeploy(&self, worker: &WorkerId) {
-        let gone: Vec<_> = self
-            .loaders
-            .forget(worker)
-            .iter()
-            .chain([worker])
-            .filter_map(|gone| self.write().remove(gone))
-            .collect();
-        drop(gone);
-    }
-
-    fn read(&self) -> RwLockReadGuard<'_, Workers> {
-        self.workers.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Workers> {
-        self.workers.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A Worker that is not in place yet. What it runs counts for the share
-    /// above it, too.
-    pub(crate) fn worker(
-        self: &Arc<Self>,
-        id: WorkerId,
-        settings: WorkerSettings,
-        code: Code,
-        above: Option<Arc<Share>>,
-    ) -> Arc<Worker> {
-        let code = match code {
-            Code::Component(mut component) => match component.take_built() {
-                Some(json) => {
-                    let source = Source::built(&json);
-                    Code::Script(Script::new(Arc::new(component), source))
-                }
-                None => Code::Component(component),
-            },
-            code => code,
+    /// Puts a Worker in place, unless its tail consumers lead back to it over
+    /// other Workers.
+    pub(crate) fn deploy(&self, worker: Arc<Worker>) -> Result<(), Error> {
+        let settings = &worker.context.settings;
+        let id = &worker.context.id;
+        let mut workers = self.registry.write();
+        let tails_of = |worker: &WorkerId| -> Vec<WorkerId> {
+            let settings = match workers.get(worker) {
+                _ if worker == id => settings,
+                Some(worker) => &worker.context.settings,
+                None => return Vec::new(),
+            };
+            let tails = settings.tail_consumers.iter();
+            tails.map(|tail| tail.worker.clone()).collect()
         };
-        let context = Arc::new(WorkerContext {
-            config: Arc::new(
-                settings
-                    .text_vars()
-                    .map(|(name, value)| (name.clone(), value.into_owned()))
-                    .collect(),
-            ),
-            consumers: Consumers {
-                native: Arc::clone(&self.consumers),
-                tails: Arc::new(Tails {
-                    worker: id.clone(),
-                    tails: settings
-                        .tail_consumers
-                        .iter()
-                        .map(|tail| Tail {
-                            queue: self.queue(&tail.worker),
-                            target: Arc::new(tail.clone()),
-                        })
-                        .collect(),
-                }),
-            },
-            tracker: self.tracker.clone(),
-            compiles: tokio::sync::Mutex::default(),
-            running: Running::default(),
-            share: Share::new(settings.limits.instances, above),
-            storage: self.store.storage(),
-            settings,
-            id,
-        });
-        Arc::new_cyclic(|worker| Worker {
-            code,
-            surroundings: Surroundings {
-                channels: Arc::new(WorkerChannels {
-                    platform: Arc::downgrade(self),
-                    worker: Weak::clone(worker),
-                    id: context.id.clone(),
-                }),
-                lanes: Arc::clone(&self.lanes),
-                places: Arc::clone(&self.places),
-            },
-            stopped: AtomicBool::new(false),
-            context,
-        })
+        if let Some(cycle) = tail_cycle(id, &tails_of) {
+            let cycle: Vec<_> = cycle.iter().map(ToString::to_string).collect();
+            return Err(Error::settings(format!(
+                "the tail consumers form a cycle: {}. Every item would cause another one without end",
+                cycle.join(" -> ")
+            )));
+        }
+        self.loaders.forget_code(id);
+        let replaced = workers.insert(id.clone(), Arc::clone(&worker));
+        drop(workers);
+        drop(replaced);
+        self.ring_alarms(&worker);
+        Ok(())
     }
 
-    fn queue(self: &Arc<Self>, tail: &WorkerId) -> Arc<TailQueue> {
-        let worker = tail.clone();
-        let platform: Weak<Self> = Arc::downgrade(self);
-        self.queues.get(tail, move || {
-            Some(platform.upgrade()?.find(&worker)? as Arc<dyn TailWorker>)
-        })
+    /// Has the alarms of a Worker that has just been deployed ring.
+    fn ring_alarms(&self, worker: &Worker) {
+        let id = &worker.context.id;
+        if worker.context.settings.has_objects(id) {
+            self.alarms.ring(id);
+        }
     }
 }
 
-impl Drop for Platform {
-    fn drop(&mut self) {
-        self.queues.close();
+/// What one Worker can reach.
+struct WorkerChannels {
+    platform: Weak<Platform>,
+    /// The Worker itself.
+    worker: Weak<Worker>,
+    id: WorkerId,
+}
+
+impl WorkerChannels {
+    fn platform(&self) -> Result<Arc<Platform>, CallFailed> {
+        let platform = self.platform.upgrade();
+        platform.ok_or_else(|| CallFailed::new("the runtime is ending"))
+    }
+}
+
+impl Channels for WorkerChannels {
+    fn worker(&self, worker: &WorkerId) -> Result<Arc<dyn Channel>, CallFailed> {
+        // A Worker that calls itself calls the code that it runs.
+        if *worker == self.id
+            && let Some(own) = self.worker.upgrade()
+        {
+            return Ok(own);
+        }
+        match self.platform()?.registry.find(worker) {
+            Some(worker) => Ok(worker),
+            None => Err(CallFailed::new(format!(
+                "there is no Worker `{worker}` to call"
+            ))),
+        }
+    }
+
+    fn user_worker<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Arc<dyn Channel>, CallFailed>> {
+        Box::pin(async move {
+            let platform = self.platform()?;
+            let found = platform.users.find(namespace, name).await?;
+            if found.is_new {
+                platform.ring_alarms(&found.worker);
+            }
+            Ok(found.worker as Arc<dyn Channel>)
+        })
+    }
+
+    fn find_dynamic<'a>(
+        &'a self,
+        loader: &'a str,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Lookup, CallFailed>> {
+        Box::pin(async move { self.platform()?.loaders.find(&self.id, loader, id).await })
+    }
+
+    fn make_dynamic<'a>(
+        &'a self,
+        caller: &'a Invocation,
+        plan: Plan,
+    ) -> BoxFuture<'a, Result<WorkerId, CallFailed>> {
+        Box::pin(async move { self.platform()?.loaders.make(caller, plan).await })
+    }
+
+    fn ring_alarms(&self) -> Result<(), CallFailed> {
+        self.platform()?.alarms.ring(&self.id);
+        Ok(())
     }
 }

@@ -4,10 +4,12 @@ mod binding;
 pub(crate) mod egress;
 pub(crate) mod identity;
 mod limits;
+mod tails;
 mod target;
 
 pub use binding::{Binding, DispatchNamespace};
 pub use limits::{EVENT_WALL_TIME, Limits};
+pub use tails::tail_cycle;
 pub use target::{ObjectId, Target};
 
 use crate::settings::egress::Egress;

@@ -1,0 +1,195 @@
+//! Dispatch namespaces: user Workers that a dispatcher finds by name.
+
+use crate::channels::call::NOT_FOUND;
+use crate::channels::failed::CallFailed;
+use crate::component::compiler::Compiler;
+use crate::places::Share;
+use crate::platform::loader::Loaders;
+use crate::platform::registry::Registry;
+use crate::settings::WorkerSettings;
+use crate::settings::identity::WorkerId;
+use crate::worker::{Code, Worker};
+use lru::LruCache;
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Finds user Workers.
+///
+/// What a user Worker may use is decided here: the settings that are found are
+/// taken as they are.
+pub trait Namespaces: Send + Sync + 'static {
+    /// Finds a Worker of a namespace. What it runs is compiled by `compiler`.
+    fn find<'a>(&'a self, compiler: &'a Compiler, wanted: Wanted<'a>) -> Finding<'a>;
+}
+
+/// The user Worker that is looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The dispatch namespace.
+    pub namespace: &'a str,
+    /// The name that the dispatcher asks for. It may be any text.
+    pub name: &'a str,
+    /// The identity that the Worker is going to have, for bindings to classes
+    /// of its own.
+    pub id: &'a WorkerId,
+    /// The version that was found last.
+    pub known: Option<u64>,
+}
+
+/// A Worker that is being looked for. The error says why it cannot run.
+pub type Finding<'a> = Pin<Box<dyn Future<Output = Result<Found, String>> + Send + 'a>>;
+
+/// What was found.
+pub enum Found {
+    /// There is no such Worker.
+    Nothing,
+    /// It is of the version that is known.
+    Unchanged,
+    /// It is of this version.
+    Worker {
+        /// What tells it from earlier ones.
+        version: u64,
+        /// Its settings.
+        settings: Box<WorkerSettings>,
+        /// What there is to run.
+        code: Box<Code>,
+    },
+}
+
+/// User Workers that are kept. The one that was not called longest goes first;
+/// it is found again when it is called.
+const KEPT: NonZeroUsize = NonZeroUsize::new(1024).expect("it is not 0");
+
+/// The user Workers that are deployed.
+pub(crate) struct UserWorkers {
+    registry: Arc<Registry>,
+    loaders: Arc<Loaders>,
+    compiler: Compiler,
+    /// None in a runtime without dispatch namespaces.
+    namespaces: Option<Arc<dyn Namespaces>>,
+    places: Mutex<LruCache<WorkerId, Version>>,
+    /// What the Workers of each namespace may run at a time. There are as many
+    /// as dispatchers are configured with.
+    shares: Mutex<HashMap<String, Arc<Share>>>,
+}
+
+/// The version of a user Worker, once it is deployed. Held by the call that
+/// looks for the Worker: others that want the same one wait for it, and only
+/// they.
+type Version = Arc<tokio::sync::Mutex<Option<u64>>>;
+
+/// A user Worker that was found.
+pub(crate) struct UserWorker {
+    pub(crate) worker: Arc<Worker>,
+    /// Whether this call has deployed it.
+    pub(crate) is_new: bool,
+}
+
+impl UserWorkers {
+    pub(crate) fn new(
+        registry: &Arc<Registry>,
+        loaders: &Arc<Loaders>,
+        compiler: &Compiler,
+        namespaces: Option<Arc<dyn Namespaces>>,
+    ) -> Self {
+        Self {
+            registry: Arc::clone(registry),
+            loaders: Arc::clone(loaders),
+            compiler: compiler.clone(),
+            namespaces,
+            places: Mutex::new(LruCache::new(KEPT)),
+            shares: Mutex::default(),
+        }
+    }
+
+    /// The user Worker of a name, as it is now.
+    pub(crate) async fn find(&self, namespace: &str, name: &str) -> Result<UserWorker, CallFailed> {
+        let Some(namespaces) = &self.namespaces else {
+            return Err(CallFailed::new("this runtime has no dispatch namespaces"));
+        };
+        let registry = &self.registry;
+        let id = WorkerId::user(namespace, name);
+        let place = self.place(&id);
+        let mut version = place.lock().await;
+        let deployed = registry.find(&id);
+        let wanted = Wanted {
+            namespace,
+            name,
+            id: &id,
+            known: deployed.as_ref().and(*version),
+        };
+        let found = namespaces.find(&self.compiler, wanted).await;
+        let found = found.map_err(|reason| {
+            CallFailed::new(format!(
+                "The Worker `{name}` of the dispatch namespace `{namespace}` cannot run: {reason}"
+            ))
+        })?;
+        match found {
+            Found::Unchanged => {
+                let worker = deployed.ok_or_else(|| CallFailed::new(NOT_FOUND))?;
+                Ok(UserWorker {
+                    worker,
+                    is_new: false,
+                })
+            }
+            Found::Worker {
+                version: found,
+                settings,
+                code,
+            } => {
+                let share = self.share(namespace);
+                let worker = registry.worker(id.clone(), *settings, *code, Some(share));
+                *version = Some(found);
+                registry.deploy(Arc::clone(&worker));
+                // It may have lost its place while it was looked for.
+                self.place(&id);
+                Ok(UserWorker {
+                    worker,
+                    is_new: true,
+                })
+            }
+            Found::Nothing => {
+                self.places().pop(&id);
+                self.loaders.undeploy(&id);
+                let reason = format!("the dispatch namespace `{namespace}` has no such Worker");
+                let settings = WorkerSettings::new(name);
+                Ok(UserWorker {
+                    worker: registry.worker(id, settings, Code::Missing(reason), None),
+                    is_new: false,
+                })
+            }
+        }
+    }
+
+    /// The place of a user Worker. Another one is let go if need be.
+    fn place(&self, worker: &WorkerId) -> Version {
+        let mut places = self.places();
+        if let Some(place) = places.get(worker) {
+            return Arc::clone(place);
+        }
+        let place = Version::default();
+        let evicted = places.push(worker.clone(), Arc::clone(&place));
+        drop(places);
+        if let Some((evicted, _)) = evicted {
+            self.loaders.undeploy(&evicted);
+        }
+        place
+    }
+
+    /// What the Workers of a namespace may run at a time, together: half of what
+    /// there is room for.
+    fn share(&self, namespace: &str) -> Arc<Share> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = self.registry.places.instances() / 2;
+        let share = shares
+            .entry(namespace.to_owned())
+            .or_insert_with(|| Share::new(limit, None));
+        Arc::clone(share)
+    }
+
+    fn places(&self) -> MutexGuard<'_, LruCache<WorkerId, Version>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,140 @@
+//! The Workers of one runtime by their identities, and what all of them share.
+
+use crate::channels::Channels;
+use crate::delivery::{Consumers, Queues, Tail, TailConsumer, TailQueue, TailWorker, Tails};
+use crate::invocation::context::WorkerContext;
+use crate::invocation::lanes::Lanes;
+use crate::invocation::running::Running;
+use crate::places::Share;
+use crate::script::{Isolates, Script, Source, Surroundings};
+use crate::settings::WorkerSettings;
+use crate::settings::identity::WorkerId;
+use crate::store::Store;
+use crate::worker::{Code, Worker};
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use tokio_util::task::TaskTracker;
+
+type Workers = HashMap<WorkerId, Arc<Worker>>;
+
+/// Makes the channels of a Worker.
+pub(crate) type MakeChannels =
+    Box<dyn Fn(&WorkerId, &Weak<Worker>) -> Arc<dyn Channels> + Send + Sync>;
+
+/// The Workers that are deployed, and what each of them is made with.
+pub(crate) struct Registry {
+    pub(crate) lanes: Arc<Lanes>,
+    pub(crate) places: Arc<Isolates>,
+    pub(crate) consumers: Arc<[Arc<dyn TailConsumer>]>,
+    pub(crate) tracker: TaskTracker,
+    pub(crate) store: Store,
+    pub(crate) queues: Queues,
+    pub(crate) channels: MakeChannels,
+    pub(crate) workers: RwLock<Workers>,
+}
+
+impl Registry {
+    pub(crate) fn find(&self, worker: &WorkerId) -> Option<Arc<Worker>> {
+        self.read().get(worker).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Worker>> {
+        self.read().values().cloned().collect()
+    }
+
+    /// Puts a Worker in place, or in the place of an earlier one.
+    pub(crate) fn deploy(&self, worker: Arc<Worker>) {
+        let replaced = self.write().insert(worker.context.id.clone(), worker);
+        // Not under the lock: this may end its isolates.
+        drop(replaced);
+    }
+
+    /// Takes a Worker out.
+    pub(crate) fn remove(&self, worker: &WorkerId) {
+        let removed = self.write().remove(worker);
+        drop(removed);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Workers> {
+        self.workers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Workers> {
+        self.workers.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A Worker that is not in place yet. What it runs counts for the share
+    /// above it, too.
+    pub(crate) fn worker(
+        self: &Arc<Self>,
+        id: WorkerId,
+        settings: WorkerSettings,
+        code: Code,
+        above: Option<Arc<Share>>,
+    ) -> Arc<Worker> {
+        let code = match code {
+            Code::Component(mut component) => match component.take_built() {
+                Some(json) => {
+                    let source = Source::built(&json);
+                    Code::Script(Script::new(Arc::new(component), source))
+                }
+                None => Code::Component(component),
+            },
+            code => code,
+        };
+        let context = Arc::new(WorkerContext {
+            config: Arc::new(
+                settings
+                    .text_vars()
+                    .map(|(name, value)| (name.clone(), value.into_owned()))
+                    .collect(),
+            ),
+            consumers: Consumers {
+                native: Arc::clone(&self.consumers),
+                tails: Arc::new(Tails {
+                    worker: id.clone(),
+                    tails: settings
+                        .tail_consumers
+                        .iter()
+                        .map(|tail| Tail {
+                            queue: self.queue(&tail.worker),
+                            target: Arc::new(tail.clone()),
+                        })
+                        .collect(),
+                }),
+            },
+            tracker: self.tracker.clone(),
+            compiles: tokio::sync::Mutex::default(),
+            running: Running::default(),
+            share: Share::new(settings.limits.instances, above),
+            storage: self.store.storage(),
+            settings,
+            id,
+        });
+        Arc::new_cyclic(|worker| Worker {
+            code,
+            surroundings: Surroundings {
+                channels: (self.channels)(&context.id, worker),
+                lanes: Arc::clone(&self.lanes),
+                places: Arc::clone(&self.places),
+            },
+            stopped: AtomicBool::new(false),
+            context,
+        })
+    }
+
+    fn queue(self: &Arc<Self>, tail: &WorkerId) -> Arc<TailQueue> {
+        let worker = tail.clone();
+        let platform: Weak<Self> = Arc::downgrade(self);
+        self.queues.get(tail, move || {
+            Some(platform.upgrade()?.find(&worker)? as Arc<dyn TailWorker>)
+        })
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.queues.close();
+    }
+}
