@@ -4,10 +4,13 @@ use crate::component::untrusted::{Compiled, Untrusted};
 use crate::component::{Component, Names};
 use crate::error::Error;
 use crate::instance::engine::{Engines, Ticker};
-use crate::interfaces::host::Linkers;
+use crate::instance::state::State;
+use crate::interfaces;
+use crate::interfaces::javascript;
 use std::path::Path;
 use std::sync::Arc;
 use wasmtime::Engine;
+use wasmtime::component::Linker;
 
 /// Compiles components, to be run by the [`Runtime`](crate::Runtime) that it
 /// belongs to.
@@ -28,14 +31,24 @@ struct Shared {
 /// An engine, and what resolves the imports of its components.
 pub(super) struct Target {
     pub(super) engine: Engine,
-    pub(super) linkers: Linkers,
+    /// For Workers.
+    pub(super) workers: Linker<State>,
+    /// For JavaScript engines, which ask their host for what no Worker may.
+    pub(super) scripts: Linker<State>,
 }
 
 impl Target {
     fn new(engine: Engine) -> Result<Self, Error> {
-        let linkers = Linkers::new(&engine)
-            .map_err(|error| Error::host(format!("the host interfaces clash: {error:#}")))?;
-        Ok(Self { engine, linkers })
+        let clash = |error| Error::host(format!("the host interfaces clash: {error:#}"));
+        let mut workers = Linker::new(&engine);
+        interfaces::add_to_linker(&mut workers, |state| state).map_err(clash)?;
+        let mut scripts = workers.clone();
+        javascript::add_to_linker(&mut scripts, |state| state).map_err(clash)?;
+        Ok(Self {
+            engine,
+            workers,
+            scripts,
+        })
     }
 }
 

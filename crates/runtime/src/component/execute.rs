@@ -1,14 +1,10 @@
 //! Runs one invocation in a store of its own.
 
 use crate::channels::Channels;
-use crate::component::debug_file::DebugFile;
-use crate::component::failure::{call_failed, instantiation_failed};
-use crate::component::{Component, Fetch, QueuePre, ScheduledPre, TailPre};
+use crate::component::Component;
+use crate::component::handlers::{queue, scheduled, tail};
 use crate::event::Event;
 use crate::instance::state::{Guest, State};
-use crate::interfaces::bindings::queue::exports::taffrail::workers::queue::Message;
-use crate::interfaces::bindings::taffrail::workers::types;
-use crate::interfaces::convert;
 use crate::invocation::Invocation;
 use crate::invocation::ending::{Call, Cut, Response};
 use crate::invocation::limits::CpuExceeded;
@@ -19,12 +15,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use taffrail_trace::LogLevel;
 use tokio::sync::oneshot;
-use wasmtime::Store;
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
-use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
-use wasmtime_wasi_http::p2::body::HostOutgoingBody;
-use wasmtime_wasi_http::p3::bindings::ServicePre;
-use wasmtime_wasi_http::{WasiBody, WasiHttpView, p3};
+use wasmtime_wasi_http::WasiBody;
 
 /// Where the guest's response goes as soon as it is set.
 pub(crate) type Respond = oneshot::Sender<http::Response<WasiBody>>;
@@ -50,17 +41,9 @@ pub(crate) async fn fetch(
         Guest::Component,
         Vec::new(),
     );
-    let call = match handler {
-        Fetch::P2(pre) => {
-            let run = fetch_p2(pre, &mut store, debug, invocation, request, respond);
-            guarded(invocation, run).await
-        }
-        Fetch::P3(pre) => {
-            let run = fetch_p3(pre, &mut store, debug, invocation, request, respond);
-            guarded(invocation, run).await
-        }
-    };
-    if response_is_cut_off(handler, &mut store, &call) {
+    let run = handler.call(&mut store, debug, invocation, request, respond);
+    let call = guarded(invocation, run).await;
+    if handler.response_is_cut_off(&mut store, &call) {
         invocation.response_cut_off();
     }
     invocation.memory(&store.data().memory);
@@ -95,7 +78,7 @@ pub(crate) async fn dispatch(
             &component.scheduled,
             &component.queue,
         ) {
-            (Event::Tail(_), Some(pre), ..) => call_tail(pre, &mut store, debug).await,
+            (Event::Tail(_), Some(pre), ..) => tail::call(pre, &mut store, debug).await,
             (
                 Event::Scheduled {
                     cron,
@@ -104,16 +87,9 @@ pub(crate) async fn dispatch(
                 _,
                 Some(pre),
                 _,
-            ) => {
-                let event = types::ScheduledEvent {
-                    cron,
-                    scheduled_time,
-                };
-                call_scheduled(pre, &mut store, debug, event).await
-            }
+            ) => scheduled::call(pre, &mut store, debug, cron, scheduled_time).await,
             (Event::Queue { queue, messages }, .., Some(pre)) => {
-                let messages: Vec<_> = messages.into_iter().map(convert::queue_message).collect();
-                call_queue(pre, &mut store, debug, &queue, &messages).await
+                queue::call(pre, &mut store, debug, &queue, messages).await
             }
             _ => log_missing_handler(invocation, handler),
         }
@@ -164,124 +140,6 @@ pub(crate) async fn wall_time_is_up(invocation: &Invocation) {
     }
 }
 
-async fn fetch_p2(
-    pre: &ProxyPre<State>,
-    store: &mut Store<State>,
-    debug: Option<&DebugFile>,
-    invocation: &Arc<Invocation>,
-    request: Request<WasiBody>,
-    respond: Respond,
-) -> Call {
-    let proxy = match pre.instantiate_async(&mut *store).await {
-        Ok(proxy) => proxy,
-        Err(error) => return instantiation_failed(&error, store.data(), debug),
-    };
-    let answered = Arc::clone(invocation);
-    let mut http = store.data_mut().http();
-    let resources = http
-        .new_incoming_request(Scheme::Http, request)
-        .and_then(|request| {
-            let outparam =
-                http.new_response_outparam_from_callback(move |result| match result {
-                    Ok(response) => send_response(&answered, response, respond),
-                    Err(code) => answered.response(Response::Refused(format!("{code:?}"))),
-                })?;
-            Ok((request, outparam))
-        });
-    let (request, outparam) = match resources {
-        Ok(resources) => resources,
-        Err(error) => return Call::HostFailed(format!("{error:#}")),
-    };
-    let handler = proxy.wasi_http_incoming_handler();
-    match handler.call_handle(&mut *store, request, outparam).await {
-        Ok(()) => Call::Returned,
-        Err(error) => call_failed(&error, debug),
-    }
-}
-
-async fn fetch_p3(
-    pre: &ServicePre<State>,
-    store: &mut Store<State>,
-    debug: Option<&DebugFile>,
-    invocation: &Arc<Invocation>,
-    request: Request<WasiBody>,
-    respond: Respond,
-) -> Call {
-    let service = match pre.instantiate_async(&mut *store).await {
-        Ok(service) => service,
-        Err(error) => return instantiation_failed(&error, store.data(), debug),
-    };
-    let (request, sent) = p3::Request::from_http(store.data_mut().http().hooks, request);
-    let run = store.run_concurrent(async |accessor| {
-        match service.handle(accessor, request).await? {
-            Ok(response) => {
-                let response = accessor.with(|store| response.into_http(store, sent))?;
-                send_response(invocation, response, respond);
-            }
-            Err(code) => invocation.response(Response::Refused(format!("{code:?}"))),
-        }
-        // The handler has returned; what it started goes on, body included.
-        poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
-        wasmtime::error::Ok(())
-    });
-    match run.await.and_then(|result| result) {
-        Ok(()) => Call::Returned,
-        Err(error) => call_failed(&error, debug),
-    }
-}
-
-async fn call_tail(pre: &TailPre, store: &mut Store<State>, debug: Option<&DebugFile>) -> Call {
-    let guest = match pre.instantiate_async(&mut *store).await {
-        Ok(guest) => guest,
-        Err(error) => return instantiation_failed(&error, store.data(), debug),
-    };
-    let events = match convert::trace_items(store.data_mut()) {
-        Ok(events) => events,
-        Err(error) => return Call::HostFailed(format!("{error:#}")),
-    };
-    let tail = guest.taffrail_workers_tail();
-    let result = tail.call_tail(&mut *store, &events).await;
-    returned(&result, debug)
-}
-
-async fn call_scheduled(
-    pre: &ScheduledPre,
-    store: &mut Store<State>,
-    debug: Option<&DebugFile>,
-    event: types::ScheduledEvent,
-) -> Call {
-    let guest = match pre.instantiate_async(&mut *store).await {
-        Ok(guest) => guest,
-        Err(error) => return instantiation_failed(&error, store.data(), debug),
-    };
-    let scheduled = guest.taffrail_workers_scheduled();
-    let result = scheduled.call_scheduled(&mut *store, &event).await;
-    returned(&result, debug)
-}
-
-async fn call_queue(
-    pre: &QueuePre,
-    store: &mut Store<State>,
-    debug: Option<&DebugFile>,
-    queue: &str,
-    messages: &[Message],
-) -> Call {
-    let guest = match pre.instantiate_async(&mut *store).await {
-        Ok(guest) => guest,
-        Err(error) => return instantiation_failed(&error, store.data(), debug),
-    };
-    let consumer = guest.taffrail_workers_queue();
-    let result = consumer.call_queue(&mut *store, queue, messages).await;
-    returned(&result, debug)
-}
-
-fn returned(result: &wasmtime::Result<()>, debug: Option<&DebugFile>) -> Call {
-    match result {
-        Ok(()) => Call::Returned,
-        Err(error) => call_failed(error, debug),
-    }
-}
-
 pub(crate) fn send_response(
     invocation: &Invocation,
     response: http::Response<WasiBody>,
@@ -295,23 +153,6 @@ pub(crate) fn send_response(
     // Nobody is there to receive it only if the client left, and then the
     // invocation is being dropped.
     _ = respond.send(response);
-}
-
-/// Whether the guest was stopped with its response body still open.
-fn response_is_cut_off(handler: &Fetch, store: &mut Store<State>, call: &Call) -> bool {
-    if matches!(call, Call::Returned) {
-        return false;
-    }
-    match handler {
-        // `outgoing-body.finish` takes the body out of the table.
-        Fetch::P2(_) => store
-            .data_mut()
-            .table
-            .iter_mut()
-            .any(|entry| entry.is::<HostOutgoingBody>()),
-        // A stream says no more than that its writer is gone.
-        Fetch::P3(_) => true,
-    }
 }
 
 /// What workerd logs when an event meets a Worker without its handler.

@@ -5,16 +5,17 @@ pub(crate) mod debug_file;
 mod effort;
 pub(crate) mod execute;
 pub(crate) mod failure;
+mod handlers;
 pub(crate) mod stack;
 mod untrusted;
 
 use crate::component::compiler::Target;
 use crate::component::debug_file::DebugFile;
+use crate::component::handlers::{fetch, queue, scheduled, tail};
 use crate::error::Error;
 use crate::instance::engine::{Awake, TABLES_PER_MEMORY, Ticker};
 use crate::instance::state::State;
-use crate::interfaces::bindings::TailWorkerPre;
-use crate::interfaces::bindings::{javascript, queue, scheduled};
+use crate::interfaces::javascript;
 use std::path::Path;
 use std::sync::Arc;
 use wasmparser::{Encoding, Parser, Payload};
@@ -25,10 +26,10 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 /// A compiled component with its imports resolved.
 pub struct Component {
-    pub(crate) fetch: Option<Fetch>,
-    pub(crate) tail: Option<TailPre>,
-    pub(crate) scheduled: Option<ScheduledPre>,
-    pub(crate) queue: Option<QueuePre>,
+    fetch: Option<fetch::Pre>,
+    tail: Option<tail::Pre>,
+    scheduled: Option<scheduled::Pre>,
+    queue: Option<queue::Pre>,
     pub(crate) script: Option<EnginePre>,
     /// The script that is a part of it.
     built: Option<Vec<u8>>,
@@ -44,35 +45,19 @@ pub struct Component {
 /// composed.
 const MEMORIES: u32 = 16;
 
-/// The handler of fetch events, in the two generations of `wasi:http`.
-pub(crate) enum Fetch {
-    /// `wasi:http/incoming-handler@0.2.x`
-    P2(ProxyPre<State>),
-    /// `wasi:http/handler@0.3.x`
-    P3(ServicePre<State>),
-}
-
-/// The handler of tail events.
-pub(crate) type TailPre = TailWorkerPre<State>;
-
-/// The handler of cron triggers.
-pub(crate) type ScheduledPre = scheduled::ScheduledWorkerPre<State>;
-
-/// The handler of queue batches.
-pub(crate) type QueuePre = queue::QueueWorkerPre<State>;
-
 /// The engine that runs scripts.
 pub(crate) type EnginePre = javascript::EnginePre<State>;
 
-const FETCH_P2: &str = "wasi:http/incoming-handler@0.2.";
-const FETCH_P3: &str = "wasi:http/handler@0.3.";
-const TAIL: &str = "taffrail:workers/tail@0.2.";
-const SCHEDULED: &str = "taffrail:workers/scheduled@0.2.";
-const QUEUE: &str = "taffrail:workers/queue@0.2.";
 const SCRIPT: &str = "taffrail:javascript/script@0.1.";
 
 /// The exports of Workers.
-const HANDLERS: [&str; 5] = [FETCH_P2, FETCH_P3, TAIL, SCHEDULED, QUEUE];
+const HANDLERS: [&str; 5] = [
+    fetch::EXPORT_P2,
+    fetch::EXPORT_P3,
+    tail::EXPORT,
+    scheduled::EXPORT,
+    queue::EXPORT,
+];
 
 /// What only engines that run scripts import.
 const SCRIPT_HOST: &str = "taffrail:javascript/";
@@ -132,20 +117,21 @@ impl Component {
 
     fn compile(
         names: Names,
-        Target { engine, linkers }: &Target,
+        target: &Target,
         ticker: &Arc<Ticker>,
         bytes: &[u8],
     ) -> Result<Self, Error> {
-        let component = wasmtime::component::Component::new(engine, bytes).map_err(|error| {
-            Error::component(format!(
-                "the component is invalid: {error:#}. Build it again"
-            ))
-        })?;
+        let component =
+            wasmtime::component::Component::new(&target.engine, bytes).map_err(|error| {
+                Error::component(format!(
+                    "the component is invalid: {error:#}. Build it again"
+                ))
+            })?;
         let size = size(&component)?;
         let linker = if names.is_engine() {
-            &linkers.scripts
+            &target.scripts
         } else {
-            &linkers.workers
+            &target.workers
         };
         let pre = linker
             .instantiate_pre(&component)
@@ -164,19 +150,21 @@ impl Component {
         ticker: &Arc<Ticker>,
         size: usize,
     ) -> wasmtime::Result<Self> {
-        let fetch = if names.exported(FETCH_P3) {
-            Some(Fetch::P3(ServicePre::new(pre.clone())?))
-        } else if names.exported(FETCH_P2) {
-            Some(Fetch::P2(ProxyPre::new(pre.clone())?))
+        let fetch = if names.exported(fetch::EXPORT_P3) {
+            Some(fetch::Pre::P3(ServicePre::new(pre.clone())?))
+        } else if names.exported(fetch::EXPORT_P2) {
+            Some(fetch::Pre::P2(ProxyPre::new(pre.clone())?))
         } else {
             None
         };
         let exported = |name: &str| names.exported(name).then(|| pre.clone());
         Ok(Self {
             fetch,
-            tail: exported(TAIL).map(TailPre::new).transpose()?,
-            scheduled: exported(SCHEDULED).map(ScheduledPre::new).transpose()?,
-            queue: exported(QUEUE).map(QueuePre::new).transpose()?,
+            tail: exported(tail::EXPORT).map(tail::Pre::new).transpose()?,
+            scheduled: exported(scheduled::EXPORT)
+                .map(scheduled::Pre::new)
+                .transpose()?,
+            queue: exported(queue::EXPORT).map(queue::Pre::new).transpose()?,
             script: (names.is_engine())
                 .then(|| EnginePre::new(pre.clone()))
                 .transpose()?,

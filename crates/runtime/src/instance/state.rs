@@ -14,7 +14,6 @@ use taffrail_trace::TraceItem;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// Bytes that the host copies out of a guest in one call, counted as they lie in
@@ -44,7 +43,6 @@ pub(crate) struct State {
     pub(crate) current: Current,
     /// What the Worker can reach beyond the instance.
     pub(crate) channels: Arc<dyn Channels>,
-    pub(crate) config: Arc<WasiConfigVariables>,
     /// The events of a tail invocation.
     pub(crate) events: Vec<Arc<TraceItem>>,
     pub(crate) memory: MemoryLimiter,
@@ -85,7 +83,6 @@ impl State {
         let mut store = Store::new(
             engine,
             Self {
-                config: Arc::clone(&invocation.worker.config),
                 events,
                 memory: MemoryLimiter::new(settings.limits.memory),
                 table: ResourceTable::new(),

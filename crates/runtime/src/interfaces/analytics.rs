@@ -1,9 +1,48 @@
-//! Analytics Engine: the data points that Workers write.
+//! `taffrail:workers/analytics`: the data points that Workers write to Analytics
+//! Engine.
 
 use crate::clock;
+use crate::instance::state::State;
 use crate::invocation::Invocation;
 use crate::settings::Binding;
 use crate::store::DataPoint;
+use generated::taffrail::workers::analytics;
+use wasmtime::component::{HasSelf, Linker};
+
+mod generated {
+    wasmtime::component::bindgen!({
+        interfaces: "import taffrail:workers/analytics@0.2.0;",
+        path: "../../wit",
+        imports: {
+            "taffrail:workers/analytics.write-data-point": async | trappable,
+            default: trappable,
+        },
+        require_store_data_send: true,
+    });
+}
+
+pub(super) fn add_to_linker<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    state: fn(&mut T) -> &mut State,
+) -> wasmtime::Result<()> {
+    analytics::add_to_linker::<_, HasSelf<State>>(linker, state)
+}
+
+impl analytics::Host for State {
+    async fn write_data_point(
+        &mut self,
+        binding: String,
+        point: analytics::DataPoint,
+    ) -> wasmtime::Result<Result<(), String>> {
+        let point = DataPoint {
+            blobs: point.blobs,
+            doubles: point.doubles,
+            indexes: point.indexes,
+        };
+        let invocation = self.invocation();
+        Ok(write(&invocation, &binding, point).await)
+    }
+}
 
 /// Writes a data point to the dataset of a binding. The error is for the
 /// Worker.

@@ -2,13 +2,32 @@
 
 use crate::clock;
 use crate::instance::state::State;
-use crate::interfaces::bindings::platform::wasi::keyvalue::store;
-use crate::interfaces::bindings::platform::wasi::keyvalue::store::{Error, KeyResponse};
 use crate::invocation::Invocation;
 use crate::settings::Binding;
 use crate::store::{KvFailed, Put};
+use generated::wasi::keyvalue::store;
+use generated::wasi::keyvalue::store::{Error, KeyResponse};
 use std::sync::Arc;
-use wasmtime::component::Resource;
+use wasmtime::component::{HasSelf, Linker, Resource};
+
+mod generated {
+    wasmtime::component::bindgen!({
+        interfaces: "import wasi:keyvalue/store@0.2.0-draft2;",
+        path: "../../wit",
+        imports: {
+            "wasi:keyvalue/store.[method]bucket.get": async | trappable,
+            "wasi:keyvalue/store.[method]bucket.set": async | trappable,
+            "wasi:keyvalue/store.[method]bucket.delete": async | trappable,
+            "wasi:keyvalue/store.[method]bucket.exists": async | trappable,
+            "wasi:keyvalue/store.[method]bucket.list-keys": async | trappable,
+            default: trappable,
+        },
+        require_store_data_send: true,
+        with: {
+            "wasi:keyvalue/store.bucket": crate::interfaces::keyvalue::Bucket,
+        },
+    });
+}
 
 /// A KV namespace that a component has opened.
 #[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
@@ -18,6 +37,13 @@ pub struct Bucket {
 
 /// Keys of one page.
 const PAGE: usize = 1000;
+
+pub(super) fn add_to_linker<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    state: fn(&mut T) -> &mut State,
+) -> wasmtime::Result<()> {
+    store::add_to_linker::<_, HasSelf<State>>(linker, state)
+}
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 

@@ -1,8 +1,43 @@
-//! The interfaces that a guest may import. Only modules in here know the WIT.
+//! The interfaces that a guest may import, one a file. Each has the code that is
+//! generated of its WIT, the implementation, and `add_to_linker`.
 
 pub(crate) mod analytics;
-pub(crate) mod bindings;
-pub(crate) mod convert;
-pub(crate) mod dynamic;
-pub(crate) mod host;
-pub(crate) mod keyvalue;
+mod config;
+mod console;
+mod context;
+mod diagnostics_channel;
+mod dispatch;
+mod exceptions;
+pub(crate) mod javascript;
+mod keyvalue;
+mod loader;
+mod logging;
+mod services;
+pub(crate) mod trace_item;
+pub(crate) mod types;
+mod wasi;
+
+use crate::instance::state::State;
+use wasmtime::component::Linker;
+use wasmtime_wasi::WasiView;
+use wasmtime_wasi_http::WasiHttpView;
+
+/// Adds everything that a Worker may import.
+pub(crate) fn add_to_linker<T: WasiView + WasiHttpView>(
+    linker: &mut Linker<T>,
+    state: fn(&mut T) -> &mut State,
+) -> wasmtime::Result<()> {
+    wasi::add_to_linker(linker, state)?;
+    config::add_to_linker(linker, state)?;
+    keyvalue::add_to_linker(linker, state)?;
+    logging::add_to_linker(linker, state)?;
+    types::add_to_linker(linker, state)?;
+    console::add_to_linker(linker, state)?;
+    diagnostics_channel::add_to_linker(linker, state)?;
+    exceptions::add_to_linker(linker, state)?;
+    context::add_to_linker(linker, state)?;
+    services::add_to_linker(linker, state)?;
+    dispatch::add_to_linker(linker, state)?;
+    loader::add_to_linker(linker, state)?;
+    analytics::add_to_linker(linker, state)
+}

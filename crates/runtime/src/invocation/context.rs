@@ -10,14 +10,12 @@ use crate::store::Storage;
 use std::sync::Arc;
 use taffrail_trace::{ExecutionModel, Script};
 use tokio_util::task::TaskTracker;
-use wasmtime_wasi_config::WasiConfigVariables;
 
 /// A deployed Worker without its code: which one it is, what it may use, and
 /// where its items go.
 pub(crate) struct WorkerContext {
     pub(crate) id: WorkerId,
     pub(crate) settings: WorkerSettings,
-    pub(crate) config: Arc<WasiConfigVariables>,
     pub(crate) consumers: Consumers,
     pub(crate) tracker: TaskTracker,
     /// Held while a component is compiled that it loads: one at a time.

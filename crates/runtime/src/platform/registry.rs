@@ -84,12 +84,6 @@ impl Registry {
             code => code,
         };
         let context = Arc::new(WorkerContext {
-            config: Arc::new(
-                settings
-                    .text_vars()
-                    .map(|(name, value)| (name.clone(), value.into_owned()))
-                    .collect(),
-            ),
             consumers: Consumers {
                 native: Arc::clone(&self.consumers),
                 tails: Arc::new(Tails {

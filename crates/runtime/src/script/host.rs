@@ -3,7 +3,7 @@
 use crate::component::execute::send_response;
 use crate::instance::state::State;
 use crate::interfaces::analytics;
-use crate::interfaces::bindings::javascript::taffrail::javascript::host;
+use crate::interfaces::javascript::taffrail::javascript::host;
 use crate::invocation::encoding::Encoding;
 use crate::invocation::session;
 use crate::script::abandoned::Abandonable;

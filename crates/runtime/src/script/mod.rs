@@ -28,7 +28,7 @@ use crate::component::Component;
 use crate::component::execute::{Respond, guarded, poll_once};
 use crate::component::failure::{call_failed, instantiation_failed};
 use crate::instance::state::{Guest as Kind, State};
-use crate::interfaces::bindings::javascript::Engine as Guest;
+use crate::interfaces::javascript::Engine as Guest;
 use crate::invocation::Invocation;
 use crate::invocation::caught::{Panicked, caught};
 use crate::invocation::ending::Call;

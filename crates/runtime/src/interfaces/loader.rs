@@ -1,30 +1,48 @@
-//! `taffrail:workers/services`, `loader` and `dispatch`: how components call
-//! other Workers.
+//! `taffrail:workers/loader`: dynamic Workers.
 
 use crate::channels::call::{Callee, of_binding};
-use crate::channels::dispatch::{Dispatch, LimitsJson, callee};
+use crate::channels::dispatch::LimitsJson;
 use crate::channels::dynamic::{Lookup, Module, Modules, Plan};
 use crate::channels::failed::CallFailed;
 use crate::channels::loader::{check_binding, egress, make};
 use crate::instance::state::State;
-use crate::interfaces::bindings::platform::taffrail::workers::dispatch;
-use crate::interfaces::bindings::platform::taffrail::workers::dispatch::CallLimits;
-use crate::interfaces::bindings::platform::taffrail::workers::loader;
-use crate::interfaces::bindings::platform::taffrail::workers::loader::{Code, Outbound, Source};
-use crate::interfaces::bindings::platform::taffrail::workers::services;
+use crate::interfaces::services::Sent;
 use crate::invocation::Invocation;
 use crate::invocation::session;
 use crate::settings::egress::Egress;
 use crate::settings::identity::WorkerId;
 use crate::settings::{Target, WorkerSettings};
+use generated::taffrail::workers::loader;
+use generated::taffrail::workers::loader::{Code, Outbound, Source};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::timeout;
-use wasmtime::component::Resource;
-use wasmtime_wasi_http::p2::bindings::http::outgoing_handler;
+use wasmtime::component::{HasSelf, Linker, Resource};
+use wasmtime_wasi_http::RequestOptions;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
-use wasmtime_wasi_http::{RequestOptions, WasiHttpView};
+
+mod generated {
+    wasmtime::component::bindgen!({
+        interfaces: "import taffrail:workers/loader@0.2.0;",
+        path: "../../wit",
+        imports: {
+            "taffrail:workers/loader.find": async | trappable,
+            "taffrail:workers/loader.load": async | trappable,
+            "taffrail:workers/loader.[method]records.next": async | trappable,
+            default: trappable,
+        },
+        require_store_data_send: true,
+        with: {
+            "wasi:http": wasmtime_wasi_http::p2::bindings::http,
+            "wasi:io": wasmtime_wasi::p2::bindings::io,
+            "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
+            "taffrail:workers/types": crate::interfaces::types::generated::taffrail::workers::types,
+            "taffrail:workers/loader.dynamic-worker": crate::interfaces::loader::DynamicWorker,
+            "taffrail:workers/loader.records": crate::interfaces::loader::Records,
+        },
+    });
+}
 
 /// A dynamic Worker that a component may call.
 #[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
@@ -34,91 +52,14 @@ pub struct DynamicWorker(WorkerId);
 #[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
 pub struct Records(session::Receiver);
 
-/// A user Worker that a component may call.
-#[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
-pub struct UserWorker(Callee);
-
-type Sent = wasmtime::Result<Result<Resource<HostFutureIncomingResponse>, ErrorCode>>;
-
 /// The name under which a dynamic Worker has its component.
 const MAIN: &str = "main.wasm";
 
-impl State {
-    /// Sends a request to a Worker. It goes the way of every request, at whose
-    /// end `Outbound` sees whom it is for.
-    fn call(
-        &mut self,
-        callee: Result<Callee, CallFailed>,
-        request: Resource<HostOutgoingRequest>,
-        options: Option<Resource<RequestOptions>>,
-    ) -> Sent {
-        self.outbound.callee = Some(callee);
-        let sent = outgoing_handler::Host::handle(&mut self.http(), request, options);
-        self.outbound.callee = None;
-        match sent {
-            Ok(response) => Ok(Ok(response)),
-            Err(error) => Ok(Err(error.downcast()?)),
-        }
-    }
-}
-
-impl services::Host for State {
-    fn fetch(
-        &mut self,
-        binding: String,
-        request: Resource<HostOutgoingRequest>,
-        options: Option<Resource<RequestOptions>>,
-    ) -> Sent {
-        let callee = of_binding(&self.invocation(), &binding).map(Callee::from);
-        self.call(callee, request, options)
-    }
-}
-
-impl dispatch::Host for State {
-    async fn get(
-        &mut self,
-        binding: String,
-        name: String,
-        limits: CallLimits,
-        parameters: String,
-    ) -> wasmtime::Result<Result<Resource<UserWorker>, String>> {
-        let parameters = match serde_json::from_str(&parameters) {
-            Ok(parameters) => parameters,
-            Err(error) => return Ok(Err(format!("`parameters` is no JSON object: {error}"))),
-        };
-        let dispatch = Dispatch {
-            dispatch: binding,
-            name,
-            limits: LimitsJson {
-                cpu_ms: limits.cpu_ms,
-                sub_requests: limits.subrequests,
-            },
-            parameters,
-        };
-        let caller = self.invocation();
-        Ok(match callee(&*self.channels, &caller, dispatch).await {
-            Ok(callee) => Ok(self.table.push(UserWorker(callee))?),
-            Err(failed) => Err(failed.message),
-        })
-    }
-}
-
-impl dispatch::HostUserWorker for State {
-    fn fetch(
-        &mut self,
-        worker: Resource<UserWorker>,
-        request: Resource<HostOutgoingRequest>,
-        options: Option<Resource<RequestOptions>>,
-    ) -> Sent {
-        let UserWorker(callee) = self.table.get(&worker)?;
-        let callee = callee.clone();
-        self.call(Ok(callee), request, options)
-    }
-
-    fn drop(&mut self, worker: Resource<UserWorker>) -> wasmtime::Result<()> {
-        self.table.delete(worker)?;
-        Ok(())
-    }
+pub(super) fn add_to_linker<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    state: fn(&mut T) -> &mut State,
+) -> wasmtime::Result<()> {
+    loader::add_to_linker::<_, HasSelf<State>>(linker, state)
 }
 
 impl loader::Host for State {

@@ -1,10 +1,7 @@
-//! Between the trace item and `taffrail:workers@0.2`.
+//! A trace item, as `taffrail:workers/types` has it.
 
-use crate::event::QueueMessage;
 use crate::instance::state::State;
-use crate::interfaces::bindings::queue::exports::taffrail::workers::queue::Message;
-use crate::interfaces::bindings::taffrail::workers::types;
-use crate::interfaces::host::RawRequest;
+use crate::interfaces::types::{RawRequest, types};
 use std::sync::Arc;
 use std::time::Duration;
 use taffrail_trace as trace;
@@ -12,7 +9,7 @@ use taffrail_trace::{AttributeValue, EventInfo, ExecutionModel, LogLevel, Outcom
 use wasmtime::component::ResourceTableError;
 
 /// The events of a tail invocation, with the resources that go with them.
-pub(crate) fn trace_items(state: &mut State) -> Result<Vec<types::TraceItem>, ResourceTableError> {
+pub(crate) fn events(state: &mut State) -> Result<Vec<types::TraceItem>, ResourceTableError> {
     let events = state.events.clone();
     events.iter().map(|item| trace_item(item, state)).collect()
 }
@@ -120,7 +117,7 @@ fn event_info(
     })
 }
 
-pub(crate) fn tail_request(request: &RequestData) -> types::TailRequest {
+pub(super) fn tail_request(request: &RequestData) -> types::TailRequest {
     types::TailRequest {
         url: request.url.clone(),
         method: request.method.clone(),
@@ -146,15 +143,6 @@ fn web_socket_event(event: &trace::WebSocketEvent) -> types::HibernatableWebSock
     }
 }
 
-pub(crate) fn queue_message(message: QueueMessage) -> Message {
-    Message {
-        body: json(&message.body),
-        id: message.id,
-        timestamp: message.timestamp,
-        attempts: message.attempts,
-    }
-}
-
 fn trace_log(log: &trace::TraceLog) -> types::TraceLog {
     types::TraceLog {
         timestamp: log.timestamp,
@@ -175,29 +163,11 @@ fn trace_log(log: &trace::TraceLog) -> types::TraceLog {
     }
 }
 
-pub(crate) fn log_level(level: types::LogLevel) -> LogLevel {
-    match level {
-        types::LogLevel::Debug => LogLevel::Debug,
-        types::LogLevel::Info => LogLevel::Info,
-        types::LogLevel::Log => LogLevel::Log,
-        types::LogLevel::Warn => LogLevel::Warn,
-        types::LogLevel::Error => LogLevel::Error,
-    }
-}
-
 fn error_info(error: &trace::ErrorInfo) -> types::ErrorInfo {
     types::ErrorInfo {
         name: error.name.clone(),
         message: error.message.clone(),
         stack: error.stack.clone(),
-    }
-}
-
-pub(crate) fn traced_error(error: types::ErrorInfo) -> trace::ErrorInfo {
-    trace::ErrorInfo {
-        name: error.name,
-        message: error.message,
-        stack: error.stack,
     }
 }
 
@@ -286,7 +256,7 @@ fn dropped_entries(dropped: trace::DroppedEntries) -> types::DroppedEntries {
     }
 }
 
-fn json(value: &trace::Json) -> String {
+pub(crate) fn json(value: &trace::Json) -> String {
     value.get().to_owned()
 }
 

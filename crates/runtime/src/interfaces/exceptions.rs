@@ -1,0 +1,43 @@
+//! `taffrail:workers/exceptions`.
+
+use crate::instance::state::State;
+use crate::invocation::ending::Failure;
+use generated::taffrail::workers::exceptions;
+use wasmtime::component::{HasSelf, Linker};
+
+mod generated {
+    wasmtime::component::bindgen!({
+        interfaces: "import taffrail:workers/exceptions@0.2.0;",
+        path: "../../wit",
+        imports: { default: trappable },
+    });
+}
+
+pub(super) fn add_to_linker<T: 'static>(
+    linker: &mut Linker<T>,
+    state: fn(&mut T) -> &mut State,
+) -> wasmtime::Result<()> {
+    exceptions::add_to_linker::<_, HasSelf<State>>(linker, state)
+}
+
+impl exceptions::Host for State {
+    fn report(&mut self, failure: exceptions::Failure) -> wasmtime::Result<()> {
+        self.invocation().exception(failure.into(), false);
+        Ok(())
+    }
+
+    fn uncaught(&mut self, failure: exceptions::Failure) -> wasmtime::Result<()> {
+        self.invocation().exception(failure.into(), true);
+        Ok(())
+    }
+}
+
+impl From<exceptions::Failure> for Failure {
+    fn from(failure: exceptions::Failure) -> Self {
+        Self {
+            name: failure.name,
+            message: failure.message,
+            stack: failure.stack,
+        }
+    }
+}

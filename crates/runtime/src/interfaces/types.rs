@@ -1,0 +1,55 @@
+//! `taffrail:workers/types`: what is in a trace item.
+
+use crate::instance::state::State;
+use crate::interfaces::trace_item;
+use std::sync::Arc;
+use taffrail_trace::{EventInfo, TraceItem};
+use wasmtime::bail;
+use wasmtime::component::{HasSelf, Linker, Resource};
+
+pub(crate) use generated::taffrail::workers::types;
+
+pub(crate) mod generated {
+    wasmtime::component::bindgen!({
+        interfaces: "import taffrail:workers/types@0.2.0;",
+        path: "../../wit",
+        imports: { default: trappable },
+        with: {
+            "taffrail:workers/types.raw-request": crate::interfaces::types::RawRequest,
+        },
+    });
+}
+
+/// Access to the unredacted request of one item of a tail event.
+#[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
+pub struct RawRequest {
+    pub(super) item: Arc<TraceItem>,
+}
+
+pub(super) fn add_to_linker<T: 'static>(
+    linker: &mut Linker<T>,
+    state: fn(&mut T) -> &mut State,
+) -> wasmtime::Result<()> {
+    types::add_to_linker::<_, HasSelf<State>>(linker, state)
+}
+
+impl types::Host for State {}
+
+impl types::HostRawRequest for State {
+    fn get_unredacted(
+        &mut self,
+        request: Resource<RawRequest>,
+    ) -> wasmtime::Result<types::TailRequest> {
+        match &self.table.get(&request)?.item.event {
+            Some(EventInfo::Fetch { request, .. }) => {
+                Ok(trace_item::tail_request(request.unredacted()))
+            }
+            _ => bail!("only a fetch event has a request"),
+        }
+    }
+
+    fn drop(&mut self, request: Resource<RawRequest>) -> wasmtime::Result<()> {
+        self.table.delete(request)?;
+        Ok(())
+    }
+}
