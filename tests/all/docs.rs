@@ -27,6 +27,19 @@ pages! {
     bindings: "docs/bindings.md"
     languages: "docs/languages.md"
     security: "docs/security.md"
+    rust_hello: "guest-examples/rust/hello/README.md"
+    rust_hello_p3: "guest-examples/rust/hello-p3/README.md"
+    rust_faulty: "guest-examples/rust/faulty/README.md"
+    rust_tail_log: "guest-examples/rust/tail-log/README.md"
+    rust_tail_http: "guest-examples/rust/tail-http/README.md"
+    javascript_hello: "guest-examples/javascript/hello/README.md"
+    javascript_faulty: "guest-examples/javascript/faulty/README.md"
+    javascript_heartbeat: "guest-examples/javascript/heartbeat/README.md"
+    javascript_playground: "guest-examples/javascript/playground/README.md"
+    javascript_tail_analytics: "guest-examples/javascript/tail-analytics/README.md"
+    javascript_tail_http: "guest-examples/javascript/tail-http/README.md"
+    javascript_tail_log: "guest-examples/javascript/tail-log/README.md"
+    javascript_tail_service_worker: "guest-examples/javascript/tail-service-worker/README.md"
 }
 
 /// The page whose examples are documentation tests of this package.
@@ -34,12 +47,17 @@ const DOCTESTS: &str = "docs/embedding.md";
 
 #[test]
 fn every_page_has_a_test() {
-    let pages = fs::read_dir(root().join("docs")).unwrap().map(|page| {
-        let name = page.unwrap().file_name();
-        format!("docs/{}", name.to_str().unwrap())
-    });
-    let missing = pages.filter(|page| !PAGES.contains(&&**page));
-    assert_eq!(missing.collect::<Vec<_>>(), [DOCTESTS]);
+    let names = |folder: &str| {
+        let folder = fs::read_dir(root().join(folder)).unwrap();
+        folder.map(|entry| entry.unwrap().file_name().into_string().unwrap())
+    };
+    let mut pages: Vec<_> = names("docs").map(|page| format!("docs/{page}")).collect();
+    for language in ["rust", "javascript"] {
+        let examples = names(&format!("guest-examples/{language}"));
+        pages.extend(examples.map(|name| format!("guest-examples/{language}/{name}/README.md")));
+    }
+    pages.retain(|page| root().join(page).exists() && !PAGES.contains(&&**page));
+    assert_eq!(pages, [DOCTESTS]);
 }
 
 /// The table of promises names modules, tests and files that exist.

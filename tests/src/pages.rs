@@ -18,6 +18,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
+use std::sync::LazyLock;
 
 /// The port in the documentation. Servers take any free one.
 const PORT: &str = ":8787";
@@ -27,6 +28,13 @@ const CACHED: [&str; 3] = ["Compiled ", "Made ", "Making "];
 
 /// Tests and programs of this workspace, which run without this module.
 const WORKSPACE: [&str; 3] = ["cargo test", "cargo bench", "cargo run -p"];
+
+/// The compiler of guests.
+static COMPILER: LazyLock<String> = LazyLock::new(|| {
+    let toolchain = Command::new(root().join("guest-examples/toolchain.sh")).output();
+    let path = String::from_utf8(toolchain.unwrap().stdout).unwrap();
+    path.trim().to_owned()
+});
 
 /// A fenced block that is part of an example.
 #[derive(Debug, PartialEq)]
@@ -127,8 +135,6 @@ pub fn check(page: &str) {
 struct Example {
     folder: Folder,
     server: Option<Server>,
-    /// The compiler of crates in the folder.
-    compiler: Option<String>,
 }
 
 impl Example {
@@ -148,11 +154,10 @@ impl Example {
         Self {
             folder,
             server: None,
-            compiler: None,
         }
     }
 
-    fn write(&mut self, name: &str, text: &str) {
+    fn write(&self, name: &str, text: &str) {
         self.folder.write(name, text);
         if let Some(krate) = name.strip_suffix("Cargo.toml") {
             // The versions that the guest examples have, built once.
@@ -161,9 +166,6 @@ impl Example {
             let target = root().join("target/doc-guests").join(krate);
             fs::create_dir_all(&target).unwrap();
             symlink(target, self.folder.path().join(krate).join("target")).unwrap();
-            let toolchain = Command::new(root().join("guest-examples/toolchain.sh")).output();
-            let compiler = String::from_utf8(toolchain.unwrap().stdout).unwrap();
-            self.compiler = Some(compiler.trim().to_owned());
         }
     }
 
@@ -250,9 +252,9 @@ impl Example {
         // Not on a terminal, curl would print its progress.
         self.folder.write(".curlrc", "silent\nshow-error\n");
         shell.env("CURL_HOME", self.folder.path());
-        if let Some(compiler) = &self.compiler {
-            shell.env("RUSTC", compiler);
-        }
+        // The cache of the tests has no compiler in it.
+        shell.env("RUSTC", &*COMPILER);
+        shell.env("TAFFRAIL_WASM_RUSTC", &*COMPILER);
         shell
     }
 }
@@ -307,9 +309,10 @@ fn is_like(expected: &str, printed: &str) -> bool {
         .any(|end| is_like(rest, &printed[end..]))
 }
 
-/// A line without what differs between runs: dates behind ` @ `, durations,
-/// sizes, timestamps and ids.
+/// A line without what differs between runs (dates behind ` @ `, durations,
+/// sizes, timestamps and ids), and without blanks at its end.
 fn stable(line: &str) -> String {
+    let line = line.trim_end();
     let (text, date) = line.rsplit_once(" @ ").unwrap_or((line, ""));
     let date = date.replace(|c: char| c.is_ascii_digit(), "0");
     let mut stable = String::new();
