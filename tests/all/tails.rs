@@ -1,8 +1,9 @@
 //! What Tail Workers are told, and that nobody suffers from them.
 
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::time::Duration;
-use taffrail_runtime::{Code, Limits, Target, WorkerSettings};
+use taffrail_runtime::{Binding, Code, Limits, Target, WorkerSettings};
 use taffrail_tests::scenario::{Scenario, Upload, full, json, logs, read};
 use taffrail_trace::{Outcome, TraceItem};
 
@@ -35,6 +36,27 @@ fn told(item: &TraceItem) -> Vec<Value> {
     texts
         .map(|text| serde_json::from_str(text).unwrap())
         .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_may_use_what_a_producer_may_such_as_kv() {
+    let settings = WorkerSettings {
+        bindings: BTreeMap::from([("ITEMS".to_owned(), Binding::Kv("items".to_owned()))]),
+        ..with_vars("tail-probe", &[("MODE", "keep")])
+    };
+    let scenario = hello(&["tail-probe"]).deploy("tail-probe", settings);
+    scenario.get("hello", "/one").await;
+    scenario.get("hello", "/two").await;
+    let produced = scenario.items_of("hello");
+    let [one, two] = &produced[..] else {
+        panic!("two requests, and {} items", produced.len());
+    };
+    let kept = told(&scenario.items_of("tail-probe")[1]);
+    let expected = json!({
+        (one.invocation_id.as_str()): "http://localhost/one",
+        (two.invocation_id.as_str()): "http://localhost/two",
+    });
+    assert_eq!(kept, [expected]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,7 @@ use std::hint::black_box;
 use exports::taffrail::workers::tail::{Guest, TraceItem};
 use taffrail::workers::context;
 use taffrail::workers::types::EventInfo;
+use wasi::keyvalue::store;
 use wstd::http::{Client, Error, Request, StatusCode};
 use wstd::runtime::block_on;
 
@@ -37,6 +38,7 @@ impl Guest for TailProbe {
                 let status = block_on(get(&endpoint)).expect("the endpoint answers");
                 println!("{status}");
             }
+            "keep" => keep(&events),
             other => panic!("no such mode: {other}"),
         }
     }
@@ -53,6 +55,23 @@ fn show(events: &[TraceItem]) {
             println!("{}", typed::request(&fetch.raw.get_unredacted()));
         }
     }
+}
+
+/// Keeps the URLs of the requests in a KV namespace, and logs all that it keeps.
+fn keep(events: &[TraceItem]) {
+    let bucket = store::open("ITEMS").expect("`ITEMS` is a binding");
+    for item in events {
+        if let Some(EventInfo::Fetch(fetch)) = &item.event {
+            let url = fetch.request.url.as_bytes();
+            bucket.set(&item.invocation_id, url).expect("it is kept");
+        }
+    }
+    let keys = bucket.list_keys(None).expect("a list").keys;
+    let kept = keys.iter().map(|key| {
+        let url = bucket.get(key).expect("it is read").expect("it is kept");
+        (key.clone(), String::from_utf8_lossy(&url).into())
+    });
+    println!("{}", serde_json::Value::Object(kept.collect()));
 }
 
 async fn get(endpoint: &str) -> Result<StatusCode, Error> {
