@@ -16,7 +16,7 @@ use crate::invocation::ending::{Call, Cut, Failure, Response};
 use crate::invocation::fetch_result::FetchResult;
 use crate::invocation::origin::Via;
 use crate::invocation::session;
-use crate::places::Place;
+use crate::places::{Place, Rank};
 use crate::script;
 use crate::script::{Script, Surroundings};
 use crate::settings::identity::WorkerId;
@@ -78,12 +78,13 @@ impl Worker {
         via: Via,
         reader: Reader,
     ) -> FetchResult {
-        let event = EventInfo::Fetch {
+        let event = || EventInfo::Fetch {
             request: TailRequest::new(request_data(&request, cf.clone())),
             response: None,
         };
         let head = *request.method() == http::Method::HEAD;
-        let invocation = Invocation::start(&self.context, via, event, Response::Unset);
+        let invocation =
+            Invocation::start(&self.context, via, Rank::Producer, Response::Unset, event);
         if invocation.admit(self.size()).is_err() {
             return FetchResult::failed(&invocation);
         }
@@ -126,7 +127,13 @@ impl Worker {
     }
 
     async fn handle(self: Arc<Self>, event: Event, via: Via) -> Arc<Invocation> {
-        let invocation = Invocation::start(&self.context, via, event.info(), Response::NotExpected);
+        let rank = match event {
+            Event::Tail(_) => Rank::Tail,
+            Event::Scheduled { .. } | Event::Queue { .. } => Rank::Producer,
+        };
+        let invocation = Invocation::start(&self.context, via, rank, Response::NotExpected, || {
+            event.info()
+        });
         let items = match &event {
             Event::Tail(items) => u32::try_from(items.len()).unwrap_or(u32::MAX),
             Event::Scheduled { .. } | Event::Queue { .. } => 1,
@@ -149,7 +156,13 @@ impl Worker {
         end: session::End,
         via: Via,
     ) -> Option<CallFailed> {
-        let invocation = Invocation::start(&self.context, via, event, Response::NotExpected);
+        let invocation = Invocation::start(
+            &self.context,
+            via,
+            Rank::Producer,
+            Response::NotExpected,
+            || event,
+        );
         if invocation.admit(self.size()).is_ok() {
             invocation.exchange.session(end);
             let event = script::Event::Session;
@@ -174,7 +187,13 @@ impl Worker {
         via: Via,
     ) -> Outcome {
         let event = EventInfo::Alarm { scheduled_time };
-        let invocation = Invocation::start(&self.context, via, event, Response::NotExpected);
+        let invocation = Invocation::start(
+            &self.context,
+            via,
+            Rank::Producer,
+            Response::NotExpected,
+            || event,
+        );
         if invocation.admit(self.size()).is_ok() {
             let event = script::Event::Alarm {
                 scheduled_time,
@@ -281,7 +300,7 @@ impl Worker {
         let Code::Script(script) = &self.code else {
             return Ok(());
         };
-        let invocation = Invocation::rehearsal(&self.context);
+        let invocation = Invocation::unrecorded(&self.context);
         script.start(&invocation, &self.surroundings).await;
         match invocation.verdict() {
             (Outcome::Ok, _) => Ok(()),

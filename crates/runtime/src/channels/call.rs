@@ -148,8 +148,8 @@ fn callee(
     let via = Via {
         target: Some(target),
         parent: Some(Parent {
-            invocation: caller.id.clone(),
-            request: caller.request_id().to_owned(),
+            invocation: caller.id,
+            request: caller.request_id(),
         }),
         depth,
         claimed: caller.via.claimed,

@@ -36,6 +36,11 @@ impl ItemBatch {
         })
     }
 
+    /// Whether the dispatcher has Tail Workers.
+    pub(crate) fn has_consumers(&self) -> bool {
+        !self.tails.tails.is_empty()
+    }
+
     /// Adds the item of a user Worker.
     pub(super) fn add(&self, item: &Arc<TraceItem>) {
         let mut items = self.items();

@@ -13,6 +13,11 @@ pub(crate) struct Consumers {
 }
 
 impl Consumers {
+    /// Whether there is any.
+    pub(crate) fn are_some(&self) -> bool {
+        !self.native.is_empty() || !self.tails.tails.is_empty()
+    }
+
     /// Hands a finished item to everything that asked for it. `dispatcher`
     /// collects for the dispatcher that called, `own` collects what the Worker
     /// itself called as a dispatcher.

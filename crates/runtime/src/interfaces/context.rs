@@ -32,7 +32,7 @@ impl context::Host for State {
     }
 
     fn invocation_id(&mut self) -> wasmtime::Result<String> {
-        Ok(self.invocation().id.clone())
+        Ok(self.invocation().id.to_string())
     }
 
     fn entrypoint(&mut self) -> wasmtime::Result<Option<String>> {

@@ -1,27 +1,19 @@
-//! What an invocation may use, and the counts of what it has used.
+//! What is left of the things that an invocation may use a number of times, and
+//! the account of what the host holds for it.
 
-use crate::invocation::Invocation;
-use crate::invocation::ending::{Cut, Limit, Response};
-use crate::invocation::held::{
-    CannotCollect, Charge, HostMemory, HostMemoryExceeded, collect, parsed_bytes,
-};
-use crate::settings::egress::Egress;
-use crate::settings::{EVENT_WALL_TIME, Limits};
-use bytes::Bytes;
+use crate::invocation::held::HostMemory;
+use crate::settings::Limits;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
-use taffrail_trace::{ExceededLimit, LogLevel};
-use tokio::sync::SemaphorePermit;
-use wasmtime_wasi_http::WasiBody;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// The limit of subrequests is reached.
 #[derive(Debug)]
 pub(crate) struct TooManySubrequests;
 
 /// The wording is Cloudflare's.
-const TOO_MANY_SUBREQUESTS: &str = "Too many subrequests by single Worker invocation.";
+pub(super) const TOO_MANY_SUBREQUESTS: &str = "Too many subrequests by single Worker invocation.";
 
 impl fmt::Display for TooManySubrequests {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,130 +22,62 @@ impl fmt::Display for TooManySubrequests {
 }
 
 /// Data points of Analytics Engine: Cloudflare's limit for one invocation.
-pub(super) const DATA_POINTS: u32 = 250;
+const DATA_POINTS: u32 = 250;
 
 /// Requests to the network that may wait for the head of a response at a time;
 /// others wait for their turn. Cloudflare's limit for one invocation.
-pub(super) const WAITING_REQUESTS: usize = 6;
+const WAITING_REQUESTS: usize = 6;
 
-/// What an open connection costs the host, by its buffers and its task.
-const CONNECTION_BYTES: usize = 64 << 10;
+pub(super) struct Allowance {
+    subrequests_left: AtomicU32,
+    data_points_left: AtomicU32,
+    /// Places for requests that wait for the head of a response.
+    waiting_requests: Semaphore,
+    /// Bytes that the host may hold for it.
+    memory: usize,
+    host_memory: OnceLock<Arc<HostMemory>>,
+}
 
-impl Invocation {
-    /// The account of what the host holds for it.
-    pub(crate) fn host_memory(&self) -> &Arc<HostMemory> {
+impl Allowance {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            subrequests_left: AtomicU32::new(limits.subrequests),
+            data_points_left: AtomicU32::new(DATA_POINTS),
+            waiting_requests: Semaphore::new(WAITING_REQUESTS),
+            memory: limits.memory,
+            host_memory: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn host_memory(&self) -> &Arc<HostMemory> {
         self.host_memory
-            .get_or_init(|| HostMemory::new(self.limits().memory))
+            .get_or_init(|| HostMemory::new(self.memory))
     }
 
-    /// Ends the guest if its account is full.
-    pub(crate) fn charged<T>(
-        &self,
-        charge: Result<T, HostMemoryExceeded>,
-    ) -> Result<T, HostMemoryExceeded> {
-        charge.inspect_err(|_| self.cut(Cut::Memory))
+    pub(super) fn peak_memory(&self) -> usize {
+        self.host_memory.get().map_or(0, |memory| memory.peak())
     }
 
-    /// Charges for what the host is about to make of JSON that the guest wrote.
-    pub(crate) fn charge_parsing(&self, json: &[u8]) -> Result<Charge, HostMemoryExceeded> {
-        self.charged(self.host_memory().charge(parsed_bytes(json)))
+    /// Counts a request, or refuses it.
+    pub(super) fn subrequest(&self) -> Result<(), TooManySubrequests> {
+        take(&self.subrequests_left).ok_or(TooManySubrequests)
     }
 
-    /// Holds bytes for the guest, until they are dropped wherever they went.
-    pub(crate) fn hold(&self, bytes: Vec<u8>) -> Result<Bytes, HostMemoryExceeded> {
-        let charge = self.charged(self.host_memory().charge(bytes.capacity()))?;
-        Ok(charge.bytes(bytes))
+    /// Counts a data point, or refuses it.
+    pub(super) fn data_point(&self) -> Result<(), String> {
+        take(&self.data_points_left).ok_or_else(|| {
+            format!("writeDataPoint(): Maximum of {DATA_POINTS} data points for one invocation.")
+        })
     }
 
-    /// Reads a body of up to `limit` bytes that the guest sends to its host.
-    pub(crate) async fn collect(
-        &self,
-        body: WasiBody,
-        limit: usize,
-    ) -> Result<Bytes, CannotCollect> {
-        let collected = collect(self.host_memory(), body, limit).await;
-        if let Err(CannotCollect::Memory(_)) = &collected {
-            self.cut(Cut::Memory);
-        }
-        collected
-    }
-
-    /// Counts a request that the guest wants to make, or refuses it.
-    pub(crate) fn subrequest(&self) -> Result<(), TooManySubrequests> {
-        let left = &self.subrequests_left;
-        if left
-            .try_update(Relaxed, Relaxed, |left| left.checked_sub(1))
-            .is_ok()
-        {
-            return Ok(());
-        }
-        // Guests tend to say no more than that the request failed.
-        self.log_text(LogLevel::Warn, TOO_MANY_SUBREQUESTS);
-        self.recording().ending.subrequest_refused = true;
-        Err(TooManySubrequests)
-    }
-
-    /// Waits until a request may go out, and charges for its connection. The
-    /// permit is for the time until the response begins, the charge for all of it.
-    pub(crate) async fn connect(
-        &self,
-    ) -> Result<(Option<SemaphorePermit<'_>>, Charge), HostMemoryExceeded> {
+    /// Waits for the turn of a request.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         // It fails only when it is closed, which it never is.
-        let permit = self.waiting_requests.acquire().await.ok();
-        let charge = self.charged(self.host_memory().charge(CONNECTION_BYTES))?;
-        Ok((permit, charge))
+        self.waiting_requests.acquire().await.ok()
     }
+}
 
-    /// What it may use.
-    pub(crate) fn limits(&self) -> &Limits {
-        let terms = self.via.terms.as_ref();
-        terms.map_or(&self.worker.settings.limits, |terms| &terms.limits)
-    }
-
-    /// Where its requests go.
-    pub(crate) fn egress(&self) -> &Egress {
-        let terms = self.via.terms.as_ref();
-        let given = terms.and_then(|terms| terms.egress.as_ref());
-        given.unwrap_or(&self.worker.settings.egress)
-    }
-
-    /// Counts a data point that the guest wants to write, or refuses it.
-    pub(crate) fn data_point(&self) -> Result<(), String> {
-        self.data_points_left
-            .try_update(Relaxed, Relaxed, |left| left.checked_sub(1))
-            .map(|_| ())
-            .map_err(|_| {
-                format!(
-                    "writeDataPoint(): Maximum of {DATA_POINTS} data points for one invocation."
-                )
-            })
-    }
-
-    /// How long the invocation may take, waiting included.
-    pub(crate) fn wall_time_limit(&self) -> Option<Duration> {
-        let limit = self.worker.settings.limits.wall_time;
-        let has_client = self.recording().ending.response != Response::NotExpected;
-        limit.or((!has_client).then_some(EVENT_WALL_TIME))
-    }
-
-    /// The limit by its key in the configuration.
-    pub(super) fn exceeded(&self, limit: Limit) -> ExceededLimit {
-        let limits = self.limits();
-        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let (key, value) = match limit {
-            Limit::Cpu => ("limits.cpu_ms", milliseconds(limits.cpu)),
-            Limit::Subrequests => ("limits.subrequests", limits.subrequests.into()),
-            Limit::Memory => ("taffrail.memory_mb", (limits.memory >> 20) as u64),
-            Limit::WallTime => {
-                let time = limits.wall_time.unwrap_or(EVENT_WALL_TIME);
-                ("taffrail.wall_ms", milliseconds(time))
-            }
-            Limit::WaitUntil => ("taffrail.wait_until_ms", milliseconds(limits.wait_until)),
-            Limit::Instances => ("taffrail.instances", limits.instances as u64),
-        };
-        ExceededLimit {
-            key: key.to_owned(),
-            value,
-        }
-    }
+fn take(left: &AtomicU32) -> Option<()> {
+    let taken = left.try_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+    taken.ok().map(|_| ())
 }

@@ -28,6 +28,24 @@ pub(crate) struct Ending {
     pub(crate) crash: Option<String>,
 }
 
+impl Ending {
+    /// Nothing has happened yet.
+    pub(crate) fn new(response: Response) -> Self {
+        Self {
+            call: Call::Unfinished,
+            response,
+            cut: None,
+            memory_refused: false,
+            subrequest_refused: false,
+            request_broke_off: false,
+            uncaught: None,
+            panic: None,
+            memory_error: false,
+            crash: None,
+        }
+    }
+}
+
 /// Why the host ends a guest that would go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {

@@ -1,9 +1,10 @@
-//! What is recorded of an invocation, as it happens, for the one who called.
+//! The observer that tells the caller as it happens.
 
+use crate::invocation::observer::{Observer, Record};
 use crate::invocation::session::Sender;
 use serde::Serialize;
 use serde_json::json;
-use taffrail_trace::{Json, LogLevel, Outcome, TraceException};
+use taffrail_trace::{EpochMs, Json, LogLevel};
 
 /// Sends what is recorded on, one JSON object a line.
 pub(crate) struct Live {
@@ -37,34 +38,6 @@ impl Live {
         Self { sender, lost: 0 }
     }
 
-    pub(crate) fn log(&mut self, timestamp: u64, level: LogLevel, message: &[Json]) {
-        let arguments = message.iter().map(|json| json.get().len());
-        if !self.sender.has_room(arguments.sum()) {
-            self.lost += 1;
-            return;
-        }
-        self.send(&Entry::Log {
-            timestamp,
-            level,
-            message,
-        });
-    }
-
-    pub(crate) fn exception(&mut self, exception: &TraceException) {
-        self.send(&Entry::Exception {
-            timestamp: exception.timestamp,
-            name: &exception.name,
-            message: &exception.message,
-            stack: exception.stack.as_deref(),
-        });
-    }
-
-    /// The last entry.
-    pub(crate) fn end(self, outcome: Outcome) {
-        let end = json!({ "type": "outcome", "outcome": outcome, "lost": self.lost });
-        self.sender.send_last(&end.to_string());
-    }
-
     fn send(&mut self, entry: &Entry<'_>) {
         let sent = serde_json::to_vec(entry).is_ok_and(|mut line| {
             line.push(b'\n');
@@ -73,5 +46,52 @@ impl Live {
         if !sent {
             self.lost += 1;
         }
+    }
+}
+
+impl Observer for Live {
+    fn observe(&mut self, record: &Record) {
+        match record {
+            Record::Log {
+                timestamp,
+                level,
+                message,
+                errors: _,
+            } => {
+                let arguments = message.iter().map(|json| json.get().len());
+                if !self.sender.has_room(arguments.sum()) {
+                    self.lost += 1;
+                    return;
+                }
+                self.send(&Entry::Log {
+                    timestamp: *timestamp,
+                    level: *level,
+                    message,
+                });
+            }
+            Record::LogsDropped(count) => self.lost += count,
+            Record::Exception(exception) => self.send(&Entry::Exception {
+                timestamp: exception.timestamp,
+                name: &exception.name,
+                message: &exception.message,
+                stack: exception.stack.as_deref(),
+            }),
+            Record::Outcome(end) => {
+                let outcome = end.outcome;
+                let end = json!({ "type": "outcome", "outcome": outcome, "lost": self.lost });
+                self.sender.clone().send_last(&end.to_string());
+            }
+            Record::Onset(_) | Record::Diagnostics(_) | Record::Response(_) => {}
+        }
+    }
+
+    fn refuses_log(&mut self, _: EpochMs, argument_bytes: usize) -> bool {
+        let refuses = !self.sender.has_room(argument_bytes);
+        self.lost += u64::from(refuses);
+        refuses
+    }
+
+    fn logs_are_full(&self) -> bool {
+        false
     }
 }

@@ -6,51 +6,58 @@ pub(crate) mod caught;
 pub(crate) mod context;
 pub(crate) mod current;
 mod cut;
+mod destination;
 pub(crate) mod drain;
 pub(crate) mod encoding;
 pub(crate) mod ending;
 pub(crate) mod fetch_result;
 pub(crate) mod held;
+pub(crate) mod id;
+mod item;
 pub(crate) mod lanes;
 pub(crate) mod limits;
 pub(crate) mod lines;
 pub(crate) mod live;
+pub(crate) mod observer;
 pub(crate) mod origin;
 pub(crate) mod running;
 pub(crate) mod session;
 
 mod allowance;
 mod recording;
+mod spending;
 
 pub(crate) use allowance::TooManySubrequests;
 
-use allowance::{DATA_POINTS, WAITING_REQUESTS};
 use recording::{Recording, at_now};
 
 use crate::clock;
 use crate::delivery::{ItemBatch, NotBegun};
+use crate::invocation::allowance::Allowance;
 use crate::invocation::caught::Panicked;
 use crate::invocation::context::WorkerContext;
 use crate::invocation::cut::CutSignal;
-use crate::invocation::ending::{Call, Cut, Ending, Response, Shed};
-use crate::invocation::held::HostMemory;
+use crate::invocation::destination::Destination;
+use crate::invocation::ending::{Call, Cut, Response, Shed};
+use crate::invocation::id::InvocationId;
+use crate::invocation::item::ItemObserver;
 use crate::invocation::limits::{CpuMeter, MemoryLimiter};
-use crate::invocation::lines::{LineBuffer, PanicWatch, Stream};
+use crate::invocation::lines::Stream;
 use crate::invocation::live::Live;
+use crate::invocation::observer::{Observers, Onset, Record};
 use crate::invocation::origin::Via;
 use crate::invocation::running::RunningGuard;
 use crate::places::{NoPlace, Permit, Place, Places, Rank, Refused};
 use crate::script::Exchange;
 use std::fmt;
 use std::future::pending;
-use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use taffrail_trace::{
     DiagnosticsChannelEvent, End, ErrorInfo, EventInfo, Json, LogLevel, Outcome, TailResponse,
-    TraceBuilder, TraceException,
+    TraceException,
 };
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// One invocation of a Worker.
@@ -60,21 +67,14 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 /// the trace item is completed and delivered. So no way to end, not even a
 /// dropped connection, can leave an invocation without its item.
 pub(crate) struct Invocation {
-    pub(crate) id: String,
+    pub(crate) id: InvocationId,
     pub(crate) via: Via,
-    /// Whether its item is delivered.
-    told: bool,
     pub(crate) worker: Arc<WorkerContext>,
     pub(crate) cpu: CpuMeter,
     /// What a script and its host exchange for it.
     pub(crate) exchange: Exchange,
-    host_memory: OnceLock<Arc<HostMemory>>,
-    subrequests_left: AtomicU32,
-    data_points_left: AtomicU32,
-    /// Places for requests that wait for the head of a response.
-    waiting_requests: Semaphore,
-    /// Where the items of the user Workers that it dispatches to go.
-    batch: OnceLock<Arc<ItemBatch>>,
+    allowance: Allowance,
+    destination: Arc<Destination>,
     started: Instant,
     rank: Rank,
     /// Its part of what its Worker may run at a time.
@@ -87,7 +87,7 @@ pub(crate) struct Invocation {
     answered: Notify,
     /// Keeps the runtime from counting as idle. Dropped after the item has
     /// been handed to the tails.
-    _running: Option<TaskTrackerToken>,
+    pending: Option<TaskTrackerToken>,
 }
 
 /// The wording is Cloudflare's.
@@ -106,94 +106,77 @@ impl fmt::Display for CutOff {
 impl std::error::Error for CutOff {}
 
 impl Invocation {
-    /// Begins the invocation that an event causes.
+    /// Begins the invocation that an event causes. `event` is what is recorded of
+    /// it, and is made only if there is an observer.
     pub(crate) fn start(
         worker: &Arc<WorkerContext>,
-        via: Via,
-        event: EventInfo,
-        response: Response,
-    ) -> Arc<Self> {
-        Self::new(worker, via, event, response, true)
-    }
-
-    /// Begins what no event causes and nobody is told of: the evaluation of a
-    /// script ahead of its first event, and what an object does between its
-    /// events. It does not keep the runtime from being idle.
-    pub(crate) fn rehearsal(worker: &Arc<WorkerContext>) -> Arc<Self> {
-        let event = EventInfo::Custom {};
-        Self::new(worker, Via::default(), event, Response::NotExpected, false)
-    }
-
-    fn new(
-        worker: &Arc<WorkerContext>,
         mut via: Via,
-        event: EventInfo,
+        rank: Rank,
         response: Response,
-        told: bool,
+        event: impl FnOnce() -> EventInfo,
     ) -> Arc<Self> {
-        let id = format!("{:032x}", rand::random::<u128>());
         let live = via.live.take();
+        let mut invocation = Self::new(worker, via, rank, response);
+        invocation.running = Some(worker.running.add(&invocation.cut));
+        invocation.pending = Some(worker.tracker.token());
+        invocation.observe(live, event);
+        Arc::new(invocation)
+    }
+
+    /// Begins what no event causes and no item tells of: the evaluation of a
+    /// script ahead of its first event, and what an object does between its
+    /// events. It does not keep the runtime from being idle, and has all CPU time.
+    pub(crate) fn unrecorded(worker: &Arc<WorkerContext>) -> Arc<Self> {
+        let via = Via::default();
+        let mut invocation = Self::new(worker, via, Rank::Producer, Response::NotExpected);
+        invocation.cpu = CpuMeter::new(Duration::MAX);
+        Arc::new(invocation)
+    }
+
+    fn new(worker: &Arc<WorkerContext>, via: Via, rank: Rank, response: Response) -> Self {
         let terms = via.terms.as_ref();
         let limits = terms.map_or(&worker.settings.limits, |terms| &terms.limits);
-        let (cpu, subrequests) = (limits.cpu, limits.subrequests);
-        let rank = match event {
-            EventInfo::Tail { .. } => Rank::Tail,
-            _ => Rank::Producer,
-        };
-        let mut trace =
-            TraceBuilder::new(worker.script(&via), event, clock::epoch_ms(), id.clone())
-                .at_depth(via.depth - via.claimed);
-        if let Some(parent) = &via.parent {
-            trace = trace.called_by(parent.invocation.clone(), parent.request.clone());
-        }
-        let cut = Arc::<CutSignal>::default();
-        Arc::new(Self {
-            id,
-            via,
-            told,
-            cpu: CpuMeter::new(match told {
-                true => cpu,
-                false => Duration::MAX,
-            }),
+        let dispatcher = terms.map(|terms| Arc::clone(&terms.batch));
+        Self {
+            id: InvocationId::new(),
+            cpu: CpuMeter::new(limits.cpu),
+            allowance: Allowance::new(limits),
             exchange: Exchange::default(),
-            host_memory: OnceLock::new(),
-            subrequests_left: AtomicU32::new(subrequests),
-            data_points_left: AtomicU32::new(DATA_POINTS),
-            waiting_requests: Semaphore::new(WAITING_REQUESTS),
-            batch: OnceLock::new(),
+            destination: Arc::new(Destination::new(worker, dispatcher)),
             started: clock::instant(),
             rank,
             permit: OnceLock::new(),
-            recording: Mutex::new(Recording {
-                trace: Some(trace),
-                stdout: LineBuffer::default(),
-                stderr: LineBuffer::default(),
-                panics: PanicWatch::default(),
-                engine: LineBuffer::default(),
-                ending: Ending {
-                    call: Call::Unfinished,
-                    response,
-                    cut: None,
-                    memory_refused: false,
-                    subrequest_refused: false,
-                    request_broke_off: false,
-                    uncaught: None,
-                    panic: None,
-                    memory_error: false,
-                    crash: None,
-                },
-                peak_memory: 0,
-                wishes: None,
-                passed_through: false,
-                not_started: false,
-                live: live.map(Live::new),
-            }),
-            running: told.then(|| worker.running.add(&cut)),
-            cut,
+            recording: Mutex::new(Recording::new(response)),
+            cut: Arc::default(),
             answered: Notify::new(),
-            _running: told.then(|| worker.tracker.token()),
+            running: None,
+            pending: None,
             worker: Arc::clone(worker),
-        })
+            via,
+        }
+    }
+
+    /// Adds the observers, and tells them how it begins.
+    fn observe(&mut self, live: Option<session::Sender>, event: impl FnOnce() -> EventInfo) {
+        let mut observers = Observers::default();
+        if let Some(live) = live {
+            observers.add(Live::new(live));
+        }
+        if self.destination.has_consumers() {
+            observers.add(ItemObserver::new(&self.destination));
+        }
+        if !observers.is_empty() {
+            observers.record(Record::Onset(Box::new(Onset {
+                id: self.id,
+                timestamp: clock::epoch_ms(),
+                script: self.worker.script(&self.via),
+                event: event(),
+                depth: self.via.depth - self.via.claimed,
+                parent: self.via.parent,
+            })));
+        }
+        let recording = self.recording.get_mut();
+        recording.unwrap_or_else(PoisonError::into_inner).observers = observers;
     }
 
     /// Ends it, unless its Worker may run one more instance, of this size.
@@ -229,9 +212,8 @@ impl Invocation {
     }
 
     /// The id of the invocation with which the request began.
-    pub(crate) fn request_id(&self) -> &str {
-        let parent = self.via.parent.as_ref();
-        parent.map_or(&self.id, |parent| &parent.request)
+    pub(crate) fn request_id(&self) -> InvocationId {
+        self.via.parent.map_or(self.id, |parent| parent.request)
     }
 
     /// Records what the guest wrote to one of its output streams.
@@ -265,13 +247,14 @@ impl Invocation {
 
     /// Records a message on a diagnostics channel.
     pub(crate) fn diagnostics(&self, channel: String, message: Option<Json>) {
-        if let Some(trace) = &mut self.recording().trace {
-            trace.diagnostics_channel_event(DiagnosticsChannelEvent {
-                timestamp: clock::epoch_ms(),
-                channel,
-                message,
-            });
-        }
+        let event = DiagnosticsChannelEvent {
+            timestamp: clock::epoch_ms(),
+            channel,
+            message,
+        };
+        self.recording()
+            .observers
+            .record(Record::Diagnostics(event));
     }
 
     /// Records a console call with one string.
@@ -349,11 +332,7 @@ impl Invocation {
 
     /// Where the items of the user Workers that it dispatches to go.
     pub(crate) fn batch(&self) -> Arc<ItemBatch> {
-        let batch = self.batch.get_or_init(|| {
-            let pending = self.worker.tracker.token();
-            ItemBatch::new(&self.worker.consumers.tails, pending)
-        });
-        Arc::clone(batch)
+        self.destination.batch()
     }
 
     /// Has the guest ended as soon as it can be. The first reason counts.
@@ -461,7 +440,8 @@ impl Invocation {
         let mut recording = self.recording();
         recording.ending.cut = self.cut.reason();
         let verdict = ending::decide(&recording.ending);
-        let failure = verdict.failure.or(recording.ending.uncaught.clone());
+        let uncaught = || recording.ending.uncaught.clone();
+        let failure = verdict.failure.or_else(uncaught);
         (verdict.outcome, failure.map(at_now))
     }
 
@@ -474,13 +454,11 @@ impl Invocation {
 
 impl Drop for Invocation {
     fn drop(&mut self) {
-        if !self.told {
+        let recording = self.recording.get_mut();
+        let recording = recording.unwrap_or_else(PoisonError::into_inner);
+        if recording.observers.is_empty() {
             return;
         }
-        let recording = self
-            .recording
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
         recording.close_output();
         if std::thread::panicking() && matches!(recording.ending.call, Call::Unfinished) {
             recording.ending.call = Call::HostFailed(Panicked::MESSAGE.to_owned());
@@ -490,34 +468,22 @@ impl Drop for Invocation {
         if let Some(failure) = verdict.failure {
             recording.exception(failure);
         }
-        if let Some(live) = recording.live.take() {
-            live.end(verdict.outcome);
+        if let Some(status) = recording.recorded_status(verdict.outcome) {
+            let response = TailResponse { status };
+            recording.observers.record(Record::Response(response));
         }
-        let Some(mut trace) = recording.trace.take() else {
-            return;
-        };
-        match recording.ending.response {
-            _ if recording.passed_through => {}
-            Response::Complete(status) => trace.set_response(TailResponse { status }),
-            // SEMANTICS R46: its status went out, and nothing else is at fault.
-            Response::Broken(status) if verdict.outcome == Outcome::ResponseStreamDisconnected => {
-                trace.set_response(TailResponse { status });
-            }
-            _ => {}
-        }
-        let host_memory = self.host_memory.get().map_or(0, |memory| memory.peak());
-        let item = trace.finish(End {
+        let end = End {
             outcome: verdict.outcome,
             cpu_time: self.cpu.used(),
             wall_time: self.started.elapsed(),
-            peak_memory: (recording.peak_memory + host_memory) as u64,
+            peak_memory: (recording.peak_memory + self.allowance.peak_memory()) as u64,
             exceeded_limit: verdict.limit.map(|limit| self.exceeded(limit)),
-        });
+        };
+        // Before the item, so that its consumers do not meet them any more.
         drop(self.running.take());
         drop(self.permit.take());
-        let terms = self.via.terms.as_ref();
-        let dispatcher = terms.map(|terms| terms.batch.as_ref());
-        let own = self.batch.get().map(Arc::as_ref);
-        self.worker.consumers.deliver(item, dispatcher, own);
+        let recording = self.recording.get_mut();
+        let recording = recording.unwrap_or_else(PoisonError::into_inner);
+        recording.observers.record(Record::Outcome(end));
     }
 }

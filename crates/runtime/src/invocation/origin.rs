@@ -1,6 +1,7 @@
 //! Where an event comes from.
 
 use crate::delivery::ItemBatch;
+use crate::invocation::id::InvocationId;
 use crate::invocation::session;
 use crate::settings::egress::Egress;
 use crate::settings::{Limits, ObjectId, Target};
@@ -28,12 +29,11 @@ pub(crate) struct Via {
 }
 
 /// An invocation that called another Worker.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(crate) struct Parent {
-    /// Its id.
-    pub(crate) invocation: String,
-    /// The id of the invocation with which the request began.
-    pub(crate) request: String,
+    pub(crate) invocation: InvocationId,
+    /// The invocation with which the request began.
+    pub(crate) request: InvocationId,
 }
 
 impl Via {

@@ -2,15 +2,14 @@
 
 use crate::clock;
 use crate::invocation::ending;
-use crate::invocation::ending::Ending;
+use crate::invocation::ending::{Ending, Response};
 use crate::invocation::lines::{LineBuffer, PanicWatch, Stream};
-use crate::invocation::live::Live;
+use crate::invocation::observer::{Observers, Record};
 use serde_json::value::to_raw_value;
-use taffrail_trace::{ErrorInfo, Json, LogLevel, TraceBuilder, TraceException};
+use taffrail_trace::{ErrorInfo, Json, LogLevel, Outcome, TraceException};
 
 pub(super) struct Recording {
-    /// Taken when the invocation is over.
-    pub(super) trace: Option<TraceBuilder>,
+    pub(super) observers: Observers,
     pub(super) stdout: LineBuffer,
     pub(super) stderr: LineBuffer,
     pub(super) panics: PanicWatch,
@@ -23,11 +22,37 @@ pub(super) struct Recording {
     /// Somebody else answered in the Worker's place.
     pub(super) passed_through: bool,
     pub(super) not_started: bool,
-    /// Who is told while it runs.
-    pub(super) live: Option<Live>,
 }
 
 impl Recording {
+    pub(super) fn new(response: Response) -> Self {
+        Self {
+            observers: Observers::default(),
+            stdout: LineBuffer::default(),
+            stderr: LineBuffer::default(),
+            panics: PanicWatch::default(),
+            engine: LineBuffer::default(),
+            ending: Ending::new(response),
+            peak_memory: 0,
+            wishes: None,
+            passed_through: false,
+            not_started: false,
+        }
+    }
+
+    /// The status of the response, if the item says that there was one.
+    pub(super) fn recorded_status(&self, outcome: Outcome) -> Option<u16> {
+        match self.ending.response {
+            _ if self.passed_through => None,
+            Response::Complete(status) => Some(status),
+            // SEMANTICS R46: its status went out, and nothing else is at fault.
+            Response::Broken(status) if outcome == Outcome::ResponseStreamDisconnected => {
+                Some(status)
+            }
+            _ => None,
+        }
+    }
+
     pub(super) fn write(&mut self, stream: Stream, bytes: &[u8]) {
         let mut buffer = std::mem::take(self.buffer(stream));
         let mut dropped = 0;
@@ -37,10 +62,8 @@ impl Recording {
             }
         });
         *self.buffer(stream) = buffer;
-        if let Some(trace) = &mut self.trace
-            && dropped > 0
-        {
-            trace.drop_logs(dropped);
+        if dropped > 0 {
+            self.observers.record(Record::LogsDropped(dropped));
         }
     }
 
@@ -72,7 +95,7 @@ impl Recording {
             self.panics.line(&String::from_utf8_lossy(line));
         }
         self.ending.memory_error |= stream == Stream::Stderr && line.starts_with(b"MemoryError");
-        if self.live.is_none() && self.trace.as_ref().is_some_and(TraceBuilder::logs_are_full) {
+        if self.observers.logs_are_full() {
             return false;
         }
         let level = match stream {
@@ -87,9 +110,8 @@ impl Recording {
         for stream in [Stream::Stdout, Stream::Stderr] {
             if let Some(line) = self.buffer(stream).finish()
                 && !self.line(stream, &line)
-                && let Some(trace) = &mut self.trace
             {
-                trace.drop_logs(1);
+                self.observers.record(Record::LogsDropped(1));
             }
         }
         if let Some(panic) = self.panics.take() {
@@ -110,11 +132,7 @@ impl Recording {
     /// Drops and counts a console call for whose arguments, which have at least
     /// so many bytes, there is no room.
     pub(super) fn refuses_log(&mut self, argument_bytes: usize) -> bool {
-        self.live.is_none()
-            && self
-                .trace
-                .as_mut()
-                .is_some_and(|trace| trace.refuses_log(clock::epoch_ms(), argument_bytes))
+        self.observers.refuse_log(clock::epoch_ms(), argument_bytes)
     }
 
     pub(super) fn log(
@@ -123,23 +141,16 @@ impl Recording {
         message: Vec<Json>,
         errors: Option<Vec<Option<ErrorInfo>>>,
     ) {
-        let timestamp = clock::epoch_ms();
-        if let Some(live) = &mut self.live {
-            live.log(timestamp, level, &message);
-        }
-        if let Some(trace) = &mut self.trace {
-            trace.log(timestamp, level, message, errors);
-        }
+        self.observers.record(Record::Log {
+            timestamp: clock::epoch_ms(),
+            level,
+            message,
+            errors,
+        });
     }
 
     pub(super) fn exception(&mut self, failure: ending::Failure) {
-        let exception = at_now(failure);
-        if let Some(live) = &mut self.live {
-            live.exception(&exception);
-        }
-        if let Some(trace) = &mut self.trace {
-            trace.exception(exception);
-        }
+        self.observers.record(Record::Exception(at_now(failure)));
     }
 }
 

@@ -74,7 +74,7 @@ impl Objects {
                 Err(Refused::Closed(job)) => job,
             },
         };
-        let resident = Invocation::rehearsal(&invocation.worker);
+        let resident = Invocation::unrecorded(&invocation.worker);
         let events = Arc::new(Events::of_object(resident));
         events.open();
         let number = events.push(job, QUEUED_EVENTS).map_err(|_| Shed::Object)?;

@@ -1,0 +1,46 @@
+//! Where the item of one invocation goes.
+
+use crate::delivery::ItemBatch;
+use crate::invocation::context::WorkerContext;
+use std::sync::{Arc, OnceLock};
+use taffrail_trace::TraceItem;
+
+/// The consumers of the item of one invocation.
+pub(crate) struct Destination {
+    worker: Arc<WorkerContext>,
+    /// Where a dispatcher collects it, if one called.
+    dispatcher: Option<Arc<ItemBatch>>,
+    /// Where it collects the items of the user Workers that it dispatches to.
+    own: OnceLock<Arc<ItemBatch>>,
+}
+
+impl Destination {
+    pub(crate) fn new(worker: &Arc<WorkerContext>, dispatcher: Option<Arc<ItemBatch>>) -> Self {
+        Self {
+            worker: Arc::clone(worker),
+            dispatcher,
+            own: OnceLock::new(),
+        }
+    }
+
+    /// Whether the item has a consumer.
+    pub(crate) fn has_consumers(&self) -> bool {
+        let dispatcher = self.dispatcher.as_ref();
+        self.worker.consumers.are_some() || dispatcher.is_some_and(|batch| batch.has_consumers())
+    }
+
+    /// Where it collects the items of the user Workers that it dispatches to.
+    pub(crate) fn batch(&self) -> Arc<ItemBatch> {
+        let batch = self.own.get_or_init(|| {
+            let pending = self.worker.tracker.token();
+            ItemBatch::new(&self.worker.consumers.tails, pending)
+        });
+        Arc::clone(batch)
+    }
+
+    pub(crate) fn deliver(&self, item: TraceItem) {
+        let dispatcher = self.dispatcher.as_deref();
+        let own = self.own.get().map(Arc::as_ref);
+        self.worker.consumers.deliver(item, dispatcher, own);
+    }
+}

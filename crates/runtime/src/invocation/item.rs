@@ -1,0 +1,80 @@
+//! The observer that makes the trace item.
+
+use crate::invocation::destination::Destination;
+use crate::invocation::observer::{Observer, Onset, Record};
+use std::sync::Arc;
+use taffrail_trace::{EpochMs, TraceBuilder};
+
+/// Collects the records of an invocation, and delivers the item with the last.
+pub(crate) struct ItemObserver {
+    /// Between onset and outcome.
+    trace: Option<TraceBuilder>,
+    destination: Arc<Destination>,
+}
+
+impl ItemObserver {
+    pub(crate) fn new(destination: &Arc<Destination>) -> Self {
+        Self {
+            trace: None,
+            destination: Arc::clone(destination),
+        }
+    }
+}
+
+fn builder(onset: Onset) -> TraceBuilder {
+    let Onset {
+        id,
+        timestamp,
+        script,
+        event,
+        depth,
+        parent,
+    } = onset;
+    let trace = TraceBuilder::new(script, event, timestamp, id.to_string()).at_depth(depth);
+    match parent {
+        Some(parent) => trace.called_by(parent.invocation.to_string(), parent.request.to_string()),
+        None => trace,
+    }
+}
+
+impl Observer for ItemObserver {
+    /// It takes all records, as the last of the observers.
+    fn observe(&mut self, _: &Record) {}
+
+    fn take(&mut self, record: Record) {
+        if let Record::Onset(onset) = record {
+            self.trace = Some(builder(*onset));
+            return;
+        }
+        let Some(trace) = &mut self.trace else {
+            return;
+        };
+        match record {
+            Record::Onset(_) => {}
+            Record::Log {
+                timestamp,
+                level,
+                message,
+                errors,
+            } => trace.log(timestamp, level, message, errors),
+            Record::LogsDropped(count) => trace.drop_logs(count),
+            Record::Exception(exception) => trace.exception(exception),
+            Record::Diagnostics(event) => trace.diagnostics_channel_event(event),
+            Record::Response(response) => trace.set_response(response),
+            Record::Outcome(end) => {
+                if let Some(trace) = self.trace.take() {
+                    self.destination.deliver(trace.finish(end));
+                }
+            }
+        }
+    }
+
+    fn refuses_log(&mut self, timestamp: EpochMs, argument_bytes: usize) -> bool {
+        let trace = self.trace.as_mut();
+        trace.is_none_or(|trace| trace.refuses_log(timestamp, argument_bytes))
+    }
+
+    fn logs_are_full(&self) -> bool {
+        self.trace.as_ref().is_none_or(TraceBuilder::logs_are_full)
+    }
+}
