@@ -44,7 +44,6 @@ mod platform;
 mod runtime;
 mod script;
 mod settings;
-mod store;
 mod worker;
 
 pub use channels::dynamic::{Module, Modules};

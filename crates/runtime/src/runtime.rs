@@ -20,11 +20,11 @@ use crate::platform::registry::Registry;
 use crate::script::Script;
 use crate::settings::WorkerSettings;
 use crate::settings::identity::WorkerId;
-use crate::store::Store;
 use crate::worker::{Code, Worker};
 use http::Request;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
+use taffrail_store::Store;
 use taffrail_trace::{Json, Outcome};
 use tokio_util::task::TaskTracker;
 use wasmtime_wasi_http::WasiBody;
@@ -35,7 +35,7 @@ use wasmtime_wasi_http::WasiBody;
 /// runtime.
 #[derive(Clone)]
 pub struct Runtime {
-    platform: Arc<Platform>,
+    pub(crate) platform: Arc<Platform>,
 }
 
 /// What a [`Runtime`] is made of.
@@ -108,8 +108,8 @@ impl Builder {
         let tracker = TaskTracker::new();
         tracker.close();
         let lanes = Arc::new(Lanes::new()?);
-        let store = Store::new(self.store)?;
-        let storage = store.storage();
+        let store = Store::new(self.store)
+            .map_err(|error| Error::host(format!("the threads of the store: {error}")))?;
         let instances = self.instances.unwrap_or(INSTANCES);
         let compiler = Compiler::new(Engines::new(self.cache.as_deref(), instances)?)?;
         let queues = Queues::new(tracker.clone(), lanes.tail_lane.clone());
@@ -129,7 +129,7 @@ impl Builder {
             let users = UserWorkers::new(&registry, &loaders, &compiler, self.namespaces);
             let users = Arc::new(users);
             Platform {
-                alarms: Arc::new(Alarms::new(&registry, &users, storage)),
+                alarms: Arc::new(Alarms::new(&registry, &users)),
                 registry,
                 compiler,
                 loaders,

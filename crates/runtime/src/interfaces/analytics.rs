@@ -5,8 +5,8 @@ use crate::clock;
 use crate::instance::state::State;
 use crate::invocation::Invocation;
 use crate::settings::Binding;
-use crate::store::DataPoint;
 use generated::taffrail::workers::analytics;
+use taffrail_store::DataPoint;
 use wasmtime::component::{HasSelf, Linker};
 
 mod generated {
@@ -55,9 +55,11 @@ pub(crate) async fn write(
     else {
         return Err(format!("there is no dataset `{binding}`"));
     };
-    point.check()?;
+    // What is refused does not count.
+    point.check().map_err(|error| error.to_string())?;
     invocation.data_point()?;
     let now = clock::epoch_ms();
     let storage = &invocation.worker.storage;
-    storage.write_data_point(dataset.clone(), now, point).await
+    let written = storage.write_data_point(dataset.clone(), now, point).await;
+    written.map_err(|error| error.to_string())
 }

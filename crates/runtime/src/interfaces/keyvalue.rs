@@ -4,10 +4,10 @@ use crate::clock;
 use crate::instance::state::State;
 use crate::invocation::Invocation;
 use crate::settings::Binding;
-use crate::store::{KvFailed, Put};
 use generated::wasi::keyvalue::store;
 use generated::wasi::keyvalue::store::{Error, KeyResponse};
 use std::sync::Arc;
+use taffrail_store::{KvError, Put};
 use wasmtime::component::{HasSelf, Linker, Resource};
 
 mod generated {
@@ -60,8 +60,8 @@ fn now() -> u64 {
     clock::epoch_ms() / 1000
 }
 
-fn answer<T>(done: Result<T, KvFailed>) -> Answer<T> {
-    Ok(done.map_err(|failed| Error::Other(failed.reason)))
+fn answer<T>(done: Result<T, KvError>) -> Answer<T> {
+    Ok(done.map_err(|error| Error::Other(error.to_string())))
 }
 
 impl store::Host for State {
@@ -118,12 +118,9 @@ impl store::HostBucket for State {
         let (caller, namespace) = self.bucket(&bucket)?;
         let storage = &caller.worker.storage;
         let page = storage.kv_list(namespace, String::new(), cursor, PAGE, now());
-        answer(page.await.map(|(listed, has_more)| {
-            let keys: Vec<_> = listed.into_iter().map(|key| key.name).collect();
-            KeyResponse {
-                cursor: keys.last().filter(|_| has_more).cloned(),
-                keys,
-            }
+        answer(page.await.map(|page| KeyResponse {
+            keys: page.keys.into_iter().map(|key| key.name).collect(),
+            cursor: page.cursor,
         }))
     }
 

@@ -6,9 +6,11 @@ use crate::invocation::running::Running;
 use crate::places::Share;
 use crate::settings::WorkerSettings;
 use crate::settings::identity::WorkerId;
-use crate::store::Storage;
 use std::sync::Arc;
+use taffrail_store::Storage;
 use taffrail_trace::{ExecutionModel, Script};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 /// A deployed Worker without its code: which one it is, what it may use, and
@@ -24,7 +26,28 @@ pub(crate) struct WorkerContext {
     /// What it may run at a time.
     pub(crate) share: Arc<Share>,
     /// What it and its objects keep.
-    pub(crate) storage: Storage,
+    pub(crate) storage: Arc<Storage>,
+    /// Notified when this is dropped.
+    pub(crate) let_go: Arc<Notify>,
+}
+
+impl Drop for WorkerContext {
+    fn drop(&mut self) {
+        self.let_go.notify_one();
+        if !self.id.is_dynamic() {
+            return;
+        }
+        // Without a runtime the process ends, and the store is cleared when it is
+        // opened next.
+        if let Ok(runtime) = Handle::try_current() {
+            let storage = Arc::clone(&self.storage);
+            runtime.spawn(async move {
+                if let Err(error) = storage.remove_objects().await {
+                    tracing::warn!("what a dynamic Worker kept cannot be removed: {error}");
+                }
+            });
+        }
+    }
 }
 
 impl WorkerContext {

@@ -6,74 +6,45 @@ use crate::platform::namespaces::UserWorkers;
 use crate::platform::registry::Registry;
 use crate::settings::identity::WorkerId;
 use crate::settings::{ObjectId, Target};
-use crate::store::{Storage, StoredObject};
 use crate::worker::Worker;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
+use taffrail_store::{ObjectKey, Storage};
 use taffrail_trace::Outcome;
 use tokio::sync::{Notify, Semaphore};
 
 /// How often an alarm whose handler fails is tried again, and how long after
 /// its first failure; each time doubles it. Cloudflare's.
-const RETRIES: u32 = 6;
+const RETRIES: usize = 6;
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 
 /// Alarms of one Worker that are handled at a time. Further ones that are due
 /// wait in the store.
 const HANDLED: usize = 32;
 
+/// How long an alarm waits after each failure of its handler, before the next
+/// try.
+fn pauses() -> impl Iterator<Item = Duration> {
+    let doubled = |pause: &Duration| Some(*pause * 2);
+    std::iter::successors(Some(FIRST_RETRY), doubled).take(RETRIES)
+}
+
 /// The Workers whose objects have set alarms. When an alarm is due, the store
 /// knows; here is one task for each Worker, however many alarms there are.
 pub(crate) struct Alarms {
     /// What tells the task of a Worker that an alarm has changed.
-    changed: Mutex<HashMap<WorkerId, Arc<Notify>>>,
+    tasks: Mutex<HashMap<WorkerId, Arc<Notify>>>,
     registry: Arc<Registry>,
     users: Arc<UserWorkers>,
-    storage: Arc<Storage>,
 }
 
 impl Alarms {
-    pub(crate) fn new(
-        registry: &Arc<Registry>,
-        users: &Arc<UserWorkers>,
-        storage: Storage,
-    ) -> Self {
+    pub(crate) fn new(registry: &Arc<Registry>, users: &Arc<UserWorkers>) -> Self {
         Self {
-            changed: Mutex::default(),
+            tasks: Mutex::default(),
             registry: Arc::clone(registry),
             users: Arc::clone(users),
-            storage: Arc::new(storage),
-        }
-    }
-
-    /// The alarm of a Worker's objects that is due next.
-    async fn next(&self, worker: &WorkerId) -> Option<(StoredObject, u64)> {
-        match self.storage.next_alarm(worker.clone()).await {
-            Ok(next) => next,
-            Err(error) => {
-                tracing::warn!("the alarms of `{worker}` cannot be read: {error}");
-                None
-            }
-        }
-    }
-
-    /// Takes an alarm out of the store, unless it has been changed since.
-    async fn take(&self, object: &StoredObject, time: u64) -> bool {
-        match self.storage.take_alarm(object.clone(), time).await {
-            Ok(taken) => taken,
-            Err(error) => {
-                tracing::warn!("an alarm of `{}` cannot be taken: {error}", object.worker);
-                false
-            }
-        }
-    }
-
-    /// Keeps an alarm for the Worker that is deployed next.
-    async fn put_back(&self, object: StoredObject, time: u64) {
-        let worker = object.worker.clone();
-        if let Err(error) = self.storage.set_alarm(object, Some(time)).await {
-            tracing::warn!("an alarm of `{worker}` cannot be kept: {error}");
         }
     }
 
@@ -81,18 +52,23 @@ impl Alarms {
     /// included. To be called when the Worker is deployed, and when an alarm of
     /// it has changed.
     pub(crate) fn ring(self: &Arc<Self>, worker: &WorkerId) {
-        let mut tasks = self.changed();
+        let mut tasks = self.tasks();
         if let Some(changed) = tasks.get(worker) {
             return changed.notify_one();
         }
         let changed = Arc::<Notify>::default();
         tasks.insert(worker.clone(), Arc::clone(&changed));
-        tokio::spawn(run(Arc::downgrade(self), worker.clone(), changed));
+        let alarms = AlarmsOfWorker {
+            all: Arc::downgrade(self),
+            worker: worker.clone(),
+            storage: self.registry.store.storage(worker.data_owner()),
+        };
+        tokio::spawn(Arc::new(alarms).run(changed));
     }
 
-    /// The Worker whose objects have set an alarm, if it is still there. A user
-    /// Worker is looked for, since it may have been let go.
-    async fn owner(&self, worker: &WorkerId) -> Option<Arc<Worker>> {
+    /// A Worker, if it is still there. A user Worker is looked for, since it may
+    /// have been let go.
+    async fn find(&self, worker: &WorkerId) -> Option<Arc<Worker>> {
         match worker.user_worker() {
             Some((namespace, name)) => {
                 let found = self.users.find(namespace, name).await.ok()?;
@@ -102,90 +78,144 @@ impl Alarms {
         }
     }
 
-    fn changed(&self) -> MutexGuard<'_, HashMap<WorkerId, Arc<Notify>>> {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tasks(&self) -> MutexGuard<'_, HashMap<WorkerId, Arc<Notify>>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Rings the alarms of a Worker's objects as long as there are any.
-async fn run(alarms: Weak<Alarms>, worker: WorkerId, changed: Arc<Notify>) {
-    ring(&alarms, &worker, &changed).await;
-    let Some(alarms) = alarms.upgrade() else {
-        return;
-    };
-    alarms.changed().remove(&worker);
-    // What has come meanwhile was told to this task.
-    if alarms.next(&worker).await.is_some() && alarms.owner(&worker).await.is_some() {
-        alarms.ring(&worker);
+/// The alarms of one Worker's objects.
+struct AlarmsOfWorker {
+    all: Weak<Alarms>,
+    worker: WorkerId,
+    storage: Storage,
+}
+
+impl AlarmsOfWorker {
+    /// The alarm that is due next.
+    async fn next(&self) -> Option<(ObjectKey, u64)> {
+        match self.storage.next_alarm().await {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::warn!("the alarms of `{}` cannot be read: {error}", self.worker);
+                None
+            }
+        }
+    }
+
+    /// Takes an alarm out of the store, unless it has been changed since.
+    async fn take(&self, object: &ObjectKey, time: u64) -> bool {
+        match self.storage.take_alarm(object.clone(), time).await {
+            Ok(taken) => taken,
+            Err(error) => {
+                tracing::warn!("an alarm of `{}` cannot be taken: {error}", self.worker);
+                false
+            }
+        }
+    }
+
+    /// Keeps an alarm for the Worker that is deployed next under this identity, if
+    /// there can be one.
+    async fn put_back(&self, object: ObjectKey, time: u64) {
+        if self.worker.is_dynamic() {
+            return;
+        }
+        if let Err(error) = self.storage.set_alarm(object, Some(time)).await {
+            tracing::warn!("an alarm of `{}` cannot be kept: {error}", self.worker);
+        }
+    }
+
+    /// What tells that the Worker is let go. None if that has happened.
+    fn until_let_go(&self) -> Option<Arc<Notify>> {
+        let alarms = self.all.upgrade()?;
+        match alarms.registry.find(&self.worker) {
+            Some(worker) => Some(Arc::clone(&worker.context.let_go)),
+            // It is found again when its alarm is due.
+            None if self.worker.user_worker().is_some() => Some(Arc::default()),
+            None => None,
+        }
+    }
+
+    /// The Worker, to handle an alarm.
+    async fn find(&self) -> Option<Arc<Worker>> {
+        self.all.upgrade()?.find(&self.worker).await
+    }
+
+    /// Rings them as long as there are any.
+    async fn run(self: Arc<Self>, changed: Arc<Notify>) {
+        self.ring(&changed).await;
+        let Some(alarms) = self.all.upgrade() else {
+            return;
+        };
+        alarms.tasks().remove(&self.worker);
+        // What has come meanwhile was told to this task.
+        if self.next().await.is_some() && alarms.find(&self.worker).await.is_some() {
+            alarms.ring(&self.worker);
+        }
+    }
+
+    async fn ring(self: &Arc<Self>, changed: &Notify) {
+        let places = Arc::new(Semaphore::new(HANDLED));
+        while let Some((object, time)) = self.next().await {
+            let Some(let_go) = self.until_let_go() else {
+                return;
+            };
+            let wait = Duration::from_millis(time.saturating_sub(clock::epoch_ms()));
+            tokio::select! {
+                () = changed.notified() => continue,
+                () = let_go.notified() => continue,
+                () = tokio::time::sleep(wait) => {}
+            }
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
+            // Without its Worker the alarm stays in the store, for the one that is
+            // deployed next under this identity.
+            if self.find().await.is_none() {
+                return;
+            }
+            // The handler may set the next one.
+            if self.take(&object, time).await {
+                let alarms = Arc::clone(self);
+                tokio::spawn(async move {
+                    alarms.handle(object, time).await;
+                    drop(place);
+                });
+            }
+        }
+    }
+
+    /// Has an object handle its alarm until that succeeds.
+    async fn handle(&self, object: ObjectKey, time: u64) {
+        let mut pauses = pauses();
+        for retry in 0.. {
+            let Some(worker) = self.find().await else {
+                return self.put_back(object, time).await;
+            };
+            let via = Via {
+                target: Some(Arc::new(Target {
+                    entrypoint: Some(object.class.clone()),
+                    object: Some(ObjectId {
+                        id: object.id.clone(),
+                        name: None,
+                    }),
+                    ..Target::from(self.worker.clone())
+                })),
+                ..Via::default()
+            };
+            if worker.alarm(time, retry, via).await == Outcome::Ok {
+                return;
+            }
+            match pauses.next() {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => break,
+            }
+        }
+        tracing::warn!(
+            "the alarm of a Durable Object `{}` failed {RETRIES} times and is given up",
+            object.class
+        );
     }
 }
 
-async fn ring(alarms: &Weak<Alarms>, worker: &WorkerId, changed: &Notify) {
-    let places = Arc::new(Semaphore::new(HANDLED));
-    loop {
-        let Some(strong) = alarms.upgrade() else {
-            return;
-        };
-        let Some((object, time)) = strong.next(worker).await else {
-            return;
-        };
-        drop(strong);
-        let wait = Duration::from_millis(time.saturating_sub(clock::epoch_ms()));
-        tokio::select! {
-            () = changed.notified() => continue,
-            () = tokio::time::sleep(wait) => {}
-        }
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
-        let Some(strong) = alarms.upgrade() else {
-            return;
-        };
-        // Without its Worker the alarm stays in the store, for the one that is
-        // deployed next under this identity.
-        if strong.owner(worker).await.is_none() {
-            return;
-        }
-        // The handler may set the next one.
-        if strong.take(&object, time).await {
-            let alarms = Weak::clone(alarms);
-            tokio::spawn(async move {
-                handle(alarms, object, time).await;
-                drop(place);
-            });
-        }
-    }
-}
-
-/// Has an object handle its alarm until that succeeds.
-async fn handle(alarms: Weak<Alarms>, object: StoredObject, time: u64) {
-    let mut pause = FIRST_RETRY;
-    for retry in 0..=RETRIES {
-        let Some(alarms) = alarms.upgrade() else {
-            return;
-        };
-        let Some(worker) = alarms.owner(&object.worker).await else {
-            return alarms.put_back(object, time).await;
-        };
-        let via = Via {
-            target: Some(Arc::new(Target {
-                entrypoint: Some(object.key.class.clone()),
-                object: Some(ObjectId {
-                    id: object.key.id.clone(),
-                    name: None,
-                }),
-                ..Target::from(object.worker.clone())
-            })),
-            ..Via::default()
-        };
-        if worker.alarm(time, retry, via).await == Outcome::Ok {
-            return;
-        }
-        tokio::time::sleep(pause).await;
-        pause *= 2;
-    }
-    tracing::warn!(
-        "the alarm of a Durable Object `{}` failed {RETRIES} times and is given up",
-        object.key.class
-    );
-}
+#[cfg(test)]
+mod tests;

@@ -9,11 +9,12 @@ use crate::places::Share;
 use crate::script::{Isolates, Script, Source, Surroundings};
 use crate::settings::WorkerSettings;
 use crate::settings::identity::WorkerId;
-use crate::store::Store;
 use crate::worker::{Code, Worker};
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use taffrail_store::Store;
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 type Workers = HashMap<WorkerId, Arc<Worker>>;
@@ -102,7 +103,8 @@ impl Registry {
             compiles: tokio::sync::Mutex::default(),
             running: Running::default(),
             share: Share::new(settings.limits.instances, above),
-            storage: self.store.storage(),
+            storage: Arc::new(self.store.storage(id.data_owner())),
+            let_go: Arc::new(Notify::new()),
             settings,
             id,
         });

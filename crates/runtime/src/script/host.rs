@@ -13,7 +13,9 @@ use crate::script::object::Object;
 use crate::script::{Source, Token, byte_string, object, storage};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderName, Response, StatusCode};
+use serde::Deserialize;
 use std::sync::Arc;
+use taffrail_store::DataPoint;
 use wasmtime::bail;
 use wasmtime_wasi_http::WasiBody;
 
@@ -34,6 +36,25 @@ impl ScriptHost {
     pub(crate) fn waits_for_nothing_else(&self, things: usize) -> bool {
         let asked = 1 + usize::from(self.events.is_asked());
         things == asked && self.object.is_none()
+    }
+}
+
+/// A data point as the script writes it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PointJson {
+    blobs: Vec<Option<String>>,
+    doubles: Vec<f64>,
+    indexes: Vec<Option<String>>,
+}
+
+impl From<PointJson> for DataPoint {
+    fn from(json: PointJson) -> Self {
+        Self {
+            blobs: json.blobs,
+            doubles: json.doubles,
+            indexes: json.indexes,
+        }
     }
 }
 
@@ -183,8 +204,8 @@ impl host::Host for State {
         binding: String,
         point: String,
     ) -> wasmtime::Result<Result<(), String>> {
-        Ok(match serde_json::from_str(&point) {
-            Ok(point) => analytics::write(&self.invocation(), &binding, point).await,
+        Ok(match serde_json::from_str::<PointJson>(&point) {
+            Ok(point) => analytics::write(&self.invocation(), &binding, point.into()).await,
             Err(error) => Err(format!("the data point is malformed: {error}")),
         })
     }

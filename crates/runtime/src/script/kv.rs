@@ -6,13 +6,13 @@ use crate::invocation::Invocation;
 use crate::invocation::held::CannotCollect;
 use crate::script::Token;
 use crate::settings::Binding;
-use crate::store::{Entry, KvFailed, Listed, Put, Storage, VALUE_BYTES};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Number, Value, json};
+use taffrail_store::{Entry, KvError, Listed, Page, Put, Storage, VALUE_BYTES};
 use wasmtime_wasi_http::WasiBody;
 
 /// A request as the script writes it.
@@ -85,16 +85,28 @@ pub(super) async fn answer(
         .operation
         .run(storage, namespace, value, token)
         .await;
-    let response = done.map_err(|failed: KvFailed| {
-        CallFailed::new(format!(
-            "KV {name} failed: {} {}",
-            failed.status, failed.reason
-        ))
+    let response = done.map_err(|Refused { status, reason }| {
+        CallFailed::new(format!("KV {name} failed: {status} {reason}"))
     })?;
     // At once: no more values wait without their charge than a Worker has turns.
     let charge = caller.host_memory().charge(response.body().len());
     let charge = caller.charged(charge)?;
     Ok(response.map(|value| body_of(charge.bytes(value))))
+}
+
+/// Why an operation is refused.
+struct Refused {
+    status: u16,
+    reason: String,
+}
+
+impl From<KvError> for Refused {
+    fn from(error: KvError) -> Self {
+        Self {
+            status: error.status(),
+            reason: error.to_string(),
+        }
+    }
 }
 
 fn body_of(value: Bytes) -> WasiBody {
@@ -126,7 +138,7 @@ impl Operation {
         namespace: String,
         value: Bytes,
         token: &Token,
-    ) -> Result<Response<Vec<u8>>, KvFailed> {
+    ) -> Result<Response<Vec<u8>>, Refused> {
         let now = clock::epoch_ms() / 1000;
         match self {
             Self::Get(key) => Ok(match storage.kv_get(namespace, key, now).await? {
@@ -153,10 +165,8 @@ impl Operation {
             Self::List(list) => {
                 let prefix = list.prefix.unwrap_or_default();
                 let limit = list.limit.unwrap_or(LISTED);
-                // The cursor is the last key that was listed.
                 let page = storage.kv_list(namespace, prefix, list.cursor, limit, now);
-                let (keys, has_more) = page.await?;
-                Ok(listing(keys, has_more))
+                Ok(listing(page.await?))
             }
         }
     }
@@ -170,20 +180,20 @@ fn found(entry: Entry, token: &Token) -> Response<Vec<u8>> {
     found
 }
 
-fn listing(keys: Vec<Listed>, has_more: bool) -> Response<Vec<u8>> {
-    let cursor = keys.last().map(|key| key.name.clone());
-    let keys: Vec<Value> = keys.into_iter().map(key).collect();
-    let mut listing = json!({ "keys": keys, "list_complete": !has_more, "cacheStatus": null });
-    if has_more {
-        listing["cursor"] = json!(cursor);
+fn listing(page: Page) -> Response<Vec<u8>> {
+    let keys: Vec<Value> = page.keys.into_iter().map(key).collect();
+    let is_last = page.cursor.is_none();
+    let mut listing = json!({ "keys": keys, "list_complete": is_last, "cacheStatus": null });
+    if let Some(cursor) = page.cursor {
+        listing["cursor"] = cursor.into();
     }
     Response::new(listing.to_string().into_bytes())
 }
 
 impl PutJson {
     /// When it expires, in seconds since 1970. The wording is Cloudflare's.
-    fn expires(&self, now: u64) -> Result<Option<u64>, KvFailed> {
-        let refused = |key: &str, number: &Number, rule: &str| KvFailed {
+    fn expires(&self, now: u64) -> Result<Option<u64>, Refused> {
+        let refused = |key: &str, number: &Number, rule: &str| Refused {
             status: 400,
             reason: format!("Invalid {key} of {number}. Please specify integer {rule}."),
         };

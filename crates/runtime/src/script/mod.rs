@@ -19,7 +19,6 @@ pub(crate) use call::answer;
 pub(crate) use event::Event;
 pub(crate) use exchange::Exchange;
 pub(crate) use host::ScriptHost;
-pub(crate) use object::ObjectKey;
 pub use source::Source;
 pub(crate) use token::Token;
 
@@ -41,6 +40,7 @@ use object::Objects;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use taffrail_store::ObjectKey;
 use wasmtime::Store;
 use wasmtime_wasi_http::WasiBody;
 

@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use taffrail_store::ObjectKey;
 use tokio::time::timeout;
 
 /// Events that wait for one object.
@@ -23,13 +24,6 @@ const QUEUED_EVENTS: usize = 1024;
 
 /// How long an object lives on without an event: what workerd does.
 const IDLE: Duration = Duration::from_secs(10);
-
-/// A class of a Worker and the id of an object of it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ObjectKey {
-    pub(crate) class: String,
-    pub(crate) id: String,
-}
 
 /// The objects of one script that are alive.
 #[derive(Default)]

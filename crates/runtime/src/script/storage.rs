@@ -2,11 +2,10 @@
 
 use crate::channels::Channels;
 use crate::invocation::Invocation;
-use crate::script::ObjectKey;
-use crate::store::{Listing, ObjectFailed, StoredObject};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use taffrail_store::{Listing, ObjectError, ObjectKey, Storage};
 
 /// A request as the script writes it. Values are text that the script made of
 /// them.
@@ -16,53 +15,73 @@ enum Request {
     Get(Vec<String>),
     Put(BTreeMap<String, String>),
     Delete(Vec<String>),
-    List(Listing),
+    List(ListJson),
     DeleteAll {},
     GetAlarm {},
     /// In milliseconds since 1970, null for none.
     SetAlarm(Option<u64>),
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct ListJson {
+    start: Option<String>,
+    start_after: Option<String>,
+    end: Option<String>,
+    prefix: Option<String>,
+    reverse: bool,
+    limit: Option<u32>,
+}
+
+impl From<ListJson> for Listing {
+    fn from(json: ListJson) -> Self {
+        Self {
+            start: json.start,
+            start_after: json.start_after,
+            end: json.end,
+            prefix: json.prefix,
+            reverse: json.reverse,
+            limit: json.limit,
+        }
+    }
+}
+
 /// Answers a request of an object, both in JSON.
 pub(super) async fn answer(
     channels: &dyn Channels,
     invocation: &Invocation,
-    key: &ObjectKey,
+    object: &ObjectKey,
     request: &str,
 ) -> String {
     let request: Request = match serde_json::from_str(request) {
         Ok(request) => request,
         Err(error) => return failed(&format!("the request is malformed: {error}")),
     };
-    let object = StoredObject {
-        worker: invocation.worker.id.clone(),
-        key: key.clone(),
+    let sets_alarm = matches!(request, Request::SetAlarm(_));
+    let storage = &invocation.worker.storage;
+    let answer = match answered(storage, object.clone(), request).await {
+        Ok(answer) => answer,
+        Err(error) => return failed(&error.to_string()),
     };
-    match answered(channels, invocation, object, request).await {
-        Ok(answer) => json!({ "ok": answer }).to_string(),
-        Err(error) => failed(&error),
+    if sets_alarm && let Err(error) = channels.ring_alarms() {
+        return failed(&error.message);
     }
+    json!({ "ok": answer }).to_string()
 }
 
 async fn answered(
-    channels: &dyn Channels,
-    invocation: &Invocation,
-    object: StoredObject,
+    storage: &Storage,
+    object: ObjectKey,
     request: Request,
-) -> Result<Value, ObjectFailed> {
-    let storage = &invocation.worker.storage;
+) -> Result<Value, ObjectError> {
     Ok(match request {
         Request::Get(keys) => json!(storage.object_get(object, keys).await?),
         Request::Put(entries) => json!(storage.object_put(object, entries).await?),
         Request::Delete(keys) => json!(storage.object_delete(object, keys).await?),
-        Request::List(listing) => json!(storage.object_list(object, listing).await?),
+        Request::List(listing) => json!(storage.object_list(object, listing.into()).await?),
         Request::DeleteAll {} => json!(storage.object_delete_all(object).await?),
         Request::GetAlarm {} => json!(storage.alarm(object).await?),
-        Request::SetAlarm(time) => {
-            storage.set_alarm(object, time).await?;
-            channels.ring_alarms().map_err(|failed| failed.message)?;
-            Value::Null
-        }
+        Request::SetAlarm(time) => json!(storage.set_alarm(object, time).await?),
     })
 }
 

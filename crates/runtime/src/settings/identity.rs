@@ -3,6 +3,7 @@
 use serde_json::json;
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
+use taffrail_store::Owner;
 
 /// The identity of a Worker in its runtime.
 ///
@@ -88,8 +89,24 @@ impl WorkerId {
         }
     }
 
-    /// The Worker under which its data is kept, unlike that of every other.
-    pub(crate) fn storage_key(&self) -> String {
+    /// Whether a Worker has made it while it ran.
+    pub(crate) fn is_dynamic(&self) -> bool {
+        matches!(self.0, Kind::Dynamic { .. })
+    }
+
+    /// The owner of its data. A dynamic Worker that is let go is never found
+    /// again, and neither is what its objects kept.
+    pub(crate) fn data_owner(&self) -> Owner {
+        let key = self.storage_key();
+        if self.is_dynamic() {
+            Owner::temporary(&key)
+        } else {
+            Owner::new(&key)
+        }
+    }
+
+    /// A text unlike that of every other Worker.
+    fn storage_key(&self) -> String {
         match &self.0 {
             Kind::Deployed(name) => json!([&**name]),
             Kind::User { namespace, name } => json!([&**namespace, &**name]),
