@@ -72,3 +72,6 @@ impl Drop for ItemBatch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

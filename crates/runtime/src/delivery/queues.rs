@@ -101,3 +101,6 @@ impl State {
         GONE.clone_into(&mut self.gone.consumer);
     }
 }
+
+#[cfg(test)]
+mod tests;

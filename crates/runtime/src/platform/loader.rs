@@ -220,6 +220,11 @@ impl Loaders {
         for evicted in self.made(owner, &id, bytes) {
             self.undeploy(&evicted);
         }
+        if registry.find(owner).is_none() {
+            // The caller is the last of its Worker: no one else would let go what it
+            // makes.
+            self.undeploy(owner);
+        }
         Ok(id)
     }
 
@@ -282,3 +287,6 @@ impl Loaders {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

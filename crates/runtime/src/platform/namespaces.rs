@@ -193,3 +193,6 @@ impl UserWorkers {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -393,3 +393,6 @@ impl Body for Chunks {
         Poll::Ready(chunk.map(|chunk| Ok(Frame::data(chunk))))
     }
 }
+
+#[cfg(test)]
+mod tests;
