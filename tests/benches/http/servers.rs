@@ -204,11 +204,11 @@ impl Setup {
                 _ => {}
             }
         }
-        let script = servers.iter().find_map(|server| match server.host {
-            Host::Script { tail } => Some(setup.scripts(tail)),
-            _ => None,
-        });
-        script.as_deref().map(make_engine).transpose()?;
+        if any(|host| matches!(host, Host::Script { .. })) {
+            // A Worker that names a tail does not run without it.
+            setup.configure_script(false)?;
+            make_engine(&setup.scripts(false))?;
+        }
         Ok(setup)
     }
 
