@@ -179,7 +179,7 @@ fn connect_is_refused() {
     assert_eq!(answer.status, 400);
     assert_eq!(
         answer.body,
-        "CONNECT is not supported: this server is no proxy\n"
+        "CONNECT is not supported: this server is not a proxy\n"
     );
     assert_untouched(&server);
 }

@@ -1,4 +1,4 @@
-//! From a script and what it imports to one file.
+//! From a script and its imports to one file.
 
 use crate::error::Error;
 use crate::esbuild::{Esbuild, Failure, Success};
@@ -27,10 +27,10 @@ pub struct Bundle {
     pub files: Vec<PathBuf>,
 }
 
-/// What came of bundling.
+/// The result of bundling.
 #[derive(Debug)]
 pub struct Bundled {
-    /// The script, or why there is none.
+    /// The script, or the reason why there is none.
     pub result: Result<Bundle, BundleError>,
     /// The CPU time that it took.
     pub cpu: Duration,
@@ -41,30 +41,30 @@ pub struct Bundled {
 pub enum BundleError {
     /// A source is wrong.
     Syntax(SyntaxError),
-    /// The sources take more than they may; in words.
+    /// The sources exceed a limit, which the message names.
     Limit(String),
-    /// It is not the fault of the sources.
+    /// The host failed.
     Host(Error),
 }
 
-/// What is wrong with a module.
+/// An error in a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
-    /// What a JavaScript engine would call it.
+    /// The name of the error in a JavaScript engine.
     pub name: &'static str,
-    /// What is wrong with the first one that is.
+    /// The message of the first error.
     pub message: String,
-    /// Where: module, line and column, both counted from 1.
+    /// Its place: module, line and column, both counted from 1.
     pub place: Option<String>,
-    /// All that esbuild says, with lines of the source.
+    /// The whole output of esbuild, with lines of the source.
     pub report: String,
 }
 
-/// What is written in terms of promises, so that the engine sees all of them:
-/// which rejections nobody handles, and to which invocation a callback belongs.
+/// Syntax that is lowered to promises, so that the engine sees all of them: which
+/// rejections have no handler, and to which invocation a callback belongs.
 ///
-/// An `import()` of what is not in the bundle is an error of its own: the engine
-/// has no other modules, and aborts when it is asked for one.
+/// An `import()` of a module outside the bundle is lowered to an error: the engine
+/// has no other modules, and aborts when a script asks for one.
 pub(crate) const LOWERED: [&str; 4] = [
     "--supported:async-await=false",
     "--supported:async-generator=false",
@@ -72,7 +72,7 @@ pub(crate) const LOWERED: [&str; 4] = [
     "--supported:for-await=false",
 ];
 
-/// How esbuild is told what Wrangler tells it.
+/// The options that Wrangler passes to esbuild.
 const OPTIONS: [&str; 13] = [
     "--bundle",
     // Literals that may have `\p{…}` become calls of the constructor, which knows
@@ -91,19 +91,19 @@ const OPTIONS: [&str; 13] = [
     "--color=false",
 ];
 
-/// The names of what esbuild writes, beside the main file, so that the sources
-/// in its map are relative to that.
+/// The names of esbuild's output, beside the main file, so that the sources in the
+/// map are relative to it.
 const SCRIPT: &str = ".taffrail-bundle.js";
 const META: &str = ".taffrail-meta.json";
 
 /// A script that is to be bundled.
 pub(crate) struct Task {
     pub(crate) files: Arc<dyn Files>,
-    /// The main file, in those.
+    /// The main file among these.
     pub(crate) main: String,
-    /// The directory that names of files are told from.
+    /// The directory that names of files are relative to.
     pub(crate) directory: String,
-    /// What esbuild is told of these files in particular.
+    /// Options for these files.
     pub(crate) arguments: Vec<String>,
     pub(crate) limits: Limits,
 }
@@ -146,7 +146,7 @@ impl Task {
     }
 }
 
-/// Makes a bundle of what esbuild wrote into the directory `out`.
+/// Makes a bundle of esbuild's output in the directory `out`.
 fn read(written: &Success, out: &str, main: &str) -> Result<Bundle, BundleError> {
     let meta: Meta = parse(text(written, out, META)?)?;
     if let Err(missing) = meta.check_imports() {
@@ -175,14 +175,14 @@ fn read(written: &Success, out: &str, main: &str) -> Result<Bundle, BundleError>
     })
 }
 
-/// A bundle as what modules are: strict. Its first line is esbuild's own, so
-/// that no place in the source map moves.
+/// A bundle in strict mode, as modules are. Its first line is esbuild's own, so
+/// the places in the source map stay.
 fn strict(script: &str) -> String {
     format!("\"use strict\";{script}")
 }
 
-/// A bundle whose lowered async generators return objects of the engine's, which
-/// have a prototype, and not esbuild's.
+/// A bundle whose lowered async generators return objects of the engine, which
+/// have a prototype, in the place of esbuild's.
 fn with_generators(script: &str) -> String {
     let (before, helper) = script
         .split_once("\nvar __asyncGenerator = (")
@@ -205,13 +205,13 @@ fn text<'a>(written: &'a Success, out: &str, name: &str) -> Result<&'a str, Bund
 fn parse<T: for<'de> Deserialize<'de>>(json: &str) -> Result<T, BundleError> {
     serde_json::from_str(json).map_err(|error| {
         BundleError::Host(Error::new(format!(
-            "esbuild wrote what cannot be understood: {error}"
+            "the output of esbuild cannot be read: {error}"
         )))
     })
 }
 
 impl Limits {
-    /// Says that a limit was passed.
+    /// The error for a limit that was exceeded.
     fn passed(&self, limit: Limit) -> String {
         let mebibytes = |bytes: usize| bytes >> 20;
         match limit {
@@ -238,7 +238,7 @@ impl Limits {
 }
 
 impl SyntaxError {
-    /// One that is at no place in a source.
+    /// An error without a place in a source.
     pub(crate) fn of(message: String) -> Self {
         Self {
             name: "SyntaxError",
@@ -248,7 +248,7 @@ impl SyntaxError {
         }
     }
 
-    /// The same in the words of an engine that looks for modules itself.
+    /// The same with the message of an engine that resolves modules itself.
     pub(crate) fn of_modules(self) -> Self {
         let missing = self.message.strip_prefix("Could not resolve \"");
         let missing = missing.and_then(|missing| missing.strip_suffix('"'));
@@ -268,7 +268,7 @@ impl SyntaxError {
         }
     }
 
-    /// Reads what esbuild says.
+    /// Reads the messages of esbuild.
     fn read(report: &str) -> Self {
         let report = kinds::without_marks(report);
         let message = report

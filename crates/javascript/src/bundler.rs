@@ -1,4 +1,4 @@
-//! Bundles scripts of the operator's and of strangers.
+//! Bundles scripts: the operator's, and untrusted ones.
 
 use crate::bundle::{BundleError, Bundled, SyntaxError, Task};
 use crate::error::Error;
@@ -13,8 +13,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What bundling may use that strangers cause. A minified script of 400 kB takes
-/// 0.2 s and 32 MiB.
+/// The limits for untrusted scripts. A minified script of 400 kB takes 0.2 s and 32
+/// MiB.
 const STRANGERS: Limits = Limits {
     cpu: Duration::from_secs(10),
     memory: 256 << 20,
@@ -22,7 +22,7 @@ const STRANGERS: Limits = Limits {
     output: 64 << 20,
 };
 
-/// What bundling may use for the operator's own folder.
+/// The limits for the operator's own folder.
 const OWN: Limits = Limits {
     cpu: Duration::from_secs(60),
     memory: 1 << 30,
@@ -33,8 +33,8 @@ const OWN: Limits = Limits {
 /// As for Wrangler, any script may hold JSX.
 const JSX: [&str; 3] = ["--loader:.js=jsx", "--loader:.mjs=jsx", "--loader:.cjs=jsx"];
 
-/// The bundler, which runs in this process and sees no more of the host than
-/// what it is given.
+/// The bundler, which runs in this process and sees only the files that it is
+/// given.
 #[derive(Clone)]
 pub struct Bundler {
     esbuild: Arc<Esbuild>,
@@ -49,7 +49,7 @@ impl Bundler {
         }
     }
 
-    /// Makes one file of the script `main` in `folder` and all that it imports.
+    /// Makes one file of the script `main` in `folder` and all of its imports.
     /// Scripts of the same `requester` wait for each other.
     pub async fn folder(
         &self,
@@ -97,8 +97,8 @@ impl Bundler {
         bundled.await.unwrap_or_else(|not| failed(not_done(&not)))
     }
 
-    /// Makes one file of modules that are in no files, of which `main` is the
-    /// one with the handlers. It takes `cpu` at most.
+    /// Makes one file of modules that are not in files. `main` is the one with the
+    /// handlers. It takes `cpu` at most.
     pub async fn modules(
         &self,
         requester: &str,

@@ -1,11 +1,11 @@
-//! Programs that are run to their end.
+//! Child processes.
 
 use crate::error::Error;
 use std::io::ErrorKind;
 use std::process::{Command, Stdio};
 
-/// Runs `command` and returns what it printed on stderr if it failed.
-/// `missing` says what to do when there is no such program.
+/// Runs `command` to its end, and returns its stderr if it failed. `missing` is
+/// the advice if there is no such program.
 pub(crate) fn run(command: &mut Command, missing: &str) -> Result<Result<(), String>, Error> {
     let program = command.get_program().display().to_string();
     let output = command

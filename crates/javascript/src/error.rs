@@ -1,8 +1,8 @@
-//! Why JavaScript cannot be prepared.
+//! Errors.
 
 use std::fmt;
 
-/// What is wrong, and what to do about it, in words that are not stable.
+/// A failure, with a message that says what to do. The text is not stable.
 #[derive(Debug)]
 pub struct Error(String);
 

@@ -1,4 +1,4 @@
-//! esbuild as a WebAssembly program, which has nothing but what it is given.
+//! esbuild as a WebAssembly program, which has only the files that it is given.
 
 use crate::clock;
 use crate::error::Error;
@@ -16,8 +16,8 @@ use wasmtime::{
 /// How often a run is interrupted to look at its limits.
 const TICK: Duration = Duration::from_millis(5);
 
-/// Time that a run may take in all. It cannot wait for anything but itself, so
-/// this is what its CPU time becomes on a machine that is busy with other work.
+/// The wall time of a run. A run never waits for anything else, so this only
+/// matters on a machine that is busy with other work.
 const WALL_TIME: Duration = Duration::from_secs(120);
 
 /// The stack of a run, of which wasmtime uses half a megabyte.
@@ -29,7 +29,7 @@ pub(crate) struct Esbuild {
     program: InstancePre<Host>,
 }
 
-/// How a run ended.
+/// The end of a run.
 pub(crate) struct Finished {
     pub(crate) end: Result<Success, Failure>,
     /// The CPU time that it took.
@@ -39,10 +39,10 @@ pub(crate) struct Finished {
 /// The files that a run wrote, by their paths.
 pub(crate) type Success = BTreeMap<String, Vec<u8>>;
 
-/// Why there is no result.
+/// The reason why there is no result.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// What it printed about its input.
+    /// Its messages about the input.
     Said(String),
     Limit(Limit),
     Host(String),
@@ -73,8 +73,8 @@ impl Esbuild {
         Ok(Self { engine, program })
     }
 
-    /// Runs the program to its end on this thread, or until it passes a limit or
-    /// `dropped` says so.
+    /// Runs the program on this thread to its end, or until it exceeds a limit or
+    /// `dropped` is true.
     pub(crate) fn run(
         &self,
         command: Command,
@@ -118,7 +118,7 @@ impl Esbuild {
                 return Ok(UpdateDeadline::Continue(1));
             };
             store.data_mut().passed = Some(passed);
-            wasmtime::bail!("the bundler has passed a limit")
+            wasmtime::bail!("the bundler has exceeded a limit")
         });
         let ended = self.program.instantiate(&mut store).and_then(|instance| {
             let start = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
@@ -132,7 +132,7 @@ impl Esbuild {
 }
 
 impl Host {
-    /// What is to be made of a run.
+    /// The result of a run.
     fn end(self, ended: wasmtime::Result<()>) -> Result<Success, Failure> {
         let code = match &ended {
             Ok(()) => Some(0),
@@ -162,7 +162,7 @@ fn tick(engine: &Engine, ticking: &AtomicBool) {
     }
 }
 
-/// Ends the ticks at once when it is dropped, also by a panic.
+/// Ends the ticks when it is dropped, also by a panic.
 struct StopTicks<'a>(&'a AtomicBool, Thread);
 
 impl Drop for StopTicks<'_> {

@@ -1,9 +1,9 @@
-//! The files that the bundler can see, which are never the host's as such.
+//! The files of the bundler, which are never the host's as such.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What is at a path.
+/// An entry at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Directory,
@@ -11,25 +11,25 @@ pub(crate) enum Kind {
     Link,
 }
 
-/// Why a file cannot be had.
+/// The reason why a file cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     NotFound,
     TooLarge,
 }
 
-/// A tree that can be read. Paths begin with `/` and hold no `.` or `..`.
+/// A tree of files. Paths begin with `/` and have no `.` or `..`.
 pub(crate) trait Files: Send + Sync {
-    /// What is at a path, or at the end of a link there.
+    /// The entry at a path, or at the end of a link there.
     fn kind(&self, path: &str, follow: bool) -> Option<Kind>;
 
-    /// What a directory holds.
+    /// The entries of a directory.
     fn list(&self, path: &str) -> Option<Vec<(String, Kind)>>;
 
     /// The contents of a file of `limit` bytes at most.
     fn read(&self, path: &str, limit: usize) -> Result<Arc<[u8]>, Refusal>;
 
-    /// Where a link leads.
+    /// The target of a link.
     fn link(&self, path: &str) -> Option<String>;
 }
 
@@ -37,7 +37,7 @@ pub(crate) trait Files: Send + Sync {
 #[derive(Default)]
 pub(crate) struct Given {
     files: BTreeMap<String, Arc<[u8]>>,
-    /// Links to the directories that they are in.
+    /// Links to their own directories.
     links: BTreeSet<String>,
 }
 
@@ -47,15 +47,14 @@ impl Given {
         self.files.insert(path, contents);
     }
 
-    /// Adds a link to the directory that it is in, unless there is something
-    /// of that name already.
+    /// Adds a link to its own directory, unless there is an entry of that name.
     pub(crate) fn add_link(&mut self, path: String) {
         if self.kind(&path, false).is_none() {
             self.links.insert(path);
         }
     }
 
-    /// The path without links on the way.
+    /// The path with links resolved.
     fn real(&self, path: &str) -> String {
         let mut real = String::new();
         for part in path.split('/').filter(|part| !part.is_empty()) {
@@ -70,7 +69,7 @@ impl Given {
     }
 }
 
-/// What all paths below a directory begin with.
+/// The prefix of all paths below a directory.
 fn below(path: &str) -> String {
     format!("{}/", path.trim_end_matches('/'))
 }

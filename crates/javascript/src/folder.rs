@@ -11,28 +11,28 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Entries of one directory that are looked at.
+/// The most entries of one directory that are read.
 const ENTRIES: usize = 50_000;
 
-/// Opening a pipe does not wait for who writes into it.
+/// Opening a pipe does not wait for a writer.
 const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits() as i32;
 
-/// A folder, out of which neither `..` nor a link leads. Of what is in it only
-/// regular files, directories and links exist.
+/// A folder that neither `..` nor a link leads out of. Only regular files,
+/// directories and links exist in it.
 pub(crate) struct Folder {
     /// Directories, by their paths for the bundler.
     mounts: BTreeMap<String, Dir>,
 }
 
 impl Folder {
-    /// The folder of a Worker that is not the operator's: it is all there is.
+    /// The folder of a Worker that is not the operator's, and nothing beside it.
     pub(crate) fn alone(folder: &Path) -> Result<Self, Error> {
         let mounts = BTreeMap::from([("/".to_owned(), open(folder)?)]);
         Ok(Self { mounts })
     }
 
-    /// The operator's own folder, with the workspace that it is part of, and
-    /// what npm finds in each `node_modules` above. Paths are those of the host.
+    /// The operator's own folder, with the workspace that contains it, and with
+    /// each `node_modules` above. Paths are those of the host.
     pub(crate) fn project(folder: &Path) -> Result<Self, Error> {
         let workspace = folder.ancestors().find(|folder| is_workspace(folder));
         let project = workspace.unwrap_or(folder);
@@ -59,7 +59,7 @@ impl Folder {
         }
     }
 
-    /// What leads from a directory above to what is seen.
+    /// The path from a directory above to a visible one.
     fn ways(&self, path: &str) -> Option<Vec<(String, Kind)>> {
         let prefix = format!("{}/", path.trim_end_matches('/'));
         let below = self.mounts.keys();
@@ -151,8 +151,7 @@ pub(crate) fn utf8(path: &Path) -> Result<String, Error> {
     Ok(path.to_owned())
 }
 
-/// Whether npm, yarn or pnpm takes the packages below a folder for parts of one
-/// project.
+/// Whether a folder is a workspace of npm, Yarn or pnpm.
 fn is_workspace(folder: &Path) -> bool {
     let package = fs::read(folder.join("package.json")).unwrap_or_default();
     let package: Value = serde_json::from_slice(&package).unwrap_or_default();

@@ -1,5 +1,4 @@
-//! What is taken from a source before the bundler sees it: its say in where it
-//! comes from.
+//! Disables source maps in sources before they are bundled.
 
 use serde_json::Value;
 use std::sync::Arc;

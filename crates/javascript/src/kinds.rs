@@ -1,13 +1,13 @@
-//! What a file is to those who import it, whatever its name says.
+//! The kind of a module: what an import of it gives, whatever its name.
 //!
-//! esbuild tells that by the end of a name. So a file has a second name, which
-//! ends with a mark that no name has and an end that tells its kind.
+//! esbuild knows the kind of a file by the end of its name. So a file has a second
+//! name, which ends with a mark that no other name has, and the end of its kind.
 
 use crate::files::{Files, Kind, Refusal};
 use crate::rules::{Rule, RuleKind};
 use std::sync::Arc;
 
-/// What a module is to those who import it.
+/// What an import of a module gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ModuleKind {
     /// Code: an ES module.
@@ -16,7 +16,7 @@ pub enum ModuleKind {
     CommonJs,
     /// A string.
     Text,
-    /// What JSON can hold.
+    /// The value of a JSON text.
     Json,
     /// An `ArrayBuffer`.
     Data,
@@ -24,14 +24,14 @@ pub enum ModuleKind {
     Wasm,
 }
 
-/// Between a name and the end that tells the kind.
+/// The mark between a name and the end of its kind.
 const MARK: &str = ".\u{1}.";
 
-/// How esbuild writes it in source maps and in messages.
+/// The mark as esbuild writes it in source maps and messages.
 const MARK_IN_URL: &str = ".%01.";
 const MARK_IN_QUOTES: &str = ".\\x01.";
 
-/// The ends of names, and how esbuild reads such files.
+/// The ends of names, and esbuild's loaders for them.
 const LOADERS: [(&str, &str); 8] = [
     ("mjs", "js"),
     ("cjs", "js"),
@@ -64,14 +64,14 @@ impl ModuleKind {
     }
 }
 
-/// How esbuild is told of all kinds.
+/// The options of esbuild for all kinds.
 pub(crate) fn loaders() -> impl Iterator<Item = String> {
     LOADERS
         .iter()
         .map(|(end, loader)| format!("--loader:{MARK}{end}={loader}"))
 }
 
-/// How esbuild is told that files have nothing but their second names.
+/// The options of esbuild for files that have only their second names.
 pub(crate) fn second_names() -> String {
     let ends = [
         ModuleKind::Js,
@@ -97,19 +97,19 @@ pub(crate) fn data_module(path: &str) -> String {
     format!("import bytes from {bytes};\nexport default bytes.buffer;\n")
 }
 
-/// The name that a file has for its author.
+/// The name of a file for its author.
 pub(crate) fn unmarked(path: &str) -> &str {
     path.split_once(MARK).map_or(path, |(path, _)| path)
 }
 
-/// The name that a source in a source map has for its author.
+/// The name of a source in a source map for its author.
 pub(crate) fn unmarked_source(source: &str) -> &str {
     source
         .split_once(MARK_IN_URL)
         .map_or(source, |(path, _)| path)
 }
 
-/// A text with the names that files have for their author.
+/// A text with the names of files for their author.
 pub(crate) fn without_marks(text: &str) -> String {
     let ends = LOADERS.iter();
     ends.fold(text.to_owned(), |text, (end, _)| {
@@ -118,7 +118,7 @@ pub(crate) fn without_marks(text: &str) -> String {
     })
 }
 
-/// Why a file cannot be imported, if it cannot.
+/// The reason why a file cannot be imported, if any.
 pub(crate) fn why_not(path: &str) -> Option<&'static str> {
     match path.split_once(MARK)?.1 {
         WASM => Some("is WebAssembly, which scripts cannot use: the engine has none"),
@@ -129,7 +129,7 @@ pub(crate) fn why_not(path: &str) -> Option<&'static str> {
     }
 }
 
-/// Files of which some are what rules say.
+/// Files to which rules apply.
 pub(crate) struct Ruled {
     pub(crate) files: Arc<dyn Files>,
     pub(crate) rules: Vec<Rule>,
@@ -138,8 +138,8 @@ pub(crate) struct Ruled {
 }
 
 impl Ruled {
-    /// The second name of a file, if a rule is for it. Behind its first name
-    /// there is a link to it.
+    /// The second name of a file, if a rule applies to it. Its first name is a link
+    /// to the second.
     fn second_name(&self, path: &str) -> Option<String> {
         let below = path.strip_prefix(&self.folder);
         let name = below.map_or(path, |below| below.trim_start_matches('/'));

@@ -1,11 +1,11 @@
-//! What Taffrail needs in order to run JavaScript and TypeScript: an engine
-//! component, and scripts in one file.
+//! JavaScript and TypeScript for Taffrail: an engine component, and scripts in
+//! one file.
 //!
 //! The engine is StarlingMonkey with the JavaScript in `engine/`, made into a
 //! component by componentize-js. It is made once, which needs Node.js and npm,
-//! and kept in a directory of the caller's. Scripts are bundled by esbuild,
-//! which comes with it and needs neither: it is a WebAssembly program, too, and
-//! has no files but those that it is given.
+//! and kept in a directory of the caller. Scripts are bundled by esbuild, which
+//! comes with it and needs neither: it is a WebAssembly program too, and has only
+//! the files that it is given.
 
 mod bundle;
 mod bundler;

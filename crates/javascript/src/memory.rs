@@ -1,6 +1,6 @@
-//! The linear memory of a program, whose addresses are not to be trusted.
+//! The linear memory of a program, whose addresses are not trusted.
 
-/// What WASI calls an error number.
+/// An error number of WASI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Errno(pub(crate) u16);
 

@@ -1,11 +1,11 @@
-//! What esbuild tells about a bundle.
+//! The metafile of a bundle.
 
 use crate::kinds;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 
-/// The modules that a script may import without a file of that name.
+/// The modules that Taffrail provides.
 pub const PROVIDED_MODULES: [&str; 4] = [
     "cloudflare:workers",
     "node:async_hooks",
@@ -13,10 +13,10 @@ pub const PROVIDED_MODULES: [&str; 4] = [
     "taffrail:workers",
 ];
 
-/// What the names of modules begin with that are in no file.
+/// The prefixes of names of modules that are not files.
 const SCHEMES: [&str; 3] = ["node:", "cloudflare:", "taffrail:"];
 
-/// What it writes with `--metafile`.
+/// The output of `--metafile`.
 #[derive(Deserialize)]
 pub(crate) struct Meta {
     inputs: BTreeMap<String, Input>,
@@ -40,7 +40,7 @@ struct Import {
 
 #[derive(Deserialize)]
 struct Output {
-    /// Those of which something is in the bundle.
+    /// Those that are part of the bundle.
     inputs: BTreeMap<String, IgnoredAny>,
 }
 
@@ -53,13 +53,13 @@ impl Meta {
         format == Some("esm")
     }
 
-    /// The files that were read.
+    /// The files that esbuild read.
     pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
         self.inputs.keys().map(|file| kinds::unmarked(file))
     }
 
-    /// What is in the bundle imports nothing that cannot be had. What a script
-    /// asks for while it runs it may do without.
+    /// Checks that the imports in the bundle exist. Those that a script evaluates
+    /// while it runs may fail.
     pub(crate) fn check_imports(&self) -> Result<(), String> {
         let kept = self
             .outputs

@@ -1,4 +1,4 @@
-//! Modules that are in no files of their own.
+//! Modules that are not files.
 
 use crate::files::Given;
 use crate::input;
@@ -7,20 +7,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-/// Modules of one Worker. As many empty ones take a second to bundle.
+/// The most modules of one Worker. As many empty ones take a second to bundle.
 const MODULES: usize = 4096;
 
-/// The length of a module's name: what file systems allow of a path, roughly.
+/// The most bytes of a module's name: about as many as file systems allow for a
+/// path.
 const NAME_BYTES: usize = 1024;
 
-/// A module that is in no file of its own.
+/// A module that is not a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Module {
     /// Its name, by which others import it.
     pub name: String,
-    /// What is in it.
+    /// Its contents.
     pub contents: Vec<u8>,
-    /// What it is.
+    /// Its kind.
     pub kind: ModuleKind,
 }
 
@@ -30,7 +31,7 @@ impl Module {
     }
 }
 
-/// Makes files of modules, or says which one cannot be one.
+/// Makes files of modules, or names the one that cannot be a file.
 pub(crate) fn tree(modules: Vec<Module>) -> Result<Given, String> {
     if modules.len() > MODULES {
         let count = modules.len();
@@ -63,15 +64,14 @@ pub(crate) fn tree(modules: Vec<Module>) -> Result<Given, String> {
         );
         files.insert(kind.marked(&path), contents);
     }
-    // A name without `./` is that of a module in the same folder, too.
+    // A name without `./` is also that of a module in the same folder.
     for folder in folders {
         files.add_link(format!("{folder}/node_modules"));
     }
     Ok(files)
 }
 
-/// Every name is a path of its own, also where case does not count, as for
-/// esbuild.
+/// Every name is a different path, even without regard to case, as for esbuild.
 fn check_names(modules: &[Module]) -> Result<(), String> {
     let mut names = BTreeMap::new();
     for Module { name, .. } in modules {

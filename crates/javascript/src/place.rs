@@ -1,4 +1,4 @@
-//! Where the script of a folder may take its files from.
+//! The files that the script of a folder may be made of.
 
 use crate::error::Error;
 use crate::files::{Files, Given, Kind, Refusal};
@@ -6,11 +6,11 @@ use crate::folder::{self, Folder};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Which files a script of a folder may be made of.
+/// The boundary of the files of a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Boundary {
-    /// Those of the folder, of the workspace that it is part of, and of
-    /// `node_modules` above it: it is the operator's own.
+    /// Those of the folder, of the workspace that contains it, and of each
+    /// `node_modules` above: it is the operator's own.
     Project,
     /// Those of the folder.
     Folder,
@@ -18,17 +18,17 @@ pub enum Boundary {
     File,
 }
 
-/// The size of a main file that is no script: Cloudflare's limit for a Worker.
+/// The size of a main file that is not a script: Cloudflare's limit for a Worker.
 const MAIN_BYTES: usize = 64 << 20;
 
 /// The files of a script.
 pub(crate) struct Place {
     pub(crate) files: Arc<dyn Files>,
-    /// The main one of them.
+    /// The main file.
     pub(crate) main: String,
-    /// The folder of the Worker among them.
+    /// The folder of the Worker.
     pub(crate) folder: String,
-    /// Where their `/` is on the host.
+    /// The path of their `/` on the host.
     pub(crate) root: PathBuf,
 }
 
@@ -85,7 +85,7 @@ impl Place {
         let contents = Folder::alone(directory)?.read(&main, limit);
         match contents {
             Ok(contents) => files.insert(main.clone(), contents),
-            // What is not in there is not a regular file to whoever looks.
+            // An entry outside the boundary looks like one that is not a file.
             Err(Refusal::NotFound) => {}
             Err(Refusal::TooLarge) => {
                 return Err(Error::new(format!(
@@ -117,7 +117,8 @@ pub fn read_main(boundary: Boundary, folder: &Path, main: &Path) -> Result<Arc<[
     })
 }
 
-/// How errors call `main`. Strangers are not told where their folder is.
+/// The name of `main` in errors. Untrusted authors do not learn the place of their
+/// folder.
 fn name_of(boundary: Boundary, folder: &Path, main: &Path) -> String {
     let name = match boundary {
         Boundary::Project => main,

@@ -1,23 +1,23 @@
-//! Which files are no code, by their names, and how else a configuration has a
-//! script bundled.
+//! The settings of a configuration for bundling, such as rules for files that are
+//! not code.
 
 use std::collections::BTreeMap;
 
-/// What the configuration of a Worker says of how its script is bundled.
+/// The settings of a Worker for bundling.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bundling {
     /// The first rule for a file counts.
     pub rules: Vec<Rule>,
     /// Whether `process.env.NODE_ENV` is `development` and not `production`.
     pub development: bool,
-    /// What takes the place of names, in JavaScript.
+    /// JavaScript that replaces names.
     pub define: BTreeMap<String, String>,
-    /// What takes the place of packages. A path begins with `.`, in the folder
-    /// of the Worker.
+    /// Packages that replace others, or files: paths in the folder of the Worker,
+    /// which begin with `.`.
     pub alias: BTreeMap<String, String>,
     /// The function that JSX calls.
     pub jsx_factory: Option<String>,
-    /// What `<>` stands for.
+    /// The element for `<>`.
     pub jsx_fragment: Option<String>,
     /// The path of a `tsconfig.json`, in the folder of the Worker.
     pub tsconfig: Option<String>,
@@ -30,16 +30,16 @@ const NODE_ENV: [&str; 3] = [
     "globalThis.process.env.NODE_ENV",
 ];
 
-/// What files of certain names are.
+/// The type of files with certain names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// What they are.
+    /// The type.
     pub kind: RuleKind,
-    /// Which files. As for Wrangler a `*` stands for any text, slashes included.
+    /// The files. As in Wrangler `*` matches any text, slashes included.
     pub globs: Vec<String>,
 }
 
-/// What a rule makes of a file.
+/// The type of a file by a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RuleKind {
     /// A string.
@@ -48,14 +48,14 @@ pub enum RuleKind {
     Data,
     /// WebAssembly, which is an error.
     Wasm,
-    /// An error, since another rule of its kind comes before it.
+    /// An error, since an earlier rule has the same type.
     Ignored,
 }
 
 impl Rule {
-    /// Whether it is for the file of this path in the Worker's folder.
+    /// Whether it applies to the file of this path in the Worker's folder.
     pub(crate) fn is_for(&self, path: &str) -> bool {
-        // Wrangler looks at what stands in the import.
+        // Wrangler matches the path in the import.
         let imported = format!("./{path}");
         let mut globs = self.globs.iter();
         globs.any(|glob| matches(glob, &imported) || matches(glob, path))
@@ -81,7 +81,7 @@ fn matches(glob: &str, path: &str) -> bool {
 }
 
 impl Bundling {
-    /// How esbuild is told, with the folder of the Worker as it sees that.
+    /// The options of esbuild, for the folder of the Worker as it sees it.
     pub(crate) fn arguments(&self, folder: &str) -> Vec<String> {
         let path = |path: &str| match path.starts_with('.') {
             true => format!("{}/{path}", folder.trim_end_matches('/')),
@@ -94,7 +94,7 @@ impl Bundling {
         let modes = NODE_ENV.iter().map(|name| (*name, mode));
         let define = self.define.iter();
         let define = define.map(|(name, value)| (name.as_str(), value.as_str()));
-        // Of two for a name the later one counts.
+        // The last one for a name wins.
         let define = modes.chain(define);
         let define = define.map(|(name, value)| format!("--define:{name}={value}"));
         let alias = self.alias.iter();

@@ -4,16 +4,16 @@ use crate::files::Files;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What esbuild is to do, and with what.
+/// The arguments and files of a run.
 pub(crate) struct Command {
     pub(crate) files: Arc<dyn Files>,
     pub(crate) arguments: Vec<String>,
-    /// The directory that relative paths begin in.
+    /// The working directory.
     pub(crate) directory: String,
     pub(crate) limits: Limits,
 }
 
-/// What one run may use.
+/// The limits of one run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) cpu: Duration,
@@ -24,7 +24,7 @@ pub(crate) struct Limits {
     pub(crate) output: usize,
 }
 
-/// Why a run was ended, or what it was refused.
+/// The limit that ended a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limit {
     Cpu,

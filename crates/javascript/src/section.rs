@@ -1,11 +1,11 @@
-//! What a built component tells its host of its script.
+//! The custom section of a built component with its script.
 
 use crate::bundle::Bundle;
 use serde_json::json;
 use wasm_encoder::{ComponentSection, CustomSection};
 
 /// Adds the bundle and its source map to a component, in a custom section, so
-/// that stacks can be told in terms of the user's source.
+/// that stacks can refer to the user's source.
 pub(crate) fn append(mut component: Vec<u8>, bundle: &Bundle) -> Vec<u8> {
     let script = json!({
         "text": bundle.text,

@@ -1,4 +1,4 @@
-//! The engine component and the bundler, and how they are made.
+//! Makes the engine component and the bundler.
 
 use crate::bundle::{self, Bundle};
 use crate::bundler::Bundler;
@@ -33,7 +33,7 @@ const PACKAGES: &str = r#"{
 }
 "#;
 
-/// The engine's JavaScript and what is needed to make a component of it.
+/// The engine's JavaScript, and the files that make a component of it.
 const SOURCES: &[(&str, &str)] = &[
     ("package.json", PACKAGES),
     ("abort.js", include_str!("../engine/abort.js")),
@@ -149,13 +149,14 @@ impl Toolchain {
         }
     }
 
-    /// Whether everything is there, so that Node.js is not needed.
+    /// Whether everything is installed, so that Node.js is not needed.
     #[must_use]
     pub fn is_installed(&self) -> bool {
         self.home.is_dir()
     }
 
-    /// Makes what is not there yet. This takes about a minute, and blocks.
+    /// Makes the engine and the bundler if they are missing. This takes about a
+    /// minute, and blocks.
     ///
     /// # Errors
     ///
@@ -178,14 +179,14 @@ impl Toolchain {
         Ok(Bundler::new(Arc::new(esbuild)))
     }
 
-    /// Where the bundler is kept as machine code, which all versions share that
-    /// have the same one.
+    /// The directory of the compiled bundler, which versions with the same bundler
+    /// share.
     fn compiled(&self) -> PathBuf {
         self.home.with_file_name("compiled")
     }
 
-    /// Makes a component of a script and the engine: the script is compiled
-    /// already in it. This takes about ten seconds, and Node.js.
+    /// Makes a component of a script and the engine, with the script compiled. This
+    /// takes about ten seconds, and Node.js.
     ///
     /// # Errors
     ///
@@ -226,7 +227,7 @@ const ENGINE: &str = "engine.wasm";
 const ESBUILD: &str = "esbuild.wasm";
 const PACKAGED_ESBUILD: &str = "node_modules/@esbuild/wasi-preview1/esbuild.wasm";
 
-/// What bundling the engine itself may use: more than it does.
+/// The limits for bundling the engine itself, which it does not reach.
 const LIMITS: Limits = Limits {
     cpu: Duration::from_secs(60),
     memory: 512 << 20,
@@ -262,8 +263,8 @@ fn write_sources(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Has `make` make something in a directory for that, and moves what it returns
-/// to `home`.
+/// Runs `make` in a temporary directory, and moves the directory that it returns to
+/// `home`.
 fn in_place(home: &Path, make: impl FnOnce(&Path) -> Result<PathBuf, Error>) -> Result<(), Error> {
     if home.is_dir() {
         return Ok(());
@@ -271,7 +272,7 @@ fn in_place(home: &Path, make: impl FnOnce(&Path) -> Result<PathBuf, Error>) -> 
     let parent = home.parent().unwrap_or(Path::new("."));
     let unwritten = |error| unwritable(parent, &error);
     fs::create_dir_all(parent).map_err(unwritten)?;
-    // One process makes it, and those that start meanwhile wait for that.
+    // One process makes it, and others wait.
     let lock = File::create(parent.join("lock")).map_err(unwritten)?;
     lock.lock().map_err(unwritten)?;
     if home.is_dir() {
@@ -280,7 +281,7 @@ fn in_place(home: &Path, make: impl FnOnce(&Path) -> Result<PathBuf, Error>) -> 
     let work = TempDir::with_prefix_in("making-", parent).map_err(unwritten)?;
     write_sources(work.path()).map_err(|error| unwritable(parent, &error))?;
     let made = make(work.path())?;
-    // Whoever was faster made the same.
+    // Another process may have made the same.
     match fs::rename(made, home) {
         Err(error) if !home.is_dir() => Err(unwritable(home, &error)),
         _ => Ok(()),
@@ -295,7 +296,7 @@ fn fetch_packages(work: &Path) -> Result<(), Error> {
     run(&mut npm, NODE)?.map_err(|said| failed("`npm install` for the JavaScript engine", &said))
 }
 
-/// Makes the engine in `work`, and returns a directory with what is to be kept.
+/// Makes the engine in `work`, and returns the directory to keep.
 fn make_engine(work: &Path, compiled: &Path) -> Result<PathBuf, Error> {
     let kept = work.join("kept");
     let esbuild = kept.join(ESBUILD);
@@ -307,7 +308,7 @@ fn make_engine(work: &Path, compiled: &Path) -> Result<PathBuf, Error> {
     Ok(kept)
 }
 
-/// Makes a component of the engine in `work`, of which `entry` is the entry.
+/// Makes a component of the engine in `work`, with the entry `entry`.
 fn make_component(esbuild: &Esbuild, work: &Path, entry: &str, output: &str) -> Result<(), Error> {
     let work = &work
         .canonicalize()
@@ -320,7 +321,7 @@ fn make_component(esbuild: &Esbuild, work: &Path, entry: &str, output: &str) -> 
     let bundled = format!("{directory}/bundled.js");
     let arguments = ["--bundle", "--format=esm", "--external:taffrail:*"];
     let more = ["--loader:.txt=text", "--log-level=error", "--color=false"];
-    // In the place of globals, which a Worker may change.
+    // These replace globals, which a Worker may change.
     let globals = ["--inject:./globals.js"];
     let arguments = arguments.iter().chain(&more).chain(&globals);
     let arguments = arguments.chain(&bundle::LOWERED);

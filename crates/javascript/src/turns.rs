@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use tokio::sync::oneshot;
 
-/// Jobs that run at a time. Each may hold as much memory as the bundler may.
+/// Concurrent jobs. Each may use the memory limit of the bundler.
 const RUNNING: usize = 4;
 
-/// Jobs of one requester that wait for their turn, and the size of what they
-/// hold: that of the largest single one.
+/// The most jobs of one requester that wait, and their size: that of the largest
+/// single job.
 const WAITING: usize = 1024;
 const WAITING_BYTES: usize = 64 << 20;
 
-/// The niceness of the threads: a tenth of the weight of those that answer
+/// The niceness of the threads: a tenth of the weight of threads that answer
 /// requests.
 const NICENESS: i32 = 10;
 
@@ -26,7 +26,7 @@ pub(crate) struct Turns(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     running: Vec<String>,
-    /// The requester whose turn is next comes first.
+    /// The next requester comes first.
     waiting: VecDeque<Requester>,
 }
 
@@ -41,7 +41,7 @@ struct Job {
     work: Box<dyn FnOnce() + Send>,
 }
 
-/// Whether those who wanted a job have gone.
+/// Whether the waiters of a job have left.
 #[derive(Clone, Default)]
 pub(crate) struct Dropped(Arc<AtomicBool>);
 
@@ -51,7 +51,7 @@ impl Dropped {
     }
 }
 
-/// Those who want a job.
+/// The waiters of a job.
 struct Wanting(Dropped);
 
 impl Drop for Wanting {
@@ -60,10 +60,10 @@ impl Drop for Wanting {
     }
 }
 
-/// Why a job was not done.
+/// The reason why a job was not done.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NotDone {
-    /// Too many of the same requester wait.
+    /// Too many jobs of the requester wait.
     Full,
     /// It panicked, or there is no thread for it.
     Lost,
@@ -71,7 +71,7 @@ pub(crate) enum NotDone {
 
 impl Turns {
     /// Runs `work`, which holds `size` bytes, when it is the requester's turn.
-    /// Dropping the future drops the work, or tells it to stop.
+    /// Dropping the future drops the work, or stops it.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         requester: &str,
@@ -102,7 +102,7 @@ impl Turns {
             };
             let thread = thread::Builder::new().name("taffrail-bundle".to_owned());
             let spawned = thread.spawn(move || {
-                // Where it is refused, the threads compete as equals.
+                // Without permission the threads have the ordinary niceness.
                 _ = rustix::process::setpriority_process(None, NICENESS);
                 work();
                 drop(turn);
@@ -156,7 +156,7 @@ impl State {
         Ok(())
     }
 
-    /// What is to run now, and for whom.
+    /// The jobs to start, and their requesters.
     fn next(&mut self) -> Option<(String, Box<dyn FnOnce() + Send>)> {
         while self.running.len() < RUNNING {
             let mut order = self.waiting.iter();

@@ -1,5 +1,5 @@
-//! The part of WASI preview 1 that esbuild uses: files to read, memory to write
-//! files to, and nothing of the host.
+//! The part of WASI preview 1 that esbuild uses: files to read, and memory to write
+//! files to. It reaches nothing of the host.
 
 use crate::clock;
 use crate::files::{Files, Kind, Refusal};
@@ -18,17 +18,17 @@ type Answer = std::result::Result<(), Errno>;
 /// The one directory that is open from the start.
 const ROOT: u32 = 3;
 
-/// What is kept of what it prints: errors are what is wanted of it.
+/// The most bytes that are kept of its output, which is only needed for errors.
 const SAID: usize = 64 << 10;
 
-/// How long it sleeps when it wants to wait: it looks at its own clock again.
+/// How long it sleeps when it waits. Then it looks at its clock again.
 const NAP: Duration = Duration::from_millis(1);
 
-/// Memory above which esbuild collects garbage, which it does not otherwise:
-/// this part of what it may have.
+/// The part of its memory limit above which esbuild collects garbage. It does not
+/// otherwise.
 const COLLECT_ABOVE: (usize, usize) = (3, 4);
 
-/// What a run has, and what it made.
+/// The state and the output of a run.
 pub(crate) struct Host {
     files: Arc<dyn Files>,
     arguments: Vec<String>,
@@ -45,7 +45,7 @@ pub(crate) struct Host {
 enum Open {
     Directory {
         path: String,
-        /// What it holds, once that was asked for.
+        /// Its entries, once it was read.
         entries: Option<Arc<[(String, Kind)]>>,
     },
     Read {
@@ -59,7 +59,7 @@ enum Open {
     Empty,
 }
 
-/// Bounds the memory, and remembers a refusal.
+/// Limits the memory, and remembers a refusal.
 pub(crate) struct MemoryLimit {
     limit: usize,
     pub(crate) refused: bool,
@@ -124,7 +124,7 @@ impl Host {
         }
     }
 
-    /// The path that a name in a directory means.
+    /// The path of a name in a directory.
     fn path(&self, directory: u32, name: &str) -> std::result::Result<String, Errno> {
         let Some(Open::Directory { path, .. }) = self.open.get(&directory) else {
             return Err(Errno::BADF);
@@ -262,8 +262,8 @@ impl Host {
         Ok(*at)
     }
 
-    /// Entries of a directory from the one that `cookie` counts to, as many as
-    /// go into `room` bytes, the last of them perhaps cut off.
+    /// Entries of a directory from number `cookie` on, as many as fit into `room`
+    /// bytes. The last one may be cut off.
     fn fd_readdir(
         &mut self,
         file: u32,
@@ -346,7 +346,7 @@ fn texts(memory: &mut Memory<'_>, texts: &[String], mut table: u32, mut at: u32)
     Ok(())
 }
 
-/// Answers that everything waited for has happened, after a nap.
+/// Sleeps shortly, and reports all events as ready.
 fn poll(memory: &mut Memory<'_>, subscriptions: u32, events: u32, count: u32) -> Answer {
     for index in 0..count {
         let subscription = memory.bytes(subscriptions + index * 48, 48)?;
@@ -361,7 +361,7 @@ fn poll(memory: &mut Memory<'_>, subscriptions: u32, events: u32, count: u32) ->
 
 type Of<'a> = Caller<'a, Host>;
 
-/// Has `act` see the memory of the caller, and answers with its error number.
+/// Calls `act` with the memory of the caller, and returns its error number.
 fn with(mut caller: Of<'_>, act: impl FnOnce(&mut Host, &mut Memory<'_>) -> Answer) -> u32 {
     let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
         return u32::from(Errno::FAULT.0);
@@ -375,7 +375,7 @@ fn with(mut caller: Of<'_>, act: impl FnOnce(&mut Host, &mut Memory<'_>) -> Answ
 
 const WASI: &str = "wasi_snapshot_preview1";
 
-/// What the program may import.
+/// The imports of the program.
 pub(crate) fn linker(engine: &Engine) -> Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     add_process(&mut linker)?;
@@ -424,7 +424,7 @@ fn add_process(linker: &mut Linker<Host>) -> Result<()> {
                 with(of, |_, memory| memory.put_u64(at, now))
             },
         )?
-        // Bundles are to be the same each time.
+        // For reproducible bundles.
         .func_wrap(WASI, "random_get", |of: Of<'_>, at: u32, length: u32| {
             with(of, |_, memory| {
                 memory.bytes(at, length).map(|bytes| bytes.fill(1))

@@ -1,7 +1,7 @@
 //! Serves a Worker of a [`Runtime`] over HTTP/1.1.
 //!
-//! [`serve`] takes its listener and its end as arguments, so that a test or an
-//! embedder decides about both.
+//! [`serve`] takes its listener and its shutdown as arguments, so that a test or an
+//! embedder controls both.
 
 mod outgoing;
 mod patience;
@@ -39,35 +39,33 @@ use upload::{TooSlow, Upload};
 pub struct Settings {
     /// The name of the Worker that answers.
     pub worker: String,
-    /// Whether a client is told what went wrong in the Worker, or only that
-    /// something did.
+    /// Whether the response to a client names the failure of the Worker, or is
+    /// only a status.
     pub show_failures: bool,
-    /// With this a request for `/cdn-cgi/handler/scheduled` fires a cron
-    /// trigger, as in `wrangler dev`. Its query may hold `time`, in
-    /// milliseconds since 1970, and `cron`, which this tells a cron expression
-    /// by. It is for a developer alone: a request that another site has a
-    /// browser send is refused.
+    /// If set, a request for `/cdn-cgi/handler/scheduled` fires a cron trigger,
+    /// as in `wrangler dev`. Its query may have `time`, in milliseconds since
+    /// 1970, and `cron`, which this function checks. It is for developers: a
+    /// request that a browser sends for another site is refused.
     pub triggers: Option<fn(&str) -> bool>,
-    /// How long invocations, and the tails behind them, may go on after the
-    /// end was asked for.
+    /// How long invocations, and their tails, may continue after the shutdown
+    /// began.
     pub grace: Duration,
-    /// Connections at a time. When there are as many and a further client
-    /// comes, the one that has been idle for longest is closed; if none is
-    /// idle, the client waits.
+    /// Concurrent connections. For a further client the connection that has
+    /// been idle for longest is closed; if none is idle, the client waits.
     pub connections: u32,
     /// How long a client may take to send a request head, or to begin the next
     /// one on a connection that it keeps open.
     pub head_time: Duration,
     /// How long a client may keep the server waiting in the middle of a request
-    /// body, or with a response that it does not read. Each 500 bytes give a
-    /// second of it back.
+    /// body, or with a response that it does not read. Each 500 bytes add a
+    /// second.
     pub patience: Duration,
 }
 
 impl Settings {
     /// Serves a Worker as `taffrail serve` does: up to 4,096 connections, 30
-    /// seconds for a head, and a patience of 30 seconds, both of which Apache
-    /// and nginx are near.
+    /// seconds for a head, and a patience of 30 seconds. The defaults of Apache
+    /// and nginx are similar.
     #[must_use]
     pub fn new(worker: impl Into<String>) -> Self {
         Self {
@@ -82,7 +80,7 @@ impl Settings {
     }
 }
 
-/// What was left when serving ended.
+/// The state at the end of serving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped {
     /// Invocations that still ran, and items that still waited, when the grace
@@ -90,8 +88,8 @@ pub struct Stopped {
     pub unfinished: usize,
 }
 
-/// The size of a request head; Cloudflare's limit. A larger one is answered
-/// with 431, by hyper only if it is a good deal larger.
+/// The size of a request head: Cloudflare's limit. A larger one is answered with
+/// 431. hyper's own limit is higher.
 const MAX_HEAD_BYTES: usize = 128 * 1024;
 
 /// How long the tails of invocations that were aborted may take.
@@ -100,7 +98,7 @@ const LAST_ITEMS: Duration = Duration::from_secs(2);
 /// How long invocations that are aborted may take to notice it.
 const LAST_TURN: Duration = Duration::from_millis(500);
 
-/// Serves until `shutdown` is ready, then waits for what is under way.
+/// Serves until `shutdown` is ready, then waits for requests under way.
 ///
 /// # Errors
 ///
@@ -129,8 +127,7 @@ pub async fn serve(
             accepted = accepted => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    // Too many open files, for one: there is nothing to do but
-                    // to let some be closed.
+                    // Such as too many open files, until some are closed.
                     tracing::warn!("cannot accept a connection: {error}");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
@@ -160,7 +157,7 @@ pub async fn serve(
     Ok(Stopped { unfinished })
 }
 
-/// Ends what still runs, and sees to it that its items are delivered too.
+/// Ends invocations that still run, and waits for the delivery of their items.
 async fn end_the_rest(runtime: &Runtime) -> usize {
     let unfinished = runtime.pending();
     runtime.abort();
@@ -168,7 +165,7 @@ async fn end_the_rest(runtime: &Runtime) -> usize {
         .await
         .is_err()
     {
-        // The tails of what was ended are ended in their turn.
+        // The tails of aborted invocations are aborted after them.
         runtime.close_tails();
         runtime.abort();
         _ = tokio::time::timeout(LAST_TURN, runtime.idle()).await;
@@ -264,14 +261,14 @@ async fn until_told(too_slow: Option<oneshot::Receiver<TooSlow>>) -> TooSlow {
     match too_slow {
         Some(told) => match told.await {
             Ok(told) => told,
-            // Nobody reads the body any more.
+            // The body has no reader any more.
             Err(_) => pending().await,
         },
         None => pending().await,
     }
 }
 
-/// Serves a connection to its end. What runs for the client goes with it.
+/// Serves a connection to its end. Work for the client ends with it.
 async fn talk<C: GracefulConnection>(
     connection: C,
     mut wanted: watch::Receiver<Wanted>,

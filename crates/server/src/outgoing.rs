@@ -1,4 +1,4 @@
-//! The body of a response, and what becomes of one that no client gets.
+//! The body of a response, and the end of one that no client receives.
 
 use crate::places::Place;
 use bytes::Bytes;
@@ -11,8 +11,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use taffrail_runtime::{BodyError, ResponseBody};
 
-/// How long a Worker may go on with a body that no client gets: what Cloudflare
-/// grants it after a response.
+/// How long a Worker may continue a body that no client receives: Cloudflare's
+/// time after a response.
 const UNWANTED: Duration = Duration::from_secs(30);
 
 /// The same once the connection is gone. A client that has its head may well be
@@ -22,15 +22,15 @@ const UNWANTED_WITHOUT_CLIENT: Duration = Duration::from_secs(5);
 /// The body of a Worker or of the server.
 pub(crate) type Made = Either<ResponseBody, Full<Bytes>>;
 
-/// A body that tells its connection when it is over.
+/// A body that notifies its connection at its end.
 pub(crate) struct Outgoing {
     body: Made,
     place: Arc<Place>,
 }
 
 impl Outgoing {
-    /// The body of the answer to `method`. One that does not go out is read by
-    /// nobody, so that the Worker may end it.
+    /// The body of the answer to `method`. One that is not sent is read and
+    /// discarded, so that the Worker may end it.
     pub(crate) fn new(
         response: http::Response<Made>,
         method: &Method,

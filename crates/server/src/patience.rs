@@ -5,12 +5,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Bytes that are worth one second: what Apache's `mod_reqtimeout` asks for.
-/// A client that moves a byte now and then does not go on for ever.
+/// Bytes that add one second: the rate of Apache's `mod_reqtimeout`. It ends a
+/// client that moves a byte now and then.
 const BYTES_A_SECOND: u64 = 500;
 
-/// Time to wait for a client. Waiting uses it up, and bytes that move give some
-/// of it back.
+/// Time to wait for a client. Waiting uses it up, and bytes that move add to it.
 pub(crate) struct Patience {
     full: Duration,
     left: Duration,

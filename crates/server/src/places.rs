@@ -1,7 +1,7 @@
-//! The places that there are for connections.
+//! The places for connections.
 //!
-//! When all are taken and one more client comes, the connection that has been
-//! idle for longest is closed: one without a request under way.
+//! When all are taken and a further client connects, the connection that has
+//! been idle for longest is closed: one without a request under way.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -10,8 +10,8 @@ use std::time::Duration;
 use taffrail_runtime::Receipt;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
-/// How long a connection that is to close may stay open without a request: time
-/// for one that is on its way already.
+/// How long a connection that is to close stays open without a request: time
+/// for one that the client has sent already.
 const LEAVING: Duration = Duration::from_secs(1);
 
 /// `idle_since` of a connection with a request under way.
@@ -21,7 +21,7 @@ const BUSY: u64 = u64::MAX;
 pub(crate) struct Places {
     count: u32,
     free: Arc<Semaphore>,
-    /// Counts what connections do, to tell which has been idle for longest.
+    /// A counter of events, which orders connections by idle time.
     now: AtomicU64,
     /// Raised when a connection has become idle.
     idle: Notify,
@@ -36,20 +36,20 @@ pub(crate) struct Place {
     /// Requests whose responses are not over: more than one if the client sends
     /// the next one early.
     under_way: AtomicU32,
-    /// Whether a response is over but for what has to be sent of it.
+    /// Whether a response is complete and not yet sent.
     flushing: AtomicBool,
-    /// What waits for that.
+    /// Receipts to release when it is sent.
     receipts: Mutex<Vec<Receipt>>,
     wanted: watch::Sender<Wanted>,
 }
 
-/// What a connection is to do.
+/// The state that a connection is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     Stay,
     /// To close as soon as no request is under way.
     Leave,
-    /// To end at once, since its client is gone or as good as that.
+    /// To end at once, since its client is gone or does not respond.
     End,
 }
 
@@ -70,7 +70,7 @@ impl Places {
         })
     }
 
-    /// Takes a place, and has an idle connection give up its own if need be.
+    /// Takes a place, if need be that of an idle connection.
     pub(crate) async fn take(self: &Arc<Self>) -> Taken {
         let permit = loop {
             // Before a look at which ones are idle, so that none is missed.
@@ -103,7 +103,7 @@ impl Places {
         }
     }
 
-    /// Has the connection leave that has been idle for longest.
+    /// Closes the connection that has been idle for longest.
     fn evict(&self) {
         let taken = self.taken();
         let stays = |place: &&Arc<Place>| *place.wanted.borrow() == Wanted::Stay;
@@ -116,7 +116,7 @@ impl Places {
         }
     }
 
-    /// Has all connections leave, and waits until they have.
+    /// Closes all connections, and waits until they are closed.
     pub(crate) async fn empty(&self) {
         for place in self.taken().values() {
             place.want(Wanted::Leave);
@@ -137,14 +137,14 @@ impl Place {
         self.idle_since.store(BUSY, Relaxed);
     }
 
-    /// A response is over, but for what has to be sent of it.
+    /// A response is complete, and has to be sent.
     pub(crate) fn flushing(&self, receipt: Option<Receipt>) {
         self.receipts().extend(receipt);
         self.under_way.fetch_sub(1, Relaxed);
         self.flushing.store(true, Relaxed);
     }
 
-    /// Everything that there was to send is sent.
+    /// Everything is sent.
     pub(crate) fn flushed(&self) {
         if !self.flushing.load(Relaxed) {
             return;
@@ -172,12 +172,12 @@ impl Place {
         }
     }
 
-    /// What the connection is to do.
+    /// The state that the connection is asked for.
     pub(crate) fn wanted(&self) -> watch::Receiver<Wanted> {
         self.wanted.subscribe()
     }
 
-    /// Has the connection do something. What comes to an end stays so.
+    /// Asks the connection for a state. An end is final.
     pub(crate) fn want(&self, wanted: Wanted) {
         self.wanted.send_if_modified(|now| {
             *now != Wanted::End && std::mem::replace(now, wanted) != wanted

@@ -1,4 +1,4 @@
-//! From hyper's request to the one a Worker gets.
+//! From hyper's request to that of a Worker.
 
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
@@ -7,15 +7,15 @@ use std::net::SocketAddr;
 use taffrail_runtime::trace::Json;
 use url::Url;
 
-/// Makes the URI absolute, as Workers know it. `local` stands in for the host
-/// of a client of HTTP/1.0 that names none.
+/// Makes the URI absolute, as it is in Workers. `local` is the host for clients
+/// of HTTP/1.0 that send none.
 pub(crate) fn for_worker<B>(
     request: Request<B>,
     local: SocketAddr,
 ) -> Result<Request<B>, &'static str> {
     let (mut head, body) = request.into_parts();
     if head.method == Method::CONNECT {
-        return Err("CONNECT is not supported: this server is no proxy");
+        return Err("CONNECT is not supported: this server is not a proxy");
     }
     head.uri = Uri::builder()
         .scheme(Scheme::HTTP)
@@ -28,7 +28,7 @@ pub(crate) fn for_worker<B>(
 
 const MALFORMED_TARGET: &str = "the request target is malformed";
 
-/// Whom the request is for: RFC 9112, sections 3.2 and 3.3.
+/// The authority of the request: RFC 9112, sections 3.2 and 3.3.
 fn authority(head: &Parts, local: SocketAddr) -> Result<Authority, &'static str> {
     let mut hosts = head.headers.get_all(header::HOST).iter();
     let host = hosts.next();
@@ -51,8 +51,8 @@ fn authority(head: &Parts, local: SocketAddr) -> Result<Authority, &'static str>
     }
 }
 
-/// Whether a URL may have this authority, of which no Worker could make a
-/// `Request` otherwise. It takes some 300 ns.
+/// Whether a URL may have this authority: a Worker could not make a `Request`
+/// of another one. It takes some 300 ns.
 fn is_of_url(authority: &Authority) -> bool {
     Url::parse(&format!("http://{authority}/")).is_ok()
 }
@@ -72,8 +72,7 @@ fn path(head: &Parts) -> Result<PathAndQuery, &'static str> {
     }
 }
 
-/// The bytes of a request head, near enough: spaces and line ends that HTTP
-/// allows more of are counted once.
+/// The approximate bytes of a request head: optional whitespace is counted once.
 pub(crate) fn head_bytes<B>(request: &Request<B>) -> usize {
     let target = request
         .uri()
@@ -87,7 +86,7 @@ pub(crate) fn head_bytes<B>(request: &Request<B>) -> usize {
         + line
 }
 
-/// What plain workerd tells a Worker of its client.
+/// The `cf` of plain workerd.
 pub(crate) fn cf(peer: SocketAddr) -> Option<Json> {
     serde_json::value::RawValue::from_string(format!(r#"{{"clientIp":"{peer}"}}"#)).ok()
 }

@@ -1,4 +1,4 @@
-//! What the client gets.
+//! Responses to the client.
 
 use crate::outgoing::Made;
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -6,10 +6,11 @@ use http_body_util::{Either, Full};
 use taffrail_runtime::FetchResult;
 use taffrail_runtime::trace::Outcome;
 
-/// A Worker's response, or one that the server made in its place.
+/// A Worker's response, or the server's in its place.
 pub(crate) type Response = http::Response<Made>;
 
-/// What is for the server alone to say of a connection: RFC 9110, section 7.6.1.
+/// The headers about a connection, which the server sets: RFC 9110, section
+/// 7.6.1.
 const OF_THE_CONNECTION: [HeaderName; 5] = [
     header::CONNECTION,
     header::TRANSFER_ENCODING,
@@ -60,8 +61,7 @@ pub(crate) fn bad_request(problem: &'static str) -> Response {
     plain(StatusCode::BAD_REQUEST, format!("{problem}\n"))
 }
 
-/// Says no more than that something went wrong, and like workerd not even of
-/// which type the text is.
+/// A response without details and, like workerd's, without a content type.
 pub(crate) fn failure(status: StatusCode) -> Response {
     let reason = status.canonical_reason().unwrap_or("Error");
     let mut response = plain(status, reason.to_owned());
@@ -80,7 +80,7 @@ fn status(outcome: Outcome) -> StatusCode {
         | Outcome::Aborted
         | Outcome::ScriptNotFound => StatusCode::SERVICE_UNAVAILABLE,
         Outcome::ExceededWallTime => StatusCode::GATEWAY_TIMEOUT,
-        // Its client is there, so it is the request that broke off.
+        // The client is connected, so the request is malformed.
         Outcome::Canceled => StatusCode::BAD_REQUEST,
         Outcome::Ok
         | Outcome::Exception

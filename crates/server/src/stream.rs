@@ -1,4 +1,4 @@
-//! A client's connection, which is given up when the client does not read.
+//! A client's connection, which is closed when the client does not read.
 
 use crate::patience::Patience;
 use crate::places::Place;
@@ -76,7 +76,7 @@ impl AsyncWrite for Stream {
         self.stream.is_write_vectored()
     }
 
-    /// Called when everything that there is to send has been written.
+    /// Called when everything has been written.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         if let Poll::Ready(Ok(())) = flushed {

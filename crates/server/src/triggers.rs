@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use taffrail_runtime::trace::Outcome;
 use taffrail_runtime::{Event, Runtime};
 
-/// The event that a request starts, if it starts one, or why it may not.
+/// The event that a request starts, if any, or the reason for a refusal.
 /// `local` is the address that the client connected to.
 pub(crate) fn event<B>(
     request: &Request<B>,
@@ -24,7 +24,7 @@ pub(crate) fn event<B>(
     })
 }
 
-/// A status, and what is wrong.
+/// A status and a message.
 pub(crate) struct Refused(StatusCode, &'static str);
 
 impl Refused {
@@ -33,11 +33,11 @@ impl Refused {
     }
 }
 
-const FOREIGN: &str = "events are started by a request to `localhost` or to the address that the server listens on, and by no web page of another site";
+const FOREIGN: &str = "events are started by requests to `localhost` or to the address that the server listens on, and not by web pages of other sites";
 
-/// Whether a request comes from whom the server belongs to. A web page may have
-/// its visitor's browser send one: to a name of its own that leads here, which
-/// `Host` tells, or to this very address, which the other headers tell.
+/// Whether a request comes from the developer. A web page may have its visitor's
+/// browser send one, to a name of its own that resolves to this address, which
+/// `Host` shows, or to this address, which the other headers show.
 fn is_of_developer(uri: &Uri, headers: &HeaderMap, local: IpAddr) -> bool {
     let origin = headers.get(header::ORIGIN).map(|origin| {
         let origin = Uri::try_from(origin.as_bytes()).ok();
@@ -71,10 +71,10 @@ fn scheduled(uri: &Uri, is_cron: fn(&str) -> bool) -> Result<Event, &'static str
     };
     let cron = value("cron").unwrap_or_default();
     if !cron.is_empty() && !is_cron(&cron) {
-        return Err("`cron` is no cron expression such as `*/5 * * * *`");
+        return Err("`cron` is not a cron expression such as `*/5 * * * *`");
     }
     let time = value("time").map(|time| time.parse()).transpose();
-    let time = time.map_err(|_| "`time` is no number of milliseconds since 1970")?;
+    let time = time.map_err(|_| "`time` is not a number of milliseconds since 1970")?;
     Ok(Event::scheduled(cron, time))
 }
 

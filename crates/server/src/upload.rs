@@ -1,5 +1,5 @@
-//! The body of a request, whose client may go away in the middle of it, or
-//! never come to its end.
+//! The body of a request, whose client may leave in the middle of it, or never
+//! complete it.
 
 use crate::patience::Patience;
 use crate::places::{Place, Wanted};
@@ -14,18 +14,17 @@ use std::task::{Context, Poll, ready};
 use taffrail_runtime::RequestBodyError;
 use tokio::sync::oneshot;
 
-/// A body that says when the connection ends before it does, and when its
-/// client is too slow.
+/// A body that reports when the connection ends before the body does, and when
+/// its client is too slow.
 ///
-/// The Worker would see no more than a body that breaks off, and fail by it.
-/// So it is not told until whoever listens has dropped what the client left
-/// behind, and with it the Worker's invocation, unless that goes on after the
-/// response.
+/// The Worker would only see a body that breaks off, and fail. So the error is
+/// held back until the connection's task has dropped the work for the client, and
+/// with it the Worker's invocation, unless that continues after the response.
 pub(crate) struct Upload {
     body: Incoming,
     place: Arc<Place>,
     patience: Patience,
-    /// Told if the client is too slow, as long as it has no response.
+    /// Receives `TooSlow`, as long as the client has no response.
     too_slow: Option<oneshot::Sender<TooSlow>>,
     cut_off: Option<CutOff>,
 }
@@ -35,11 +34,11 @@ pub(crate) struct TooSlow;
 
 struct CutOff {
     error: Option<RequestBodyError>,
-    nobody_listens: Pin<Box<dyn Future<Output = ()> + Send>>,
+    connection_gone: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Upload {
-    /// Also returns what tells that the client is too slow, if that can be.
+    /// Also returns the receiver of `TooSlow`, if the body has one.
     pub(crate) fn new(
         body: Incoming,
         place: Arc<Place>,
@@ -66,12 +65,12 @@ impl Upload {
         let place = Arc::clone(&self.place);
         CutOff {
             error: Some(error),
-            nobody_listens: Box::pin(async move { place.gone().await }),
+            connection_gone: Box::pin(async move { place.gone().await }),
         }
     }
 
-    /// The client is gone if it has a response already: there is no other way
-    /// to tell it.
+    /// Once the client has a response, the only way to report it is to end the
+    /// connection.
     fn is_too_slow(&mut self) {
         let told = self.too_slow.take();
         if told.is_none_or(|told| told.send(TooSlow).is_err()) {
@@ -90,11 +89,11 @@ impl Body for Upload {
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         loop {
             if let Some(cut_off) = &mut self.cut_off {
-                ready!(cut_off.nobody_listens.as_mut().poll(cx));
+                ready!(cut_off.connection_gone.as_mut().poll(cx));
                 return Poll::Ready(cut_off.error.take().map(Err));
             }
-            // When the response is complete, hyper does not tell the end of a
-            // body until the connection ends.
+            // When the response is complete, hyper reports the end of a body only
+            // at the end of the connection.
             if self.body.is_end_stream() {
                 return Poll::Ready(None);
             }

@@ -18,8 +18,8 @@ use std::time::Duration;
 /// in memory until every Tail Worker has received it.
 pub const MAX_TRACE_BYTES: usize = 262_144;
 
-/// What each entry costs beside its text. The numbers are workerd's: they stand
-/// for the memory of the entry itself and bound the number of empty entries.
+/// The cost of each entry beside its text. The numbers are workerd's: they stand
+/// for the memory of the entry itself, and bound the number of empty entries.
 const LOG_BYTES: usize = 80;
 const EXCEPTION_BYTES: usize = 128;
 const DIAGNOSTICS_CHANNEL_EVENT_BYTES: usize = 56;
@@ -46,7 +46,7 @@ const DIAGNOSTICS_LIMIT_CHANNEL: &str = "workerd.LimitExceeded";
 /// Entries share a budget of [`MAX_TRACE_BYTES`]. The first entry of a kind
 /// (log, exception, diagnostics channel event) that does not fit is replaced by
 /// a marker, which costs nothing, and every later entry of that kind is dropped,
-/// even if it would fit. The other kinds go on. What was dropped is counted in
+/// even if it would fit. The other kinds continue. Dropped entries are counted in
 /// [`TraceItem::dropped`].
 ///
 /// ```
@@ -116,7 +116,7 @@ impl TraceBuilder {
         builder
     }
 
-    /// Says which invocation called, and with which one the request began.
+    /// Sets the caller, and the invocation with which the request began.
     #[must_use]
     pub fn called_by(mut self, parent_invocation_id: String, request_id: String) -> Self {
         self.item.parent_invocation_id = Some(parent_invocation_id);
@@ -124,7 +124,7 @@ impl TraceBuilder {
         self
     }
 
-    /// Says how many calls and tails led here.
+    /// Sets the number of calls and tails that led to this invocation.
     #[must_use]
     pub fn at_depth(mut self, depth: u32) -> Self {
         self.item.depth = depth;
@@ -143,7 +143,7 @@ impl TraceBuilder {
         self.item.event = Some(event);
     }
 
-    /// Takes the names of the Worker. A caller may have chosen some of them.
+    /// Sets the names of the Worker. A caller may have chosen some of them.
     fn set_script(&mut self, mut script: Script) {
         let texts = [
             &mut script.script_name,
@@ -184,8 +184,8 @@ impl TraceBuilder {
         }
     }
 
-    /// Whether every further console call is dropped. They need not be made
-    /// into entries any more, but only [counted](Self::drop_logs).
+    /// Whether every further console call is dropped. Then there is no need to
+    /// make entries of them, but only to [count](Self::drop_logs) them.
     #[must_use]
     pub fn logs_are_full(&self) -> bool {
         self.dropped.logs > 0
@@ -196,9 +196,9 @@ impl TraceBuilder {
         self.dropped.logs = self.dropped.logs.saturating_add(count);
     }
 
-    /// Drops a console call for which there is no room, going by a number of
-    /// bytes that its arguments have at least in JSON. False if there may be
-    /// room, and then nothing is recorded.
+    /// Drops a console call for which there is no room, given a lower bound of
+    /// the bytes of its arguments in JSON. Returns false, and records nothing, if
+    /// there may be room.
     pub fn refuses_log(&mut self, timestamp: EpochMs, argument_bytes: usize) -> bool {
         let bytes = LOG_BYTES.saturating_add(argument_bytes);
         if !self.logs_are_full() && self.budget.has(bytes) {
@@ -243,8 +243,7 @@ impl TraceBuilder {
         }
     }
 
-    /// Records the response of a fetch event; other events have none, and for
-    /// them this does nothing.
+    /// Records the response of a fetch event. Does nothing for other events.
     pub fn set_response(&mut self, response: TailResponse) {
         if let Some(EventInfo::Fetch {
             response: place, ..
@@ -269,7 +268,7 @@ impl TraceBuilder {
     }
 }
 
-/// How an invocation ended, and what it used.
+/// The outcome of an invocation and its use of resources.
 #[derive(Clone, Debug, Default)]
 pub struct End {
     /// How it ended.
@@ -284,7 +283,7 @@ pub struct End {
     pub exceeded_limit: Option<ExceededLimit>,
 }
 
-/// What happened to an entry that asked for room.
+/// The answer to an entry's request for room.
 enum Admission {
     Kept,
     FirstDropped,
@@ -297,7 +296,7 @@ struct Budget {
 }
 
 impl Budget {
-    /// Takes `bytes`, or nothing and gives false if that many are not left.
+    /// Takes `bytes`, or returns false if fewer are left.
     fn take(&mut self, bytes: usize) -> bool {
         let fits = self.has(bytes);
         if fits {
@@ -325,7 +324,7 @@ impl Budget {
     }
 }
 
-/// Cuts the names in an event that are too long, and tells whether there are any.
+/// Cuts the names in an event that are too long, and returns whether it has any.
 fn cut_names(event: &mut EventInfo) -> bool {
     match event {
         EventInfo::Rpc { rpc_method: name }
@@ -344,7 +343,7 @@ fn cut_names(event: &mut EventInfo) -> bool {
     }
 }
 
-/// Cuts a text, at a character, and tells whether that was necessary.
+/// Cuts a text between characters, and returns whether it was too long.
 fn cut(text: &mut String, bytes: usize) -> bool {
     let is_longer = text.len() > bytes;
     if is_longer {
@@ -356,7 +355,7 @@ fn cut(text: &mut String, bytes: usize) -> bool {
 
 fn request_bytes(request: &RequestData) -> usize {
     let headers = request.headers.iter();
-    // Any method that is one costs nothing, as on Workers.
+    // A method costs nothing, as on Workers.
     request.method.len().saturating_sub(MAX_NAME_BYTES)
         + request.url.len()
         + headers

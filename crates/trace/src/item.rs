@@ -1,4 +1,4 @@
-//! The record itself: plain data with workerd's names.
+//! The trace item: plain data with workerd's names.
 
 use crate::json::Json;
 use crate::request::TailRequest;
@@ -28,10 +28,10 @@ pub struct TraceItem {
     pub cpu_time: Duration,
     /// Whether entries were dropped because the invocation recorded too much.
     pub truncated: bool,
-    /// Which Worker ran, and as what.
+    /// The Worker and the entrypoint that ran.
     #[serde(flatten)]
     pub script: Script,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
     /// The diagnostics channel messages, in order.
     pub diagnostics_channel_events: Vec<DiagnosticsChannelEvent>,
@@ -41,7 +41,7 @@ pub struct TraceItem {
     pub logs: Vec<TraceLog>,
     /// When it started.
     pub event_timestamp: Option<EpochMs>,
-    /// What triggered it.
+    /// The event that started it.
     pub event: Option<EventInfo>,
     /// Names this invocation: 32 hexadecimal digits.
     pub invocation_id: String,
@@ -58,7 +58,7 @@ pub struct TraceItem {
     /// The limit that it met, if it met one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exceeded_limit: Option<ExceededLimit>,
-    /// What was dropped, when `truncated`.
+    /// The number of dropped entries, if it is `truncated`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropped: Option<DroppedEntries>,
     /// How many earlier items for the Tail Worker that this copy goes to were
@@ -69,12 +69,12 @@ pub struct TraceItem {
     /// part of the JSON.
     #[serde(skip)]
     pub depth: u32,
-    /// The memory that it takes, roughly. Not part of the JSON.
+    /// The approximate size in memory. Not part of the JSON.
     #[serde(skip)]
     pub held_bytes: usize,
 }
 
-/// Which Worker an invocation ran, and as what.
+/// The Worker and the entrypoint of an invocation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Script {
@@ -155,11 +155,11 @@ pub enum ExecutionModel {
     Workflow,
 }
 
-/// How an invocation ended. The HTTP status has no influence.
+/// The outcome of an invocation. The HTTP status has no influence on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
-    /// Nobody set an outcome.
+    /// No outcome was set.
     #[default]
     Unknown,
     /// The handler ran to its end.
