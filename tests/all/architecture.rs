@@ -79,6 +79,47 @@ fn every_folder_of_the_runtime_is_in_the_map() {
     assert_eq!(drawn, folders);
 }
 
+#[test]
+fn every_invariant_is_held_by_tests_that_exist() {
+    let text = fs::read_to_string(root().join("crates/ARCHITECTURE.md")).unwrap();
+    let (_, rest) = text.split_once("\n## Invariants\n").unwrap();
+    let invariants = rest.split("\n## ").next().unwrap();
+    for invariant in invariants.split("\n- ").skip(1) {
+        let held_by = match invariant.split_once("Held by ") {
+            Some((_, held_by)) => held_by.to_owned(),
+            // Its tests are the last column of a table.
+            None => invariant
+                .lines()
+                .filter_map(|line| line.split('|').nth(3))
+                .collect(),
+        };
+        let names: Vec<_> = held_by.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test is named for: {invariant}");
+        for name in names {
+            assert!(exists(name), "`{name}` does not exist");
+        }
+    }
+}
+
+/// Whether there is a test of this name, or a file.
+fn exists(name: &str) -> bool {
+    let Some((module, test)) = name.rsplit_once("::") else {
+        return root().join(name).exists();
+    };
+    let (first, rest) = module.split_once("::").unwrap_or((module, ""));
+    let source = root().join("crates").join(first).join("src");
+    let module = match first {
+        _ if source.exists() => source.join(rest.replace("::", "/")),
+        "hostile" => root().join("tests/hostile").join(rest),
+        _ => root().join("tests/all").join(module),
+    };
+    [".rs", "/mod.rs", "/tests.rs"].iter().any(|end| {
+        let file = format!("{}{end}", module.display());
+        let source = fs::read_to_string(file).unwrap_or_default();
+        source.contains(&format!("fn {test}("))
+    })
+}
+
 /// The workspace's packages and the names of their direct dependencies.
 fn packages() -> BTreeMap<String, Vec<String>> {
     let output = Command::new(env!("CARGO"))
