@@ -34,7 +34,13 @@ fn crates_depend_on_each_other_as_drawn() {
         ),
         (
             "taffrail-tests",
-            ["taffrail-runtime", "taffrail-server", "taffrail-trace"].into(),
+            [
+                "taffrail-project",
+                "taffrail-runtime",
+                "taffrail-server",
+                "taffrail-trace",
+            ]
+            .into(),
         ),
     ]
     .into();

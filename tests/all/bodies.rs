@@ -1,7 +1,11 @@
 //! Requests, responses, their headers and their bodies, as scripts see them.
 
+use bytes::Bytes;
+use http::Request;
 use taffrail_tests::client::Client;
-use taffrail_tests::process::{Folder, Server};
+use taffrail_tests::folder::Folder;
+use taffrail_tests::process::Server;
+use taffrail_tests::scenario::{Scenario, invoke};
 
 /// Tells in a line each what comes of some expressions, or what they throw.
 const TELLING: &str = "\
@@ -18,32 +22,29 @@ const tell = async (what, evaluate) => {
 ";
 
 /// What a handler with this body tells.
-fn told(body: &str) -> String {
+async fn told(body: &str) -> String {
     let folder = Folder::new();
     let source = format!(
         "{TELLING}export default {{ async fetch(request) {{ {body}; return new Response(lines.join('\\n')); }} }};"
     );
     folder.script("w", &source, "");
-    let finished = folder.run(&[
-        "invoke",
-        "w",
-        "--url",
-        "http://localhost/here",
-        "-X",
-        "POST",
-    ]);
-    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    finished.stdout
+    let scenario = Scenario::of(&folder, &["w"]).await;
+    let request = Request::post("http://localhost/here").header("host", "localhost");
+    let answer = scenario
+        .send("w", request.body(Bytes::new()).unwrap())
+        .await;
+    assert_eq!(answer.status, Some(200), "{:?}", scenario.json());
+    answer.text()
 }
 
-fn assert_told(body: &str, expected: &[&str]) {
-    let told = told(body);
+async fn assert_told(body: &str, expected: &[&str]) {
+    let told = told(body).await;
     let lines: Vec<_> = told.lines().collect();
     assert_eq!(lines, expected);
 }
 
-#[test]
-fn headers_are_text_in_utf_8() {
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_are_text_in_utf_8() {
     assert_told(
         r#"
         await tell('latin', () => new Headers({ a: 'é' }).get('a'));
@@ -71,11 +72,11 @@ fn headers_are_text_in_utf_8() {
             "no name = TypeError: Invalid header name.",
             "white space = \"x\"",
         ],
-    );
+    ).await;
 }
 
-#[test]
-fn headers_are_sorted_and_combined_and_cookies_stay_apart() {
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_are_sorted_and_combined_and_cookies_stay_apart() {
     assert_told(
         r#"
         const headers = new Headers([['b', '1'], ['A', '2'], ['a', '3'], ['Set-Cookie', 'x=1']]);
@@ -107,7 +108,7 @@ fn headers_are_sorted_and_combined_and_cookies_stay_apart() {
             "redirect = TypeError: Can't modify immutable headers.",
             "function = TypeError: Failed to construct 'Headers': Please use the 'new' operator, this object constructor cannot be called as a function.",
         ],
-    );
+    ).await;
 }
 
 #[test]
@@ -198,8 +199,8 @@ fn a_form_has_its_texts_and_its_files() {
     );
 }
 
-#[test]
-fn a_form_that_is_sent_comes_back_as_it_was() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_that_is_sent_comes_back_as_it_was() {
     assert_told(
         r#"
         const form = new FormData();
@@ -236,11 +237,11 @@ fn a_form_that_is_sent_comes_back_as_it_was() {
             r#"parameters = [["a","é"]]"#,
             "request = 2",
         ],
-    );
+    ).await;
 }
 
-#[test]
-fn what_is_no_form_is_refused_in_words() {
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_form_is_refused_in_words() {
     assert_told(
         r#"
         const read = (body, type) => new Response(body, { headers: type === undefined ? {} : { 'content-type': type } }).formData();
@@ -268,11 +269,11 @@ fn what_is_no_form_is_refused_in_words() {
             "text = \"Unrecognized Content-Type header value\"",
             "no type = TypeError: Parsing a Body as FormData requires a Content-Type header.",
         ],
-    );
+    ).await;
 }
 
-#[test]
-fn responses_are_made_as_on_workers() {
+#[tokio::test(flavor = "multi_thread")]
+async fn responses_are_made_as_on_workers() {
     assert_told(
         r#"
         const made = (body, init) => { const { status, statusText, headers } = new Response(body, init); return [status, statusText, ...headers]; };
@@ -323,11 +324,11 @@ fn responses_are_made_as_on_workers() {
             "used = TypeError: Body has already been used. It can only be used once. Use tee() first if you need to read it twice.",
             "function = TypeError: Failed to construct 'Response': Please use the 'new' operator, this object constructor cannot be called as a function.",
         ],
-    );
+    ).await;
 }
 
-#[test]
-fn requests_are_made_as_on_workers() {
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_made_as_on_workers() {
     assert_told(
         r#"
         await tell('incoming', () => [request.method, request.redirect, request.signal instanceof AbortSignal, request.bodyUsed, request.body]);
@@ -370,11 +371,11 @@ fn requests_are_made_as_on_workers() {
             "nothing = TypeError: Failed to construct 'Request': constructor parameter 1 is not of type 'Request or string'.",
             "function = TypeError: Failed to construct 'Request': Please use the 'new' operator, this object constructor cannot be called as a function.",
         ],
-    );
+    ).await;
 }
 
-#[test]
-fn a_clone_carries_everything() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clone_carries_everything() {
     let folder = Folder::new();
     folder
         .script(
@@ -394,12 +395,10 @@ fn a_clone_carries_everything() {
             "export default { fetch() { return new Response('body', { status: 203, headers: { 'x-a': 'é' } }); } };",
             "",
         );
-    let finished = folder.run(&["invoke", "front", "back"]);
+    let (answer, _) = invoke(&folder, &["front", "back"]).await;
     assert_eq!(
-        finished.stdout,
-        r#"["http://back/there?a",203,true,"changed","é","body","body",false,"body",true]"#,
-        "{}",
-        finished.stderr
+        answer.text(),
+        r#"["http://back/there?a",203,true,"changed","é","body","body",false,"body",true]"#
     );
 }
 
@@ -446,8 +445,8 @@ fn whether_a_request_has_a_body_is_what_its_head_says() {
     }
 }
 
-#[test]
-fn what_can_be_iterated_over_is_a_body() {
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_be_iterated_over_is_a_body() {
     assert_told(
         r#"
         const bytes = (text) => new TextEncoder().encode(text);
@@ -467,11 +466,11 @@ fn what_can_be_iterated_over_is_a_body() {
             "from = [1,2]",
             "cancelled = true",
         ],
-    );
+    ).await;
 }
 
-#[test]
-fn signals_and_events_take_what_is_optional() {
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_and_events_take_what_is_optional() {
     assert_told(
         r#"
         await tell('abort', () => { const controller = new AbortController(); controller.abort(); const { reason } = controller.signal; return [reason.name, reason.message, reason.code]; });
@@ -499,11 +498,11 @@ fn signals_and_events_take_what_is_optional() {
             "dispatched = 7",
             r#"URL = [false,true,null,"http://a/x"]"#,
         ],
-    );
+    ).await;
 }
 
-#[test]
-fn what_a_script_makes_of_built_ins_reaches_no_body() {
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_script_makes_of_built_ins_reaches_no_body() {
     assert_told(
         r#"
         const { join } = Array.prototype;
@@ -523,5 +522,5 @@ fn what_a_script_makes_of_built_ins_reaches_no_body() {
         lines.join = join;
         "#,
         &["én", "é"],
-    );
+    ).await;
 }

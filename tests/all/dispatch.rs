@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 use std::fs;
-use taffrail_tests::process::{Folder, Server, run_recorded};
+use taffrail_tests::folder::Folder;
+use taffrail_tests::process::Server;
+use taffrail_tests::scenario::{Scenario, refused};
 
 const DISPATCHER: &str = "\
 export default { async fetch(request, env) {
@@ -108,8 +110,8 @@ fn workers_come_change_and_go_without_a_restart() {
     _ = server.terminate();
 }
 
-#[test]
-fn a_component_may_be_the_dispatcher() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_may_be_the_dispatcher() {
     let folder = Folder::new();
     let alice = "export default { fetch() { return fetch('http://home.test/'); } }";
     folder
@@ -117,42 +119,28 @@ fn a_component_may_be_the_dispatcher() {
         .script("out", OUTBOUND, "")
         .script("tail", TAIL, "")
         .write("users/alice.js", alice);
-    let dispatch = |name: &str| {
-        let url = format!("http://localhost/binding/dispatch?{name}");
-        let arguments = ["invoke", "dispatcher", "out", "tail", "--url", &url];
-        run_recorded(folder.taffrail(&arguments))
-    };
-    let (finished, items) = dispatch("alice");
+    let scenario = Scenario::of(&folder, &["dispatcher", "out", "tail"]).await;
+    let alice = scenario.get("dispatcher", "/binding/dispatch?alice").await;
+    assert_eq!(alice.text(), "200 somebody to http://home.test/");
     assert_eq!(
-        finished.stdout, "200 somebody to http://home.test/",
-        "{}",
-        finished.stderr
-    );
-    assert_eq!(
-        told(&items),
+        told(&scenario.json()),
         [json!([
             ["dispatcher", null, "ok"],
             ["alice", "production", "ok"]
         ])]
     );
-    let (finished, _) = dispatch("nobody");
+    let nobody = scenario.get("dispatcher", "/binding/dispatch?nobody").await;
     assert_eq!(
-        finished.stdout,
+        nobody.text(),
         "ErrorCode::InternalError(Some(\"Worker not found.\"))"
     );
 }
 
-#[test]
-fn a_namespace_without_a_place_is_an_error_at_the_start() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_without_a_place_is_an_error_at_the_start() {
     let folder = Folder::new();
     let binding = "dispatch_namespaces = [{ binding = \"D\", namespace = \"production\" }]";
     folder.script("w", DISPATCHER, binding);
-    let finished = folder.run(&["invoke", "w"]);
-    assert!(
-        finished
-            .stderr
-            .contains("the namespace `production`, whose Workers are nowhere"),
-        "{}",
-        finished.stderr
-    );
+    let error = refused(&folder, &["w"]).await;
+    assert!(error.contains("the namespace `production`, whose Workers are nowhere"));
 }

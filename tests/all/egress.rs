@@ -1,7 +1,9 @@
 //! Where a Worker's requests may go.
 
 use taffrail_tests::client::Client;
-use taffrail_tests::process::{Folder, Server, run_recorded};
+use taffrail_tests::folder::Folder;
+use taffrail_tests::process::Server;
+use taffrail_tests::scenario::{invoke, refused};
 
 const CALLS_HOME: &str = "\
 export default {
@@ -22,63 +24,55 @@ fn worker(name: &str, source: &str, more: &str) -> Folder {
     folder
 }
 
-#[test]
-fn a_script_is_told_which_host_it_may_not_reach() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_is_told_which_host_it_may_not_reach() {
     let allowed = "vars = { TARGET = \"http://127.0.0.1:9/\" }\n[taffrail]\nallowed_outbound_hosts = [\"https://*.example.com\"]";
     let folder = worker("w", CALLS_HOME, allowed);
-    let finished = folder.run(&["invoke", "w"]);
+    let (answer, _) = invoke(&folder, &["w"]).await;
     assert_eq!(
-        finished.stdout,
-        "Error: This Worker is not permitted to reach http://127.0.0.1:9: no pattern in `taffrail.allowed_outbound_hosts` is for it.",
-        "{}",
-        finished.stderr
+        answer.text(),
+        "Error: This Worker is not permitted to reach http://127.0.0.1:9: no pattern in `taffrail.allowed_outbound_hosts` is for it."
     );
 }
 
-#[test]
-fn an_empty_list_cuts_a_worker_off() {
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_list_cuts_a_worker_off() {
     let none =
         "vars = { TARGET = \"http://127.0.0.1:9/\" }\n[taffrail]\nallowed_outbound_hosts = []";
-    let finished = worker("w", CALLS_HOME, none).run(&["invoke", "w"]);
+    let (answer, _) = invoke(&worker("w", CALLS_HOME, none), &["w"]).await;
     assert!(
-        finished
-            .stdout
+        answer
+            .text()
             .starts_with("Error: This worker is not permitted to access the internet"),
-        "{} {}",
-        finished.stdout,
-        finished.stderr
+        "{}",
+        answer.text()
     );
 }
 
-#[test]
-fn a_component_is_denied_and_its_item_says_why() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_is_denied_and_its_item_says_why() {
     let folder = Folder::new();
     let hosts = "vars = { ENDPOINT = \"http://127.0.0.1:9/\" }\n[taffrail]\nallowed_outbound_hosts = [\"https://example.com\"]";
     let tails = "tail_consumers = [{ service = \"tail-http\" }]";
     folder
         .worker("hello", "hello", tails)
         .worker("tail-http", "tail-http", hosts);
-    let (finished, items) = run_recorded(folder.taffrail(&["invoke", "hello", "tail-http"]));
+    let (_, items) = invoke(&folder, &["hello", "tail-http"]).await;
     let tail = items.iter().find(|item| item["scriptName"] == "tail-http");
     let logs = tail.unwrap()["logs"].to_string();
     assert!(
         logs.contains("no pattern in `taffrail.allowed_outbound_hosts` is for it"),
-        "{logs} {}",
-        finished.stderr
+        "{logs}"
     );
 }
 
-#[test]
-fn a_pattern_that_is_none_is_refused_with_its_place() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pattern_that_is_none_is_refused_with_its_place() {
     let bad = "[taffrail]\nallowed_outbound_hosts = [\"https://a.test\", \"example.com\"]";
-    let finished = worker("w", CALLS_HOME, bad).run(&["invoke", "w"]);
-    assert!(
-        finished.stderr.contains(
-            "`taffrail.allowed_outbound_hosts[1]`: `example.com` has no scheme before `://`"
-        ),
-        "{}",
-        finished.stderr
-    );
+    let error = refused(&worker("w", CALLS_HOME, bad), &["w"]).await;
+    assert!(error.contains(
+        "`taffrail.allowed_outbound_hosts[1]`: `example.com` has no scheme before `://`"
+    ));
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 use taffrail_tests::client::{Client, get};
-use taffrail_tests::process::{Folder, Server, run_recorded};
+use taffrail_tests::folder::Folder;
+use taffrail_tests::process::{Server, run_recorded};
+use taffrail_tests::scenario::invoke;
 use taffrail_tests::upstream::{Received, Reply, Upstream};
 
 const PLAIN: &str = "plain words, compressed";
@@ -87,14 +89,13 @@ fn up(upstream: &Upstream) -> String {
 }
 
 /// What came of the cases of a Worker `w`, which may call the others.
-fn outcomes(folder: &Folder, workers: &[&str]) -> Value {
-    let finished = folder.run(&[&["invoke", "w"], workers].concat());
-    serde_json::from_str(&finished.stdout)
-        .unwrap_or_else(|_| panic!("{} {}", finished.stdout, finished.stderr))
+async fn outcomes(folder: &Folder, workers: &[&str]) -> Value {
+    let (answer, items) = invoke(folder, &[&["w"], workers].concat()).await;
+    serde_json::from_slice(&answer.body).unwrap_or_else(|_| panic!("{answer:?} {items:?}"))
 }
 
-#[test]
-fn redirects_are_followed_as_the_fetch_standard_says() {
+#[tokio::test(flavor = "multi_thread")]
+async fn redirects_are_followed_as_the_fetch_standard_says() {
     let upstream = upstream();
     let elsewhere = self::upstream();
     let folder = Folder::new();
@@ -127,7 +128,7 @@ fn redirects_are_followed_as_the_fetch_standard_says() {
     folder.script("w", &source, &up(&upstream));
     let one_time = "TypeError: A request with a one-time-use body (it was initialized from a stream, not a buffer) encountered a redirect requiring the body to be retransmitted. To avoid this error in the future, construct this request from a buffer-like body initializer.";
     let invalid = "TypeError: Invalid Location header; unable to follow redirect.";
-    let mut all = outcomes(&folder, &[]);
+    let mut all = outcomes(&folder, &[]).await;
     let more = all["more"].take();
     assert!(
         more.as_str()
@@ -170,8 +171,8 @@ fn redirects_are_followed_as_the_fetch_standard_says() {
     );
 }
 
-#[test]
-fn every_hop_is_a_subrequest_to_a_host_that_is_allowed() {
+#[tokio::test(flavor = "multi_thread")]
+async fn every_hop_is_a_subrequest_to_a_host_that_is_allowed() {
     let (upstream, elsewhere) = (upstream(), upstream());
     let folder = Folder::new();
     let source = script(&format!(
@@ -187,7 +188,7 @@ fn every_hop_is_a_subrequest_to_a_host_that_is_allowed() {
         upstream.address
     );
     folder.script("w", &source, &limits);
-    let all = outcomes(&folder, &[]);
+    let all = outcomes(&folder, &[]).await;
     let text = |name: &str| all[name].as_str().unwrap_or_default().to_owned();
     assert!(
         text("other host").starts_with("Error: This Worker is not permitted to reach"),
@@ -197,8 +198,8 @@ fn every_hop_is_a_subrequest_to_a_host_that_is_allowed() {
     assert!(text("four").contains("Too many subrequests"), "{all}");
 }
 
-#[test]
-fn the_length_of_a_body_is_the_true_one() {
+#[tokio::test(flavor = "multi_thread")]
+async fn the_length_of_a_body_is_the_true_one() {
     let upstream = upstream();
     let folder = Folder::new();
     let source = script(
@@ -217,7 +218,7 @@ fn the_length_of_a_body_is_the_true_one() {
     );
     folder.script("w", &source, &up(&upstream));
     assert_eq!(
-        outcomes(&folder, &[]),
+        outcomes(&folder, &[]).await,
         json!({
             "wrong": "POST [content-length: 5, content-type: text/plain;charset=UTF-8] hello",
             "none": "POST [content-length: 0] ",
@@ -284,8 +285,8 @@ fn a_length_that_was_copied_is_not_believed() {
     }
 }
 
-#[test]
-fn scripts_read_decoded_bodies() {
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_read_decoded_bodies() {
     let upstream = upstream();
     let folder = Folder::new();
     let source = script(
@@ -300,7 +301,7 @@ fn scripts_read_decoded_bodies() {
     );
     folder.script("w", &source, &up(&upstream));
     assert_eq!(
-        outcomes(&folder, &[]),
+        outcomes(&folder, &[]).await,
         json!({
             "gzip": ["gzip", "43", PLAIN],
             "deflate": PLAIN,
@@ -366,8 +367,8 @@ fn invoke_tells_that_a_body_broke_off() {
     assert_eq!(items[0]["outcome"], "responseStreamDisconnected");
 }
 
-#[test]
-fn a_signal_ends_what_it_was_given_to() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_ends_what_it_was_given_to() {
     let upstream = upstream();
     let folder = Folder::new();
     let source = script(
@@ -402,7 +403,7 @@ export class Object_ extends DurableObject { fetch(request) { return answer(requ
 ";
     let more = "services = [{ binding = \"OTHER\", service = \"w\", entrypoint = \"Other\" }]\ndurable_objects.bindings = [{ name = \"OBJECT\", class_name = \"Object_\" }]";
     folder.script("w", &source, &format!("{more}\n{}", up(&upstream)));
-    let mut all = outcomes(&folder, &[]);
+    let mut all = outcomes(&folder, &[]).await;
     let through = all["pipe through"].take();
     assert_eq!(through, "string: why");
     assert_eq!(
@@ -427,8 +428,8 @@ export class Object_ extends DurableObject { fetch(request) { return answer(requ
     while upstream.left() != "/endless" {}
 }
 
-#[test]
-fn a_callee_sees_what_its_caller_sent() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callee_sees_what_its_caller_sent() {
     let folder = Folder::new();
     let source = script(
         "\
@@ -454,10 +455,10 @@ export default {
     folder
         .script("w", &source, binding)
         .script("other", other, "");
-    let (finished, items) = run_recorded(folder.taffrail(&["invoke", "w", "other"]));
+    let (answer, items) = invoke(&folder, &["w", "other"]).await;
     let text = "text/plain;charset=UTF-8";
     assert_eq!(
-        serde_json::from_str::<Value>(&finished.stdout).unwrap(),
+        serde_json::from_str::<Value>(&answer.text()).unwrap(),
         json!({
             "cf": ["GET", { "a": 1 }, {}, ""],
             "request": ["GET", { "a": 2 }, {}, ""],

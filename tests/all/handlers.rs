@@ -1,10 +1,12 @@
 //! The handlers of scripts, and what they may do and be.
 
 use serde_json::{Value, json};
-use taffrail_tests::process::{Finished, Folder, run_recorded};
+use taffrail_runtime::{Event, QueueMessage};
+use taffrail_tests::folder::Folder;
+use taffrail_tests::scenario::{Answer, Scenario, invoke};
 
-#[test]
-fn modules_are_strict_and_classic_scripts_are_not() {
+#[tokio::test(flavor = "multi_thread")]
+async fn modules_are_strict_and_classic_scripts_are_not() {
     let assign = "const o = Object.freeze({ a: 1 }); let told = 'ignored'; try { o.a = 2; } catch (error) { told = error.name; }";
     let folder = Folder::new();
     folder
@@ -18,17 +20,17 @@ fn modules_are_strict_and_classic_scripts_are_not() {
             &format!("addEventListener('fetch', (event) => {{ {assign} event.respondWith(new Response(told)); }});"),
             "",
         );
-    let told = |worker: &str| run_recorded(folder.taffrail(&["invoke", worker])).0.stdout;
-    assert_eq!(told("module"), "TypeError");
-    assert_eq!(told("classic"), "ignored");
+    for (worker, told) in [("module", "TypeError"), ("classic", "ignored")] {
+        assert_eq!(invoke(&folder, &[worker]).await.0.text(), told);
+    }
 }
 
 /// The items of what a Worker named `w` and other Workers do, by the one that
 /// ran, and what the client was answered.
-fn items(folder: &Folder, arguments: &[&str]) -> (Finished, Vec<Value>) {
-    let (finished, items) = run_recorded(folder.taffrail(arguments));
+async fn items(folder: &Folder, workers: &[&str]) -> (Answer, Vec<Value>) {
+    let (answer, items) = invoke(folder, workers).await;
     let own = items.into_iter().filter(|item| item["scriptName"] == "w");
-    (finished, own.collect())
+    (answer, own.collect())
 }
 
 fn worker(source: &str, more: &str) -> Folder {
@@ -42,8 +44,8 @@ fn messages(item: &Value) -> Vec<&Value> {
     logs.iter().map(|log| &log["message"]).collect()
 }
 
-#[test]
-fn an_aborted_invocation_runs_no_further_and_tells_the_reason() {
+#[tokio::test(flavor = "multi_thread")]
+async fn an_aborted_invocation_runs_no_further_and_tells_the_reason() {
     for (call, name, message) in [
         ("ctx.abort(new TypeError('why'))", "TypeError", "why"),
         ("ctx.abort('plain')", "Error", "plain"),
@@ -56,8 +58,8 @@ fn an_aborted_invocation_runs_no_further_and_tells_the_reason() {
         let source = format!(
             "export default {{ async fetch(request, env, ctx) {{ try {{ {call}; }} catch {{ console.log('caught'); }} console.log('after'); return new Response('x'); }} }};"
         );
-        let (finished, items) = items(&worker(&source, ""), &["invoke", "w"]);
-        assert_ne!(finished.stdout, "x", "{call}");
+        let (answer, items) = items(&worker(&source, ""), &["w"]).await;
+        assert_ne!(answer.text(), "x", "{call}");
         assert_eq!(items[0]["outcome"], "exception", "{call}");
         assert_eq!(messages(&items[0]), Vec::<&Value>::new(), "{call}");
         let exceptions = items[0]["exceptions"].as_array().unwrap();
@@ -67,8 +69,8 @@ fn an_aborted_invocation_runs_no_further_and_tells_the_reason() {
     }
 }
 
-#[test]
-fn an_object_that_aborts_is_made_anew_and_has_its_name() {
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_aborts_is_made_anew_and_has_its_name() {
     let source = "
         import { DurableObject } from 'cloudflare:workers';
         export class Room extends DurableObject {
@@ -84,8 +86,8 @@ fn an_object_that_aborts_is_made_anew_and_has_its_name() {
           return new Response(lines.join('|'));
         } };";
     let binding = "durable_objects.bindings = [{ name = \"NS\", class_name = \"Room\" }]";
-    let (finished, items) = items(&worker(source, binding), &["invoke", "w"]);
-    assert_eq!(finished.stdout, "hall 1|hall 2|RangeError: full|hall 1| 1");
+    let (answer, items) = items(&worker(source, binding), &["w"]).await;
+    assert_eq!(answer.text(), "hall 1|hall 2|RangeError: full|hall 1| 1");
     let stopped = items
         .iter()
         .find(|item| item["event"]["rpcMethod"] == "stop");
@@ -94,8 +96,8 @@ fn an_object_that_aborts_is_made_anew_and_has_its_name() {
     assert_eq!(exception.get("stack"), None);
 }
 
-#[test]
-fn an_object_may_block_while_it_blocks_and_sets_an_alarm_only_with_a_handler() {
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_may_block_while_it_blocks_and_sets_an_alarm_only_with_a_handler() {
     let source = "
         import { DurableObject } from 'cloudflare:workers';
         export class Room extends DurableObject {
@@ -113,37 +115,49 @@ fn an_object_may_block_while_it_blocks_and_sets_an_alarm_only_with_a_handler() {
           return new Response(`${await room.nested()} ${late}`);
         } };";
     let binding = "durable_objects.bindings = [{ name = \"NS\", class_name = \"Room\" }]";
-    let (finished, _) = items(&worker(source, binding), &["invoke", "w"]);
+    let (answer, _) = items(&worker(source, binding), &["w"]).await;
     assert_eq!(
-        finished.stdout,
+        answer.text(),
         "4 Your Durable Object class must have an alarm() handler in order to call setAlarm()"
     );
 }
 
-#[test]
-fn handlers_need_not_be_async() {
+#[tokio::test(flavor = "multi_thread")]
+async fn handlers_need_not_be_async() {
     let source = "export default {
       fetch() { return new Response('plain'); },
       scheduled({ cron }) { console.log(cron); },
       queue({ messages }) { console.log(messages.length); },
     };";
     let folder = worker(source, "");
-    assert_eq!(items(&folder, &["invoke", "w"]).0.stdout, "plain");
-    for (event, more, logged) in [
-        ("scheduled", ["--cron", "* * * * *"], json!(["* * * * *"])),
-        ("queue", ["-d", "[1]"], json!([1])),
+    let scenario = Scenario::of(&folder, &["w"]).await;
+    assert_eq!(scenario.get("w", "/").await.text(), "plain");
+    let message = QueueMessage {
+        id: "1".to_owned(),
+        timestamp: 0,
+        attempts: 1,
+        body: serde_json::value::to_raw_value(&1).unwrap(),
+    };
+    for (event, logged) in [
+        (Event::scheduled("* * * * *", None), json!(["* * * * *"])),
+        (
+            Event::Queue {
+                queue: "queue".to_owned(),
+                messages: vec![message],
+            },
+            json!([1]),
+        ),
     ] {
-        let (finished, items) = items(
-            &folder,
-            &["invoke", "w", "--event", event, more[0], more[1]],
-        );
-        assert_eq!(items[0]["outcome"], "ok", "{}", finished.stderr);
-        assert_eq!(messages(&items[0]), [&logged]);
+        scenario.runtime().dispatch("w", event).await.unwrap();
+        scenario.idle().await;
+        let item = scenario.json().pop().unwrap();
+        assert_eq!(item["outcome"], "ok");
+        assert_eq!(messages(&item), [&logged]);
     }
 }
 
-#[test]
-fn a_handler_that_is_missing_is_told_in_workerds_words_and_not_tried_again() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_is_missing_is_told_in_workerds_words_and_not_tried_again() {
     let caller = "export default { async fetch(request, env) { return Response.json(await env.W.scheduled({ cron: '* * * * *' })); } };";
     let folder = worker("export default { fetch() {} };", "");
     folder.script(
@@ -151,8 +165,8 @@ fn a_handler_that_is_missing_is_told_in_workerds_words_and_not_tried_again() {
         caller,
         "services = [{ binding = \"W\", service = \"w\" }]",
     );
-    let (finished, items) = items(&folder, &["invoke", "caller", "w"]);
-    let result: Value = serde_json::from_str(&finished.stdout).unwrap();
+    let (answer, items) = items(&folder, &["caller", "w"]).await;
+    let result: Value = serde_json::from_str(&answer.text()).unwrap();
     assert_eq!(result, json!({ "outcome": "exception", "noRetry": true }));
     assert_eq!(
         items[0]["exceptions"][0]["message"],
@@ -160,8 +174,8 @@ fn a_handler_that_is_missing_is_told_in_workerds_words_and_not_tried_again() {
     );
 }
 
-#[test]
-fn what_another_worker_throws_is_remote_and_has_the_callers_stack() {
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_worker_throws_is_remote_and_has_the_callers_stack() {
     let caller = "
         async function call(work) {
           try { await work(); } catch (error) { return [error.name, error.message, error.remote, error.stack.includes('at call')]; }
@@ -185,8 +199,8 @@ fn what_another_worker_throws_is_remote_and_has_the_callers_stack() {
         caller,
         "services = [{ binding = \"B\", service = \"w\" }]",
     );
-    let (finished, _) = items(&folder, &["invoke", "caller", "w"]);
-    let told: Value = serde_json::from_str(&finished.stdout).unwrap();
+    let (answer, _) = items(&folder, &["caller", "w"]).await;
+    let told: Value = serde_json::from_str(&answer.text()).unwrap();
     let expected = json!([
         ["RangeError", "fetched", true, true],
         ["TypeError", "called", true, true],
@@ -197,8 +211,8 @@ fn what_another_worker_throws_is_remote_and_has_the_callers_stack() {
     assert_eq!(told, expected);
 }
 
-#[test]
-fn errors_that_nobody_handles_are_events() {
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_that_nobody_handles_are_events() {
     let source = "
         const seen = [];
         addEventListener('error', (event) => seen.push([String(event), event.message, event.error]));
@@ -214,8 +228,8 @@ fn errors_that_nobody_handles_are_events() {
           await scheduler.wait(1);
           return Response.json(seen);
         } };";
-    let (finished, _) = items(&worker(source, ""), &["invoke", "w"]);
-    let told: Value = serde_json::from_str(&finished.stdout).unwrap();
+    let (answer, _) = items(&worker(source, ""), &["w"]).await;
+    let told: Value = serde_json::from_str(&answer.text()).unwrap();
     let expected = json!([
         ["[object ErrorEvent]", "Uncaught micro", "micro"],
         ["[object ErrorEvent]", "Uncaught 7", 7],
@@ -225,14 +239,14 @@ fn errors_that_nobody_handles_are_events() {
     assert_eq!(told, expected);
 }
 
-#[test]
-fn what_the_engine_alone_calls_an_error_is_a_range_error() {
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_engine_alone_calls_an_error_is_a_range_error() {
     let source = "function f(n) { return f(n + 1) + 1; }
         export default { fetch() {
           try { f(0); } catch (error) { console.log(error.name, error instanceof RangeError, typeof InternalError); console.error(error); }
           f(1);
         } };";
-    let (_, items) = items(&worker(source, ""), &["invoke", "w"]);
+    let (_, items) = items(&worker(source, ""), &["w"]).await;
     let item = &items[0];
     assert_eq!(messages(item)[0], &json!(["RangeError", true, "undefined"]));
     for told in [&item["exceptions"][0], &item["logs"][1]["errorInfo"][0]] {
@@ -242,22 +256,22 @@ fn what_the_engine_alone_calls_an_error_is_a_range_error() {
     }
 }
 
-#[test]
-fn an_error_that_throws_when_it_is_looked_at_is_logged_as_text() {
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_that_throws_when_it_is_looked_at_is_logged_as_text() {
     let source = "export default { fetch() {
           const error = new Error('m');
           Object.defineProperty(error, 'stack', { get() { throw new Error('no'); } });
           console.log('x', error);
           return new Response('x');
         } };";
-    let (_, items) = items(&worker(source, ""), &["invoke", "w"]);
+    let (_, items) = items(&worker(source, ""), &["w"]).await;
     assert_eq!(items[0]["outcome"], "ok");
     assert_eq!(messages(&items[0]), [&json!(["x", "Error: m"])]);
     assert_eq!(items[0]["logs"][0].get("errorInfo"), None);
 }
 
-#[test]
-fn a_head_beyond_the_budget_of_its_item_reaches_the_worker() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_beyond_the_budget_of_its_item_reaches_the_worker() {
     let caller = "export default { async fetch(request, env) {
           const headers = {};
           for (let n = 0; n < 300; n += 1) headers[`x-${n}`] = 'v'.repeat(1000);
@@ -270,8 +284,8 @@ fn a_head_beyond_the_budget_of_its_item_reaches_the_worker() {
         caller,
         "services = [{ binding = \"W\", service = \"w\" }]",
     );
-    let (finished, items) = items(&folder, &["invoke", "caller", "w"]);
-    assert_eq!(finished.stdout, "300");
+    let (answer, items) = items(&folder, &["caller", "w"]).await;
+    assert_eq!(answer.text(), "300");
     let item = &items[0];
     assert_eq!(item["truncated"], true);
     let request = json!({ "url": "", "method": "GET", "headers": {} });
@@ -280,8 +294,8 @@ fn a_head_beyond_the_budget_of_its_item_reaches_the_worker() {
     assert_eq!(messages(item), [&warning, &json!(["seen"])]);
 }
 
-#[test]
-fn an_object_is_the_tail_of_a_dynamic_worker() {
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_is_the_tail_of_a_dynamic_worker() {
     let source = "
         import { DurableObject } from 'cloudflare:workers';
         export class Room extends DurableObject { tail(items) { console.log(this.ctx.id.name, items[0].logs[0].message[0]); } }
@@ -292,8 +306,8 @@ fn an_object_is_the_tail_of_a_dynamic_worker() {
           return made.getEntrypoint().fetch('http://d/');
         } };";
     let more = "durable_objects.bindings = [{ name = \"NS\", class_name = \"Room\" }]\nworker_loaders = [{ binding = \"LOADER\" }]";
-    let (finished, items) = items(&worker(source, more), &["invoke", "w"]);
-    assert_eq!(finished.stdout, "x", "{}", finished.stderr);
+    let (answer, items) = items(&worker(source, more), &["w"]).await;
+    assert_eq!(answer.text(), "x");
     let tail = items.iter().find(|item| item["entrypoint"] == "Room");
     let tail = tail.unwrap_or_else(|| panic!("{items:?}"));
     assert_eq!(tail["executionModel"], "durableObject");

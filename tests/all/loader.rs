@@ -1,14 +1,18 @@
 //! Workers that Workers make.
 
+use http::Request;
 use serde_json::Value;
-use taffrail_tests::process::{Finished, Folder, Server, run_recorded};
+use std::fs;
+use taffrail_tests::folder::Folder;
+use taffrail_tests::process::Server;
+use taffrail_tests::scenario::{Answer, Scenario, invoke};
 use taffrail_tests::{client, guests};
 
 const LOADER: &str = "worker_loaders = [{ binding = \"LOADER\" }]";
 
 /// What the maker of a dynamic Worker answers, and the items. `module` is the
 /// text of the module, `more` further keys of the code.
-fn load(module: &str, more: &str) -> (Finished, Vec<Value>) {
+async fn load(module: &str, more: &str) -> (Answer, Vec<Value>) {
     let maker = format!(
         "import {{ WorkerEntrypoint }} from 'cloudflare:workers';
 export class Tail extends WorkerEntrypoint {{ tail(events) {{ console.log(this.ctx.props.of, events[0].outcome, events[0].exceptions.length); }} }}
@@ -23,7 +27,7 @@ export default {{ async fetch(request, env, ctx) {{
     );
     let folder = Folder::new();
     folder.script("maker", &maker, LOADER);
-    run_recorded(folder.taffrail(&["invoke", "maker"]))
+    invoke(&folder, &["maker"]).await
 }
 
 fn dynamic(items: &[Value]) -> &Value {
@@ -31,88 +35,85 @@ fn dynamic(items: &[Value]) -> &Value {
     items.find(|item| item["scriptName"].is_null()).unwrap()
 }
 
-#[test]
-fn it_has_its_env_and_its_tail_with_props() {
-    let (finished, items) = load(
+#[tokio::test(flavor = "multi_thread")]
+async fn it_has_its_env_and_its_tail_with_props() {
+    let (answer, items) = load(
         "export default { fetch(request, env) { console.log('dynamic'); return new Response(env.greeting + ' ' + env.nested.deep); } }",
         "env: { greeting: 'hello', nested: { deep: 1 } }, tails: [ctx.exports.Tail({ props: { of: 'one' } })]",
-    );
-    assert_eq!(finished.stdout, "hello 1", "{}", finished.stderr);
+    ).await;
+    assert_eq!(answer.text(), "hello 1");
     assert_eq!(dynamic(&items)["logs"][0]["message"][0], "dynamic");
     let tail = items.iter().find(|item| item["entrypoint"] == "Tail");
     let logged = &tail.unwrap()["logs"][0]["message"];
     assert_eq!(logged.to_string(), r#"["one","ok",0]"#);
 }
 
-#[test]
-fn it_is_cut_off_by_its_own_limits() {
-    let (finished, items) = load(
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_cut_off_by_its_own_limits() {
+    let (answer, items) = load(
         "export default { fetch() { for (;;); } }",
         "limits: { cpuMs: 30 }",
-    );
-    assert_eq!(
-        finished.stdout, "Error: Worker exceeded CPU time limit.",
-        "{}",
-        finished.stderr
-    );
+    )
+    .await;
+    assert_eq!(answer.text(), "Error: Worker exceeded CPU time limit.");
     assert_eq!(dynamic(&items)["outcome"], "exceededCpu");
     let (_, items) = load(
         "export default { fetch() { const all = []; for (;;) all.push(new Uint8Array(1 << 20).fill(1)); } }",
         "",
-    );
+    ).await;
     assert_eq!(dynamic(&items)["outcome"], "exceededMemory");
-    let (finished, _) = load(
+    let (answer, _) = load(
         "export default { fetch() { return fetch('http://127.0.0.1:9/'); } }",
         "limits: { subRequests: 0 }",
-    );
+    )
+    .await;
     assert_eq!(
-        finished.stdout,
+        answer.text(),
         "Error: Too many subrequests by single Worker invocation."
     );
 }
 
-#[test]
-fn its_way_out_is_the_one_that_its_maker_gives() {
+#[tokio::test(flavor = "multi_thread")]
+async fn its_way_out_is_the_one_that_its_maker_gives() {
     let calls_home =
         "export default { async fetch() { return await fetch('http://home.test/x'); } }";
-    let (finished, _) = load(calls_home, "globalOutbound: null");
+    let (answer, _) = load(calls_home, "globalOutbound: null").await;
     assert!(
-        finished
-            .stdout
+        answer
+            .text()
             .starts_with("Error: This worker is not permitted to access the internet"),
         "{}",
-        finished.stdout
+        answer.text()
     );
-    let (finished, _) = load(calls_home, "globalOutbound: ctx.exports.Out");
-    assert_eq!(finished.stdout, "outbound saw http://home.test/x");
+    let (answer, _) = load(calls_home, "globalOutbound: ctx.exports.Out").await;
+    assert_eq!(answer.text(), "outbound saw http://home.test/x");
 }
 
-#[test]
-fn one_that_cannot_start_has_an_item_and_tells_its_maker() {
-    let (finished, items) = load(
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_cannot_start_has_an_item_and_tells_its_maker() {
+    let (answer, items) = load(
         "const a = 1;\nthrow new TypeError('at start'); export default {}",
         "tails: [ctx.exports.Tail({ props: { of: 'one' } })]",
-    );
+    )
+    .await;
     assert_eq!(
-        finished.stdout,
-        "Error: Failed to start Worker:\nUncaught TypeError: at start\n  at m.js:2:7",
-        "{}",
-        finished.stderr
+        answer.text(),
+        "Error: Failed to start Worker:\nUncaught TypeError: at start\n  at m.js:2:7"
     );
     assert_eq!(dynamic(&items)["outcome"], "exception");
-    let (finished, items) = load("export default {", "");
+    let (answer, items) = load("export default {", "").await;
     assert!(
-        finished
-            .stdout
+        answer
+            .text()
             .starts_with("Error: Failed to start Worker:\nUncaught SyntaxError: "),
         "{}",
-        finished.stdout
+        answer.text()
     );
     assert_eq!(dynamic(&items)["exceptions"][0]["name"], "SyntaxError");
 }
 
-#[test]
-fn bad_code_is_a_clear_error() {
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_code_is_a_clear_error() {
     for (more, said) in [
         (
             "mainModule: 'n.js'",
@@ -157,20 +158,15 @@ fn bad_code_is_a_clear_error() {
             "Module 'm.js' contained 2 properties.",
         ),
     ] {
-        let (finished, _) = load("export default {}", more);
-        assert!(
-            finished.stdout.contains(said),
-            "{more}: {} {}",
-            finished.stdout,
-            finished.stderr
-        );
+        let (answer, _) = load("export default {}", more).await;
+        assert!(answer.text().contains(said), "{more}: {}", answer.text());
     }
 }
 
 /// A dynamic Worker of modules of each kind, whose names say something else, and
 /// what becomes of each.
-#[test]
-fn a_module_is_what_its_object_says() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_is_what_its_object_says() {
     let maker = r#"
 const code = (imports, value, modules) => ({
   mainModule: 'src/main',
@@ -199,7 +195,7 @@ export default { async fetch(request, env) {
 } };"#;
     let folder = Folder::new();
     folder.script("maker", maker, LOADER);
-    let finished = folder.run(&["invoke", "maker"]);
+    let (answer, _) = invoke(&folder, &["maker"]).await;
     let expected = "\
 json: 1
 text: a text
@@ -216,11 +212,11 @@ Uncaught Error: No such module \"src/@/x.js\".
 throws: Failed to start Worker:
 Uncaught TypeError: at the top
   at src/x:2:9";
-    assert_eq!(finished.stdout, expected, "{}", finished.stderr);
+    assert_eq!(answer.text(), expected);
 }
 
-#[test]
-fn a_component_can_be_loaded_from_its_bytes() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_can_be_loaded_from_its_bytes() {
     let maker = "\
 export default { async fetch(request, env) {
   const wasm = await request.arrayBuffer();
@@ -230,19 +226,16 @@ export default { async fetch(request, env) {
 ";
     let folder = Folder::new();
     folder.script("maker", maker, LOADER);
-    let body = format!("@{}", guests::component("hello").display());
-    let (finished, items) =
-        run_recorded(folder.taffrail(&["invoke", "maker", "-X", "POST", "-d", &body]));
-    assert_eq!(
-        finished.stdout, "Hello from /there\n",
-        "{}",
-        finished.stderr
-    );
-    assert_eq!(dynamic(&items)["outcome"], "ok");
+    let scenario = Scenario::of(&folder, &["maker"]).await;
+    let component = fs::read(guests::component("hello")).unwrap();
+    let request = Request::post("http://localhost/").body(component.into());
+    let answer = scenario.send("maker", request.unwrap()).await;
+    assert_eq!(answer.text(), "Hello from /there\n");
+    assert_eq!(dynamic(&scenario.json())["outcome"], "ok");
 }
 
-#[test]
-fn a_module_cannot_reach_the_files_of_this_machine() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_cannot_reach_the_files_of_this_machine() {
     let folder = Folder::new();
     let secret = folder.path().join("secret.json");
     folder.write("secret.json", "{\"key\": 1}");
@@ -250,16 +243,16 @@ fn a_module_cannot_reach_the_files_of_this_machine() {
         "import secret from {:?}; export default {{ fetch() {{ return Response.json(secret); }} }}",
         secret.display()
     );
-    let (finished, _) = load(&module, "");
+    let (answer, _) = load(&module, "").await;
     assert!(
-        finished.stdout.contains("No such module") && !finished.stdout.contains("key"),
+        answer.text().contains("No such module") && !answer.text().contains("key"),
         "{}",
-        finished.stdout
+        answer.text()
     );
 }
 
-#[test]
-fn the_same_id_is_the_same_worker_and_load_is_a_new_one() {
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_id_is_the_same_worker_and_load_is_a_new_one() {
     let maker = "\
 const code = () => ({ mainModule: 'm.js', modules: { 'm.js': 'let n = 0; export default { fetch() { return new Response(String(++n)); } }' } });
 const called = {};
@@ -276,11 +269,10 @@ export default { async fetch(request, env) {
 ";
     let folder = Folder::new();
     folder.script("maker", maker, LOADER);
-    let finished = folder.run(&["invoke", "maker"]);
+    let (answer, _) = invoke(&folder, &["maker"]).await;
     assert_eq!(
-        finished.stdout, r#"{"said":["1","2","1","1"],"called":{"both":1,"same":1}}"#,
-        "{}",
-        finished.stderr
+        answer.text(),
+        r#"{"said":["1","2","1","1"],"called":{"both":1,"same":1}}"#
     );
 }
 

@@ -3,7 +3,9 @@
 use serde_json::Value;
 use std::collections::BTreeSet;
 use taffrail_tests::client;
-use taffrail_tests::process::{Folder, Server, run_recorded};
+use taffrail_tests::folder::Folder;
+use taffrail_tests::process::Server;
+use taffrail_tests::scenario::invoke;
 
 const BINDING: &str = "durable_objects.bindings = [{ name = \"NS\", class_name = \"Room\" }]";
 
@@ -193,8 +195,8 @@ export default { async fetch(request, env) {
 }
 
 /// The pattern that Cloudflare documents for real-time logs.
-#[test]
-fn a_log_session_returns_the_logs_of_a_dynamic_worker() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_session_returns_the_logs_of_a_dynamic_worker() {
     let source = "\
 import { DurableObject, RpcTarget, WorkerEntrypoint, exports } from 'cloudflare:workers';
 class LogWaiter extends RpcTarget {
@@ -232,10 +234,6 @@ export default { async fetch(request, env, ctx) {
 ";
     let folder = Folder::new();
     folder.script("w", source, "worker_loaders = [{ binding = \"LOADER\" }]");
-    let (finished, _) = run_recorded(folder.taffrail(&["invoke", "w"]));
-    assert_eq!(
-        finished.stdout, r#"{"body":"hi","logs":["from inside"]}"#,
-        "{}",
-        finished.stderr
-    );
+    let (answer, _) = invoke(&folder, &["w"]).await;
+    assert_eq!(answer.text(), r#"{"body":"hi","logs":["from inside"]}"#);
 }

@@ -1,7 +1,8 @@
 //! Properties of Unicode in regular expressions, for which the engine has no
 //! tables of its own.
 
-use taffrail_tests::process::Folder;
+use taffrail_tests::folder::Folder;
+use taffrail_tests::scenario::Scenario;
 
 /// Expressions, and what each is as a string.
 const CASES: &[(&str, &str)] = &[
@@ -86,8 +87,17 @@ const WRONG: [(&str, &str); 6] = [
     (r"\P{RGI_Emoji}", "v"),
 ];
 
-#[test]
-fn properties_are_known_wherever_a_pattern_has_them() {
+async fn told(script: &str) -> String {
+    let folder = Folder::new();
+    folder.script("w", script, "");
+    let scenario = Scenario::of(&folder, &["w"]).await;
+    let answer = scenario.get("w", "/").await;
+    assert_eq!(answer.status, Some(200), "{:?}", scenario.json());
+    answer.text()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn properties_are_known_wherever_a_pattern_has_them() {
     let values: String = CASES
         .iter()
         .map(|(value, _)| format!("  () => {value},\n"))
@@ -101,11 +111,7 @@ const VALUES = [
 const tried = ([pattern, flags]) => {{ try {{ return String(new RegExp(pattern, flags)); }} catch (error) {{ return error.name; }} }};
 export default {{ fetch() {{ return Response.json([...VALUES.map((value) => String(value())), ...{wrong}.map(tried)]); }} }};"
     );
-    let folder = Folder::new();
-    folder.script("w", &script, "");
-    let finished = folder.run(&["invoke", "w"]);
-    let seen: Vec<String> = serde_json::from_str(&finished.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {finished:?}"));
+    let seen: Vec<String> = serde_json::from_str(&told(&script).await).unwrap();
     let errors = WRONG.iter().map(|(pattern, _)| (*pattern, "SyntaxError"));
     let expected: Vec<_> = CASES.iter().copied().chain(errors).collect();
     assert_eq!(seen.len(), expected.len());
@@ -115,8 +121,8 @@ export default {{ fetch() {{ return Response.json([...VALUES.map((value) => Stri
 }
 
 /// What a Worker makes of built-ins does not reach the tables.
-#[test]
-fn properties_are_known_whatever_becomes_of_built_ins() {
+#[tokio::test(flavor = "multi_thread")]
+async fn properties_are_known_whatever_becomes_of_built_ins() {
     let script = "
 export default { fetch() {
   String.prototype.slice = String.prototype.indexOf = Map.prototype.get = () => { throw new Error('mine'); };
@@ -125,8 +131,5 @@ export default { fetch() {
   let wrong; try { new RegExp('\\\\p{Nope}', 'u'); } catch (error) { wrong = error.name; }
   return new Response(`${new RegExp('\\\\p{Lu}', 'u').test('É')} ${wrong}`);
 } };";
-    let folder = Folder::new();
-    folder.script("w", script, "");
-    let finished = folder.run(&["invoke", "w"]);
-    assert_eq!(finished.stdout, "true SyntaxError", "{}", finished.stderr);
+    assert_eq!(told(script).await, "true SyntaxError");
 }

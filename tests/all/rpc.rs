@@ -1,7 +1,8 @@
 //! Methods that one Worker calls of another.
 
 use serde_json::{Value, json};
-use taffrail_tests::process::{Finished, Folder, run_recorded};
+use taffrail_tests::folder::Folder;
+use taffrail_tests::scenario::{Answer, invoke};
 
 const CALLEE: &str = "\
 import { WorkerEntrypoint, RpcTarget } from 'cloudflare:workers';
@@ -23,7 +24,7 @@ export default class extends WorkerEntrypoint {
 ";
 
 /// What a caller answers, as lines, and the items.
-fn call(body: &str, limits: &str) -> (Finished, Vec<Value>) {
+async fn call(body: &str, limits: &str) -> (Answer, Vec<Value>) {
     let caller = format!(
         "export default {{ async fetch(request, env) {{ const lines = []; const say = (...line) => lines.push(line.join(' '));\n{body}\nreturn new Response(lines.join('\\n')); }} }};"
     );
@@ -35,7 +36,7 @@ fn call(body: &str, limits: &str) -> (Finished, Vec<Value>) {
             "services = [{ binding = \"B\", service = \"b\" }]",
         )
         .script("b", CALLEE, limits);
-    run_recorded(folder.taffrail(&["invoke", "a", "b"]))
+    invoke(&folder, &["a", "b"]).await
 }
 
 fn rpc<'a>(items: &'a [Value], method: &str) -> &'a Value {
@@ -44,21 +45,18 @@ fn rpc<'a>(items: &'a [Value], method: &str) -> &'a Value {
     item.unwrap_or_else(|| panic!("no item of `{method}`"))
 }
 
-#[test]
-fn methods_properties_and_values_of_many_types_pass() {
-    let (finished, items) = call(
+#[tokio::test(flavor = "multi_thread")]
+async fn methods_properties_and_values_of_many_types_pass() {
+    let (answer, items) = call(
         "say(await env.B.add(1, 2), await env.B.plan);
          const { date, bytes, big, nothing } = await env.B.types();
          say(date instanceof Date, bytes instanceof Uint8Array, bytes.length, big === 7n, nothing);
          say(await new Response(await env.B.body()).text());
          say(await env.B.apply((x) => x * 10));",
         "",
-    );
-    assert_eq!(
-        finished.stdout, "3 free\ntrue true 2 true \nstreamed\n10,20",
-        "{}",
-        finished.stderr
-    );
+    )
+    .await;
+    assert_eq!(answer.text(), "3 free\ntrue true 2 true \nstreamed\n10,20");
     let add = rpc(&items, "add");
     let mut callers = items.iter();
     let caller = callers.find(|item| item["scriptName"] == "a").unwrap();
@@ -66,17 +64,18 @@ fn methods_properties_and_values_of_many_types_pass() {
     assert_eq!(add["parentInvocationId"], caller["invocationId"]);
 }
 
-#[test]
-fn an_object_stays_with_its_one_invocation_until_it_is_disposed_of() {
-    let (finished, items) = call(
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_stays_with_its_one_invocation_until_it_is_disposed_of() {
+    let (answer, items) = call(
         "const counter = await env.B.counter();
          await counter.add(1);
          say(await counter.add(2));
          counter[Symbol.dispose]();
          say(await env.B.counter().add(5));",
         "",
-    );
-    assert_eq!(finished.stdout, "3\n5", "{}", finished.stderr);
+    )
+    .await;
+    assert_eq!(answer.text(), "3\n5");
     let counters: Vec<_> = items
         .iter()
         .filter(|item| item["event"]["rpcMethod"] == "counter")
@@ -85,19 +84,18 @@ fn an_object_stays_with_its_one_invocation_until_it_is_disposed_of() {
     assert_eq!(counters, [2, 1]);
 }
 
-#[test]
-fn a_method_that_fails_is_an_error_for_the_caller_and_an_exception_of_the_callee() {
-    let (finished, items) = call(
+#[tokio::test(flavor = "multi_thread")]
+async fn a_method_that_fails_is_an_error_for_the_caller_and_an_exception_of_the_callee() {
+    let (answer, items) = call(
         "await env.B.fails().catch((error) => say(error.name, error.message));
          await env.B.secret.catch((error) => say(error.message));
          await env.B.nowhere().catch((error) => say(error.message));",
         "",
-    );
+    )
+    .await;
     assert_eq!(
-        finished.stdout,
-        "RangeError too far\nThe RPC receiver does not implement the method \"secret\".\nThe RPC receiver does not implement the method \"nowhere\".",
-        "{}",
-        finished.stderr
+        answer.text(),
+        "RangeError too far\nThe RPC receiver does not implement the method \"secret\".\nThe RPC receiver does not implement the method \"nowhere\"."
     );
     let fails = rpc(&items, "fails");
     assert_eq!(fails["outcome"], "exception");
@@ -106,16 +104,13 @@ fn a_method_that_fails_is_an_error_for_the_caller_and_an_exception_of_the_callee
     assert_eq!(rpc(&items, "nowhere")["exceptions"], json!([]));
 }
 
-#[test]
-fn a_callee_that_meets_its_limit_ends_the_call() {
-    let (finished, items) = call(
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callee_that_meets_its_limit_ends_the_call() {
+    let (answer, items) = call(
         "await env.B.loops().catch((error) => say(error.message));",
         "limits = { cpu_ms = 50 }",
-    );
-    assert_eq!(
-        finished.stdout, "Worker exceeded CPU time limit.",
-        "{}",
-        finished.stderr
-    );
+    )
+    .await;
+    assert_eq!(answer.text(), "Worker exceeded CPU time limit.");
     assert_eq!(rpc(&items, "loops")["outcome"], "exceededCpu");
 }

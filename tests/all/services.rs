@@ -1,11 +1,15 @@
 //! Components that call other Workers by their bindings.
 
+use bytes::Bytes;
+use http::Request;
 use serde_json::Value;
+use std::fs;
+use taffrail_tests::folder::Folder;
 use taffrail_tests::guests;
-use taffrail_tests::process::{Folder, run_recorded};
+use taffrail_tests::scenario::Scenario;
 
-#[test]
-fn a_component_fetches_another_worker_and_both_are_recorded() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_fetches_another_worker_and_both_are_recorded() {
     let folder = Folder::new();
     let binding = "services = [{ binding = \"OTHER\", service = \"callee\" }]";
     folder.worker("caller", "probe", binding).script(
@@ -13,14 +17,10 @@ fn a_component_fetches_another_worker_and_both_are_recorded() {
         "export default { fetch(request) { return new Response('saw ' + request.url); } }",
         "",
     );
-    let url = "http://localhost/binding/fetch?OTHER";
-    let command = folder.taffrail(&["invoke", "caller", "callee", "--url", url]);
-    let (finished, items) = run_recorded(command);
-    assert_eq!(
-        finished.stdout, "200 saw http://callee/status?200",
-        "{}",
-        finished.stderr
-    );
+    let scenario = Scenario::of(&folder, &["caller", "callee"]).await;
+    let answer = scenario.get("caller", "/binding/fetch?OTHER").await;
+    assert_eq!(answer.text(), "200 saw http://callee/status?200");
+    let items = scenario.json();
     let of = |name: &str| {
         let mut items = items.iter();
         items.find(|item| item["scriptName"] == name).unwrap()
@@ -32,8 +32,8 @@ fn a_component_fetches_another_worker_and_both_are_recorded() {
     assert_eq!(of("callee")["requestId"], of("caller")["requestId"]);
 }
 
-#[test]
-fn a_callee_that_fails_is_an_error_with_what_it_said() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callee_that_fails_is_an_error_with_what_it_said() {
     let folder = Folder::new();
     let binding = "services = [{ binding = \"OTHER\", service = \"callee\" }]";
     folder.worker("caller", "probe", binding).script(
@@ -41,44 +41,37 @@ fn a_callee_that_fails_is_an_error_with_what_it_said() {
         "export default { fetch() { throw new TypeError('not today'); } }",
         "",
     );
-    let fetch = |binding: &str| {
-        let url = format!("http://localhost/binding/fetch?{binding}");
-        folder
-            .run(&["invoke", "caller", "callee", "--url", &url])
-            .stdout
-    };
-    assert_eq!(
-        fetch("OTHER"),
-        "ErrorCode::InternalError(Some(\"not today\"))"
-    );
-    assert_eq!(
-        fetch("NOBODY"),
-        "ErrorCode::InternalError(Some(\"there is no service binding `NOBODY`\"))"
-    );
+    let scenario = Scenario::of(&folder, &["caller", "callee"]).await;
+    for (binding, error) in [
+        ("OTHER", "not today"),
+        ("NOBODY", "there is no service binding `NOBODY`"),
+    ] {
+        let path = format!("/binding/fetch?{binding}");
+        let answer = scenario.get("caller", &path).await;
+        let expected = format!("ErrorCode::InternalError(Some({error:?}))");
+        assert_eq!(answer.text(), expected);
+    }
 }
 
-#[test]
-fn a_component_loads_another_one_and_watches_its_call() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_loads_another_one_and_watches_its_call() {
     let folder = Folder::new();
     folder.worker(
         "maker",
         "probe",
         "worker_loaders = [{ binding = \"LOADER\" }]",
     );
-    let load = |binding: &str, body: &str| {
-        let url = format!("http://localhost/binding/load?{binding}");
-        let arguments = ["invoke", "maker", "-X", "POST", "-d", body, "--url", &url];
-        run_recorded(folder.taffrail(&arguments))
+    let load = async |binding: &str, body: &[u8]| {
+        let scenario = Scenario::of(&folder, &["maker"]).await;
+        let request = Request::post(format!("http://localhost/binding/load?{binding}"));
+        let request = request.body(Bytes::copy_from_slice(body)).unwrap();
+        let answer = scenario.send("maker", request).await;
+        (answer.text(), scenario.json())
     };
-    let hello = format!("@{}", guests::component("hello").display());
-    let (finished, items) = load("LOADER", &hello);
-    let mut lines = finished.stdout.lines();
-    assert_eq!(
-        lines.next(),
-        Some("200 hi from /status"),
-        "{}",
-        finished.stderr
-    );
+    let hello = fs::read(guests::component("hello")).unwrap();
+    let (told, items) = load("LOADER", &hello).await;
+    let mut lines = told.lines();
+    assert_eq!(lines.next(), Some("200 hi from /status"));
     let last: Value = serde_json::from_str(lines.next_back().unwrap()).unwrap();
     assert_eq!(last["outcome"], "ok");
     let find = |is_it: fn(&Value) -> bool| items.iter().find(|item| is_it(item)).unwrap();
@@ -87,27 +80,17 @@ fn a_component_loads_another_one_and_watches_its_call() {
     let tail = find(|item| item["event"].get("consumedEvents").is_some());
     assert_eq!(tail["scriptName"], "maker");
     let logs = dynamic["logs"].as_array().unwrap().len();
-    assert_eq!(lines.count(), logs, "{}", finished.stdout);
+    assert_eq!(lines.count(), logs, "{told}");
 
     let script = "export default { fetch(request, env) { console.log('here'); return new Response(env.GREETING + '\\n'); } }";
-    let (finished, _) = load("LOADER", script);
-    assert!(
-        finished.stdout.starts_with("200 hi\n{\"type\":\"log\""),
-        "{} {}",
-        finished.stdout,
-        finished.stderr
-    );
+    let (told, _) = load("LOADER", script.as_bytes()).await;
+    assert!(told.starts_with("200 hi\n{\"type\":\"log\""), "{told}");
 
-    assert_eq!(
-        load("NONE", "x").0.stdout,
-        "there is no worker loader `NONE`"
-    );
-    let (finished, _) = load("LOADER", "x");
+    let (told, _) = load("NONE", b"x").await;
+    assert_eq!(told, "there is no worker loader `NONE`");
+    let (told, _) = load("LOADER", b"x").await;
     assert!(
-        finished
-            .stdout
-            .starts_with("`main.wasm` cannot run: it is not a WebAssembly component"),
-        "{}",
-        finished.stdout
+        told.starts_with("`main.wasm` cannot run: it is not a WebAssembly component"),
+        "{told}"
     );
 }

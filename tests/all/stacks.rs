@@ -2,7 +2,8 @@
 //! for them.
 
 use serde_json::{Value, json};
-use taffrail_tests::process::{Folder, run_recorded};
+use taffrail_tests::folder::Folder;
+use taffrail_tests::scenario::invoke;
 
 const WORKER: &str = r#"class HttpError extends Error {
   constructor(message) {
@@ -56,11 +57,11 @@ export default {
 };
 "#;
 
-#[test]
-fn stacks_are_as_packages_for_v8_expect_them() {
+#[tokio::test(flavor = "multi_thread")]
+async fn stacks_are_as_packages_for_v8_expect_them() {
     let folder = Folder::new();
     folder.script("w", WORKER, "");
-    let (_, items) = run_recorded(folder.taffrail(&["invoke", "w"]));
+    let (_, items) = invoke(&folder, &["w"]).await;
     let item = &items[0];
     let told: &Value = &item["logs"][0]["message"][0];
     let holder = line_of("Error.captureStackTrace(holder);");

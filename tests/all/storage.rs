@@ -1,6 +1,8 @@
 //! KV namespaces and Analytics Engine.
 
-use taffrail_tests::process::{Folder, Server};
+use taffrail_tests::folder::Folder;
+use taffrail_tests::process::Server;
+use taffrail_tests::scenario::{Scenario, invoke, refused};
 
 const KV: &str = "kv_namespaces = [{ binding = \"KV\", id = \"abc\" }]";
 
@@ -18,8 +20,8 @@ return new Response(lines.join('\\n')); }} }};"
     folder
 }
 
-#[test]
-fn values_come_back_as_they_are_asked_for() {
+#[tokio::test(flavor = "multi_thread")]
+async fn values_come_back_as_they_are_asked_for() {
     let folder = saying(
         "await env.KV.put('text', 'grün', { metadata: { by: 'ü' } });
          await env.KV.put('json', JSON.stringify({ a: 1 }));
@@ -34,16 +36,15 @@ fn values_come_back_as_they_are_asked_for() {
          await say(() => env.KV.get('text'));",
         KV,
     );
-    let finished = folder.run(&["invoke", "w"]);
+    let (answer, _) = invoke(&folder, &["w"]).await;
     assert_eq!(
-        finished.stdout, "\"grün\"\n{\"by\":\"ü\"}\n{\"a\":1}\n[1,2]\n\"grün\"\nnull\nnull",
-        "{}",
-        finished.stderr
+        answer.text(),
+        "\"grün\"\n{\"by\":\"ü\"}\n{\"a\":1}\n[1,2]\n\"grün\"\nnull\nnull"
     );
 }
 
-#[test]
-fn a_listing_goes_on_at_its_cursor() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_goes_on_at_its_cursor() {
     let folder = saying(
         "for (const key of ['a', 'b/1', 'b/2', 'b/3', 'c']) await env.KV.put(key, key);
          let cursor;
@@ -54,16 +55,12 @@ fn a_listing_goes_on_at_its_cursor() {
          } while (cursor);",
         KV,
     );
-    let finished = folder.run(&["invoke", "w"]);
-    assert_eq!(
-        finished.stdout, "[[\"b/1\",\"b/2\"],false]\n[[\"b/3\"],true]",
-        "{}",
-        finished.stderr
-    );
+    let (answer, _) = invoke(&folder, &["w"]).await;
+    assert_eq!(answer.text(), "[[\"b/1\",\"b/2\"],false]\n[[\"b/3\"],true]");
 }
 
-#[test]
-fn limits_are_errors_that_name_them() {
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_are_errors_that_name_them() {
     let folder = saying(
         "await say(() => env.KV.put('k'.repeat(513), ''));
          await say(() => env.KV.put('big', new Uint8Array((25 << 20) + 1)));
@@ -74,19 +71,16 @@ fn limits_are_errors_that_name_them() {
          await say(() => env.KV.list({ limit: 1001 }));",
         KV,
     );
-    let finished = folder.run(&["invoke", "w"]);
+    let (answer, _) = invoke(&folder, &["w"]).await;
     assert_eq!(
-        finished.stdout,
+        answer.text(),
         "Error: KV PUT failed: 414 UTF-8 encoded length of 513 exceeds key length limit of 512.
 Error: KV PUT failed: 413 Value length of 26214401 exceeds limit of 26214400.
 Error: KV PUT failed: 413 Metadata length of 1026 exceeds limit of 1024.
 \"KV PUT failed: 400 Invalid expiration of NOW. Expiration times must be at least 60 seconds in the future.\"
 Error: KV GET failed: 400 Key name cannot be empty.
 TypeError: KV put() accepts only strings, ArrayBuffers, ArrayBufferViews, and ReadableStreams as values.
-Error: KV GET failed: 400 Invalid key_count_limit of 1001. Please specify an integer from 1 to 1000.",
-        "{}",
-        finished.stderr
-    );
+Error: KV GET failed: 400 Invalid key_count_limit of 1001. Please specify an integer from 1 to 1000.");
 }
 
 #[test]
@@ -106,8 +100,8 @@ fn what_was_put_before_a_kill_is_there_after_it() {
     _ = server.terminate();
 }
 
-#[test]
-fn a_data_point_is_a_row_and_its_limits_are_errors() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_point_is_a_row_and_its_limits_are_errors() {
     let folder = saying(
         "await say(() => env.AE.writeDataPoint({ blobs: ['a', 'b'], doubles: [1.5], indexes: ['i'] }) ?? null);
          await say(() => env.AE.writeDataPoint({ blobs: Array(21).fill('') }));
@@ -119,18 +113,16 @@ fn a_data_point_is_a_row_and_its_limits_are_errors() {
          await say(() => env.AE.writeDataPoint({}));",
         "analytics_engine_datasets = [{ binding = \"AE\", dataset = \"visits\" }]",
     );
-    let finished = folder.run(&["invoke", "w"]);
+    let (answer, _) = invoke(&folder, &["w"]).await;
     assert_eq!(
-        finished.stdout,
+        answer.text(),
         "null
 TypeError: writeDataPoint(): Maximum of 20 blobs supported.
 TypeError: writeDataPoint(): Maximum of 20 doubles supported.
 TypeError: writeDataPoint(): Maximum of 1 indexes supported.
 TypeError: writeDataPoint(): The index has 97 bytes, more than 96.
 TypeError: writeDataPoint(): The blobs have 16385 bytes, more than 16384.
-TypeError: writeDataPoint(): Maximum of 250 data points for one invocation.",
-        "{}",
-        finished.stderr
+TypeError: writeDataPoint(): Maximum of 250 data points for one invocation."
     );
     let database = rusqlite::Connection::open(folder.path().join("w/.taffrail/store.sqlite"));
     let row: (String, String, String, f64) = database
@@ -144,24 +136,21 @@ TypeError: writeDataPoint(): Maximum of 250 data points for one invocation.",
     assert_eq!(row, ("visits".into(), "i".into(), "b".into(), 1.5));
 }
 
-#[test]
-fn two_bindings_of_one_name_are_an_error_at_the_start() {
+#[tokio::test(flavor = "multi_thread")]
+async fn two_bindings_of_one_name_are_an_error_at_the_start() {
     let folder = saying("", &format!("{KV}\nvars = {{ KV = \"x\" }}"));
-    let finished = folder.run(&["invoke", "w"]);
-    assert!(
-        finished.stderr.contains(
-            "`kv_namespaces` has the binding `KV`, which is the name of another binding or var"
-        ),
-        "{}",
-        finished.stderr
-    );
+    let error = refused(&folder, &["w"]).await;
+    assert!(error.contains(
+        "`kv_namespaces` has the binding `KV`, which is the name of another binding or var"
+    ));
 }
 
-#[test]
-fn a_component_has_the_same_namespaces_and_datasets() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_has_the_same_namespaces_and_datasets() {
     let folder = Folder::new();
     let datasets = "analytics_engine_datasets = [{ binding = \"AE\" }]";
     folder.worker("probe", "probe", &format!("{KV}\n{datasets}"));
+    let scenario = Scenario::of(&folder, &["probe"]).await;
     for (path, said) in [
         (
             "keep?KV",
@@ -175,8 +164,7 @@ fn a_component_has_the_same_namespaces_and_datasets() {
         ),
         ("point?KV", "there is no dataset `KV`"),
     ] {
-        let url = format!("http://localhost/binding/{path}");
-        let finished = folder.run(&["invoke", "probe", "--url", &url]);
-        assert_eq!(finished.stdout, said, "{}", finished.stderr);
+        let answer = scenario.get("probe", &format!("/binding/{path}")).await;
+        assert_eq!(answer.text(), said);
     }
 }

@@ -1,13 +1,21 @@
 //! How scripts decode and encode text.
 
-use taffrail_tests::process::Folder;
+use bytes::Bytes;
+use http::Request;
+use taffrail_tests::folder::Folder;
+use taffrail_tests::scenario::{Scenario, request};
 
-fn told(source: &str, arguments: &[&str]) -> String {
+async fn told(source: &str, request: Request<Bytes>) -> String {
     let folder = Folder::new();
     folder.script("w", source, "");
-    let finished = folder.run(&[&["invoke", "w"], arguments].concat());
-    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    finished.stdout
+    let scenario = Scenario::of(&folder, &["w"]).await;
+    let answer = scenario.send("w", request).await;
+    assert_eq!(answer.status, Some(200), "{:?}", scenario.json());
+    answer.text()
+}
+
+fn get() -> Request<Bytes> {
+    request("/", Bytes::new())
 }
 
 /// Sequences that are no UTF-8, with what they are read as: a U+FFFD for each
@@ -27,8 +35,8 @@ const BAD: &[(&[u8], &str)] = &[
     (b"", ""),
 ];
 
-#[test]
-fn bytes_are_decoded_alike_wherever_they_are() {
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_are_decoded_alike_wherever_they_are() {
     let bytes: Vec<_> = BAD.iter().map(|(bytes, _)| bytes).collect();
     let source = format!(
         "const all = {}.map((bytes) => new Uint8Array(bytes));
@@ -61,7 +69,7 @@ fn bytes_are_decoded_alike_wherever_they_are() {
         serde_json::to_string(&bytes).unwrap()
     );
     let expected: Vec<_> = BAD.iter().map(|(_, text)| *text).collect();
-    let told: serde_json::Value = serde_json::from_str(&told(&source, &[])).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&told(&source, get()).await).unwrap();
     let ways = told.as_object().unwrap();
     assert_eq!(ways.len(), 8);
     for (way, texts) in ways {
@@ -69,31 +77,28 @@ fn bytes_are_decoded_alike_wherever_they_are() {
     }
 }
 
-#[test]
-fn json_may_have_bad_bytes_and_a_byte_order_mark() {
+#[tokio::test(flavor = "multi_thread")]
+async fn json_may_have_bad_bytes_and_a_byte_order_mark() {
     let source =
         "export default { async fetch(request) { return new Response(await request.json()); } };";
-    let folder = Folder::new();
-    folder
-        .script("w", source, "")
-        .write("body", b"\xef\xbb\xbf\"caf\xe9\"");
-    let finished = folder.run(&["invoke", "w", "-X", "POST", "-d", "@body"]);
-    assert_eq!(finished.stdout, "caf\u{fffd}", "{}", finished.stderr);
+    let body = Bytes::from_static(b"\xef\xbb\xbf\"caf\xe9\"");
+    let request = Request::post("http://localhost/").body(body).unwrap();
+    assert_eq!(told(source, request).await, "caf\u{fffd}");
 }
 
-#[test]
-fn a_large_body_is_decoded_in_one_go() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_body_is_decoded_in_one_go() {
     let source = "export default { async fetch() {
       const bytes = new Uint8Array(16 << 20).fill(0x61);
       bytes[bytes.length - 1] = 0xff;
       const text = await new Response(bytes).text();
       return new Response(text.length + text.slice(-2));
     } };";
-    assert_eq!(told(source, &[]), "16777216a\u{fffd}");
+    assert_eq!(told(source, get()).await, "16777216a\u{fffd}");
 }
 
-#[test]
-fn decoders_know_encodings_of_old() {
+#[tokio::test(flavor = "multi_thread")]
+async fn decoders_know_encodings_of_old() {
     let source = "export default { fetch() {
       const read = (label, ...bytes) => { const decoder = new TextDecoder(label); return decoder.encoding + ' ' + decoder.decode(new Uint8Array(bytes)); };
       const refused = (make) => { try { return make(); } catch (error) { return error.name; } };
@@ -105,13 +110,13 @@ fn decoders_know_encodings_of_old() {
       ]);
     } };";
     assert_eq!(
-        told(source, &[]),
+        told(source, get()).await,
         "[\"windows-1252 é€\",\"shift_jis あ\",\"utf-16le A\",\"gbk 你\",\"koi8-r а\",\"utf-8 é\",\"RangeError\",\"TypeError\",\"\u{feff}\"]"
     );
 }
 
-#[test]
-fn streams_of_text_are_encoded_and_decoded() {
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_of_text_are_encoded_and_decoded() {
     let source = "export default { async fetch() {
       const stream = (...chunks) => new ReadableStream({ start(controller) { for (const chunk of chunks) controller.enqueue(chunk); controller.close(); } });
       const all = async (stream) => { const chunks = []; for await (const chunk of stream) chunks.push(typeof chunk === 'string' ? chunk : [...chunk]); return chunks; };
@@ -126,7 +131,7 @@ fn streams_of_text_are_encoded_and_decoded() {
       ]);
     } };";
     assert_eq!(
-        told(source, &[]),
+        told(source, get()).await,
         "[[[97],[240,159,142,137],[51],[239,191,189]],[\"é\"],[\"windows-1252\",true,false,\"utf-8\"],\"TypeError: This TransformStream is being used as a byte stream, but received a value that is not a BufferSource.\",\"TypeError\"]"
     );
 }

@@ -18,6 +18,13 @@ pub fn root() -> &'static Path {
         .unwrap_or(Path::new("."))
 }
 
+/// The cache directory of a user who runs the tests, in which the JavaScript
+/// engine is made once for all of them.
+#[must_use]
+pub fn cache_home() -> PathBuf {
+    root().join("target/test-cache")
+}
+
 /// The component of a guest crate, built if need be.
 ///
 /// # Panics

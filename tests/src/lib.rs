@@ -1,6 +1,7 @@
 //! What the tests of the whole stand on.
 //!
 //! - [`guests`] builds the guest components, once per test run;
+//! - [`folder`] holds the scripts and configurations of Workers;
 //! - [`scenario`] runs Workers in process: `producer + tail → fetch → response
 //!   and items`;
 //! - [`process`] runs the `taffrail` binary as a user would;
@@ -13,6 +14,7 @@
 pub mod client;
 pub mod conformance;
 pub mod fairness;
+pub mod folder;
 pub mod guests;
 pub mod imports;
 pub mod pages;

@@ -1,18 +1,18 @@
 //! The `taffrail` binary as a user runs it.
 
 use crate::client::{self, Answer};
+pub use crate::folder::Folder;
 use crate::guests;
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
-use tempfile::TempDir;
 
 /// How long a test waits for something that always comes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -61,67 +61,13 @@ pub fn taffrail() -> Command {
     command
         .current_dir(guests::root())
         .env("TZ", "UTC")
-        .env("XDG_CACHE_HOME", guests::root().join("target/test-cache"))
+        .env("XDG_CACHE_HOME", guests::cache_home())
         .env_remove("TAFFRAIL_LOG")
         .stdin(Stdio::null());
     command
 }
 
-/// A folder for Workers that a test makes up. `taffrail` runs in it, so that
-/// what it says of files is the same on every machine.
-pub struct Folder(TempDir);
-
-impl Default for Folder {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Folder {
-    /// An empty folder, which is gone when it is dropped.
-    ///
-    /// # Panics
-    ///
-    /// When there is no room for it.
-    #[must_use]
-    pub fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Writes a file, and the folders on the way to it.
-    ///
-    /// # Panics
-    ///
-    /// When it cannot be written.
-    pub fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> &Self {
-        let path = self.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, contents).unwrap();
-        self
-    }
-
-    /// Makes the folder of a Worker that runs a guest: its `wrangler.toml` has
-    /// the name of the folder and `more`.
-    pub fn worker(&self, name: &str, guest: &str, more: &str) -> &Self {
-        let main = guests::component(guest);
-        let text = format!("name = \"{name}\"\nmain = {main:?}\n{more}\n");
-        self.write(&format!("{name}/wrangler.toml"), text)
-    }
-
-    /// Makes the folder of a Worker that is a script, like
-    /// [`worker`](Self::worker).
-    pub fn script(&self, name: &str, source: &str, more: &str) -> &Self {
-        let config = format!("name = \"{name}\"\nmain = \"worker.js\"\n{more}\n");
-        self.write(&format!("{name}/worker.js"), source)
-            .write(&format!("{name}/wrangler.toml"), config)
-    }
-
     /// A command that runs `taffrail` in this folder.
     #[must_use]
     pub fn taffrail(&self, arguments: &[&str]) -> Command {

@@ -6,14 +6,17 @@ mod upload;
 pub use endpoint::{Endpoint, Received};
 pub use upload::Upload;
 
+use crate::folder::Folder;
 use crate::guests;
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
+use std::path::Path;
 use std::sync::{Arc, Condvar, LazyLock, Mutex};
 use std::time::Duration;
+use taffrail_project::{Project, config};
 use taffrail_runtime::{
     Builder, Code, Error, FetchResult, RequestBody, ResponseBody, Runtime, TailConsumer, Target,
     WorkerSettings,
@@ -38,6 +41,7 @@ static RUNNING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 pub struct Scenario {
     runtime: Runtime,
     items: Arc<Items>,
+    _project: Option<Project>,
     _place: Place,
 }
 
@@ -139,8 +143,50 @@ impl Scenario {
         Self {
             runtime,
             items,
+            _project: None,
             _place: place,
         }
+    }
+
+    /// The Workers at these paths of a folder, as `taffrail invoke` has them. The
+    /// folder is to live as long as they do.
+    ///
+    /// # Panics
+    ///
+    /// When they cannot be deployed.
+    pub async fn of(folder: &Folder, paths: &[&str]) -> Self {
+        let deployed = Self::try_of(folder, paths).await;
+        deployed.unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    /// The Workers at these paths of a folder, unless they cannot be deployed.
+    ///
+    /// # Errors
+    ///
+    /// When their configurations are wrong, or one cannot be built or run.
+    pub async fn try_of(folder: &Folder, paths: &[&str]) -> Result<Self, taffrail_project::Error> {
+        let paths = paths.iter().map(|path| folder.path().join(path));
+        let mut workers = paths
+            .map(|path| config::load(&path, None))
+            .collect::<Result<Vec<_>, _>>()?;
+        for worker in &mut workers {
+            worker.bundling.development = true;
+        }
+        config::apply_dev_vars(&mut workers, None)?;
+        config::check_set(&workers)?;
+        let place = Place::take();
+        let items = Arc::new(Items::default());
+        let project = Project::builder(guests::cache_home().join("taffrail"))
+            .runtime(Runtime::builder().tail_consumer(items.clone()))
+            .store(workers[0].dir.join(".taffrail"))
+            .build(&workers)?;
+        project.deploy_all(&workers).await?;
+        Ok(Self {
+            runtime: project.runtime().clone(),
+            items,
+            _project: Some(project),
+            _place: place,
+        })
     }
 
     /// The runtime itself.
@@ -253,6 +299,12 @@ impl Scenario {
         self.items.0.borrow().clone()
     }
 
+    /// All items as Tail Workers get them in JSON.
+    #[must_use]
+    pub fn json(&self) -> Vec<Value> {
+        self.items().iter().map(|item| json(item)).collect()
+    }
+
     /// The items of a Worker.
     #[must_use]
     pub fn items_of(&self, worker: &str) -> Vec<Arc<TraceItem>> {
@@ -284,6 +336,32 @@ impl Scenario {
         drop(patiently(arrived).await.unwrap());
         self.items_of(worker).remove(0)
     }
+}
+
+/// Runs the Workers at these paths of a folder as `taffrail invoke` does: the
+/// answer of the first one, which has the name of its folder or file, to a GET
+/// request, and all items as JSON.
+///
+/// # Panics
+///
+/// When they cannot be deployed.
+pub async fn invoke(folder: &Folder, paths: &[&str]) -> (Answer, Vec<Value>) {
+    let scenario = Scenario::of(folder, paths).await;
+    let name = Path::new(paths[0]).file_prefix().unwrap_or_default();
+    let answer = scenario.get(&name.to_string_lossy(), "/").await;
+    (answer, scenario.json())
+}
+
+/// Why the Workers at these paths of a folder cannot be deployed, as `taffrail`
+/// says it when it runs in that folder.
+///
+/// # Panics
+///
+/// When they can.
+pub async fn refused(folder: &Folder, paths: &[&str]) -> String {
+    let error = Scenario::try_of(folder, paths).await.err();
+    let text = format!("{:#}", error.expect("they cannot be deployed"));
+    text.replace(&format!("{}/", folder.path().display()), "")
 }
 
 /// A GET request for a path.
