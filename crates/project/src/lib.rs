@@ -39,6 +39,7 @@ mod claim;
 pub mod config;
 mod crons;
 mod error;
+mod fingerprint;
 mod javascript;
 mod main_file;
 mod namespaces;

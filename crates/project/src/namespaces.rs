@@ -1,14 +1,16 @@
 //! The Workers of dispatch namespaces: folders that are looked into when a
 //! Worker is asked for.
 
+use crate::blocking::blocking;
 use crate::config::{self, Grant, Namespace, WorkerConfig};
 use crate::error::{Error, Result};
+use crate::fingerprint::{fingerprint, written_since};
 use crate::javascript::JavaScript;
 use crate::settings::settings;
+use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use taffrail_javascript::{Boundary, Bundle, read_main};
 use taffrail_runtime::{Code, Compiler, Finding, Found, Namespaces, Wanted};
@@ -16,7 +18,7 @@ use tokio::time::Instant;
 
 /// Finds user Workers, and notices when one changes.
 pub(crate) struct UserWorkers {
-    namespaces: BTreeMap<String, Vec<Namespace>>,
+    namespaces: BTreeMap<String, Arc<[Namespace]>>,
     env: Option<String>,
     javascript: Arc<JavaScript>,
     /// The files that each was made of.
@@ -55,8 +57,11 @@ impl UserWorkers {
             let known = namespaces.entry(name.clone()).or_default();
             known.push(namespace.clone());
         }
+        let namespaces = namespaces.into_iter();
         Self {
-            namespaces,
+            namespaces: namespaces
+                .map(|(name, places)| (name, places.into()))
+                .collect(),
             env,
             javascript,
             files: Mutex::default(),
@@ -77,12 +82,13 @@ impl UserWorkers {
         let key = (namespace.to_owned(), name.to_owned());
         let files = self.files().get(&key).cloned();
         if let Some(files) = files
-            && known == version(&files)
+            && known == fingerprint(&files)
         {
             return Ok(Found::Unchanged);
         }
         self.files().remove(&key);
-        let Some((mut config, grant)) = self.locate(namespace, name)? else {
+        let began = Timestamp::now();
+        let Some((mut config, grant)) = self.locate(namespace, name).await? else {
             return Ok(Found::Nothing);
         };
         grant
@@ -94,13 +100,18 @@ impl UserWorkers {
             files.extend(bundle.files.iter().cloned());
             Code::Script(self.javascript.script(compiler, &bundle).await?)
         } else {
-            let bytes = read_main(boundary(&config), &config.dir, &config.main);
+            let (boundary, dir, main) = (boundary(&config), config.dir.clone(), &files[1]);
+            let main = main.clone();
+            let bytes = blocking(move || read_main(boundary, &dir, &main)).await?;
             let bytes = bytes.map_err(|error| Error::code(error.to_string()))?;
             Code::Component(compiler.compile_untrusted(bytes).await?)
         };
-        // One that goes away meanwhile is found to be gone the next time.
-        let version = version(&files).unwrap_or_default();
-        self.files().insert(key, files);
+        // One that goes away meanwhile is found to be gone the next time, and one
+        // that changes is read again.
+        let version = fingerprint(&files).unwrap_or_default();
+        if !written_since(&files, began) {
+            self.files().insert(key, files);
+        }
         Ok(Found::Worker {
             version,
             settings: Box::new(settings(&config)),
@@ -108,9 +119,17 @@ impl UserWorkers {
         })
     }
 
+    async fn locate(&self, namespace: &str, name: &str) -> Result<Option<(WorkerConfig, Grant)>> {
+        let Some(known) = self.namespaces.get(namespace).cloned() else {
+            return Ok(None);
+        };
+        let (name, env) = (name.to_owned(), self.env.clone());
+        blocking(move || locate(&known, &name, env.as_deref())).await?
+    }
+
     /// Makes one file of a script, unless it is known that this fails.
     async fn bundle(&self, key: &Key, config: &WorkerConfig, files: &[PathBuf]) -> Result<Bundle> {
-        let version = version(files);
+        let version = fingerprint(files);
         if let Some(failure) = self.failures().get(key)
             && failure.version == version
             && Instant::now() < failure.until
@@ -142,40 +161,6 @@ impl UserWorkers {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The configuration of a Worker: by the name of its folder or file, or
-    /// else by the name in it.
-    fn locate(&self, namespace: &str, name: &str) -> Result<Option<(WorkerConfig, &Grant)>> {
-        let is_name = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-');
-        if name.is_empty() || !name.chars().all(is_name) {
-            return Ok(None);
-        }
-        let places = self.namespaces.get(namespace).into_iter().flatten();
-        let places = places
-            .flat_map(|Namespace { places, grant }| places.iter().map(move |place| (place, grant)));
-        for (place, grant) in places {
-            let likely = ["", ".js", ".mjs", ".ts", ".wasm"].map(|end| format!("{name}{end}"));
-            for path in likely.map(|likely| place.join(likely)) {
-                if path.exists() {
-                    let config = config::load(&path, self.env.as_deref())?;
-                    if config.name == name {
-                        return Ok(Some((config, grant)));
-                    }
-                }
-            }
-            let others = fs::read_dir(place).into_iter().flatten().flatten();
-            let others = others.map(|entry| entry.path());
-            for path in others.chain([place.clone()]) {
-                if is_worker(&path)
-                    && let Ok(config) = config::load(&path, self.env.as_deref())
-                    && config.name == name
-                {
-                    return Ok(Some((config, grant)));
-                }
-            }
-        }
-        Ok(None)
-    }
-
     fn files(&self) -> MutexGuard<'_, HashMap<Key, Vec<PathBuf>>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -190,21 +175,40 @@ fn boundary(config: &WorkerConfig) -> Boundary {
     }
 }
 
-fn is_worker(path: &Path) -> bool {
-    path.is_file()
-        || ["wrangler.toml", "wrangler.json", "wrangler.jsonc"]
-            .iter()
-            .any(|name| path.join(name).exists())
-}
-
-/// What tells the contents of files from earlier ones, unless one is gone.
-fn version(files: &[PathBuf]) -> Option<u64> {
-    let mut hasher = DefaultHasher::new();
-    for file in files {
-        let metadata = fs::metadata(file).ok()?;
-        (file, metadata.modified().ok()?, metadata.len()).hash(&mut hasher);
+/// The configuration of a Worker: by the name of its folder or file, or else by
+/// the name in it.
+fn locate(
+    namespaces: &[Namespace],
+    name: &str,
+    env: Option<&str>,
+) -> Result<Option<(WorkerConfig, Grant)>> {
+    if !config::is_name(name) {
+        return Ok(None);
     }
-    Some(hasher.finish())
+    let places = namespaces
+        .iter()
+        .flat_map(|Namespace { places, grant }| places.iter().map(move |place| (place, grant)));
+    for (place, grant) in places {
+        for path in config::likely_paths(place, name) {
+            if path.exists() {
+                let config = config::load(&path, env)?;
+                if config.name == name {
+                    return Ok(Some((config, grant.clone())));
+                }
+            }
+        }
+        let others = fs::read_dir(place).into_iter().flatten().flatten();
+        let others = others.map(|entry| entry.path());
+        for path in others.chain([place.clone()]) {
+            if config::may_be_worker(&path)
+                && let Ok(config) = config::load(&path, env)
+                && config.name == name
+            {
+                return Ok(Some((config, grant.clone())));
+            }
+        }
+    }
+    Ok(None)
 }
 
 impl Namespaces for UserWorkers {
@@ -221,7 +225,11 @@ impl UserWorkers {
     /// What is wrong with a Worker, for those who wrote it: they are not told
     /// where on the host their namespace is.
     fn without_host(&self, namespace: &str, error: &str) -> String {
-        let known = self.namespaces.get(namespace).into_iter().flatten();
+        let known = self
+            .namespaces
+            .get(namespace)
+            .into_iter()
+            .flat_map(|known| known.iter());
         let places = known.flat_map(|namespace| &namespace.places);
         places.fold(error.to_owned(), |error, place| {
             error.replace(&format!("{}/", place.display()), "")

@@ -91,9 +91,12 @@ pub(super) fn locate(path: &Path) -> Result<Source> {
     }
 }
 
+/// The ending of files that are components.
+const COMPONENT: &str = "wasm";
+
 fn is_component(file: &Path) -> bool {
     file.extension()
-        .is_some_and(|extension| extension == "wasm")
+        .is_some_and(|extension| extension == COMPONENT)
 }
 
 /// The endings of files that are scripts, as Wrangler has them.
@@ -103,6 +106,19 @@ const SCRIPTS: [&str; 7] = ["js", "mjs", "cjs", "jsx", "ts", "mts", "tsx"];
 pub fn is_script(file: &Path) -> bool {
     file.extension()
         .is_some_and(|extension| SCRIPTS.iter().any(|script| extension == *script))
+}
+
+/// Where the Worker `name` of a folder is, unless its files have other names: its
+/// own folder, a script, or a component.
+pub(crate) fn likely_paths(folder: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
+    let endings = SCRIPTS.into_iter().chain([COMPONENT]);
+    let files = endings.map(move |ending| folder.join(format!("{name}.{ending}")));
+    [folder.join(name)].into_iter().chain(files)
+}
+
+/// Whether `path` may be a Worker: a file, or a folder with a configuration.
+pub(crate) fn may_be_worker(path: &Path) -> bool {
+    path.is_file() || FILE_NAMES.iter().any(|name| path.join(name).exists())
 }
 
 /// Reads a whole configuration file.

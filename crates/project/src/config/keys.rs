@@ -305,6 +305,15 @@ fn ignored_in_table(
     Ok(ignored)
 }
 
+/// The keys inside tables that Taffrail reads, each with its table.
+#[cfg(test)]
+pub(super) fn read_inside() -> impl Iterator<Item = (&'static str, &'static str)> {
+    INNER.iter().flat_map(|(table, known)| {
+        let read = known.iter().filter(|keys| keys.support == Read);
+        read.flat_map(move |keys| keys.names.iter().map(move |name| (*table, *name)))
+    })
+}
+
 /// Whether leaving the key out would mean the same: `null`, an empty list or
 /// table, or one that holds only such.
 pub(super) fn says_nothing(value: &Value) -> bool {

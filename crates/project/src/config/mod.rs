@@ -11,6 +11,7 @@ mod file;
 mod grant;
 mod keys;
 mod limits;
+mod name;
 mod namespace;
 mod overrides;
 mod paths;
@@ -25,7 +26,9 @@ mod worker;
 
 pub use cron::Cron;
 pub use file::is_script;
+pub(crate) use file::{likely_paths, may_be_worker};
 pub use limits::ConfiguredLimits;
+pub(crate) use name::is_name;
 pub use namespace::{Grant, Namespace};
 pub use overrides::{apply_limits, apply_vars};
 pub use set::check_set;

@@ -13,6 +13,7 @@ use super::environment::{self, Entry, Selection};
 use super::file::{self, Source, Syntax, Table};
 use super::keys::{self, Support};
 use super::limits::ConfiguredLimits;
+use super::name::is_name;
 use super::namespace::Namespace;
 use super::paths::{self, below};
 use super::rules;
@@ -220,9 +221,8 @@ fn worker_name(name: Option<String>, selection: &Selection, syntax: Syntax) -> R
         .entries
         .get("name")
         .map_or("name", |entry| &entry.path);
-    let allowed = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-');
     ensure!(
-        name.chars().all(allowed) && !name.starts_with('-'),
+        is_name(&name),
         "`{path}` is {name:?}; a Worker's name is made of lower-case letters, digits, dashes and underscores, and does not start with a dash"
     );
     Ok(match &selection.env {

@@ -1,6 +1,7 @@
 //! Keys and values within one file.
 
-use super::check;
+use super::{check, load};
+use crate::config::keys;
 
 /// Checks a wrangler.toml that starts with a name and a component.
 #[track_caller]
@@ -331,4 +332,26 @@ fn crons_and_the_entrypoints_of_tail_consumers() {
         "triggers = { crons = [\"* * *\"] }",
         "a/wrangler.toml: `triggers.crons`: `* * *` is no cron expression such as `*/5 * * * *`: Invalid pattern: Pattern must have 5 fields when seconds are disallowed",
     );
+}
+
+/// No key takes a list of a list: what is read is refused, and what is not read is
+/// not looked at.
+#[test]
+fn every_key_that_is_said_to_be_read_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("wrangler.json");
+    for (table, key) in keys::read_inside() {
+        let inner = serde_json::json!({ key: [[]] });
+        let refused = [inner.clone(), serde_json::json!([inner])].map(|value| {
+            let config = serde_json::json!({ "name": "a", "main": "a.js", table: value });
+            std::fs::write(&path, config.to_string()).unwrap();
+            load(&path, None).unwrap_err().to_string()
+        });
+        let place = [format!("`{table}.{key}"), format!("`{table}[0].{key}")];
+        let is_read = refused
+            .iter()
+            .zip(&place)
+            .any(|(error, place)| error.contains(place.as_str()));
+        assert!(is_read, "{table}.{key}: {refused:?}");
+    }
 }
