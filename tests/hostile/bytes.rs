@@ -5,7 +5,7 @@ use proptest::sample::Index;
 use proptest::test_runner::TestRunner;
 use std::fs;
 use std::time::Duration;
-use taffrail_runtime::{Code, Error, ErrorKind, Limits, Runtime, WorkerSettings};
+use taffrail_runtime::{Error, ErrorKind, Limits, Runtime, WorkerSettings};
 use taffrail_tests::guests;
 use taffrail_tests::scenario::{Scenario, full, patiently, request};
 use tokio::runtime::Handle;
@@ -55,7 +55,7 @@ fn changed(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
 /// Deploys what is left of a component, if it still is one, and asks it
 /// something. How that ends is its own affair.
 async fn try_out(runtime: &Runtime, bytes: &[u8]) -> Result<(), Error> {
-    let component = runtime.compiler().compile(bytes)?;
+    let code = runtime.compiler().compile(bytes)?;
     let limits = Limits {
         cpu: Duration::from_millis(50),
         wall_time: Some(Duration::from_secs(1)),
@@ -65,7 +65,7 @@ async fn try_out(runtime: &Runtime, bytes: &[u8]) -> Result<(), Error> {
         limits,
         ..WorkerSettings::new("made")
     };
-    runtime.deploy(settings, Code::Component(component))?;
+    runtime.deploy(settings, code)?;
     let asked = runtime.fetch("made", request("/", full("")), None);
     patiently(asked).await.map(drop)
 }

@@ -4,7 +4,7 @@ use http::Request;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use taffrail_runtime::{
-    Binding, Code, Compiler, DispatchNamespace, Finding, Found, Limits, Namespaces, Target, Wanted,
+    Binding, Compiler, DispatchNamespace, Finding, Found, Limits, Namespaces, Target, Wanted,
     WorkerSettings,
 };
 use taffrail_tests::guests;
@@ -53,8 +53,7 @@ async fn isolates_that_idle_give_their_places_to_others() {
     // Each keeps an isolate after its only event.
     for number in 0..5 {
         let name = format!("user-{number}");
-        let component = scenario.runtime().compiler().compile(&script).unwrap();
-        let code = Code::Component(component);
+        let code = scenario.runtime().compiler().compile(&script).unwrap();
         scenario.runtime().deploy(with_tail(&name), code).unwrap();
         let answer = scenario.get(&name, "/").await;
         assert_eq!(said(&answer), (Some(200), "hello".to_owned()), "{name}");
@@ -98,8 +97,7 @@ async fn a_durable_object_that_idles_gives_its_place_to_others() {
         bindings: BTreeMap::from([("COUNTER".to_owned(), Binding::DurableObject(class))]),
         ..WorkerSettings::new("counter")
     };
-    let component = scenario.runtime().compiler().compile(&script).unwrap();
-    let code = Code::Component(component);
+    let code = scenario.runtime().compiler().compile(&script).unwrap();
     scenario.runtime().deploy(settings, code).unwrap();
     let scenario = scenario.worker("probe");
     assert_eq!(scenario.get("counter", "/").await.text(), "1");
@@ -245,11 +243,11 @@ impl Namespaces for SlowOne {
                 self.end.notified().await;
             }
             let component = std::fs::read(guests::component("hello")).unwrap();
-            let component = compiler.compile(&component).unwrap();
+            let code = compiler.compile(&component).unwrap();
             Ok(Found::Worker {
                 version: 1,
                 settings: Box::new(WorkerSettings::new(wanted.name)),
-                code: Box::new(Code::Component(component)),
+                code: Box::new(code),
             })
         })
     }

@@ -206,6 +206,23 @@ fn a_component_that_imports_what_the_engine_imports_is_refused() {
     );
 }
 
+#[test]
+fn a_component_that_is_an_engine_by_name_only_is_refused() {
+    let component = r#"(component
+  (core module $m (func (export "f")))
+  (core instance $i (instantiate $m))
+  (func $f (canon lift (core func $i "f")))
+  (instance $e (export "handle" (func $f)))
+  (export "taffrail:javascript/script@0.1.0" (instance $e)))"#;
+    let folder = Folder::new();
+    folder
+        .write("w/wrangler.toml", "name = \"w\"\nmain = \"w.wasm\"\n")
+        .write("w/w.wasm", wat::parse_str(component).unwrap());
+    let finished = folder.run(&["invoke", "w"]);
+    let refusal = "error: w/wrangler.toml: `main` is `w/w.wasm`, which Worker `w` cannot run: it is no engine of this version of Taffrail: ";
+    assert!(finished.stderr.starts_with(refusal), "{}", finished.stderr);
+}
+
 /// What a caller says of each expression over its binding `T`, the Worker `t`.
 fn call(expressions: &[&str], callee: &str) -> (Vec<String>, Vec<Value>) {
     let attempts: String = expressions

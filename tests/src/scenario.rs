@@ -18,7 +18,7 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex};
 use std::time::Duration;
 use taffrail_project::{Project, config};
 use taffrail_runtime::{
-    Builder, Code, Error, FetchResult, RequestBody, ResponseBody, Runtime, TailConsumer, Target,
+    Builder, Error, FetchResult, RequestBody, ResponseBody, Runtime, TailConsumer, Target,
     WorkerSettings,
 };
 use taffrail_trace::{Outcome, TraceItem};
@@ -234,8 +234,8 @@ impl Scenario {
     /// When the guest cannot be compiled.
     pub fn redeploy(&self, guest: &str, settings: WorkerSettings) -> Result<(), Error> {
         let component = std::fs::read(guests::component(guest)).unwrap();
-        let component = self.runtime.compiler().compile(&component).unwrap();
-        self.runtime.deploy(settings, Code::Component(component))
+        let code = self.runtime.compiler().compile(&component).unwrap();
+        self.runtime.deploy(settings, code)
     }
 
     /// Sends a GET request and waits for everything that it causes.

@@ -164,10 +164,8 @@ fn deploy(runtime: &Runtime) {
             limits: limits.clone(),
             ..WorkerSettings::new(guest)
         };
-        let component = runtime.compiler().compile(&bytes).unwrap();
-        runtime
-            .deploy(settings, Code::Component(component))
-            .unwrap();
+        let code = runtime.compiler().compile(&bytes).unwrap();
+        runtime.deploy(settings, code).unwrap();
     }
     let missing = Code::Missing("it never was".to_owned());
     runtime

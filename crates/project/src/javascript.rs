@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use taffrail_javascript::{Boundary, Bundle, BundleError, Bundled, Bundler, ModuleKind, Toolchain};
 use taffrail_runtime::{
-    Compiler, Component, LoadError, LoadFor, LoadScript, Loaded, Loading, Module, Modules, Script,
-    Source,
+    Compiler, LoadError, LoadFor, LoadScript, Loaded, Loading, Module, Modules, Script,
+    ScriptEngine, Source,
 };
 use tokio::sync::OnceCell;
 
@@ -20,7 +20,7 @@ pub(crate) struct JavaScript {
     toolchain: Toolchain,
     progress: Arc<dyn Progress>,
     bundler: OnceCell<Bundler>,
-    engine: OnceCell<Arc<Component>>,
+    engine: OnceCell<Arc<ScriptEngine>>,
 }
 
 impl JavaScript {
@@ -122,12 +122,12 @@ impl JavaScript {
             .await
     }
 
-    async fn compile(&self, compiler: &Compiler) -> Result<Arc<Component>> {
+    async fn compile(&self, compiler: &Compiler) -> Result<Arc<ScriptEngine>> {
         self.install().await?;
         let bytes = self.toolchain.engine()?;
         let compiler = compiler.clone();
         let engine = self
-            .take(Step::CompileEngine, move || compiler.compile(&bytes))
+            .take(Step::CompileEngine, move || compiler.compile_engine(&bytes))
             .await;
         engine
             .map(Arc::new)

@@ -104,7 +104,7 @@ impl UserWorkers {
             let main = main.clone();
             let bytes = blocking(move || read_main(boundary, &dir, &main)).await?;
             let bytes = bytes.map_err(|error| Error::code(error.to_string()))?;
-            Code::Component(compiler.compile_untrusted(bytes).await?)
+            compiler.compile_untrusted(bytes).await?
         };
         // One that goes away meanwhile is found to be gone the next time, and one
         // that changes is read again.

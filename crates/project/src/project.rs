@@ -172,9 +172,11 @@ impl Project {
         let settings = settings(worker);
         match main.0 {
             Kind::Component(bytes) => {
-                let component = self.compile(worker, bytes).await?;
-                self.check_handlers(worker, workers, &component)?;
-                self.runtime.deploy(settings, Code::Component(component))?;
+                let code = self.compile(worker, bytes).await?;
+                if let Code::Component(component) = &code {
+                    self.check_handlers(worker, workers, component)?;
+                }
+                self.runtime.deploy(settings, code)?;
             }
             Kind::Script(bundle) => {
                 let script = self
@@ -230,7 +232,7 @@ impl Project {
             .deploy(settings(worker), Code::Missing(reason))?)
     }
 
-    async fn compile(&self, worker: &WorkerConfig, bytes: Bytes) -> Result<Component> {
+    async fn compile(&self, worker: &WorkerConfig, bytes: Bytes) -> Result<Code> {
         let compiler = self.runtime.compiler().clone();
         let main = worker.main.clone();
         let compile = move || compiler.compile_from(&bytes, &main);
@@ -254,7 +256,7 @@ impl Project {
         let is_first = workers
             .first()
             .is_some_and(|first| first.name == worker.name);
-        if is_first && !component.handles_fetch() && !component.is_engine() {
+        if is_first && !component.handles_fetch() {
             return Err(Error::code(format!(
                 "{}: Worker `{}` is given first, so it should answer requests, but its component exports no `wasi:http` handler; give the Worker that does as the first path",
                 worker.path.display(),
@@ -278,7 +280,6 @@ impl Project {
         });
         if let Some(producer) = producer
             && !component.handles_tail()
-            && !component.is_engine()
         {
             self.progress.warn(&format!(
                 "{}: `tail_consumers` names `{}`, whose component does not export `taffrail:workers/tail`: every delivery to it will fail",

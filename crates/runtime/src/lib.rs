@@ -3,7 +3,7 @@
 //!
 //! ```no_run
 //! use http_body_util::{BodyExt, Empty};
-//! use taffrail_runtime::{Code, FetchResult, Runtime, WorkerSettings};
+//! use taffrail_runtime::{FetchResult, Runtime, WorkerSettings};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let runtime = Runtime::builder().build()?;
@@ -15,9 +15,9 @@
 //!         tail_consumers: vec!["tail-log".into()],
 //!         ..WorkerSettings::new("hello")
 //!     },
-//!     Code::Component(hello),
+//!     hello,
 //! )?;
-//! runtime.deploy(WorkerSettings::new("tail-log"), Code::Component(tail))?;
+//! runtime.deploy(WorkerSettings::new("tail-log"), tail)?;
 //!
 //! let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
 //! let request = http::Request::get("http://localhost/").body(body)?;
@@ -48,16 +48,16 @@ mod worker;
 
 pub use channels::dynamic::{Module, Modules};
 pub use component::Component;
-pub use component::compiler::Compiler;
 pub use delivery::{Delivery, Ledger, TailConsumer};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, QueueMessage};
 pub use invocation::body::{BodyError, Receipt, ResponseBody};
 pub use invocation::fetch_result::FetchResult;
+pub use platform::compiler::Compiler;
 pub use platform::loader::{LoadError, LoadFor, LoadScript, Loaded, Loading};
 pub use platform::namespaces::{Finding, Found, Namespaces, Wanted};
 pub use runtime::{Builder, Runtime};
-pub use script::{Script, Source};
+pub use script::{Script, ScriptEngine, Source};
 pub use settings::egress::{BadPattern, Egress, HostPattern};
 pub use settings::identity::WorkerId;
 pub use settings::{

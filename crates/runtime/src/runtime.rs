@@ -1,6 +1,5 @@
 //! The Workers of one process and the dispatch of events to them.
 
-use crate::component::compiler::Compiler;
 use crate::delivery::{Delivery, Queues, TailConsumer};
 use crate::error::Error;
 use crate::event::Event;
@@ -14,6 +13,7 @@ use crate::invocation::origin::Via;
 use crate::places::{INSTANCES, Places};
 use crate::platform::Platform;
 use crate::platform::alarms::Alarms;
+use crate::platform::compiler::Compiler;
 use crate::platform::loader::{LoadScript, Loaders};
 use crate::platform::namespaces::{Namespaces, UserWorkers};
 use crate::platform::registry::Registry;

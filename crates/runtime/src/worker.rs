@@ -18,7 +18,7 @@ use crate::invocation::origin::Via;
 use crate::invocation::session;
 use crate::places::{Place, Rank};
 use crate::script;
-use crate::script::{Script, Surroundings};
+use crate::script::{Exchange, Script, Surroundings};
 use crate::settings::identity::WorkerId;
 use crate::settings::{Target, WorkerSettings};
 use http::Request;
@@ -164,9 +164,10 @@ impl Worker {
             || event,
         );
         if invocation.admit(self.size()).is_ok() {
-            invocation.exchange.session(end);
+            let exchange = Exchange::of_session(end);
             let event = script::Event::Session;
-            let run = Arc::clone(&self).call_script(Arc::clone(&invocation), event, "rpc");
+            let run =
+                Arc::clone(&self).call_script(Arc::clone(&invocation), exchange, event, "rpc");
             self.run(Arc::clone(&invocation), 1, run).await;
         }
         match FetchResult::failed(&invocation) {
@@ -199,7 +200,12 @@ impl Worker {
                 scheduled_time,
                 retry_count,
             };
-            let run = Arc::clone(&self).call_script(Arc::clone(&invocation), event, "alarm");
+            let run = Arc::clone(&self).call_script(
+                Arc::clone(&invocation),
+                Exchange::default(),
+                event,
+                "alarm",
+            );
             self.run(Arc::clone(&invocation), 1, run).await;
         }
         invocation.verdict().0
@@ -218,7 +224,6 @@ impl Worker {
         let ran = Arc::clone(&invocation);
         let run = async move {
             if caught(run).await.is_err() {
-                ran.exchange.finish();
                 ran.ended(Call::HostFailed(Panicked::MESSAGE.to_owned()));
             }
         };
@@ -246,8 +251,11 @@ impl Worker {
             Ok(Program::Script(script)) => {
                 let (head, body) = request.into_parts();
                 let event = script::Event::fetch(&head, &body, cf.as_ref());
-                invocation.exchange.fetch(script::Fetch { body, respond });
-                script.run(&invocation, &self.surroundings, &event).await;
+                let exchange = Exchange::of_request(body, respond);
+                let surroundings = &self.surroundings;
+                script
+                    .run(&invocation, surroundings, exchange, &event)
+                    .await;
             }
             Err(call) => invocation.ended(call),
         }
@@ -266,7 +274,10 @@ impl Worker {
             }
             Ok(Program::Script(script)) => {
                 let event = script::Event::of(&event);
-                script.run(&invocation, &self.surroundings, &event).await;
+                let surroundings = &self.surroundings;
+                script
+                    .run(&invocation, surroundings, Exchange::default(), &event)
+                    .await;
             }
             Err(call) => invocation.ended(call),
         }
@@ -277,12 +288,16 @@ impl Worker {
     async fn call_script(
         self: Arc<Self>,
         invocation: Arc<Invocation>,
+        exchange: Exchange,
         event: script::Event<'static>,
         handler: &'static str,
     ) {
         match self.program() {
             Ok(Program::Script(script)) => {
-                script.run(&invocation, &self.surroundings, &event).await;
+                let surroundings = &self.surroundings;
+                script
+                    .run(&invocation, surroundings, exchange, &event)
+                    .await;
             }
             Ok(Program::Component(_)) => invocation.ended(Call::NoHandler(handler)),
             Err(call) => invocation.ended(call),

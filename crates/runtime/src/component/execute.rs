@@ -4,7 +4,7 @@ use crate::channels::Channels;
 use crate::component::Component;
 use crate::component::handlers::{queue, scheduled, tail};
 use crate::event::Event;
-use crate::instance::state::{Guest, State};
+use crate::instance::state::State;
 use crate::invocation::Invocation;
 use crate::invocation::ending::{Call, Cut, Response};
 use crate::invocation::limits::CpuExceeded;
@@ -34,13 +34,7 @@ pub(crate) async fn fetch(
     };
     let debug = component.debug.as_ref();
     let _awake = component.keep_awake();
-    let mut store = State::store(
-        component.engine(),
-        invocation,
-        channels,
-        Guest::Component,
-        Vec::new(),
-    );
+    let mut store = State::store(component.engine(), invocation, channels, Vec::new());
     let run = handler.call(&mut store, debug, invocation, request, respond);
     let call = guarded(invocation, run).await;
     if handler.response_is_cut_off(&mut store, &call) {
@@ -64,13 +58,7 @@ pub(crate) async fn dispatch(
     };
     let debug = component.debug.as_ref();
     let _awake = component.keep_awake();
-    let mut store = State::store(
-        component.engine(),
-        invocation,
-        channels,
-        Guest::Component,
-        events,
-    );
+    let mut store = State::store(component.engine(), invocation, channels, events);
     let run = async {
         match (
             event,

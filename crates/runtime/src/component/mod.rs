@@ -1,26 +1,25 @@
 //! From the bytes of a component to something that can be instantiated.
 
-pub(crate) mod compiler;
 pub(crate) mod debug_file;
 mod effort;
 pub(crate) mod execute;
 pub(crate) mod failure;
 mod handlers;
+pub(crate) mod linked;
 pub(crate) mod stack;
-mod untrusted;
+pub(crate) mod untrusted;
 
-use crate::component::compiler::Target;
 use crate::component::debug_file::DebugFile;
 use crate::component::handlers::{fetch, queue, scheduled, tail};
+use crate::component::linked::Linked;
 use crate::error::Error;
-use crate::instance::engine::{Awake, TABLES_PER_MEMORY, Ticker};
+use crate::instance::engine::{Awake, Ticker};
 use crate::instance::state::State;
-use crate::interfaces::javascript;
 use std::path::Path;
 use std::sync::Arc;
 use wasmparser::{Encoding, Parser, Payload};
 use wasmtime::Engine;
-use wasmtime::component::{InstancePre, Linker};
+use wasmtime::component::Linker;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
@@ -30,23 +29,10 @@ pub struct Component {
     tail: Option<tail::Pre>,
     scheduled: Option<scheduled::Pre>,
     queue: Option<queue::Pre>,
-    pub(crate) script: Option<EnginePre>,
-    /// The script that is a part of it.
-    built: Option<Vec<u8>>,
     /// Debug information that is not in it.
     pub(crate) debug: Option<DebugFile>,
-    engine: Engine,
-    ticker: Arc<Ticker>,
-    /// The places that an instance of it takes.
-    size: usize,
+    linked: Linked<State>,
 }
-
-/// Memories that a component may have: those of as many components that are
-/// composed.
-const MEMORIES: u32 = 16;
-
-/// The engine that runs scripts.
-pub(crate) type EnginePre = javascript::EnginePre<State>;
 
 const SCRIPT: &str = "taffrail:javascript/script@0.1.";
 
@@ -75,30 +61,18 @@ impl Component {
         self.tail.is_some()
     }
 
-    /// Whether it is an engine that runs scripts.
-    #[must_use]
-    pub fn is_engine(&self) -> bool {
-        self.script.is_some()
-    }
-
-    /// The script of an engine that was built with one.
-    pub(crate) fn take_built(&mut self) -> Option<Vec<u8>> {
-        self.script.as_ref()?;
-        self.built.take()
-    }
-
     pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
+        self.linked.engine()
     }
 
     /// The places that an instance of it takes.
     pub(crate) fn size(&self) -> usize {
-        self.size
+        self.linked.size()
     }
 
     /// Keeps the engine's clock ticking while an invocation runs.
     pub(crate) fn keep_awake(&self) -> Awake {
-        self.ticker.keep_awake()
+        self.linked.keep_awake()
     }
 
     /// Looks for debug information beside `path`, where `bytes`, of which it is
@@ -115,41 +89,25 @@ impl Component {
         Names::read(bytes).map(drop)
     }
 
-    fn compile(
-        names: Names,
-        target: &Target,
+    /// Compiles `bytes`, whose names are `names`, or finds them compiled in the
+    /// cache.
+    pub(crate) fn compile(
+        names: &Names,
+        linker: &Linker<State>,
         ticker: &Arc<Ticker>,
         bytes: &[u8],
     ) -> Result<Self, Error> {
-        let component =
-            wasmtime::component::Component::new(&target.engine, bytes).map_err(|error| {
-                Error::component(format!(
-                    "the component is invalid: {error:#}. Build it again"
-                ))
-            })?;
-        let size = size(&component)?;
-        let linker = if names.is_engine() {
-            &target.scripts
-        } else {
-            &target.workers
-        };
-        let pre = linker
-            .instantiate_pre(&component)
-            .map_err(|error| unresolved(&names, linker, &error))?;
-        Self::handlers(names, &pre, ticker, size)
-            .map_err(|error| {
-                Error::component(format!(
-                    "an exported handler is not of the type that belongs to its name: {error:#}. {REBUILD}"
-                ))
-            })
+        names.check_handlers()?;
+        let linked = Linked::compile(names, linker, ticker, bytes)?;
+        Self::handlers(names, linked).map_err(|error| {
+            Error::component(format!(
+                "an exported handler is not of the type that belongs to its name: {error:#}. {REBUILD}"
+            ))
+        })
     }
 
-    fn handlers(
-        names: Names,
-        pre: &InstancePre<State>,
-        ticker: &Arc<Ticker>,
-        size: usize,
-    ) -> wasmtime::Result<Self> {
+    fn handlers(names: &Names, linked: Linked<State>) -> wasmtime::Result<Self> {
+        let pre = &linked.pre;
         let fetch = if names.exported(fetch::EXPORT_P3) {
             Some(fetch::Pre::P3(ServicePre::new(pre.clone())?))
         } else if names.exported(fetch::EXPORT_P2) {
@@ -165,48 +123,23 @@ impl Component {
                 .map(scheduled::Pre::new)
                 .transpose()?,
             queue: exported(queue::EXPORT).map(queue::Pre::new).transpose()?,
-            script: (names.is_engine())
-                .then(|| EnginePre::new(pre.clone()))
-                .transpose()?,
-            built: names.script,
             debug: None,
-            engine: pre.engine().clone(),
-            ticker: Arc::clone(ticker),
-            size,
+            linked,
         })
     }
 }
 
-/// The places that an instance takes: as many as it has memories, or more if it
-/// has many tables.
-fn size(component: &wasmtime::component::Component) -> Result<usize, Error> {
-    let Some(resources) = component.resources_required() else {
-        return Err(Error::component(
-            "it imports core modules, which nothing provides. Compose it with them",
-        ));
-    };
-    let tables = TABLES_PER_MEMORY * MEMORIES;
-    if resources.num_memories > MEMORIES || resources.num_tables > tables {
-        return Err(Error::component(format!(
-            "an instance of it has {} memories and {} tables; {MEMORIES} and {tables} are allowed. Compose it of fewer components",
-            resources.num_memories, resources.num_tables
-        )));
-    }
-    let for_tables = resources.num_tables.div_ceil(TABLES_PER_MEMORY);
-    Ok(resources.num_memories.max(for_tables).max(1) as usize)
-}
-
 /// The names of what a component imports and exports, read before it is known
 /// which engine can compile it.
-struct Names {
+pub(crate) struct Names {
     imports: Vec<String>,
     exports: Vec<String>,
     /// The script that the component was built of.
-    script: Option<Vec<u8>>,
+    pub(crate) script: Option<Vec<u8>>,
 }
 
 impl Names {
-    fn read(bytes: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Error> {
         if Parser::is_core_wasm(bytes) {
             return Err(Error::component(
                 "it is a core WebAssembly module, not a component. Build it for the target `wasm32-wasip2`, or make a component of it with `wasm-tools component new MODULE -o COMPONENT` (add `--adapt` with the WASI preview 1 adapter if it was built for `wasm32-wasip1`)",
@@ -262,12 +195,12 @@ impl Names {
     }
 
     /// Whether it runs scripts, and handles no event in any other way.
-    fn is_engine(&self) -> bool {
+    pub(crate) fn is_engine(&self) -> bool {
         let handles = HANDLERS.iter().any(|name| self.exported(name));
         self.exported(SCRIPT) && !handles
     }
 
-    fn any(&self, part: &str) -> bool {
+    pub(crate) fn any(&self, part: &str) -> bool {
         self.imports
             .iter()
             .chain(&self.exports)
@@ -275,7 +208,7 @@ impl Names {
     }
 
     fn check_handlers(&self) -> Result<(), Error> {
-        if self.is_engine() || HANDLERS.iter().any(|name| self.exported(name)) {
+        if HANDLERS.iter().any(|name| self.exported(name)) {
             return Ok(());
         }
         let exports = if self.exports.is_empty() {
@@ -309,7 +242,7 @@ const PROVIDED: [(&str, &[&str]); 11] = [
 ];
 
 /// Whether the linker has something for an import of this name.
-fn is_provided(linker: &Linker<State>, import: &str) -> bool {
+fn is_provided<T>(linker: &Linker<T>, import: &str) -> bool {
     let (interface, wanted) = import.split_once('@').unwrap_or((import, ""));
     let package = interface.split('/').next();
     let mut versions = PROVIDED
@@ -338,7 +271,7 @@ fn named(interface: &str, version: &str) -> String {
 
 /// Whether the linker has something of exactly this name: whether anything else
 /// of the name is refused.
-fn has(linker: &Linker<State>, name: &str) -> bool {
+fn has<T>(linker: &Linker<T>, name: &str) -> bool {
     let mut linker = linker.clone();
     linker.allow_shadowing(false);
     let added = linker.root().func_wrap(name, |_, (): ()| Ok(()));
@@ -346,7 +279,7 @@ fn has(linker: &Linker<State>, name: &str) -> bool {
 }
 
 /// Names the imports that nothing provides.
-fn unresolved(names: &Names, linker: &Linker<State>, error: &wasmtime::Error) -> Error {
+fn unresolved<T>(names: &Names, linker: &Linker<T>, error: &wasmtime::Error) -> Error {
     let mut imports = names.imports.iter();
     if let Some(import) = imports.find(|import| import.starts_with(SCRIPT_HOST))
         && !names.is_engine()

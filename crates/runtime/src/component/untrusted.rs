@@ -23,8 +23,8 @@ impl Default for Untrusted {
 }
 
 /// What came of a compile, and the CPU time that it took.
-pub(crate) struct Compiled {
-    pub(crate) result: Result<Component, Error>,
+pub(crate) struct Compiled<T> {
+    pub(crate) result: Result<T, Error>,
     pub(crate) cpu: Duration,
 }
 
@@ -32,11 +32,11 @@ impl Untrusted {
     /// Has `compile` run in a thread of its own, of a low priority, unless `bytes`
     /// take too much. Dropping the future before that begins takes it out of the
     /// queue.
-    pub(crate) async fn compile(
+    pub(crate) async fn compile<T: Send + 'static>(
         &self,
         bytes: impl AsRef<[u8]> + Send + 'static,
-        compile: impl FnOnce(&[u8]) -> Result<Component, Error> + Send + 'static,
-    ) -> Compiled {
+        compile: impl FnOnce(&[u8]) -> Result<T, Error> + Send + 'static,
+    ) -> Compiled<T> {
         let failed = |result| Compiled {
             result: Err(result),
             cpu: Duration::ZERO,

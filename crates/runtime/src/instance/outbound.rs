@@ -8,9 +8,6 @@ use crate::instance::cdn_loop;
 use crate::instance::table::BODY_CHUNK;
 use crate::invocation::Invocation;
 use crate::invocation::current::Current;
-use crate::invocation::drain::drain_on_drop;
-use crate::script::exchange;
-use crate::script::{ScriptHost, Token, answer};
 use crate::settings::egress;
 use crate::settings::egress::Egress;
 use http::{Request, Response};
@@ -19,84 +16,30 @@ use std::sync::Arc;
 use taffrail_trace::LogLevel;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
-/// Sends a guest's requests where they may go, as many as its limit allows.
+/// Sends a component's requests where they may go, as many as its limit allows.
 pub(crate) struct Outbound {
     current: Current,
     channels: Arc<dyn Channels>,
-    /// Who answers a script's requests to its host.
-    pub(crate) script: Option<ScriptHost>,
-    /// Whom the next request of a component is for, if not for the network.
+    /// Whom the next request is for, if not for the network.
     pub(crate) callee: Option<Result<Callee, CallFailed>>,
 }
 
 /// A response under way, with the work that goes on behind it.
-type Sending = Box<dyn Future<Output = Result<(Response<WasiBody>, Io), Error>> + Send>;
-type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
+pub(crate) type Sending = Box<dyn Future<Output = Result<(Response<WasiBody>, Io), Error>> + Send>;
+pub(crate) type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 impl Outbound {
     pub(crate) fn new(current: Current, channels: Arc<dyn Channels>) -> Self {
         Self {
             current,
             channels,
-            script: None,
             callee: None,
         }
     }
-
-    /// Answers a request of a script to its host.
-    fn answer(&self, script: &ScriptHost, request: Request<WasiBody>) -> Sending {
-        let caller = self.current.invocation();
-        let exchange = &caller.exchange;
-        match (request.uri().path(), &script.object) {
-            // What is waited for outlasts the invocation, and so must not hold
-            // on to it.
-            ("/idle", _) => waited(script.idle.answer()),
-            ("/drained", _) => waited(exchange.drained()),
-            ("/events", Some(object)) => {
-                let object = Arc::clone(object);
-                waited(object.answer())
-            }
-            ("/events", None) => waited(script.events.answer()),
-            // The exchange has to know at once what is asked for, not only when
-            // the answer is waited for.
-            ("/request", _) => ready(Response::new(exchange.lease(exchange.request()))),
-            (path, _) if path.starts_with("/live/") => {
-                let number = path.trim_start_matches("/live/");
-                let live = exchange.live(number).map(|body| exchange.lease(body));
-                ready(live.map_or_else(|failed| script.token.failure(&failed), Response::new))
-            }
-            _ => {
-                let token = script.token.clone();
-                let channels = Arc::clone(&self.channels);
-                Box::new(async move {
-                    let response = answer(&*channels, &caller, &token, request).await;
-                    let response = response.unwrap_or_else(|failed| token.failure(&failed));
-                    Ok(answered(leased(&caller, &token, response)))
-                })
-            }
-        }
-    }
 }
 
-/// What a script is told of everything that the network does not do. The wording
-/// is workerd's.
-const CONNECTION_LOST: &str = "Network connection lost.";
-
-/// A response for a script.
-fn leased(caller: &Invocation, token: &Token, response: Response<WasiBody>) -> Response<WasiBody> {
-    let exchange = &caller.exchange;
-    exchange.lease_response(response, token, caller.host_memory())
-}
-
-fn ready(response: Response<WasiBody>) -> Sending {
-    Box::new(async { Ok(answered(response)) })
-}
-
-fn waited(answer: impl Future<Output = Response<WasiBody>> + Send + 'static) -> Sending {
-    Box::new(async { Ok(answered(answer.await)) })
-}
-
-fn answered(response: Response<WasiBody>) -> (Response<WasiBody>, Io) {
+/// A response with no work behind it.
+pub(crate) fn answered(response: Response<WasiBody>) -> (Response<WasiBody>, Io) {
     (response, Box::new(async { Ok(()) }))
 }
 
@@ -115,35 +58,6 @@ impl WasiHttpHooks for Outbound {
         options: Option<RequestOptions>,
         _guest_io: Io,
     ) -> Sending {
-        let mut request = match self.script {
-            // StarlingMonkey aborts when it cannot write what it wants to send.
-            Some(_) => request.map(drain_on_drop),
-            None => request,
-        };
-        if let Some(script) = &self.script
-            && let Some(number) = script.token.take_number(request.headers_mut())
-        {
-            let abandonable = script.abandonable.clone();
-            let sending = Box::into_pin(self.sending(request, options));
-            // The script may give it up before it is polled for the first time.
-            let sent = abandonable.until_abandoned(number, sending);
-            return Box::new(async move {
-                // Nobody waits for this any more.
-                let given_up = || Ok(answered(Response::new(exchange::empty())));
-                sent.await.unwrap_or_else(given_up)
-            });
-        }
-        self.sending(request, options)
-    }
-}
-
-impl Outbound {
-    fn sending(&mut self, request: Request<WasiBody>, options: Option<RequestOptions>) -> Sending {
-        if let Some(script) = &self.script
-            && script.token.is_asked(request.uri())
-        {
-            return self.answer(script, request);
-        }
         let caller = self.current.invocation();
         let channels = Arc::clone(&self.channels);
         if let Some(callee) = self.callee.take() {
@@ -153,23 +67,13 @@ impl Outbound {
                     .map_err(|failed| Error::InternalError(Some(failed.message)))
             });
         }
-        let token = self.script.as_ref().map(|script| script.token.clone());
         Box::new(async move {
             let sent = send(&*channels, &caller, request, options).await;
-            let Some(token) = token else {
-                // A component knows no more than a code.
-                return sent.unwrap_or_else(|failed| {
-                    caller.log_text(LogLevel::Warn, &failed.message);
-                    Err(Error::HttpRequestDenied)
-                });
-            };
-            // A script throws it as it is.
-            let (response, io) = match sent {
-                Ok(Ok(sent)) => sent,
-                Ok(Err(_)) => answered(token.failure(&CallFailed::new(CONNECTION_LOST))),
-                Err(failed) => answered(token.failure(&failed)),
-            };
-            Ok((leased(&caller, &token, response), io))
+            // A component knows no more than a code.
+            sent.unwrap_or_else(|failed| {
+                caller.log_text(LogLevel::Warn, &failed.message);
+                Err(Error::HttpRequestDenied)
+            })
         })
     }
 }
@@ -187,7 +91,7 @@ async fn call_worker(
 
 /// Sends a request to where the Worker's go. The outer error says why it may
 /// not go out.
-async fn send(
+pub(crate) async fn send(
     channels: &dyn Channels,
     caller: &Arc<Invocation>,
     mut request: Request<WasiBody>,

@@ -1,14 +1,16 @@
 //! What a store holds while it runs one invocation.
 
 use crate::channels::Channels;
+use crate::channels::dynamic::Reservation;
 use crate::instance::outbound::Outbound;
-use crate::instance::output::Output;
+use crate::instance::output::{Output, Record};
 use crate::instance::table;
 use crate::invocation::current::Current;
 use crate::invocation::ending::Cut;
 use crate::invocation::limits::MemoryLimiter;
 use crate::invocation::lines::Stream;
 use crate::invocation::{CutOff, Invocation};
+use std::collections::HashMap;
 use std::sync::Arc;
 use taffrail_trace::TraceItem;
 use wasmtime::component::ResourceTable;
@@ -29,16 +31,36 @@ const RANDOM_BYTES: u64 = 1 << 20;
 /// may send, and what does not fit into an item is recorded as such.
 const FIELD_BYTES: usize = 4 << 20;
 
-/// What runs in an instance.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Guest {
-    /// A component.
-    Component,
-    /// The JavaScript engine, whose scripts have a console of their own.
-    Engine,
+/// The data of a store, by which its guest is kept within its limits.
+pub(crate) trait StoreData: WasiView + Sized + 'static {
+    fn memory(&mut self) -> &mut MemoryLimiter;
+
+    /// Looks at the limits while the guest runs. Fails when it is to end.
+    fn tick(&mut self) -> Result<(), CutOff>;
+
+    /// Notes that the guest is to wait until one of so many pollables is ready.
+    fn waits(&self, pollables: usize);
+
+    /// Ready once a guest that waits is to end.
+    fn until_end(&self) -> impl Future<Output = ()> + Send + use<Self>;
+
+    /// A store with this data and its limits in force.
+    fn into_store(self, engine: &Engine) -> Store<Self> {
+        let mut store = Store::new(engine, self);
+        store.limiter(|data| data.memory());
+        store.set_hostcall_fuel(CALL_BYTES);
+        // A new store's deadline is 0, which has passed: the guest would be
+        // interrupted before it begins.
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut store| {
+            store.data_mut().tick()?;
+            Ok(UpdateDeadline::Yield(1))
+        });
+        store
+    }
 }
 
-/// The data of a store.
+/// What a store holds for any guest.
 pub(crate) struct State {
     pub(crate) current: Current,
     /// What the Worker can reach beyond the instance.
@@ -47,26 +69,39 @@ pub(crate) struct State {
     pub(crate) events: Vec<Arc<TraceItem>>,
     pub(crate) memory: MemoryLimiter,
     pub(crate) table: ResourceTable,
+    /// Dynamic Workers whose code the guest has yet to give, by binding and id.
+    pub(crate) reservations: HashMap<(String, String), Reservation>,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     pub(crate) outbound: Outbound,
 }
 
 impl State {
-    /// A store for one invocation, with its limits in force.
+    /// A store for one invocation of a component, with its limits in force.
     pub(crate) fn store(
         engine: &Engine,
         invocation: &Arc<Invocation>,
         channels: &Arc<dyn Channels>,
-        guest: Guest,
         events: Vec<Arc<TraceItem>>,
     ) -> Store<Self> {
-        let settings = &invocation.worker.settings;
         let current = Current::new(invocation);
+        Self::new(invocation, current, channels, events, Invocation::write).into_store(engine)
+    }
+
+    /// What a store holds that begins with an invocation. `record` records its
+    /// output for the one that is current.
+    pub(crate) fn new(
+        invocation: &Invocation,
+        current: Current,
+        channels: &Arc<dyn Channels>,
+        events: Vec<Arc<TraceItem>>,
+        record: Record,
+    ) -> Self {
+        let settings = &invocation.worker.settings;
         let output = |stream| Output {
             stream,
             current: current.clone(),
-            of_engine: guest == Guest::Engine,
+            record,
         };
         let mut wasi = WasiCtx::builder();
         wasi.stdout(output(Stream::Stdout));
@@ -80,76 +115,51 @@ impl State {
         }
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(FIELD_BYTES);
-        let mut store = Store::new(
-            engine,
-            Self {
-                events,
-                memory: MemoryLimiter::new(settings.limits.memory),
-                table: ResourceTable::new(),
-                wasi: wasi.build(),
-                http,
-                outbound: Outbound::new(current.clone(), Arc::clone(channels)),
-                channels: Arc::clone(channels),
-                current,
-            },
-        );
-        store.limiter(|state| &mut state.memory);
-        store.set_hostcall_fuel(CALL_BYTES);
-        // A new store's deadline is 0, which has passed: the guest would be
-        // interrupted before it begins.
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|mut store| {
-            store.data_mut().tick()?;
-            Ok(UpdateDeadline::Yield(1))
-        });
-        store
+        Self {
+            events,
+            memory: MemoryLimiter::new(settings.limits.memory),
+            table: ResourceTable::new(),
+            reservations: HashMap::new(),
+            wasi: wasi.build(),
+            http,
+            outbound: Outbound::new(current.clone(), Arc::clone(channels)),
+            channels: Arc::clone(channels),
+            current,
+        }
     }
 
-    /// Looks at the limits while the guest runs. Fails when it is to end.
-    fn tick(&mut self) -> Result<(), CutOff> {
+    /// Looks at the limits of the invocation and of the store, and cuts the
+    /// invocation off that is over one.
+    pub(crate) fn look_at_limits(&mut self) -> Arc<Invocation> {
         let invocation = self.invocation();
         if invocation.cpu.is_exceeded() {
             invocation.cut(Cut::Cpu);
         }
         let weight = table::weight(&mut self.table);
         _ = invocation.charged(invocation.host_memory().weigh_table(weight));
-        let events = self.outbound.script.as_ref().map(|script| &script.events);
-        let ends_guest = match (events, invocation.is_cut()) {
-            (None, _) | (_, Some(Cut::Cpu | Cut::Memory)) => true,
-            // The script is told, and lives on.
-            (_, Some(Cut::ClientLeft)) => false,
-            // One of several events of an isolate cannot be cut out of it.
-            (Some(events), _) => events.is_alone(&invocation),
-        };
-        if ends_guest {
-            invocation.go_on()?;
-        }
-        match events {
-            Some(events) if events.is_forsaken() => Err(CutOff),
-            _ => Ok(()),
-        }
-    }
-
-    /// Ready once a guest that waits is to end: with its invocation, or, for a
-    /// script, with all that its isolate runs.
-    pub(crate) fn until_end(&self) -> impl Future<Output = ()> + Send + use<> {
-        let events = self.outbound.script.as_ref();
-        let events = events.map(|script| Arc::clone(&script.events));
-        let invocation = self.invocation();
-        async move {
-            match events {
-                Some(events) => {
-                    drop(invocation);
-                    events.until_doomed().await;
-                }
-                None => invocation.until_cut().await,
-            }
-        }
+        invocation
     }
 
     /// The invocation on whose behalf the guest runs.
     pub(crate) fn invocation(&self) -> Arc<Invocation> {
         self.current.invocation()
+    }
+}
+
+impl StoreData for State {
+    fn memory(&mut self) -> &mut MemoryLimiter {
+        &mut self.memory
+    }
+
+    fn tick(&mut self) -> Result<(), CutOff> {
+        self.look_at_limits().go_on()
+    }
+
+    fn waits(&self, _: usize) {}
+
+    fn until_end(&self) -> impl Future<Output = ()> + Send + use<> {
+        let invocation = self.invocation();
+        async move { invocation.until_cut().await }
     }
 }
 

@@ -76,7 +76,7 @@ impl loader::Host for State {
         Ok(match found {
             Ok(Lookup::Made(worker)) => Ok(Some(self.table.push(DynamicWorker(worker))?)),
             Ok(Lookup::Vacant(reservation)) => {
-                caller.exchange.reserve(binding, id, reservation);
+                self.reservations.insert((binding, id), reservation);
                 Ok(None)
             }
             Err(failed) => Err(failed.message),
@@ -93,7 +93,7 @@ impl loader::Host for State {
         if let Err(failed) = check_binding(&caller, &binding) {
             return Ok(Err(failed.message));
         }
-        let reservation = id.and_then(|id| caller.exchange.take_reservation(binding, id));
+        let reservation = id.and_then(|id| self.reservations.remove(&(binding, id)));
         Ok(
             match make(&*self.channels, &caller, reservation, plan(&caller, code)).await {
                 Ok(worker) => Ok(self.table.push(DynamicWorker(worker))?),

@@ -8,7 +8,6 @@ mod context;
 mod diagnostics_channel;
 mod dispatch;
 mod exceptions;
-pub(crate) mod javascript;
 mod keyvalue;
 mod loader;
 mod logging;
@@ -17,27 +16,32 @@ pub(crate) mod trace_item;
 pub(crate) mod types;
 mod wasi;
 
-use crate::instance::state::State;
+use crate::instance::state::{State, StoreData};
 use wasmtime::component::Linker;
-use wasmtime_wasi::WasiView;
 use wasmtime_wasi_http::WasiHttpView;
 
 /// Adds everything that a Worker may import.
-pub(crate) fn add_to_linker<T: WasiView + WasiHttpView>(
-    linker: &mut Linker<T>,
-    state: fn(&mut T) -> &mut State,
-) -> wasmtime::Result<()> {
-    wasi::add_to_linker(linker, state)?;
+pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let state: fn(&mut State) -> &mut State = |state| state;
+    add_common_to_linker(linker, state)?;
     config::add_to_linker(linker, state)?;
     keyvalue::add_to_linker(linker, state)?;
     logging::add_to_linker(linker, state)?;
-    types::add_to_linker(linker, state)?;
-    console::add_to_linker(linker, state)?;
-    diagnostics_channel::add_to_linker(linker, state)?;
-    exceptions::add_to_linker(linker, state)?;
     context::add_to_linker(linker, state)?;
     services::add_to_linker(linker, state)?;
     dispatch::add_to_linker(linker, state)?;
     loader::add_to_linker(linker, state)?;
     analytics::add_to_linker(linker, state)
+}
+
+/// Adds what Workers and the JavaScript engine import.
+pub(crate) fn add_common_to_linker<T: StoreData + WasiHttpView>(
+    linker: &mut Linker<T>,
+    state: fn(&mut T) -> &mut State,
+) -> wasmtime::Result<()> {
+    wasi::add_to_linker(linker)?;
+    types::add_to_linker(linker, state)?;
+    console::add_to_linker(linker, state)?;
+    diagnostics_channel::add_to_linker(linker, state)?;
+    exceptions::add_to_linker(linker, state)
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The invocation that a store runs at this moment. A store that is kept for
 /// the next one has none in between, so that the item of the last one can go
 /// out.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Current(Arc<Mutex<Option<Arc<Invocation>>>>);
 
 impl Current {

@@ -48,7 +48,6 @@ use crate::invocation::observer::{Observers, Onset, Record};
 use crate::invocation::origin::Via;
 use crate::invocation::running::RunningGuard;
 use crate::places::{NoPlace, Permit, Place, Places, Rank, Refused};
-use crate::script::Exchange;
 use std::fmt;
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -71,8 +70,6 @@ pub(crate) struct Invocation {
     pub(crate) via: Via,
     pub(crate) worker: Arc<WorkerContext>,
     pub(crate) cpu: CpuMeter,
-    /// What a script and its host exchange for it.
-    pub(crate) exchange: Exchange,
     allowance: Allowance,
     destination: Arc<Destination>,
     started: Instant,
@@ -141,7 +138,6 @@ impl Invocation {
             id: InvocationId::new(),
             cpu: CpuMeter::new(limits.cpu),
             allowance: Allowance::new(limits),
-            exchange: Exchange::default(),
             destination: Arc::new(Destination::new(worker, dispatcher)),
             started: clock::instant(),
             rank,

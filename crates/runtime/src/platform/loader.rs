@@ -2,8 +2,8 @@
 
 use crate::channels::dynamic::{Lookup, Module, Modules, Plan};
 use crate::channels::failed::CallFailed;
-use crate::component::compiler::Compiler;
 use crate::invocation::Invocation;
+use crate::platform::compiler::Compiler;
 use crate::platform::registry::Registry;
 
 use crate::script::Script;
@@ -248,7 +248,7 @@ impl Loaders {
                 caller.cpu.charge(compiled.cpu);
                 let named =
                     |error| CallFailed::new(format!("`{}` cannot run: {error}", modules.main));
-                compiled.result.map(Code::Component).map_err(named)
+                compiled.result.map_err(named)
             }
             Some(Module::Js(_)) => {
                 let Some(scripts) = &self.scripts else {

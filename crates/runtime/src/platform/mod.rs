@@ -1,6 +1,7 @@
 //! The Workers of one runtime, and how they find, load and call each other.
 
 pub(crate) mod alarms;
+pub(crate) mod compiler;
 pub(crate) mod loader;
 pub(crate) mod namespaces;
 pub(crate) mod registry;
@@ -8,10 +9,10 @@ pub(crate) mod registry;
 use crate::channels::dynamic::{Lookup, Plan};
 use crate::channels::failed::CallFailed;
 use crate::channels::{BoxFuture, Channel, Channels};
-use crate::component::compiler::Compiler;
 use crate::error::Error;
 use crate::invocation::Invocation;
 use crate::platform::alarms::Alarms;
+use crate::platform::compiler::Compiler;
 use crate::platform::loader::Loaders;
 use crate::platform::namespaces::UserWorkers;
 use crate::platform::registry::{MakeChannels, Registry};

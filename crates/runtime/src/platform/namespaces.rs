@@ -2,8 +2,8 @@
 
 use crate::channels::call::NOT_FOUND;
 use crate::channels::failed::CallFailed;
-use crate::component::compiler::Compiler;
 use crate::places::Share;
+use crate::platform::compiler::Compiler;
 use crate::platform::loader::Loaders;
 use crate::platform::registry::Registry;
 use crate::settings::WorkerSettings;

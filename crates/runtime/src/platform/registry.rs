@@ -6,7 +6,7 @@ use crate::invocation::context::WorkerContext;
 use crate::invocation::lanes::Lanes;
 use crate::invocation::running::Running;
 use crate::places::Share;
-use crate::script::{Isolates, Script, Source, Surroundings};
+use crate::script::{Isolates, Surroundings};
 use crate::settings::WorkerSettings;
 use crate::settings::identity::WorkerId;
 use crate::worker::{Code, Worker};
@@ -74,16 +74,6 @@ impl Registry {
         code: Code,
         above: Option<Arc<Share>>,
     ) -> Arc<Worker> {
-        let code = match code {
-            Code::Component(mut component) => match component.take_built() {
-                Some(json) => {
-                    let source = Source::built(&json);
-                    Code::Script(Script::new(Arc::new(component), source))
-                }
-                None => Code::Component(component),
-            },
-            code => code,
-        };
         let context = Arc::new(WorkerContext {
             consumers: Consumers {
                 native: Arc::clone(&self.consumers),

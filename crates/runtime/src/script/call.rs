@@ -7,6 +7,7 @@ use crate::channels::dispatch::Dispatch;
 use crate::channels::failed::CallFailed;
 use crate::event::{Event, QueueMessage};
 use crate::invocation::Invocation;
+use crate::script::run::Run;
 use crate::script::{Token, byte_string, kv, load, object};
 use crate::settings::identity::WorkerId;
 use crate::settings::{Binding, ObjectId, Target};
@@ -16,7 +17,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value};
-use std::sync::Arc;
 use taffrail_trace::EventInfo;
 use wasmtime_wasi_http::WasiBody;
 
@@ -125,17 +125,18 @@ enum Callee {
 /// engine, so it may ask for anything.
 pub(crate) async fn answer(
     channels: &dyn Channels,
-    invocation: &Arc<Invocation>,
+    run: &Run,
     token: &Token,
     request: Request<WasiBody>,
 ) -> Result<Response<WasiBody>, CallFailed> {
+    let invocation = &run.invocation;
     match request.uri().path() {
         "/load" => {
             let load = wish(invocation, &request)?;
             // What it may have is the memory that it was written in.
             let code = invocation.collect(request.into_body(), usize::MAX).await?;
             let _parsed = invocation.charge_parsing(&code)?;
-            let worker = load::answer(channels, invocation, load, &code).await?;
+            let worker = load::answer(channels, run, load, &code).await?;
             Ok(json(&worker))
         }
         "/kv" => {
@@ -144,7 +145,7 @@ pub(crate) async fn answer(
         }
         "/call" => {
             let call = wish(invocation, &request)?;
-            make(channels, invocation, call, request.into_body()).await
+            make(channels, run, call, request.into_body()).await
         }
         other => Err(CallFailed::new(format!("the host has no `{other}`"))),
     }
@@ -167,7 +168,10 @@ fn wish<T: DeserializeOwned>(
 /// Makes a call.
 async fn make(
     channels: &dyn Channels,
-    invocation: &Arc<Invocation>,
+    Run {
+        invocation,
+        exchange,
+    }: &Run,
     call: Call,
     body: WasiBody,
 ) -> Result<Response<WasiBody>, CallFailed> {
@@ -179,9 +183,7 @@ async fn make(
         }
     };
     let target = service::Callee {
-        live: call
-            .live
-            .and_then(|live| invocation.exchange.take_live(live)),
+        live: call.live.and_then(|live| exchange.take_live(live)),
         ..target
     };
     let (event, session) = match call.way {
@@ -201,7 +203,7 @@ async fn make(
         Way::Connect(Session { session, .. }) => (EventInfo::Connect {}, session),
     };
     let end = service::session(channels, invocation, target, event)?;
-    invocation.exchange.add_session(session, end.sender);
+    exchange.add_session(session, end.sender);
     let messages = end.receiver.map_err(|never| match never {});
     Ok(Response::new(messages.boxed_unsync()))
 }

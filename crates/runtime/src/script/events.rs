@@ -9,6 +9,7 @@ use crate::invocation::ending::{Call, Cause, Cut, Shed, Trapped};
 use crate::invocation::lanes::HEAVY;
 use crate::invocation::limits::MemoryLimiter;
 use crate::script::exchange::Answer;
+use crate::script::run::Run;
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use serde_json::json;
@@ -16,7 +17,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
@@ -38,9 +39,11 @@ pub(crate) struct Events {
     doomed: Notify,
     /// Since when the guest has its turn, if it has.
     turn_began: Mutex<Option<Instant>>,
-    current: OnceLock<Current>,
+    current: Current,
+    /// The run that is current.
+    run: Mutex<Option<Arc<Run>>>,
     /// On whose behalf a Durable Object runs between its events. Nobody is told.
-    resident: Option<Arc<Invocation>>,
+    resident: Option<Arc<Run>>,
 }
 
 #[derive(Default)]
@@ -74,7 +77,7 @@ const DEAF: Duration = Duration::from_millis(100);
 
 /// One event for an isolate.
 pub(super) struct Job {
-    invocation: Arc<Invocation>,
+    run: Arc<Run>,
     event: Arc<str>,
     /// The CPU time of a light one.
     light: Duration,
@@ -82,7 +85,7 @@ pub(super) struct Job {
 }
 
 struct Running {
-    invocation: Arc<Invocation>,
+    run: Arc<Run>,
     light: Duration,
     ended: oneshot::Sender<End>,
 }
@@ -103,16 +106,35 @@ pub(super) enum Refused {
 
 impl Events {
     /// Those of a Durable Object.
-    pub(super) fn of_object(resident: Arc<Invocation>) -> Self {
+    pub(super) fn of_object(resident: Arc<Run>) -> Self {
         Self {
             resident: Some(resident),
             ..Self::default()
         }
     }
 
-    /// Makes known what the isolate runs at each moment.
-    pub(super) fn attach(&self, current: Current) {
-        self.current.get_or_init(|| current);
+    /// The invocation that the isolate runs at each moment.
+    pub(super) fn current(&self) -> &Current {
+        &self.current
+    }
+
+    /// What the isolate runs at this moment.
+    pub(super) fn run(&self) -> Arc<Run> {
+        let run = self.current_run().clone();
+        run.expect("a script runs only as part of an event")
+    }
+
+    /// Has the isolate go on for another event, or wait for none.
+    pub(super) fn set_run(&self, run: Option<Arc<Run>>) {
+        let invocation = run.as_ref().map(|run| Arc::clone(&run.invocation));
+        self.current.set(invocation);
+        let left = std::mem::replace(&mut *self.current_run(), run);
+        // Not under the lock: its item may go out.
+        drop(left);
+    }
+
+    fn current_run(&self) -> MutexGuard<'_, Option<Arc<Run>>> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes events from now on.
@@ -182,10 +204,10 @@ impl Events {
     }
 
     /// Whose turn it is once it has begun.
-    pub(super) fn first(&self) -> Option<Arc<Invocation>> {
+    pub(super) fn first(&self) -> Option<Arc<Run>> {
         let queue = self.queue();
         let (_, job) = queue.waiting.front()?;
-        Some(Arc::clone(&job.invocation))
+        Some(Arc::clone(&job.run))
     }
 
     /// Whether an event has begun and not ended.
@@ -238,7 +260,7 @@ impl Events {
         let queue = self.queue();
         let mut running = queue.running.values();
         match (&self.resident, running.next(), running.next()) {
-            (None, Some(only), None) => Arc::ptr_eq(&only.invocation, invocation),
+            (None, Some(only), None) => Arc::ptr_eq(&only.run.invocation, invocation),
             // It evaluates its script.
             (None, None, None) => queue.state == State::Idle,
             _ => false,
@@ -305,7 +327,7 @@ impl Events {
         let mut queue = self.queue();
         queue.turn = Some(number);
         let next = match queue.running.get(&number) {
-            Some(running) => Some(Arc::clone(&running.invocation)),
+            Some(running) => Some(Arc::clone(&running.run)),
             None => self.resident.clone(),
         };
         drop(queue);
@@ -329,10 +351,10 @@ impl Events {
 
     /// For whom the isolate goes on until the script says whose turn it is: not
     /// for an event that is over, whose item does not wait for that.
-    fn leave(&self, mut queue: MutexGuard<'_, Queue>) -> Option<Arc<Invocation>> {
+    fn leave(&self, mut queue: MutexGuard<'_, Queue>) -> Option<Arc<Run>> {
         queue.turn = None;
         let other = queue.running.values().next();
-        let other = other.map(|other| Arc::clone(&other.invocation));
+        let other = other.map(|other| Arc::clone(&other.run));
         self.resident.clone().or(other)
     }
 
@@ -376,11 +398,10 @@ impl Events {
     }
 
     fn turn(&self, poll: impl FnOnce() -> Poll<Call>) -> Poll<Call> {
-        let current = self.current.get().expect("it is attached before it runs");
         self.set_turn(Some(clock::instant()));
-        current.invocation().cpu.begin();
+        self.current.invocation().cpu.begin();
         let turn = poll();
-        let invocation = current.invocation();
+        let invocation = self.current.invocation();
         invocation.cpu.end();
         self.set_turn(None);
         if turn.is_pending() && invocation.cpu.left().is_zero() {
@@ -395,7 +416,7 @@ impl Events {
     pub(super) fn is_heavy(&self) -> bool {
         let queue = self.queue();
         let mut running = queue.running.values();
-        running.any(|running| running.invocation.cpu.used() > running.light)
+        running.any(|running| running.run.invocation.cpu.used() > running.light)
     }
 
     /// Ends what runs as the isolate did, and sends on what waits.
@@ -411,20 +432,19 @@ impl Events {
             Call::HostFailed(reason) => Some(reason.clone()),
             _ => None,
         };
-        let current = self.current.get().map(Current::invocation);
+        let current = self.current_run().clone();
         let is_cut = |running: &&Running| {
-            matches!(running.invocation.is_cut(), Some(Cut::Cpu | Cut::Memory))
+            let cut = running.run.invocation.is_cut();
+            matches!(cut, Some(Cut::Cpu | Cut::Memory))
         };
-        let cut = running.values().find(is_cut).map(|cut| &cut.invocation);
+        let cut = running.values().find(is_cut).map(|cut| &cut.run);
         let blamed = cut.or(current.as_ref()).map(Arc::as_ptr);
         let is_alone = running.len() == 1;
         let mut call = Some(call);
         for running in running.into_values() {
-            let invocation = &running.invocation;
-            let own = is_alone || blamed == Some(Arc::as_ptr(invocation));
-            if invocation.exchange.is_open() {
-                invocation.response_cut_off();
-            }
+            let own = is_alone || blamed == Some(Arc::as_ptr(&running.run));
+            running.run.handler_ended();
+            let invocation = &running.run.invocation;
             invocation.memory(memory);
             invocation.ended(match (call.take_if(|_| own), &host_failed) {
                 (Some(call), _) => call,
@@ -446,8 +466,8 @@ impl Events {
             std::mem::take(&mut queue.waiting)
         };
         for (_, job) in waiting {
-            job.invocation.exchange.finish();
-            job.invocation.ended(Call::Shed(Shed::Process));
+            job.run.exchange.finish();
+            job.run.invocation.ended(Call::Shed(Shed::Process));
             _ = job.ended.send(End::Over);
         }
     }
@@ -462,10 +482,7 @@ impl Events {
         }
         let mut queue = self.queue();
         is_kept &= queue.state == State::Open;
-        let next = queue
-            .waiting
-            .front()
-            .map(|(_, job)| Arc::clone(&job.invocation));
+        let next = queue.waiting.front().map(|(_, job)| Arc::clone(&job.run));
         let mut waiting = VecDeque::new();
         if !is_kept {
             queue.state = State::Retired;
@@ -497,11 +514,11 @@ impl Events {
         })
     }
 
-    fn switch(&self, next: Option<Arc<Invocation>>) {
-        if let (Some(current), Some(next)) = (self.current.get(), next) {
-            current.invocation().cpu.end();
-            next.cpu.begin();
-            current.set(Some(next));
+    fn switch(&self, next: Option<Arc<Run>>) {
+        if let Some(next) = next {
+            self.current.invocation().cpu.end();
+            next.invocation.cpu.begin();
+            self.set_run(Some(next));
         }
     }
 
@@ -532,7 +549,7 @@ pub(super) struct Rest {
     /// Whether the isolate can go on.
     pub(super) is_kept: bool,
     /// For whom it does, if an event waits.
-    pub(super) next: Option<Arc<Invocation>>,
+    pub(super) next: Option<Arc<Run>>,
 }
 
 impl Rest {
@@ -550,7 +567,7 @@ impl Queue {
         let (number, job) = self.waiting.pop_front()?;
         let text = format!(r#"{{"number":{number},"event":{}}}"#, job.event);
         let running = Running {
-            invocation: job.invocation,
+            run: job.run,
             light: job.light,
             ended: job.ended,
         };
@@ -568,7 +585,7 @@ impl Queue {
     /// Whether the event whose turn it is has yet to answer.
     fn awaits_an_answer(&self) -> bool {
         let running = self.turn.and_then(|turn| self.running.get(&turn));
-        running.is_some_and(|running| !running.invocation.is_handled())
+        running.is_some_and(|running| !running.run.invocation.is_handled())
     }
 
     fn has_news(&self) -> bool {
@@ -580,14 +597,12 @@ impl Running {
     /// Records that the handler has returned. False when the isolate is better
     /// given up.
     fn returned(&self, memory: &MemoryLimiter) -> bool {
-        let invocation = &self.invocation;
-        if invocation.exchange.is_open() {
-            invocation.response_cut_off();
-        }
+        self.run.handler_ended();
+        let invocation = &self.run.invocation;
         invocation.memory(memory);
         // One that does not do what it is for may never do it again.
         let is_handled = invocation.is_handled();
-        let awaits_body = invocation.exchange.awaits_body();
+        let awaits_body = self.run.exchange.awaits_body();
         invocation.ended(Call::Returned);
         // What one event was refused explains nothing of the next one's end, and
         // one that keeps much is given up before it meets its limit.
@@ -599,7 +614,7 @@ impl Running {
 
     /// Lets go of the event. It may end callees, whose tails want the isolate next.
     fn over(self) {
-        self.invocation.exchange.finish();
+        self.run.exchange.finish();
         _ = self.ended.send(End::Over);
     }
 }
@@ -608,13 +623,13 @@ impl Job {
     /// An event, and how to hear of its end. `light` is the CPU time that a light
     /// one may use.
     pub(super) fn new(
-        invocation: &Arc<Invocation>,
+        run: &Arc<Run>,
         event: &Arc<str>,
         light: Duration,
     ) -> (Self, oneshot::Receiver<End>) {
         let (ended, end) = oneshot::channel();
         let job = Self {
-            invocation: Arc::clone(invocation),
+            run: Arc::clone(run),
             event: Arc::clone(event),
             light,
             ended,
@@ -624,7 +639,7 @@ impl Job {
 
     /// What its caller knows the Durable Object by that is to handle it.
     pub(super) fn object_name(&self) -> Option<String> {
-        self.invocation.via.object()?.name.clone()
+        self.run.invocation.via.object()?.name.clone()
     }
 }
 
@@ -633,20 +648,21 @@ impl Job {
 pub(super) struct Ticket<'a> {
     pub(super) events: Arc<Events>,
     pub(super) number: u32,
-    pub(super) invocation: &'a Arc<Invocation>,
+    pub(super) run: &'a Run,
     pub(super) end: oneshot::Receiver<End>,
 }
 
 impl Ticket<'_> {
     /// Waits for the end. False if the isolate ended before the event began.
     pub(super) async fn has_begun(mut self) -> bool {
+        let invocation = &self.run.invocation;
         tokio::select! {
             biased;
             end = &mut self.end => return self.ended(end),
-            () = self.invocation.until_cut() => {}
-            () = wall_time_is_up(self.invocation) => self.invocation.cut(Cut::WallTime),
+            () = invocation.until_cut() => {}
+            () = wall_time_is_up(invocation) => invocation.cut(Cut::WallTime),
         }
-        if self.events.cut(self.number, self.invocation.is_cut()) {
+        if self.events.cut(self.number, invocation.is_cut()) {
             // It meets its end where it is.
             let end = (&mut self.end).await;
             return self.ended(end);
@@ -668,8 +684,8 @@ impl Drop for Ticket<'_> {
         if self.number == OVER {
             return;
         }
-        self.invocation.ended(Call::Unfinished);
-        self.invocation.exchange.finish();
+        self.run.invocation.ended(Call::Unfinished);
+        self.run.exchange.finish();
         self.events.cancel(self.number);
     }
 }

@@ -10,7 +10,7 @@ use crate::component::execute::Respond;
 use crate::invocation::encoding::Encoding;
 use crate::invocation::held::{HostMemory, HostMemoryExceeded};
 use crate::invocation::session;
-use crate::script::{Fetch, Token};
+use crate::script::Token;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body::{Body, Frame};
@@ -102,19 +102,23 @@ const BODY: &str = "body";
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Response<WasiBody>> + Send>>;
 
 impl Exchange {
-    /// Begins the exchange of a fetch event.
-    pub(crate) fn fetch(&self, fetch: Fetch) {
-        let mut event = self.event();
-        event.request = Some(fetch.body);
-        event.respond = Some(fetch.respond);
+    /// That of a fetch event, which is answered by `respond`.
+    pub(crate) fn of_request(body: WasiBody, respond: Respond) -> Self {
+        Self(Mutex::new(Event {
+            request: Some(body),
+            respond: Some(respond),
+            ..Event::default()
+        }))
     }
 
-    /// Begins the exchange of an event that is a session.
-    pub(crate) fn session(&self, end: session::End) {
+    /// That of an event that is a session.
+    pub(crate) fn of_session(end: session::End) -> Self {
         let messages = end.receiver.map_err(|never| match never {});
-        let mut event = self.event();
-        event.request = Some(messages.boxed_unsync());
-        event.sessions.insert(0, end.sender);
+        Self(Mutex::new(Event {
+            request: Some(messages.boxed_unsync()),
+            sessions: HashMap::from([(0, end.sender)]),
+            ..Event::default()
+        }))
     }
 
     /// Adds a session that the script has begun.
@@ -297,6 +301,12 @@ impl Exchange {
 
 pub(crate) fn empty() -> WasiBody {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.finish();
+    }
 }
 
 fn locked(lease: &Lease) -> MutexGuard<'_, Option<Lent>> {

@@ -7,6 +7,7 @@ use crate::channels::failed::CallFailed;
 use crate::channels::loader;
 use crate::invocation::Invocation;
 use crate::script::call::Referred;
+use crate::script::run::Run;
 use crate::settings::egress::Egress;
 use crate::settings::identity::WorkerId;
 use crate::settings::{Binding, Target, WorkerSettings};
@@ -75,7 +76,10 @@ enum ModuleJson {
 /// Answers with the handle of the Worker, or with null if its code is wanted.
 pub(super) async fn answer(
     channels: &dyn Channels,
-    caller: &Invocation,
+    Run {
+        invocation: caller,
+        exchange,
+    }: &Run,
     load: Load,
     body: &[u8],
 ) -> Result<Value, CallFailed> {
@@ -86,14 +90,14 @@ pub(super) async fn answer(
         return match channels.find_dynamic(&binding, &id).await? {
             Lookup::Made(worker) => Ok(handle(&worker)),
             Lookup::Vacant(reservation) => {
-                caller.exchange.reserve(binding, id, reservation);
+                exchange.reserve(binding, id, reservation);
                 Ok(Value::Null)
             }
         };
     }
     let reservation = load
         .id
-        .and_then(|id| caller.exchange.take_reservation(binding, id));
+        .and_then(|id| exchange.take_reservation(binding, id));
     let plan = match serde_json::from_slice(body) {
         Ok(Body::Code(code)) => code.plan(caller),
         Ok(Body::Failed(failed)) => Err(failed),

@@ -1,55 +1,58 @@
 //! Workers that are scripts: the engine component evaluates them once and is
 //! kept for further events.
 
-pub(crate) mod abandoned;
+mod abandoned;
 mod byte_string;
 mod call;
+pub(crate) mod engine;
 mod event;
 mod events;
-pub(crate) mod exchange;
+mod exchange;
 mod host;
 mod kv;
 mod load;
 mod object;
+mod outbound;
+mod run;
 mod source;
+mod state;
 mod storage;
 mod token;
 
-pub(crate) use call::answer;
+pub use engine::ScriptEngine;
 pub(crate) use event::Event;
 pub(crate) use exchange::Exchange;
-pub(crate) use host::ScriptHost;
 pub use source::Source;
-pub(crate) use token::Token;
+pub(crate) use state::IsolateState;
+use token::Token;
 
 use crate::channels::Channels;
-use crate::component::Component;
-use crate::component::execute::{Respond, guarded, poll_once};
+use crate::component::Names;
+use crate::component::execute::{guarded, poll_once};
 use crate::component::failure::{call_failed, instantiation_failed};
-use crate::instance::state::{Guest as Kind, State};
-use crate::interfaces::javascript::Engine as Guest;
+use crate::error::Error;
+use crate::instance::state::StoreData;
 use crate::invocation::Invocation;
 use crate::invocation::caught::{Panicked, caught};
 use crate::invocation::ending::Call;
 use crate::invocation::lanes::{HEAVY, Lanes};
 use crate::places::{OwnerId, Place, Places};
-use crate::script::exchange::Idle;
-use abandoned::Abandonable;
+use engine::Guest;
 use events::{Events, Job, Ticket};
 use object::Objects;
+use run::Run;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use taffrail_store::ObjectKey;
 use wasmtime::Store;
-use wasmtime_wasi_http::WasiBody;
 
 /// A script, and the engine that runs it.
 pub struct Script(Arc<Shared>);
 
 /// What a script shares with its isolates.
 struct Shared {
-    engine: Arc<Component>,
+    engine: Arc<ScriptEngine>,
     source: Arc<Source>,
     /// Under which its isolates idle.
     id: OwnerId,
@@ -69,7 +72,7 @@ const IDLE_ISOLATES: usize = 16;
 
 /// An instance of the engine that has evaluated the script, or is about to.
 pub(crate) struct Isolate {
-    store: Store<State>,
+    store: Store<IsolateState>,
     guest: Option<Guest>,
     events: Arc<Events>,
     /// Behind the store, to be dropped after it.
@@ -85,17 +88,10 @@ pub(crate) struct Surroundings {
     pub(crate) places: Arc<Isolates>,
 }
 
-/// What belongs to a fetch event beside what the script is told of it.
-pub(crate) struct Fetch {
-    pub(crate) body: WasiBody,
-    pub(crate) respond: Respond,
-}
-
 impl Script {
-    /// The script of a Worker, to be run by `engine`: a component that
-    /// [is an engine](Component::is_engine).
+    /// The script of a Worker, to be run by `engine`.
     #[must_use]
-    pub fn new(engine: Arc<Component>, source: Source) -> Self {
+    pub fn new(engine: Arc<ScriptEngine>, source: Source) -> Self {
         Self(Arc::new(Shared {
             engine,
             source: Arc::new(source),
@@ -104,6 +100,16 @@ impl Script {
             running: Mutex::default(),
             retired: AtomicBool::new(false),
         }))
+    }
+
+    /// The script that a component was built of, which `engine` is.
+    pub(crate) fn built(engine: ScriptEngine, names: &Names) -> Result<Self, Error> {
+        match &names.script {
+            Some(json) => Ok(Self::new(Arc::new(engine), Source::built(json))),
+            None => Err(Error::component(
+                "it is a JavaScript engine without a script",
+            )),
+        }
     }
 
     /// Evaluates the script, so that an isolate is ready for the first event.
@@ -116,9 +122,11 @@ impl Script {
         &self,
         invocation: &Arc<Invocation>,
         surroundings: &Surroundings,
+        exchange: Exchange,
         event: &Event<'_>,
     ) {
-        self.0.run(invocation, surroundings, event).await;
+        let run = Run::new(invocation, exchange);
+        self.0.run(&run, surroundings, event).await;
     }
 
     /// Ends its isolates that idle, and those that run once they do.
@@ -130,11 +138,9 @@ impl Script {
 
 impl Shared {
     async fn start(&self, invocation: &Arc<Invocation>, surroundings: &Surroundings) {
-        let _awake = self.engine.keep_awake();
-        let mut isolate = match self
-            .new_isolate(invocation, surroundings, Arc::default())
-            .await
-        {
+        let _awake = self.engine.linked.keep_awake();
+        let run = Run::new(invocation, Exchange::default());
+        let mut isolate = match self.new_isolate(&run, surroundings, Arc::default()).await {
             Ok(isolate) => isolate,
             Err(call) => return invocation.ended(call),
         };
@@ -146,34 +152,30 @@ impl Shared {
         };
         let call = guarded(invocation, start).await;
         let started = matches!(call, Call::Returned) && isolate.guest.is_some();
-        invocation.memory(&isolate.store.data().memory);
+        invocation.memory(&isolate.store.data().state.memory);
         invocation.ended(call);
         if started {
             self.keep(isolate, &surroundings.places);
         }
     }
 
-    async fn run(
-        self: &Arc<Self>,
-        invocation: &Arc<Invocation>,
-        surroundings: &Surroundings,
-        event: &Event<'_>,
-    ) {
+    async fn run(self: &Arc<Self>, run: &Arc<Run>, surroundings: &Surroundings, event: &Event<'_>) {
+        let invocation = &run.invocation;
         let light = HEAVY * event.items();
         let event: Arc<str> = match event.to_json(invocation) {
             Ok(event) => event.into(),
             Err(error) => return invocation.ended(Call::HostFailed(error.to_string())),
         };
         loop {
-            let (job, end) = Job::new(invocation, &event, light);
-            let (events, number) = match self.hand_over(invocation, surroundings, job).await {
+            let (job, end) = Job::new(run, &event, light);
+            let (events, number) = match self.hand_over(run, surroundings, job).await {
                 Ok(handed_over) => handed_over,
                 Err(call) => return invocation.ended(call),
             };
             let ticket = Ticket {
                 events,
                 number,
-                invocation,
+                run,
                 end,
             };
             if ticket.has_begun().await {
@@ -185,25 +187,25 @@ impl Shared {
     /// Finds an isolate for an event, or makes one.
     async fn hand_over(
         self: &Arc<Self>,
-        invocation: &Arc<Invocation>,
+        run: &Arc<Run>,
         surroundings: &Surroundings,
         job: Job,
     ) -> Result<(Arc<Events>, u32), Call> {
+        let invocation = &run.invocation;
         if let (Some(object), Some(class)) = (invocation.via.object(), invocation.via.entrypoint())
         {
             let key = ObjectKey {
                 class: class.to_owned(),
                 id: object.id.clone(),
             };
-            let found = Objects::push(self, invocation, surroundings, &key, job);
+            let found = Objects::push(self, run, surroundings, &key, job);
             return found.map_err(Call::Shed);
         }
-        let (isolate, job) = match self.running_or_kept(invocation, &surroundings.places, job) {
+        let (isolate, job) = match self.running_or_kept(run, &surroundings.places, job) {
             Found::Running(events, number) => return Ok((events, number)),
             Found::Kept(isolate, job) => (isolate, job),
             Found::None(job) => (
-                self.new_isolate(invocation, surroundings, Arc::default())
-                    .await?,
+                self.new_isolate(run, surroundings, Arc::default()).await?,
                 job,
             ),
         };
@@ -218,12 +220,7 @@ impl Shared {
     }
 
     /// An isolate that runs already, or one that idles.
-    fn running_or_kept(
-        &self,
-        invocation: &Arc<Invocation>,
-        places: &Isolates,
-        mut job: Job,
-    ) -> Found {
+    fn running_or_kept(&self, run: &Arc<Run>, places: &Isolates, mut job: Job) -> Found {
         // Held, so that an isolate whose last event ends is found as the one or
         // as the other.
         let running = self.running();
@@ -235,8 +232,7 @@ impl Shared {
         }
         match places.reuse(self.id) {
             Some(isolate) => {
-                let current = &isolate.store.data().current;
-                current.set(Some(Arc::clone(invocation)));
+                isolate.events.set_run(Some(Arc::clone(run)));
                 Found::Kept(isolate, job)
             }
             None => Found::None(job),
@@ -245,27 +241,19 @@ impl Shared {
 
     async fn new_isolate(
         &self,
-        invocation: &Arc<Invocation>,
+        run: &Arc<Run>,
         surroundings: &Surroundings,
         events: Arc<Events>,
     ) -> Result<Isolate, Call> {
+        let invocation = &run.invocation;
         let Surroundings {
             channels, places, ..
         } = surroundings;
-        let place = invocation.place(places, self.engine.size()).await?;
-        let engine = self.engine.engine();
-        let mut store = State::store(engine, invocation, channels, Kind::Engine, Vec::new());
-        events.attach(store.data().current.clone());
-        store.data_mut().outbound.script = Some(ScriptHost {
-            source: Arc::clone(&self.source),
-            token: Token::new(),
-            idle: Idle::default(),
-            abandonable: Abandonable::default(),
-            events: Arc::clone(&events),
-            object: None,
-        });
+        let place = invocation.place(places, self.engine.linked.size()).await?;
+        events.set_run(Some(Arc::clone(run)));
+        let state = IsolateState::new(invocation, channels, &self.source, Arc::clone(&events));
         Ok(Isolate {
-            store,
+            store: state.into_store(self.engine.linked.engine()),
             guest: None,
             events,
             _place: place,
@@ -273,9 +261,8 @@ impl Shared {
     }
 
     fn keep(&self, isolate: Isolate, places: &Isolates) {
-        let state = isolate.store.data();
-        state.current.set(None);
-        let memory = state.memory.peak();
+        isolate.events.set_run(None);
+        let memory = isolate.store.data().state.memory.peak();
         places.keep(self.id, isolate, memory, IDLE_ISOLATES);
         if self.retired.load(SeqCst) {
             places.forget(self.id);
@@ -309,7 +296,7 @@ async fn begin(script: Arc<Shared>, surroundings: Surroundings, isolate: Isolate
 
 /// The life of an isolate, from one event until it runs none.
 async fn live(script: Arc<Shared>, places: Arc<Isolates>, mut isolate: Isolate) {
-    let _awake = script.engine.keep_awake();
+    let _awake = script.engine.linked.keep_awake();
     let events = Arc::clone(&isolate.events);
     loop {
         let mut reusable = true;
@@ -326,7 +313,7 @@ async fn live(script: Arc<Shared>, places: Arc<Isolates>, mut isolate: Isolate) 
         let leave = |running: &mut Vec<Arc<Events>>| {
             running.retain(|other| !Arc::ptr_eq(other, &events));
         };
-        let memory = &isolate.store.data().memory;
+        let memory = &isolate.store.data().state.memory;
         if !matches!(call, Call::Returned) {
             leave(&mut running);
             drop(running);
@@ -336,7 +323,7 @@ async fn live(script: Arc<Shared>, places: Arc<Isolates>, mut isolate: Isolate) 
         reusable &= isolate.guest.is_some();
         let rest = events.rest(reusable, memory);
         if let Some(next) = &rest.next {
-            isolate.store.data().current.set(Some(Arc::clone(next)));
+            events.set_run(Some(Arc::clone(next)));
             drop(running);
             rest.tell();
             continue;
@@ -353,31 +340,29 @@ async fn live(script: Arc<Shared>, places: Arc<Isolates>, mut isolate: Isolate) 
 
 impl Isolate {
     /// The instance, which has evaluated the script. None if that failed.
-    async fn guest(&mut self, engine: &Component, source: &Source) -> Result<Option<&Guest>, Call> {
+    async fn guest(
+        &mut self,
+        engine: &ScriptEngine,
+        source: &Source,
+    ) -> Result<Option<&Guest>, Call> {
         if self.guest.is_some() {
             return Ok(self.guest.as_ref());
         }
-        let Some(pre) = &engine.script else {
-            let message = "the component that is to run the script is no engine".to_owned();
-            return Err(Call::HostFailed(message));
-        };
         let store = &mut self.store;
-        let guest = pre
+        let guest = engine
+            .pre
             .instantiate_async(&mut *store)
             .await
-            .map_err(|error| instantiation_failed(&error, store.data(), None))?;
-        let setup = store.data().outbound.script.as_ref().map(|script| {
-            let invocation = store.data().invocation();
-            event::setup(&invocation, source, &script.token)
-        });
-        let setup = setup.unwrap_or_default();
+            .map_err(|error| instantiation_failed(&error, &store.data().state, None))?;
+        let IsolateState { state, host } = store.data();
+        let setup = event::setup(&state.invocation(), source, &host.token);
         let script = guest.taffrail_javascript_script();
         let started = script.call_start(store, source.text(), &setup).await;
         // A script that fails tells why itself.
         if started.map_err(|error| failed(&error))? {
             self.guest = Some(guest);
         } else {
-            self.store.data().invocation().not_started();
+            self.store.data().state.invocation().not_started();
         }
         Ok(self.guest.as_ref())
     }

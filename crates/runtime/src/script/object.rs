@@ -6,7 +6,8 @@ use crate::invocation::ending::{Call, Shed};
 use crate::invocation::limits::MemoryLimiter;
 use crate::places::{Leave, OwnerId};
 use crate::script::events::{Events, Job, Refused};
-use crate::script::exchange::Answer;
+use crate::script::exchange::{Answer, Exchange};
+use crate::script::run::Run;
 use crate::script::{Isolate, Shared, Surroundings};
 use hmac::{Hmac, KeyInit, Mac};
 use http::StatusCode;
@@ -52,7 +53,7 @@ impl Objects {
     /// Fails when too many wait for it.
     pub(super) fn push(
         script: &Arc<Shared>,
-        invocation: &Invocation,
+        run: &Run,
         surroundings: &Surroundings,
         key: &ObjectKey,
         job: Job,
@@ -68,7 +69,8 @@ impl Objects {
                 Err(Refused::Closed(job)) => job,
             },
         };
-        let resident = Invocation::unrecorded(&invocation.worker);
+        let resident = Invocation::unrecorded(&run.invocation.worker);
+        let resident = Run::new(&resident, Exchange::default());
         let events = Arc::new(Events::of_object(resident));
         events.open();
         let number = events.push(job, QUEUED_EVENTS).map_err(|_| Shed::Object)?;
@@ -115,7 +117,7 @@ async fn live(object: Arc<Object>) {
         script.objects.remove(&object);
         return events.end(Call::Unfinished, &MemoryLimiter::new(0));
     };
-    let _awake = script.engine.keep_awake();
+    let _awake = script.engine.linked.keep_awake();
     let isolate = script
         .new_isolate(&first, &object.surroundings, Arc::clone(events))
         .await;
@@ -128,14 +130,12 @@ async fn live(object: Arc<Object>) {
             return events.shed();
         }
     };
-    if let Some(host) = &mut isolate.store.data_mut().outbound.script {
-        host.object = Some(Arc::clone(&object));
-    }
+    isolate.store.data_mut().host.object = Some(Arc::clone(&object));
     let life = caught(object.run(&mut isolate)).await;
     let call = life.unwrap_or_else(|_| Call::HostFailed(Panicked::MESSAGE.to_owned()));
     script.objects.remove(&object);
     object.surroundings.places.object_runs(object.id);
-    events.end(call, &isolate.store.data().memory);
+    events.end(call, &isolate.store.data().state.memory);
 }
 
 impl Object {

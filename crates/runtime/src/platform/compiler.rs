@@ -6,7 +6,8 @@ use crate::error::Error;
 use crate::instance::engine::{Engines, Ticker};
 use crate::instance::state::State;
 use crate::interfaces;
-use crate::interfaces::javascript;
+use crate::script::{IsolateState, Script, ScriptEngine, engine};
+use crate::worker::Code;
 use std::path::Path;
 use std::sync::Arc;
 use wasmtime::Engine;
@@ -21,69 +22,67 @@ pub struct Compiler(Arc<Shared>);
 
 struct Shared {
     /// For components of WASI 0.2.
-    sequential: Target,
+    sequential: Linker<State>,
     /// For components of WASI 0.3.
-    concurrent: Target,
+    concurrent: Linker<State>,
+    /// For the JavaScript engine.
+    scripts: Linker<IsolateState>,
     ticker: Arc<Ticker>,
     untrusted: Untrusted,
 }
 
-/// An engine, and what resolves the imports of its components.
-pub(super) struct Target {
-    pub(super) engine: Engine,
-    /// For Workers.
-    pub(super) workers: Linker<State>,
-    /// For JavaScript engines, which ask their host for what no Worker may.
-    pub(super) scripts: Linker<State>,
-}
-
-impl Target {
-    fn new(engine: Engine) -> Result<Self, Error> {
-        let clash = |error| Error::host(format!("the host interfaces clash: {error:#}"));
-        let mut workers = Linker::new(&engine);
-        interfaces::add_to_linker(&mut workers, |state| state).map_err(clash)?;
-        let mut scripts = workers.clone();
-        javascript::add_to_linker(&mut scripts, |state| state).map_err(clash)?;
-        Ok(Self {
-            engine,
-            workers,
-            scripts,
-        })
-    }
+/// What resolves the imports of Workers.
+fn workers(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    interfaces::add_to_linker(&mut linker)?;
+    Ok(linker)
 }
 
 impl Compiler {
     pub(crate) fn new(engines: Engines) -> Result<Self, Error> {
+        let clash = |error| Error::host(format!("the host interfaces clash: {error:#}"));
         Ok(Self(Arc::new(Shared {
-            sequential: Target::new(engines.sequential)?,
-            concurrent: Target::new(engines.concurrent)?,
+            sequential: workers(&engines.sequential).map_err(clash)?,
+            concurrent: workers(&engines.concurrent).map_err(clash)?,
+            scripts: engine::linker(&engines.sequential).map_err(clash)?,
             ticker: engines.ticker,
             untrusted: Untrusted::default(),
         })))
     }
 
     /// Compiles a component, or finds it in the cache. This takes seconds for
-    /// a large component and blocks the calling thread.
+    /// a large component and blocks the calling thread. One that was built of a
+    /// script comes to that script.
     ///
     /// # Errors
     ///
     /// When `bytes` are not a component, when it imports something that is not
     /// provided, and when it exports no handler.
-    pub fn compile(&self, bytes: &[u8]) -> Result<Component, Error> {
-        let Shared {
-            sequential,
-            concurrent,
-            ticker,
-            ..
-        } = &*self.0;
+    pub fn compile(&self, bytes: &[u8]) -> Result<Code, Error> {
+        let shared = &*self.0;
         let names = Names::read(bytes)?;
-        names.check_handlers()?;
-        let target = if names.any("@0.3.") {
-            concurrent
-        } else {
-            sequential
+        if names.is_engine() {
+            let engine = ScriptEngine::compile(&names, &shared.scripts, &shared.ticker, bytes)?;
+            return Script::built(engine, &names).map(Code::Script);
+        }
+        let linker = match names.any("@0.3.") {
+            true => &shared.concurrent,
+            false => &shared.sequential,
         };
-        Component::compile(names, target, ticker, bytes)
+        Component::compile(&names, linker, &shared.ticker, bytes).map(Code::Component)
+    }
+
+    /// Compiles the JavaScript engine, as [`compile`](Self::compile) compiles a
+    /// component.
+    ///
+    /// # Errors
+    ///
+    /// When `bytes` are not an engine.
+    pub fn compile_engine(&self, bytes: &[u8]) -> Result<ScriptEngine, Error> {
+        let Shared {
+            scripts, ticker, ..
+        } = &*self.0;
+        ScriptEngine::compile(&Names::read(bytes)?, scripts, ticker, bytes)
     }
 
     /// Compiles a component that was read from `path`. Debug information that
@@ -95,8 +94,11 @@ impl Compiler {
     /// # Errors
     ///
     /// Those of [`compile`](Self::compile).
-    pub fn compile_from(&self, bytes: &[u8], path: &Path) -> Result<Component, Error> {
-        Ok(self.compile(bytes)?.with_debug_file(bytes, path))
+    pub fn compile_from(&self, bytes: &[u8], path: &Path) -> Result<Code, Error> {
+        Ok(match self.compile(bytes)? {
+            Code::Component(component) => Code::Component(component.with_debug_file(bytes, path)),
+            code => code,
+        })
     }
 
     /// Compiles an untrusted component while others run: in a thread of a low
@@ -108,7 +110,7 @@ impl Compiler {
     pub async fn compile_untrusted(
         &self,
         bytes: impl AsRef<[u8]> + Send + 'static,
-    ) -> Result<Component, Error> {
+    ) -> Result<Code, Error> {
         self.measure_untrusted(bytes).await.result
     }
 
@@ -117,7 +119,7 @@ impl Compiler {
     pub(crate) async fn measure_untrusted(
         &self,
         bytes: impl AsRef<[u8]> + Send + 'static,
-    ) -> Compiled {
+    ) -> Compiled<Code> {
         let compiler = self.clone();
         let compile = move |bytes: &[u8]| compiler.compile(bytes);
         self.0.untrusted.compile(bytes, compile).await

@@ -1,0 +1,131 @@
+//! What the store of an isolate holds.
+
+use crate::channels::Channels;
+use crate::instance::state::{State, StoreData};
+use crate::invocation::ending::Cut;
+use crate::invocation::limits::MemoryLimiter;
+use crate::invocation::lines::Stream;
+use crate::invocation::{CutOff, Invocation};
+use crate::script::abandoned::Abandonable;
+use crate::script::events::Events;
+use crate::script::exchange::Idle;
+use crate::script::object::Object;
+use crate::script::{Source, Token};
+use std::sync::Arc;
+use wasmtime_wasi::{WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
+
+/// The data of an isolate's store.
+pub(crate) struct IsolateState {
+    /// What every guest has.
+    pub(super) state: State,
+    pub(super) host: ScriptHost,
+}
+
+/// What only a script has.
+pub(crate) struct ScriptHost {
+    pub(super) source: Arc<Source>,
+    pub(super) channels: Arc<dyn Channels>,
+    pub(super) token: Token,
+    pub(super) idle: Idle,
+    pub(super) abandonable: Abandonable,
+    pub(super) events: Arc<Events>,
+    /// The Durable Object that it is, if it is one.
+    pub(super) object: Option<Arc<Object>>,
+}
+
+impl IsolateState {
+    /// For the script of `source`, which is evaluated for `invocation`.
+    pub(super) fn new(
+        invocation: &Invocation,
+        channels: &Arc<dyn Channels>,
+        source: &Arc<Source>,
+        events: Arc<Events>,
+    ) -> Self {
+        let current = events.current().clone();
+        Self {
+            state: State::new(invocation, current, channels, Vec::new(), record),
+            host: ScriptHost {
+                source: Arc::clone(source),
+                channels: Arc::clone(channels),
+                token: Token::new(),
+                idle: Idle::default(),
+                abandonable: Abandonable::default(),
+                events,
+                object: None,
+            },
+        }
+    }
+}
+
+/// Scripts have a console of their own: what the engine itself prints on stderr
+/// may be why it ends.
+fn record(invocation: &Invocation, stream: Stream, bytes: &[u8]) {
+    if stream == Stream::Stderr {
+        invocation.engine_said(bytes);
+    }
+}
+
+impl ScriptHost {
+    /// Whether these are all things that a script waits for: what it has asked
+    /// its host to tell. To an object further events may come.
+    fn waits_for_nothing_else(&self, things: usize) -> bool {
+        let asked = 1 + usize::from(self.events.is_asked());
+        things == asked && self.object.is_none()
+    }
+}
+
+impl StoreData for IsolateState {
+    fn memory(&mut self) -> &mut MemoryLimiter {
+        &mut self.state.memory
+    }
+
+    fn tick(&mut self) -> Result<(), CutOff> {
+        let invocation = self.state.look_at_limits();
+        let events = &self.host.events;
+        let ends_guest = match invocation.is_cut() {
+            None | Some(Cut::Cpu | Cut::Memory) => true,
+            // The script is told, and lives on.
+            Some(Cut::ClientLeft) => false,
+            // One of several events of an isolate cannot be cut out of it.
+            Some(_) => events.is_alone(&invocation),
+        };
+        if ends_guest {
+            invocation.go_on()?;
+        }
+        match events.is_forsaken() {
+            true => Err(CutOff),
+            false => Ok(()),
+        }
+    }
+
+    fn waits(&self, pollables: usize) {
+        if self.host.waits_for_nothing_else(pollables) && self.host.idle.take() {
+            match self.state.memory.refused() {
+                // The engine goes on without what it had no memory for.
+                true => self.state.invocation().cut(Cut::Memory),
+                false => self.host.idle.raise(),
+            }
+        }
+    }
+
+    fn until_end(&self) -> impl Future<Output = ()> + Send + use<> {
+        let events = Arc::clone(&self.host.events);
+        async move { events.until_doomed().await }
+    }
+}
+
+impl WasiView for IsolateState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.state.ctx()
+    }
+}
+
+impl WasiHttpView for IsolateState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.host,
+            ..self.state.http()
+        }
+    }
+}
