@@ -1,25 +1,25 @@
-//! What can be typed.
+//! The command line.
 
 use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// Run Workers as WebAssembly components, and hand what happened in each run
-/// to Tail Workers.
+/// Run Workers as WebAssembly components, with Tail Workers that receive a trace
+/// item of each invocation.
 #[derive(Debug, Parser)]
 #[command(
     version,
     after_help = "\
 Exit status:
-  0  everything went as asked; for `invoke`: the outcome is ok
-  1  Taffrail could not do its part: a file, a configuration, a port;
-     `serve` and `dev`: at the end something was unfinished, or items were lost
+  0  success; for `invoke`: the outcome is ok
+  1  Taffrail failed: a file, a configuration, a port; for `serve` and `dev` also:
+     invocations were unfinished at the end, or trace items were lost
   2  the command line is wrong
   3  `invoke`: the outcome is not ok, or the response body broke off
 
 Environment:
-  TAFFRAIL_LOG  what Taffrail logs about itself: error, warn (default), info, debug"
+  TAFFRAIL_LOG  the level of Taffrail's own log: error, warn (default), info, debug"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -28,7 +28,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Build and serve Workers, and again whenever their sources change
+    /// Build and serve Workers, and reload them when their sources change
     #[command(after_help = "\
 Examples:
   taffrail dev                      the Worker in this directory
@@ -48,9 +48,9 @@ Examples:
   taffrail invoke api --event queue --queue jobs -d '[\"one\", {\"n\": 2}]'
   taffrail invoke api --url http://localhost/users/1
   taffrail invoke api -X POST -H 'content-type: application/json' -d '{\"a\":1}'
-  taffrail invoke api tail-log --items -     what was recorded, as JSON lines")]
+  taffrail invoke api tail-log --items -     with the trace items as JSON lines")]
     Invoke(InvokeOptions),
-    /// Make a component of a Worker's script and the engine, compiled ahead of time
+    /// Build a component of a Worker's script and the JavaScript engine
     #[command(after_help = "\
 Examples:
   taffrail build api                makes api/dist/api.wasm
@@ -62,12 +62,12 @@ Examples:
   taffrail serve api tail-log --control /run/taffrail.sock
   taffrail stop api --control /run/taffrail.sock")]
     Stop(ControlOptions),
-    /// Let a Worker that was stopped answer again
+    /// Start a Worker that was stopped
     Start(ControlOptions),
-    /// Tell what has become of the items of a running `dev` or `serve`
+    /// Show the deliveries of trace items of a running `dev` or `serve`
     #[command(after_help = "\
-For each tail consumer: items that were produced for it, that were delivered,
-that are lost, and that wait. `produced` is the sum of the others.
+For each tail consumer: the numbers of trace items that were produced, delivered
+and lost, and that wait. `produced` is the sum of the others.
 
 Examples:
   taffrail status --control /run/taffrail.sock
@@ -75,25 +75,25 @@ Examples:
     Status(StatusOptions),
 }
 
-/// Which Workers, and how they are configured.
+/// The Workers and their configuration.
 #[derive(ArgGroup, Debug)]
 pub(crate) struct WorkerOptions {
-    /// Each a Worker's directory, its wrangler.toml, .json or .jsonc, or a
-    /// component. The first one answers requests
+    /// Directories of Workers, configuration files (wrangler.toml, .json or
+    /// .jsonc), components or scripts. The first Worker answers requests
     #[arg(value_name = "PATH", default_value = ".")]
     pub(crate) paths: Vec<PathBuf>,
     /// Use this environment of the configuration files
     #[arg(short, long, value_name = "NAME")]
     pub(crate) env: Option<String>,
-    /// Set a var, of all Workers or of one
+    /// Set a var of all Workers, or of one
     #[arg(long = "var", value_name = "[WORKER.]KEY:VALUE")]
     pub(crate) vars: Vec<String>,
-    /// Set the vars in a file with lines [WORKER.]KEY=VALUE: secrets on the
-    /// command line show in the list of processes. `dev` and `invoke` read
-    /// `.dev.vars`, or `.env`, beside a configuration, too
+    /// Set the vars in a file with lines [WORKER.]KEY=VALUE. Use this for secrets,
+    /// since other users can see the command line. `dev` and `invoke` also read
+    /// `.dev.vars`, or `.env`, beside a configuration
     #[arg(long = "var-file", value_name = "FILE")]
     pub(crate) var_files: Vec<PathBuf>,
-    /// Set a limit, of all Workers or of one: cpu_ms, subrequests, memory_mb,
+    /// Set a limit of all Workers, or of one: cpu_ms, subrequests, memory_mb,
     /// wall_ms, wait_until_ms or instances
     #[arg(long = "limit", value_name = "[WORKER.]KEY=VALUE")]
     pub(crate) limits: Vec<String>,
@@ -109,12 +109,11 @@ pub(crate) struct ServeOptions {
     /// The port to listen on; 0 for any free one
     #[arg(short, long, default_value_t = 8787)]
     pub(crate) port: u16,
-    /// How to print what was recorded [default: pretty; `serve` not on a
-    /// terminal: json]
+    /// The format of trace items on stdout [default: pretty; json for `serve` if
+    /// stdout is not a terminal]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
-    /// Seconds that running invocations and their tails get to finish at the
-    /// end
+    /// Seconds for running invocations and their tails to finish at shutdown
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) grace: u64,
     /// Listen on this Unix socket for `taffrail stop`, `start` and `status`
@@ -124,14 +123,14 @@ pub(crate) struct ServeOptions {
 
 #[derive(ArgGroup, Debug)]
 pub(crate) struct BuildOptions {
-    /// The Worker's directory, its wrangler.toml, .json or .jsonc, or its
-    /// script
+    /// The directory of the Worker, its configuration file (wrangler.toml, .json
+    /// or .jsonc), or its script
     #[arg(value_name = "PATH", default_value = ".")]
     pub(crate) path: PathBuf,
     /// Use this environment of the configuration file
     #[arg(short, long, value_name = "NAME")]
     pub(crate) env: Option<String>,
-    /// Where to write the component [default: dist/NAME.wasm beside the
+    /// The file for the component [default: dist/NAME.wasm beside the
     /// configuration]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -141,22 +140,22 @@ pub(crate) struct BuildOptions {
 pub(crate) struct ControlOptions {
     /// The name of the Worker
     pub(crate) worker: String,
-    /// The socket that `dev` or `serve` was given
+    /// The socket of the running `dev` or `serve`
     #[arg(long, value_name = "SOCKET")]
     pub(crate) control: PathBuf,
 }
 
 #[derive(ArgGroup, Debug)]
 pub(crate) struct StatusOptions {
-    /// The socket that `dev` or `serve` was given
+    /// The socket of the running `dev` or `serve`
     #[arg(long, value_name = "SOCKET")]
     pub(crate) control: PathBuf,
-    /// How to print it
+    /// The format of the output
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: StatusFormat,
 }
 
-/// How the status is printed.
+/// The format of the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum StatusFormat {
     /// A row for each tail consumer
@@ -165,18 +164,18 @@ pub(crate) enum StatusFormat {
     Json,
 }
 
-/// How trace items are printed.
+/// The format of trace items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// A line per invocation and its logs, as `wrangler tail` prints them
+    /// A line for each invocation and each log entry, as in `wrangler tail`
     Pretty,
-    /// A JSON object per line
+    /// A line of JSON for each trace item
     Json,
     /// Nothing
     None,
 }
 
-/// An event that `invoke` can start.
+/// An event that `invoke` can send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EventKind {
     /// A request
@@ -191,17 +190,16 @@ pub(crate) enum EventKind {
 pub(crate) struct InvokeOptions {
     #[command(flatten)]
     pub(crate) workers: WorkerOptions,
-    /// Which event to start
+    /// The event to send
     #[arg(long, value_name = "EVENT", default_value = "fetch")]
     pub(crate) event: EventKind,
     /// The cron expression of a `scheduled` event
     #[arg(long, default_value = "* * * * *")]
     pub(crate) cron: String,
-    /// When a `scheduled` event was due, in milliseconds since 1970 [default:
-    /// now]
+    /// The time of a `scheduled` event, in milliseconds since 1970 [default: now]
     #[arg(long, value_name = "MILLISECONDS")]
     pub(crate) time: Option<u64>,
-    /// The queue of a `queue` event, whose messages are --data as a JSON array
+    /// The queue of a `queue` event. --data is its messages, as a JSON array
     #[arg(long, default_value = "queue")]
     pub(crate) queue: String,
     /// The URL of the request
@@ -216,13 +214,13 @@ pub(crate) struct InvokeOptions {
     /// Send this body; @FILE reads it from a file, @- from stdin
     #[arg(short, long)]
     pub(crate) data: Option<String>,
-    /// Write every recorded item as a line of JSON, once all tails have
-    /// ended; `-` for stdout
+    /// Write trace items as lines of JSON, when all tails have ended; `-` for
+    /// stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) items: Option<PathBuf>,
 }
 
-/// A mistake on the command line that shows only when the arguments are used.
+/// A mistake on the command line that is found after parsing.
 #[derive(Debug)]
 pub(crate) struct UsageError(String);
 
