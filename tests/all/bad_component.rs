@@ -1,31 +1,23 @@
 //! What a user is told whose component cannot be run.
 
-use taffrail_tests::process::{Finished, Folder};
+use taffrail_tests::folder::Folder;
+use taffrail_tests::scenario::refused;
 
-/// Runs a Worker with this component.
-fn invoke(component: &[u8]) -> Finished {
+/// The Worker is refused, with `reason` behind its name.
+async fn check(component: &[u8], reason: &str) {
     let folder = Folder::new();
     folder
         .write("w/wrangler.toml", "name = \"w\"\nmain = \"built/w.wasm\"\n")
         .write("w/built/w.wasm", component);
-    folder.run(&["invoke", "w"])
-}
-
-/// The Worker is refused, with `reason` behind its name.
-#[track_caller]
-fn check(component: &[u8], reason: &str) {
-    let finished = invoke(component);
     let message = format!(
-        "error: w/wrangler.toml: `main` is `w/built/w.wasm`, which Worker `w` cannot run: {reason}\n"
+        "w/wrangler.toml: `main` is `w/built/w.wasm`, which Worker `w` cannot run: {reason}"
     );
-    assert_eq!(finished.stderr, message);
-    assert_eq!((finished.code, finished.stdout.as_str()), (Some(1), ""));
+    assert_eq!(refused(&folder, &["w"]).await, message);
 }
 
 /// The same for a component in text form.
-#[track_caller]
-fn check_text(component: &str, reason: &str) {
-    check(&wat::parse_str(component).unwrap(), reason);
+async fn check_text(component: &str, reason: &str) {
+    check(&wat::parse_str(component).unwrap(), reason).await;
 }
 
 const CORE_MODULE: &str = "it is a core WebAssembly module, not a component. Build it for the target `wasm32-wasip2`, or make a component of it with `wasm-tools component new MODULE -o COMPONENT` (add `--adapt` with the WASI preview 1 adapter if it was built for `wasm32-wasip1`)";
@@ -55,16 +47,16 @@ fn no_file() {
     assert_eq!(finished.code, Some(1));
 }
 
-#[test]
-fn a_file_of_another_kind() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_another_kind() {
     let reason = "it is not a WebAssembly component: its first bytes are not those of one. Give the .wasm file that a build for the target `wasm32-wasip2` makes";
-    check(b"export default {}", reason);
-    check(b"", reason);
+    check(b"export default {}", reason).await;
+    check(b"", reason).await;
 }
 
-#[test]
-fn a_core_module() {
-    check(b"\0asm\x01\0\0\0", CORE_MODULE);
+#[tokio::test(flavor = "multi_thread")]
+async fn a_core_module() {
+    check(b"\0asm\x01\0\0\0", CORE_MODULE).await;
 }
 
 #[test]
@@ -76,24 +68,25 @@ fn a_worker_without_a_configuration() {
     assert_eq!((finished.code, finished.stderr), (Some(1), message));
 }
 
-#[test]
-fn half_a_component() {
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_component() {
     check(
         b"\0asm\x0d\0\x01\0\x07\xff",
         "the component is damaged: unexpected end-of-file (at offset 0xa). Build it again",
-    );
+    )
+    .await;
 }
 
-#[test]
-fn an_invalid_component() {
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invalid_component() {
     check_text(
         r#"(component (export "wasi:http/incoming-handler@0.2.0" (instance 7)))"#,
         "the component is invalid: failed to parse WebAssembly module: unknown instance 7: instance index out of bounds (at offset 0xb). Build it again",
-    );
+    ).await;
 }
 
-#[test]
-fn imports_that_nothing_provides() {
+#[tokio::test(flavor = "multi_thread")]
+async fn imports_that_nothing_provides() {
     check_text(
         r#"(component
             (import "wasi:cli/environment@0.2.3" (instance
@@ -107,11 +100,11 @@ fn imports_that_nothing_provides() {
             (instance $handler)
             (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#,
         "it imports `acme:db/rows@1.0.0`, `wasi:clocks/wall-clock@0.3.0-rc-2025-09-16`, `read-row`, `wasi:keyvalue/atomics@0.2.0-draft2`, which nothing provides. Taffrail has the releases of WASI 0.2 and 0.3, `wasi:config/store`, `wasi:keyvalue/store`, `wasi:logging/logging` and `taffrail:workers`: build the component without other imports, or compose it with components that export them (`wac plug`)",
-    );
+    ).await;
 }
 
-#[test]
-fn an_import_of_another_type() {
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_of_another_type() {
     check_text(
         r#"(component
             (import "wasi:cli/environment@0.2.3" (instance
@@ -119,16 +112,17 @@ fn an_import_of_another_type() {
             (instance $handler)
             (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#,
         "an import is not of the type that belongs to its name: component imports instance `wasi:cli/environment@0.2.3`, but a matching implementation was not found in the linker: instance export `get-arguments` has the wrong type: type mismatch with results: expected `list` found `u8`. Build it with the bindings of a release of WASI 0.2 or 0.3 and of `taffrail:workers` 0.2",
-    );
+    ).await;
 }
 
-#[test]
-fn no_handler() {
+#[tokio::test(flavor = "multi_thread")]
+async fn no_handler() {
     let what = "A Worker exports `wasi:http/incoming-handler@0.2.x` or `wasi:http/handler@0.3.x` to answer requests, a Tail Worker exports `taffrail:workers/tail@0.2.0`, others `taffrail:workers/scheduled@0.2.0` or `queue@0.2.0`";
     check_text(
         "(component)",
         &format!("it has no handler: it exports nothing. {what}"),
-    );
+    )
+    .await;
     check_text(
         r#"(component
             (instance $run)
@@ -137,17 +131,18 @@ fn no_handler() {
         &format!(
             "it has no handler: it exports `wasi:cli/run@0.2.0`, `acme:db/rows@1.0.0`. {what}"
         ),
-    );
+    )
+    .await;
 }
 
-#[test]
-fn a_handler_of_another_type() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_of_another_type() {
     check_text(
         r#"(component
             (instance $handler)
             (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#,
         "an exported handler is not of the type that belongs to its name: instance export `wasi:http/incoming-handler@0.2.12` does not have export `handle`. Build it with the bindings of a release of WASI 0.2 or 0.3 and of `taffrail:workers` 0.2",
-    );
+    ).await;
 }
 
 #[test]

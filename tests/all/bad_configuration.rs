@@ -1,7 +1,8 @@
 //! What a user is told who got a path, a configuration file or a port wrong.
 
 use std::net::TcpListener;
-use taffrail_tests::process::Folder;
+use taffrail_tests::folder::Folder;
+use taffrail_tests::scenario::refused;
 
 const SMALLEST: &str = "name = \"w\"\nmain = \"w.wasm\"\n";
 
@@ -19,86 +20,93 @@ fn check(folder: &Folder, paths: &[&str], message: &str) {
     }
 }
 
+/// These Workers are refused.
+async fn check_refused(folder: &Folder, paths: &[&str], message: &str) {
+    assert_eq!(refused(folder, paths).await, message);
+}
+
 /// The same for one Worker whose configuration file has this text.
-#[track_caller]
-fn check_file(name: &str, text: &str, message: &str) {
+async fn check_file(name: &str, text: &str, message: &str) {
     let folder = Folder::new();
     folder.write(&format!("w/{name}"), text);
-    check(&folder, &["w"], message);
+    check_refused(&folder, &["w"], message).await;
 }
 
-#[test]
-fn a_path_that_leads_nowhere() {
-    check(
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_leads_nowhere() {
+    check_refused(
         &Folder::new(),
         &["nowhere"],
-        "error: nowhere: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, or a .js, .mjs or .ts script",
-    );
+        "nowhere: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, or a .js, .mjs or .ts script",
+    ).await;
 }
 
-#[test]
-fn a_folder_without_a_configuration_file() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_without_a_configuration_file() {
     check_file(
         "Cargo.toml",
         "",
-        "error: w: no wrangler.json, wrangler.jsonc or wrangler.toml in this directory; add one, or give the .wasm component or the script itself",
-    );
+        "w: no wrangler.json, wrangler.jsonc or wrangler.toml in this directory; add one, or give the .wasm component or the script itself",
+    ).await;
 }
 
-#[test]
-fn a_file_of_another_kind() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_another_kind() {
     let folder = Folder::new();
     folder.write("worker.py", "def tail(): pass");
-    check(
+    check_refused(
         &folder,
         &["worker.py"],
-        "error: worker.py: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts)",
-    );
+        "worker.py: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts)",
+    ).await;
 }
 
-#[test]
-fn broken_toml() {
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_toml() {
     check_file(
         "wrangler.toml",
         "name = \"w\"\n[vars\nA = 1\n",
-        "error: w/wrangler.toml:2:6: unclosed table, expected `]`",
-    );
+        "w/wrangler.toml:2:6: unclosed table, expected `]`",
+    )
+    .await;
 }
 
-#[test]
-fn broken_json() {
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_json() {
     for name in ["wrangler.json", "wrangler.jsonc"] {
-        let message = format!("error: w/{name}:3:14: Expected comma");
+        let message = format!("w/{name}:3:14: Expected comma");
         let text = "{\n  // who\n  \"name\": \"w\"\n  \"main\": \"w.wasm\"\n}\n";
-        check_file(name, text, &message);
+        check_file(name, text, &message).await;
     }
 }
 
-#[test]
-fn a_configuration_without_main() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_without_main() {
     check_file(
         "wrangler.toml",
         "name = \"w\"\n",
-        "error: w/wrangler.toml: `main` is missing; set it, for example: main = \"build/worker.wasm\"",
-    );
+        "w/wrangler.toml: `main` is missing; set it, for example: main = \"build/worker.wasm\"",
+    )
+    .await;
     check_file(
         "wrangler.json",
         r#"{ "name": "w" }"#,
-        r#"error: w/wrangler.json: `main` is missing; set it, for example: "main": "build/worker.wasm""#,
-    );
+        r#"w/wrangler.json: `main` is missing; set it, for example: "main": "build/worker.wasm""#,
+    )
+    .await;
 }
 
-#[test]
-fn a_value_of_the_wrong_type() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_of_the_wrong_type() {
     check_file(
         "wrangler.toml",
         &format!("{SMALLEST}limits.cpu_ms = \"fast\"\n"),
-        "error: w/wrangler.toml: `limits.cpu_ms`: invalid type: string \"fast\", expected a whole number from 1 to 300000",
-    );
+        "w/wrangler.toml: `limits.cpu_ms`: invalid type: string \"fast\", expected a whole number from 1 to 300000",
+    ).await;
 }
 
-#[test]
-fn an_unknown_key() {
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_key() {
     for (key, advice) in [
         (
             "tail_consumer = []",
@@ -113,8 +121,8 @@ fn an_unknown_key() {
             "unknown key `frobnicate`; neither Wrangler nor Taffrail has such a key",
         ),
     ] {
-        let message = format!("error: w/wrangler.toml: {advice}");
-        check_file("wrangler.toml", &format!("{SMALLEST}{key}\n"), &message);
+        let message = format!("w/wrangler.toml: {advice}");
+        check_file("wrangler.toml", &format!("{SMALLEST}{key}\n"), &message).await;
     }
 }
 
@@ -152,43 +160,43 @@ fn a_key_that_only_wrangler_supports_is_a_warning() {
     );
 }
 
-#[test]
-fn two_workers_of_one_name() {
+#[tokio::test(flavor = "multi_thread")]
+async fn two_workers_of_one_name() {
     let folder = Folder::new();
     folder
         .write("v/wrangler.toml", SMALLEST)
         .write("w/wrangler.toml", SMALLEST);
-    check(
+    check_refused(
         &folder,
         &["v", "w"],
-        "error: two Workers are named `w`: v/wrangler.toml and w/wrangler.toml; give each Worker once and under a `name` of its own",
-    );
+        "two Workers are named `w`: v/wrangler.toml and w/wrangler.toml; give each Worker once and under a `name` of its own",
+    ).await;
 }
 
-#[test]
-fn a_tail_consumer_that_is_not_among_the_workers() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_consumer_that_is_not_among_the_workers() {
     let folder = Folder::new();
     folder
         .worker("w", "hello", "tail_consumers = [{ service = \"logs\" }]")
         .worker("v", "hello", "");
-    check(
+    check_refused(
         &folder,
         &["w", "v"],
-        "error: w/wrangler.toml: `tail_consumers` has the service `logs`, which is not among the Workers given (`w`, `v`); pass its directory too",
-    );
+        "w/wrangler.toml: `tail_consumers` has the service `logs`, which is not among the Workers given (`w`, `v`); pass its directory too",
+    ).await;
 }
 
-#[test]
-fn tail_consumers_in_a_circle() {
+#[tokio::test(flavor = "multi_thread")]
+async fn tail_consumers_in_a_circle() {
     let folder = Folder::new();
     folder
         .worker("a", "hello", "tail_consumers = [{ service = \"b\" }]")
         .worker("b", "tail-log", "tail_consumers = [{ service = \"a\" }]");
-    check(
+    check_refused(
         &folder,
         &["a", "b"],
-        "error: the tail consumers form a cycle: a → b → a; take one of them out of its `tail_consumers` in b/wrangler.toml or a/wrangler.toml",
-    );
+        "the tail consumers form a cycle: a → b → a; take one of them out of its `tail_consumers` in b/wrangler.toml or a/wrangler.toml",
+    ).await;
 }
 
 #[test]

@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
 use taffrail_tests::client;
+use taffrail_tests::folder::Folder;
 use taffrail_tests::guests::root;
-use taffrail_tests::process::{Finished, Folder, Server, run, run_recorded, taffrail};
+use taffrail_tests::process::{Finished, run, run_recorded, taffrail};
+use taffrail_tests::scenario::{self, Answer, Scenario, refused};
 
 /// `taffrail invoke` with examples and other arguments, with the items of the
 /// Workers.
@@ -20,6 +22,16 @@ fn invoke(examples: &[&str], arguments: &[&str]) -> (Finished, Vec<Value>) {
     run_recorded(command)
 }
 
+/// What the first of these examples answers to a request, and the items.
+async fn get(examples: &[&str], path: &str) -> (Answer, Vec<Value>) {
+    let folder = Folder::new();
+    let paths: Vec<_> = examples.iter().map(|name| example(name)).collect();
+    let paths: Vec<_> = paths.iter().map(|path| path.to_str().unwrap()).collect();
+    let scenario = Scenario::of(&folder, &paths).await;
+    let answer = scenario.get(examples[0], path).await;
+    (answer, scenario.json())
+}
+
 fn example(name: &str) -> PathBuf {
     root().join("guest-examples/javascript").join(name)
 }
@@ -28,11 +40,10 @@ fn logged(item: &Value) -> &Value {
     &item["logs"][0]["message"]
 }
 
-#[test]
-fn hello_answers_and_its_tail_tells_of_it() {
-    let arguments = ["--url", "http://localhost/there"];
-    let (finished, items) = invoke(&["hello", "tail-log"], &arguments);
-    assert_eq!(finished.stdout, "Hello from /there\n");
+#[tokio::test(flavor = "multi_thread")]
+async fn hello_answers_and_its_tail_tells_of_it() {
+    let (answer, items) = get(&["hello", "tail-log"], "/there").await;
+    assert_eq!(answer.text(), "Hello from /there\n");
     let [hello, tail] = &items[..] else {
         panic!("{items:?}");
     };
@@ -42,8 +53,8 @@ fn hello_answers_and_its_tail_tells_of_it() {
     assert_eq!(logged(tail), &json!([line]));
 }
 
-#[test]
-fn every_fault_is_recorded_as_what_it_is() {
+#[tokio::test(flavor = "multi_thread")]
+async fn every_fault_is_recorded_as_what_it_is() {
     for (path, outcome, name, message) in [
         ("throw", "exception", "TypeError", "this is thrown"),
         ("reject", "ok", "Error", "nobody waits for this"),
@@ -68,8 +79,7 @@ fn every_fault_is_recorded_as_what_it_is() {
             "Incorrect type for Promise",
         ),
     ] {
-        let url = format!("http://localhost/{path}");
-        let (_, items) = invoke(&["faulty", "tail-log"], &["--url", &url]);
+        let (_, items) = get(&["faulty", "tail-log"], &format!("/{path}")).await;
         let [faulty, tail] = &items[..] else {
             panic!("{path}: {items:?}");
         };
@@ -86,12 +96,9 @@ fn every_fault_is_recorded_as_what_it_is() {
     }
 }
 
-#[test]
-fn a_stack_names_the_users_own_source() {
-    let (_, items) = invoke(
-        &["faulty", "tail-log"],
-        &["--url", "http://localhost/throw"],
-    );
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_names_the_users_own_source() {
+    let (_, items) = get(&["faulty", "tail-log"], "/throw").await;
     let stack = items[0]["exceptions"][0]["stack"].as_str().unwrap();
     assert_eq!(
         stack,
@@ -221,8 +228,8 @@ fn script(source: &str) -> Folder {
     folder
 }
 
-#[test]
-fn a_script_that_cannot_start_is_refused_with_the_place() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_that_cannot_start_is_refused_with_the_place() {
     for (source, told) in [
         ("export default {\n  fetch( {\n};", "worker.js:3:1:"),
         (
@@ -236,13 +243,8 @@ fn a_script_that_cannot_start_is_refused_with_the_place() {
         ("export const x = 1;", "No event handlers were registered."),
     ] {
         let folder = script(source);
-        let finished = folder.run(&["invoke", "."]);
-        assert_eq!(finished.code, Some(1), "{source}");
-        assert!(
-            finished.stderr.contains(told),
-            "{source}: {}",
-            finished.stderr
-        );
+        let error = refused(&folder, &["."]).await;
+        assert!(error.contains(told), "{source}: {error}");
     }
 }
 
@@ -338,8 +340,8 @@ fn a_built_component_runs_without_its_sources() {
     assert_eq!(finished.stdout, "hello", "{}", finished.stderr);
 }
 
-#[test]
-fn a_service_binding_calls_another_worker_and_both_are_recorded() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_binding_calls_another_worker_and_both_are_recorded() {
     let folder = Folder::new();
     let caller = "\
 export default {
@@ -364,8 +366,8 @@ export class Named extends WorkerEntrypoint {
         .write("a/wrangler.toml", config("a", binding))
         .write("b/worker.js", callee)
         .write("b/wrangler.toml", config("b", ""));
-    let (finished, items) = run_recorded(folder.taffrail(&["invoke", "a", "b"]));
-    assert_eq!(finished.stdout, "got SOME", "{}", finished.stderr);
+    let (answer, items) = scenario::invoke(&folder, &["a", "b"]).await;
+    assert_eq!(answer.text(), "got SOME");
     let of = |name: &str| {
         let mut items = items.iter();
         items.find(|item| item["scriptName"] == name).unwrap()
@@ -378,8 +380,8 @@ export class Named extends WorkerEntrypoint {
     assert_eq!(a["requestId"], a["invocationId"]);
 }
 
-#[test]
-fn workers_that_call_each_other_in_a_circle_are_told() {
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_that_call_each_other_in_a_circle_are_told() {
     let source = "\
 export default {
   async fetch(request, env) {
@@ -396,33 +398,24 @@ export default {
     folder
         .write("worker.js", source)
         .write("wrangler.toml", config("w", binding));
-    let finished = folder.run(&["invoke", "."]);
+    let scenario = Scenario::of(&folder, &["."]).await;
+    let answer = scenario.get("w", "/").await.text();
     assert!(
-        finished
-            .stdout
-            .contains("is there a cycle of service bindings"),
-        "{} {}",
-        finished.stdout,
-        finished.stderr
+        answer.contains("is there a cycle of service bindings"),
+        "{answer}"
     );
 }
 
-#[test]
-fn a_service_that_is_not_there_is_an_error_at_the_start() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_not_there_is_an_error_at_the_start() {
     let folder = Folder::new();
     let binding = "services = [{ binding = \"OTHER\", service = \"b\" }]";
     folder
         .write("worker.js", HELLO)
         .write("wrangler.toml", config("w", binding));
-    let server = Server::try_spawn(folder.taffrail(&["serve", ".", "--port", "0"]));
-    let Err(finished) = server else {
-        panic!("it serves");
-    };
+    let error = refused(&folder, &["."]).await;
     assert!(
-        finished
-            .stderr
-            .contains("the binding `OTHER` in `services` is for the service `b`"),
-        "{}",
-        finished.stderr
+        error.contains("the binding `OTHER` in `services` is for the service `b`"),
+        "{error}"
     );
 }
