@@ -8,7 +8,8 @@ use crate::channels::failed::CallFailed;
 use crate::event::{Event, QueueMessage};
 use crate::invocation::Invocation;
 use crate::script::run::Run;
-use crate::script::{Token, byte_string, kv, load, object};
+use crate::script::token::Token;
+use crate::script::{byte_string, kv, load, object};
 use crate::settings::identity::WorkerId;
 use crate::settings::{Binding, ObjectId, Target};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, request};
@@ -288,21 +289,6 @@ impl Callee {
             }),
         }
     }
-}
-
-/// JSON in ASCII, as headers have it.
-pub(super) fn escaped(json: &str) -> String {
-    let mut ascii = String::with_capacity(json.len());
-    for character in json.chars() {
-        if character.is_ascii() {
-            ascii.push(character);
-        } else {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                ascii.push_str(&format!("\\u{unit:04x}"));
-            }
-        }
-    }
-    ascii
 }
 
 #[cfg(test)]

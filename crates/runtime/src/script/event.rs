@@ -2,7 +2,9 @@
 
 use crate::event::QueueMessage;
 use crate::invocation::Invocation;
-use crate::script::{Source, Token, byte_string};
+use crate::script::byte_string;
+use crate::script::source::Source;
+use crate::script::token::Token;
 use crate::settings::egress::Egress;
 use crate::settings::{Binding, Target};
 use http::Method;

@@ -10,7 +10,7 @@ use crate::component::execute::Respond;
 use crate::invocation::encoding::Encoding;
 use crate::invocation::held::{HostMemory, HostMemoryExceeded};
 use crate::invocation::session;
-use crate::script::Token;
+use crate::script::token::Token;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body::{Body, Frame};

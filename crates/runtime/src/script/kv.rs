@@ -4,7 +4,7 @@ use crate::channels::failed::CallFailed;
 use crate::clock;
 use crate::invocation::Invocation;
 use crate::invocation::held::CannotCollect;
-use crate::script::Token;
+use crate::script::token::Token;
 use crate::settings::Binding;
 use bytes::Bytes;
 use http::{Response, StatusCode};

@@ -24,7 +24,6 @@ pub(crate) use event::Event;
 pub(crate) use exchange::Exchange;
 pub use source::Source;
 pub(crate) use state::IsolateState;
-use token::Token;
 
 use crate::channels::Channels;
 use crate::component::Names;

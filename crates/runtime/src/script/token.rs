@@ -1,7 +1,6 @@
 //! What an isolate and its host alone know.
 
 use crate::channels::failed::CallFailed;
-use crate::script::call::escaped;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, Uri};
 use http_body_util::{BodyExt, Empty};
 use std::sync::Arc;
@@ -58,6 +57,21 @@ impl Token {
         self.say(FAILED, &json, response.headers_mut());
         response
     }
+}
+
+/// JSON in ASCII, as headers have it.
+fn escaped(json: &str) -> String {
+    let mut ascii = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character.is_ascii() {
+            ascii.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                ascii.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    ascii
 }
 
 #[cfg(test)]
