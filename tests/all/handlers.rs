@@ -140,13 +140,7 @@ async fn handlers_need_not_be_async() {
     };
     for (event, logged) in [
         (Event::scheduled("* * * * *", None), json!(["* * * * *"])),
-        (
-            Event::Queue {
-                queue: "queue".to_owned(),
-                messages: vec![message],
-            },
-            json!([1]),
-        ),
+        (Event::queue("queue", vec![message]), json!([1])),
     ] {
         scenario.runtime().dispatch("w", event).await.unwrap();
         scenario.idle().await;

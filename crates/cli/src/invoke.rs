@@ -100,10 +100,7 @@ fn event(options: &InvokeOptions) -> Result<Invoked> {
     Ok(match options.event {
         EventKind::Fetch => Invoked::Request(request(options)?),
         EventKind::Scheduled => Invoked::Event(Event::scheduled(&options.cron, options.time)),
-        EventKind::Queue => Invoked::Event(Event::Queue {
-            queue: options.queue.clone(),
-            messages: messages(options)?,
-        }),
+        EventKind::Queue => Invoked::Event(Event::queue(&options.queue, messages(options)?)),
     })
 }
 

@@ -12,9 +12,10 @@ import {
   stringify,
 } from "./builtins.js";
 import { bytes } from "./chunks.js";
+import { record } from "./console.js";
 import { dispatch, listens } from "./events.js";
 import { messageOf, uncaught } from "./failure.js";
-import { Entrypoint, lacking } from "./handlers.js";
+import { Entrypoint } from "./handlers.js";
 import { fetch } from "./http.js";
 import { allSettled, chain } from "./promise.js";
 import { end as endBody, forward, passThrough as passedThrough, respond, settle, write } from "./host.js";
@@ -27,20 +28,47 @@ import { askHost } from "./wire.js";
 // Nobody reads the body any more.
 const GONE = 410;
 
-const HANDLERS = {
+// For each type of event what handles it, and what workerd logs when a script
+// lacks the handler.
+const EVENTS = {
   __proto__: null,
-  alarm: onAlarm,
-  fetch: onFetch,
-  queue: onQueue,
-  scheduled: onScheduled,
-  session: onSession,
-  tail: onTail,
+  alarm: {
+    handle: onAlarm,
+    lacking:
+      "Attempted to schedule an alarm, but this Durable Object does not have an alarm() handler.",
+  },
+  fetch: {
+    handle: onFetch,
+    lacking:
+      "Received a FetchEvent but we lack a handler for FetchEvents. Did you remember to export a fetch() function?",
+  },
+  queue: {
+    handle: onQueue,
+    lacking:
+      "Received a QueueEvent but we lack a handler for QueueEvents. Did you remember to export a queue() function?",
+  },
+  scheduled: {
+    handle: onScheduled,
+    lacking:
+      "Received a ScheduledEvent but we lack a handler for ScheduledEvents (a.k.a. Cron Triggers). Did you remember to export a scheduled() function?",
+  },
+  tail: {
+    handle: onTail,
+    lacking:
+      "Attempted to send events but we lack a handler, did you remember to export a tail() function?",
+  },
+  session: {
+    handle: onSession,
+    // It lacks a handler only as one of connections.
+    lacking:
+      "Received a ConnectEvent but we lack a handler for ConnectEvents. Did you remember to export a connect() function?",
+  },
 };
 
 export async function handle(worker, invocation, event) {
   // A turn more would cost every other event, too.
   if (invocation.object !== undefined && !(await isReady(invocation.object))) return;
-  const wishes = await HANDLERS[event.type](worker, invocation, event);
+  const wishes = await EVENTS[event.type].handle(worker, invocation, event);
   try {
     await invocation.orHung(invocation.settled());
   } catch {
@@ -216,7 +244,7 @@ async function onSession(worker, invocation) {
     const entrypoint = new Entrypoint(worker, invocation);
     const find = (name) => {
       const handler = entrypoint.find(name);
-      if (handler === undefined) throw lacking(name);
+      if (handler === undefined) throw lacking("session", name);
       return handler;
     };
     await serve(find, entrypoint.target());
@@ -237,4 +265,12 @@ async function run(worker, invocation, type, argument) {
     uncaught(error);
   }
   return isHandled;
+}
+
+// The failure of an event that meets a script without its handler, in workerd's
+// words.
+function lacking(type, name = type) {
+  record("warn", [EVENTS[type].lacking]);
+  const sentence = `Handler does not export a ${name}() function`;
+  return new Error(name === "scheduled" ? sentence : `${sentence}.`);
 }

@@ -1,7 +1,6 @@
 // From an event to the function of the script that handles it.
 
 import { apply, define, hasOwn } from "./builtins.js";
-import { record } from "./console.js";
 
 // What `ctx` is in a handler.
 export class ExecutionContext {
@@ -78,27 +77,4 @@ export class Entrypoint {
 
 function isClass(value) {
   return typeof value === "function" && value.prototype !== undefined;
-}
-
-const LACKING = {
-  __proto__: null,
-  alarm:
-    "Attempted to schedule an alarm, but this Durable Object does not have an alarm() handler.",
-  connect:
-    "Received a ConnectEvent but we lack a handler for ConnectEvents. Did you remember to export a connect() function?",
-  fetch:
-    "Received a FetchEvent but we lack a handler for FetchEvents. Did you remember to export a fetch() function?",
-  queue:
-    "Received a QueueEvent but we lack a handler for QueueEvents. Did you remember to export a queue() function?",
-  scheduled:
-    "Received a ScheduledEvent but we lack a handler for ScheduledEvents (a.k.a. Cron Triggers). Did you remember to export a scheduled() function?",
-  tail: "Attempted to send events but we lack a handler, did you remember to export a tail() function?",
-};
-
-// The failure of an event that meets a script without its handler, in workerd's
-// words.
-export function lacking(name) {
-  record("warn", [LACKING[name]]);
-  const sentence = `Handler does not export a ${name}() function`;
-  return new Error(name === "scheduled" ? sentence : `${sentence}.`);
 }

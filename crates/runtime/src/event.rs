@@ -1,28 +1,60 @@
-//! The events that no client waits for.
+//! The events for which a Worker is called.
 
 use crate::clock;
+use crate::invocation::Invocation;
+use crate::invocation::body::received;
+use crate::invocation::ending::Response;
+use crate::invocation::session;
+use crate::places::Rank;
+use http::Request;
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 use std::sync::Arc;
-use taffrail_trace::{ConsumedEvent, EventInfo, Json, TraceItem};
+use taffrail_trace::{ConsumedEvent, EventInfo, Json, RequestData, TailRequest, TraceItem};
+use tokio::sync::oneshot;
+use wasmtime_wasi_http::WasiBody;
 
-/// An event that no client waits for.
-#[derive(Clone, Debug)]
+/// An event for which a Worker is called.
+#[non_exhaustive]
 pub enum Event {
-    /// A cron trigger.
-    Scheduled {
-        /// The cron expression that fired.
-        cron: String,
-        /// When it was due, in milliseconds since 1970.
-        scheduled_time: u64,
-    },
-    /// A batch of messages of a queue.
-    Queue {
-        /// The name of the queue.
-        queue: String,
-        /// The messages.
-        messages: Vec<QueueMessage>,
-    },
+    /// A request, which [`Runtime::fetch`](crate::Runtime::fetch) makes one of.
+    Fetch(Fetch),
     /// What happened in invocations of other Workers.
     Tail(Vec<Arc<TraceItem>>),
+    /// A cron trigger, made by [`scheduled`](Self::scheduled).
+    Scheduled(Scheduled),
+    /// A batch of messages, made by [`queue`](Self::queue).
+    Queue(Queue),
+    /// The alarm of a Durable Object.
+    Alarm(Alarm),
+    /// A session with another script.
+    Session(Session),
+}
+
+/// A request.
+pub struct Fetch {
+    pub(crate) request: Request<WasiBody>,
+    /// What the platform knows about the connection.
+    pub(crate) cf: Option<Json>,
+    pub(crate) respond: Respond,
+}
+
+/// Where the response goes as soon as it is set.
+pub(crate) type Respond = oneshot::Sender<http::Response<WasiBody>>;
+
+/// A cron trigger.
+#[derive(serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scheduled {
+    pub(crate) cron: String,
+    /// When it was due, in milliseconds since 1970.
+    pub(crate) scheduled_time: u64,
+}
+
+/// A batch of messages of a queue.
+#[derive(serde::Deserialize, serde::Serialize)]
+pub struct Queue {
+    pub(crate) queue: String,
+    pub(crate) messages: Vec<QueueMessage>,
 }
 
 /// One message of a queue.
@@ -38,30 +70,55 @@ pub struct QueueMessage {
     pub body: Json,
 }
 
+/// The alarm of a Durable Object.
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Alarm {
+    /// When it was due, in milliseconds since 1970.
+    pub(crate) scheduled_time: u64,
+    pub(crate) retry_count: u32,
+}
+
+/// A session with another script.
+pub struct Session {
+    pub(crate) purpose: Purpose,
+    pub(crate) end: session::End,
+}
+
+/// What a session is begun for.
+pub(crate) enum Purpose {
+    /// A call of this method.
+    Rpc(String),
+    /// The bytes of a connection.
+    Connect,
+}
+
 impl Event {
     /// A cron trigger that was due at `time`, in milliseconds since 1970, or is
     /// due now.
     #[must_use]
     pub fn scheduled(cron: impl Into<String>, time: Option<u64>) -> Self {
-        Self::Scheduled {
+        Self::Scheduled(Scheduled {
             cron: cron.into(),
             scheduled_time: time.unwrap_or_else(clock::epoch_ms),
-        }
+        })
+    }
+
+    /// A batch of messages of a queue.
+    #[must_use]
+    pub fn queue(queue: impl Into<String>, messages: Vec<QueueMessage>) -> Self {
+        Self::Queue(Queue {
+            queue: queue.into(),
+            messages,
+        })
     }
 
     /// What is recorded of it.
     pub(crate) fn info(&self) -> EventInfo {
         match self {
-            Self::Scheduled {
-                cron,
-                scheduled_time,
-            } => EventInfo::Scheduled {
-                cron: cron.clone(),
-                scheduled_time: *scheduled_time,
-            },
-            Self::Queue { queue, messages } => EventInfo::Queue {
-                queue: queue.clone(),
-                batch_size: u32::try_from(messages.len()).unwrap_or(u32::MAX),
+            Self::Fetch(Fetch { request, cf, .. }) => EventInfo::Fetch {
+                request: TailRequest::new(request_data(request, cf.clone())),
+                response: None,
             },
             Self::Tail(items) => EventInfo::Tail {
                 consumed_events: items
@@ -71,15 +128,103 @@ impl Event {
                     })
                     .collect(),
             },
+            Self::Scheduled(event) => EventInfo::Scheduled {
+                cron: event.cron.clone(),
+                scheduled_time: event.scheduled_time,
+            },
+            Self::Queue(Queue { queue, messages }) => EventInfo::Queue {
+                queue: queue.clone(),
+                batch_size: u32::try_from(messages.len()).unwrap_or(u32::MAX),
+            },
+            Self::Alarm(Alarm { scheduled_time, .. }) => EventInfo::Alarm {
+                scheduled_time: *scheduled_time,
+            },
+            Self::Session(Session { purpose, .. }) => match purpose {
+                Purpose::Rpc(method) => EventInfo::Rpc {
+                    rpc_method: method.clone(),
+                },
+                Purpose::Connect => EventInfo::Connect {},
+            },
         }
     }
 
-    /// The name of its handler.
-    pub(crate) fn handler(&self) -> &'static str {
+    /// Which places there are for its instance.
+    pub(crate) fn rank(&self) -> Rank {
         match self {
-            Self::Scheduled { .. } => "scheduled",
-            Self::Queue { .. } => "queue",
-            Self::Tail(_) => "tail",
+            Self::Tail(_) => Rank::Tail,
+            Self::Fetch(_)
+            | Self::Scheduled(_)
+            | Self::Queue(_)
+            | Self::Alarm(_)
+            | Self::Session(_) => Rank::Producer,
         }
     }
+
+    /// The response that is expected.
+    pub(crate) fn response(&self) -> Response {
+        match self {
+            Self::Fetch(_) => Response::Unset,
+            Self::Tail(_)
+            | Self::Scheduled(_)
+            | Self::Queue(_)
+            | Self::Alarm(_)
+            | Self::Session(_) => Response::NotExpected,
+        }
+    }
+
+    /// The items of a tail event.
+    pub(crate) fn tail_items(&self) -> &[Arc<TraceItem>] {
+        match self {
+            Self::Tail(items) => items,
+            Self::Fetch(_)
+            | Self::Scheduled(_)
+            | Self::Queue(_)
+            | Self::Alarm(_)
+            | Self::Session(_) => &[],
+        }
+    }
+
+    /// How many events its Worker handles with it.
+    pub(crate) fn count(&self) -> u32 {
+        u32::try_from(self.tail_items().len().max(1)).unwrap_or(u32::MAX)
+    }
+
+    /// Whether it counts for what its Worker may run at a time.
+    pub(crate) fn is_limited(&self, by_worker: bool) -> bool {
+        match self {
+            Self::Fetch(_) | Self::Alarm(_) | Self::Session(_) => true,
+            // Few of them come from outside.
+            Self::Scheduled(_) | Self::Queue(_) => by_worker,
+            // They have places of their own.
+            Self::Tail(_) => false,
+        }
+    }
+
+    /// Has `invocation` receive its body, if it has one.
+    pub(crate) fn received(self, invocation: &Arc<Invocation>) -> Self {
+        match self {
+            Self::Fetch(fetch) => Self::Fetch(Fetch {
+                request: fetch.request.map(|body| received(body, invocation)),
+                ..fetch
+            }),
+            Self::Tail(_)
+            | Self::Scheduled(_)
+            | Self::Queue(_)
+            | Self::Alarm(_)
+            | Self::Session(_) => self,
+        }
+    }
+}
+
+fn request_data(request: &Request<WasiBody>, cf: Option<Json>) -> RequestData {
+    let headers = request
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())));
+    let uri = match request.uri().to_string() {
+        uri if uri.is_ascii() => uri,
+        // Some clients send other characters as they are.
+        uri => utf8_percent_encode(&uri, CONTROLS).to_string(),
+    };
+    RequestData::new(request.method().as_str(), uri, headers, cf)
 }

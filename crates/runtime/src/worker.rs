@@ -4,29 +4,25 @@ use crate::channels::failed::CallFailed;
 use crate::channels::{BoxFuture, Channel};
 use crate::component::Component;
 use crate::component::execute;
-use crate::component::execute::Respond;
 use crate::delivery::{TailCall, TailWorker};
 use crate::error::Error;
-use crate::event::Event;
+use crate::event::{Event, Fetch, Session};
 use crate::invocation::Invocation;
-use crate::invocation::body::{Reader, ResponseBody, received};
+use crate::invocation::body::{Reader, ResponseBody};
 use crate::invocation::caught::{Panicked, caught};
 use crate::invocation::context::WorkerContext;
-use crate::invocation::ending::{Call, Cut, Failure, Response};
+use crate::invocation::ending::{Call, Cut, Failure};
 use crate::invocation::fetch_result::FetchResult;
 use crate::invocation::origin::Via;
-use crate::invocation::session;
-use crate::places::{Place, Rank};
-use crate::script;
-use crate::script::{Exchange, Script, Surroundings};
+use crate::places::Place;
+use crate::script::{Script, Surroundings};
 use crate::settings::identity::WorkerId;
 use crate::settings::{Target, WorkerSettings};
 use http::Request;
-use percent_encoding::{CONTROLS, utf8_percent_encode};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use taffrail_trace::{EventInfo, Json, Outcome, RequestData, TailRequest, TraceItem};
+use taffrail_trace::{Json, Outcome, TraceItem};
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::WasiBody;
 
@@ -78,20 +74,18 @@ impl Worker {
         via: Via,
         reader: Reader,
     ) -> FetchResult {
-        let event = || EventInfo::Fetch {
-            request: TailRequest::new(request_data(&request, cf.clone())),
-            response: None,
-        };
         let head = *request.method() == http::Method::HEAD;
-        let invocation =
-            Invocation::start(&self.context, via, Rank::Producer, Response::Unset, event);
-        if invocation.admit(self.size()).is_err() {
-            return FetchResult::failed(&invocation);
-        }
-        let request = request.map(|body| received(body, &invocation));
         let (respond, mut responded) = oneshot::channel();
-        let fetch = Arc::clone(&self).call_fetch(Arc::clone(&invocation), request, cf, respond);
-        let mut run = Box::pin(Arc::clone(&self).run(Arc::clone(&invocation), 1, fetch));
+        let fetch = Fetch {
+            request,
+            cf,
+            respond,
+        };
+        let (invocation, run) = self.invoke(Event::Fetch(fetch), via);
+        let Some(run) = run else {
+            return FetchResult::failed(&invocation);
+        };
+        let mut run = Box::pin(run);
         // The guest is polled right here; it costs a task of its own only if
         // it goes on after its response.
         let (response, running) = tokio::select! {
@@ -127,49 +121,17 @@ impl Worker {
     }
 
     async fn handle(self: Arc<Self>, event: Event, via: Via) -> Arc<Invocation> {
-        let rank = match event {
-            Event::Tail(_) => Rank::Tail,
-            Event::Scheduled { .. } | Event::Queue { .. } => Rank::Producer,
-        };
-        let invocation = Invocation::start(&self.context, via, rank, Response::NotExpected, || {
-            event.info()
-        });
-        let items = match &event {
-            Event::Tail(items) => u32::try_from(items.len()).unwrap_or(u32::MAX),
-            Event::Scheduled { .. } | Event::Queue { .. } => 1,
-        };
-        // Whoever makes events from outside makes few of them, and those of
-        // tails have places of their own.
-        let is_free = invocation.via.parent.is_none() || matches!(event, Event::Tail(_));
-        if is_free || invocation.admit(self.size()).is_ok() {
-            let run = Arc::clone(&self).call(Arc::clone(&invocation), event);
-            self.run(Arc::clone(&invocation), items, run).await;
+        let (invocation, run) = self.invoke(event, via);
+        if let Some(run) = run {
+            run.await;
         }
         invocation
     }
 
     /// Runs a session with another script to its end, and tells how it failed
-    /// if it did. `event` is what is recorded of it.
-    pub(crate) async fn session(
-        self: Arc<Self>,
-        event: EventInfo,
-        end: session::End,
-        via: Via,
-    ) -> Option<CallFailed> {
-        let invocation = Invocation::start(
-            &self.context,
-            via,
-            Rank::Producer,
-            Response::NotExpected,
-            || event,
-        );
-        if invocation.admit(self.size()).is_ok() {
-            let exchange = Exchange::of_session(end);
-            let event = script::Event::Session;
-            let run =
-                Arc::clone(&self).call_script(Arc::clone(&invocation), exchange, event, "rpc");
-            self.run(Arc::clone(&invocation), 1, run).await;
-        }
+    /// if it did.
+    pub(crate) async fn session(self: Arc<Self>, session: Session, via: Via) -> Option<CallFailed> {
+        let invocation = self.handle(Event::Session(session), via).await;
         match FetchResult::failed(&invocation) {
             FetchResult::Failed {
                 outcome,
@@ -180,35 +142,24 @@ impl Worker {
         }
     }
 
-    /// Has a Durable Object handle its alarm.
-    pub(crate) async fn alarm(
+    /// Begins an invocation of an event. What is left is to run it, unless it
+    /// has ended at once.
+    fn invoke(
         self: Arc<Self>,
-        scheduled_time: u64,
-        retry_count: u32,
+        event: Event,
         via: Via,
-    ) -> Outcome {
-        let event = EventInfo::Alarm { scheduled_time };
-        let invocation = Invocation::start(
-            &self.context,
-            via,
-            Rank::Producer,
-            Response::NotExpected,
-            || event,
-        );
-        if invocation.admit(self.size()).is_ok() {
-            let event = script::Event::Alarm {
-                scheduled_time,
-                retry_count,
-            };
-            let run = Arc::clone(&self).call_script(
-                Arc::clone(&invocation),
-                Exchange::default(),
-                event,
-                "alarm",
-            );
-            self.run(Arc::clone(&invocation), 1, run).await;
+    ) -> (Arc<Invocation>, Option<impl Future<Output = ()> + Send>) {
+        let is_limited = event.is_limited(via.parent.is_some());
+        let (rank, response) = (event.rank(), event.response());
+        let invocation = Invocation::start(&self.context, via, rank, response, || event.info());
+        if is_limited && invocation.admit(self.size()).is_err() {
+            return (invocation, None);
         }
-        invocation.verdict().0
+        let count = event.count();
+        let event = event.received(&invocation);
+        let call = Arc::clone(&self).call(Arc::clone(&invocation), event);
+        let run = self.run(Arc::clone(&invocation), count, call);
+        (invocation, Some(run))
     }
 
     /// Runs the guest of an invocation that handles `items` things in one. A
@@ -230,76 +181,21 @@ impl Worker {
         async move { self.surroundings.lanes.run(invocation, items, run).await }
     }
 
-    async fn call_fetch(
-        self: Arc<Self>,
-        invocation: Arc<Invocation>,
-        request: Request<WasiBody>,
-        cf: Option<Json>,
-        respond: Respond,
-    ) {
-        match self.program() {
-            Ok(Program::Component(component)) => {
-                // Before the store, to be dropped behind it.
-                let place = match self.place(&invocation).await {
-                    Ok(place) => place,
-                    Err(call) => return invocation.ended(call),
-                };
-                let channels = &self.surroundings.channels;
-                execute::fetch(component, &invocation, channels, request, respond).await;
-                drop(place);
-            }
-            Ok(Program::Script(script)) => {
-                let (head, body) = request.into_parts();
-                let event = script::Event::fetch(&head, &body, cf.as_ref());
-                let exchange = Exchange::of_request(body, respond);
-                let surroundings = &self.surroundings;
-                script
-                    .run(&invocation, surroundings, exchange, &event)
-                    .await;
-            }
-            Err(call) => invocation.ended(call),
-        }
-    }
-
+    /// Has the code handle an event.
     async fn call(self: Arc<Self>, invocation: Arc<Invocation>, event: Event) {
         match self.program() {
             Ok(Program::Component(component)) => {
-                let place = match self.place(&invocation).await {
+                // Before the store, to be dropped behind it.
+                let _place = match self.place(&invocation).await {
                     Ok(place) => place,
                     Err(call) => return invocation.ended(call),
                 };
                 let channels = &self.surroundings.channels;
-                execute::dispatch(component, &invocation, channels, event).await;
-                drop(place);
+                execute::run(component, &invocation, channels, event).await;
             }
             Ok(Program::Script(script)) => {
-                let event = script::Event::of(&event);
-                let surroundings = &self.surroundings;
-                script
-                    .run(&invocation, surroundings, Exchange::default(), &event)
-                    .await;
+                script.run(&invocation, &self.surroundings, event).await;
             }
-            Err(call) => invocation.ended(call),
-        }
-    }
-
-    /// Runs an event that only a script can handle to its end. `handler` is what
-    /// a component lacks.
-    async fn call_script(
-        self: Arc<Self>,
-        invocation: Arc<Invocation>,
-        exchange: Exchange,
-        event: script::Event<'static>,
-        handler: &'static str,
-    ) {
-        match self.program() {
-            Ok(Program::Script(script)) => {
-                let surroundings = &self.surroundings;
-                script
-                    .run(&invocation, surroundings, exchange, &event)
-                    .await;
-            }
-            Ok(Program::Component(_)) => invocation.ended(Call::NoHandler(handler)),
             Err(call) => invocation.ended(call),
         }
     }
@@ -396,11 +292,10 @@ impl Channel for Worker {
 
     fn session(
         self: Arc<Self>,
-        event: EventInfo,
-        end: session::End,
+        session: Session,
         via: Via,
     ) -> BoxFuture<'static, Option<CallFailed>> {
-        Box::pin(self.session(event, end, via))
+        Box::pin(self.session(session, via))
     }
 }
 
@@ -445,17 +340,4 @@ impl Drop for Worker {
             script.retire(&self.surroundings.places);
         }
     }
-}
-
-fn request_data(request: &Request<WasiBody>, cf: Option<Json>) -> RequestData {
-    let headers = request
-        .headers()
-        .iter()
-        .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())));
-    let uri = match request.uri().to_string() {
-        uri if uri.is_ascii() => uri,
-        // Some clients send other characters as they are.
-        uri => utf8_percent_encode(&uri, CONTROLS).to_string(),
-    };
-    RequestData::new(request.method().as_str(), uri, headers, cf)
 }

@@ -3,7 +3,7 @@
 use crate::channels::failed::CallFailed;
 use crate::channels::prefetch::prefetch;
 use crate::channels::{Channel, Channels};
-use crate::event::Event;
+use crate::event::{Event, Purpose, Session};
 use crate::invocation::Invocation;
 use crate::invocation::body::Reader;
 use crate::invocation::fetch_result::FetchResult;
@@ -13,7 +13,7 @@ use crate::settings::{Binding, DEPTH, Target};
 use http::{Request, Response};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
-use taffrail_trace::{EventInfo, Json, Outcome};
+use taffrail_trace::{Json, Outcome};
 use wasmtime_wasi_http::WasiBody;
 
 /// What Cloudflare's dispatchers are told.
@@ -96,18 +96,22 @@ pub(crate) async fn dispatch(
 }
 
 /// Begins a session with a script on behalf of another one, whose end is
-/// returned. `event` is what the callee records of it.
+/// returned.
 pub(crate) fn session(
     channels: &dyn Channels,
     caller: &Invocation,
     called: Callee,
-    event: EventInfo,
+    purpose: Purpose,
 ) -> Result<session::End, CallFailed> {
     let (worker, via) = callee(channels, caller, called)?;
     let (ours, theirs) = session::pair();
     let to_caller = theirs.sender.clone();
     tokio::spawn(async move {
-        if let Some(failed) = worker.session(event, theirs, via).await {
+        let session = Session {
+            purpose,
+            end: theirs,
+        };
+        if let Some(failed) = worker.session(session, via).await {
             // What ends a session in the protocol of capnweb.
             let abort = json!(["abort", ["error", failed.name, failed.message]]);
             to_caller.send_last(&abort.to_string());

@@ -10,18 +10,17 @@ mod prefetch;
 
 use crate::channels::dynamic::{Lookup, Plan};
 use crate::channels::failed::CallFailed;
-use crate::event::Event;
+use crate::event::{Event, Session};
 use crate::invocation::Invocation;
 use crate::invocation::body::Reader;
 use crate::invocation::fetch_result::FetchResult;
 use crate::invocation::origin::Via;
-use crate::invocation::session;
 use crate::settings::WorkerSettings;
 use crate::settings::identity::WorkerId;
 use http::Request;
 use std::pin::Pin;
 use std::sync::Arc;
-use taffrail_trace::{EventInfo, Json, Outcome};
+use taffrail_trace::{Json, Outcome};
 use wasmtime_wasi_http::WasiBody;
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -84,11 +83,10 @@ pub(crate) trait Channel: Send + Sync {
     ) -> BoxFuture<'static, (Outcome, Option<String>)>;
 
     /// Runs a session with a script to its end, and tells how it failed if it
-    /// did. `event` is what is recorded of it.
+    /// did.
     fn session(
         self: Arc<Self>,
-        event: EventInfo,
-        end: session::End,
+        session: Session,
         via: Via,
     ) -> BoxFuture<'static, Option<CallFailed>>;
 }

@@ -2,87 +2,39 @@
 
 use crate::channels::Channels;
 use crate::component::Component;
-use crate::component::handlers::{queue, scheduled, tail};
-use crate::event::Event;
+use crate::component::handlers::On;
+use crate::event::{Event, Respond};
 use crate::instance::state::State;
 use crate::invocation::Invocation;
 use crate::invocation::ending::{Call, Cut, Response};
 use crate::invocation::limits::CpuExceeded;
-use http::Request;
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
-use taffrail_trace::LogLevel;
-use tokio::sync::oneshot;
 use wasmtime_wasi_http::WasiBody;
 
-/// Where the guest's response goes as soon as it is set.
-pub(crate) type Respond = oneshot::Sender<http::Response<WasiBody>>;
-
-/// Runs the fetch handler to its end.
-pub(crate) async fn fetch(
-    component: &Component,
-    invocation: &Arc<Invocation>,
-    channels: &Arc<dyn Channels>,
-    request: Request<WasiBody>,
-    respond: Respond,
-) {
-    let Some(handler) = &component.fetch else {
-        let call = log_missing_handler(invocation, "fetch");
-        return invocation.ended(call);
-    };
-    let debug = component.debug.as_ref();
-    let _awake = component.keep_awake();
-    let mut store = State::store(component.engine(), invocation, channels, Vec::new());
-    let run = handler.call(&mut store, debug, invocation, request, respond);
-    let call = guarded(invocation, run).await;
-    if handler.response_is_cut_off(&mut store, &call) {
-        invocation.response_cut_off();
-    }
-    invocation.memory(&store.data().memory);
-    invocation.ended(call);
-}
-
-/// Runs the handler of an event that no client waits for to its end.
-pub(crate) async fn dispatch(
+/// Has a component handle an event.
+pub(crate) async fn run(
     component: &Component,
     invocation: &Arc<Invocation>,
     channels: &Arc<dyn Channels>,
     event: Event,
 ) {
-    let handler = event.handler();
-    let events = match &event {
-        Event::Tail(items) => items.clone(),
-        Event::Scheduled { .. } | Event::Queue { .. } => Vec::new(),
-    };
-    let debug = component.debug.as_ref();
     let _awake = component.keep_awake();
-    let mut store = State::store(component.engine(), invocation, channels, events);
-    let run = async {
-        match (
-            event,
-            &component.tail,
-            &component.scheduled,
-            &component.queue,
-        ) {
-            (Event::Tail(_), Some(pre), ..) => tail::call(pre, &mut store, debug).await,
-            (
-                Event::Scheduled {
-                    cron,
-                    scheduled_time,
-                },
-                _,
-                Some(pre),
-                _,
-            ) => scheduled::call(pre, &mut store, debug, cron, scheduled_time).await,
-            (Event::Queue { queue, messages }, .., Some(pre)) => {
-                queue::call(pre, &mut store, debug, &queue, messages).await
-            }
-            _ => log_missing_handler(invocation, handler),
-        }
+    let items = event.tail_items().to_vec();
+    let mut store = State::store(component.engine(), invocation, channels, items);
+    let may_respond = matches!(event, Event::Fetch(_));
+    let on = On {
+        store: &mut store,
+        invocation,
+        debug: component.debug.as_ref(),
     };
-    let call = guarded(invocation, run).await;
+    let handlers = &component.handlers;
+    let call = guarded(invocation, handlers.call(on, event)).await;
+    if may_respond && handlers.response_is_cut_off(&mut store, &call) {
+        invocation.response_cut_off();
+    }
     invocation.memory(&store.data().memory);
     invocation.ended(call);
 }
@@ -141,24 +93,4 @@ pub(crate) fn send_response(
     // Nobody is there to receive it only if the client left, and then the
     // invocation is being dropped.
     _ = respond.send(response);
-}
-
-/// What workerd logs when an event meets a Worker without its handler.
-pub(crate) fn log_missing_handler(invocation: &Invocation, handler: &'static str) -> Call {
-    let text = match handler {
-        "fetch" => {
-            "Received a FetchEvent but we lack a handler for FetchEvents. Did you remember to export a fetch() function?"
-        }
-        "tail" => {
-            "Attempted to send events but we lack a handler, did you remember to export a tail() function?"
-        }
-        "scheduled" => {
-            "Received a ScheduledEvent but we lack a handler for ScheduledEvents (a.k.a. Cron Triggers). Did you remember to export a scheduled() function?"
-        }
-        _ => {
-            "Received a QueueEvent but we lack a handler for QueueEvents. Did you remember to export a queue() function?"
-        }
-    };
-    invocation.log_text(LogLevel::Warn, text);
-    Call::NoHandler(handler)
 }

@@ -10,7 +10,7 @@ pub(crate) mod stack;
 pub(crate) mod untrusted;
 
 use crate::component::debug_file::DebugFile;
-use crate::component::handlers::{fetch, queue, scheduled, tail};
+use crate::component::handlers::Handlers;
 use crate::component::linked::Linked;
 use crate::error::Error;
 use crate::instance::engine::{Awake, Ticker};
@@ -20,30 +20,16 @@ use std::sync::Arc;
 use wasmparser::{Encoding, Parser, Payload};
 use wasmtime::Engine;
 use wasmtime::component::Linker;
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
-use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 /// A compiled component with its imports resolved.
 pub struct Component {
-    fetch: Option<fetch::Pre>,
-    tail: Option<tail::Pre>,
-    scheduled: Option<scheduled::Pre>,
-    queue: Option<queue::Pre>,
+    handlers: Handlers,
     /// Debug information that is not in it.
     pub(crate) debug: Option<DebugFile>,
     linked: Linked<State>,
 }
 
 const SCRIPT: &str = "taffrail:javascript/script@0.1.";
-
-/// The exports of Workers.
-const HANDLERS: [&str; 5] = [
-    fetch::EXPORT_P2,
-    fetch::EXPORT_P3,
-    tail::EXPORT,
-    scheduled::EXPORT,
-    queue::EXPORT,
-];
 
 /// What only engines that run scripts import.
 const SCRIPT_HOST: &str = "taffrail:javascript/";
@@ -52,13 +38,13 @@ impl Component {
     /// Whether it has a handler for fetch events.
     #[must_use]
     pub fn handles_fetch(&self) -> bool {
-        self.fetch.is_some()
+        self.handlers.have_fetch()
     }
 
     /// Whether it has a handler for tail events.
     #[must_use]
     pub fn handles_tail(&self) -> bool {
-        self.tail.is_some()
+        self.handlers.have_tail()
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -107,22 +93,8 @@ impl Component {
     }
 
     fn handlers(names: &Names, linked: Linked<State>) -> wasmtime::Result<Self> {
-        let pre = &linked.pre;
-        let fetch = if names.exported(fetch::EXPORT_P3) {
-            Some(fetch::Pre::P3(ServicePre::new(pre.clone())?))
-        } else if names.exported(fetch::EXPORT_P2) {
-            Some(fetch::Pre::P2(ProxyPre::new(pre.clone())?))
-        } else {
-            None
-        };
-        let exported = |name: &str| names.exported(name).then(|| pre.clone());
         Ok(Self {
-            fetch,
-            tail: exported(tail::EXPORT).map(tail::Pre::new).transpose()?,
-            scheduled: exported(scheduled::EXPORT)
-                .map(scheduled::Pre::new)
-                .transpose()?,
-            queue: exported(queue::EXPORT).map(queue::Pre::new).transpose()?,
+            handlers: Handlers::new(&names.exports, &linked.pre)?,
             debug: None,
             linked,
         })
@@ -196,8 +168,7 @@ impl Names {
 
     /// Whether it runs scripts, and handles no event in any other way.
     pub(crate) fn is_engine(&self) -> bool {
-        let handles = HANDLERS.iter().any(|name| self.exported(name));
-        self.exported(SCRIPT) && !handles
+        self.exported(SCRIPT) && !Handlers::are_among(&self.exports)
     }
 
     pub(crate) fn any(&self, part: &str) -> bool {
@@ -208,7 +179,7 @@ impl Names {
     }
 
     fn check_handlers(&self) -> Result<(), Error> {
-        if HANDLERS.iter().any(|name| self.exported(name)) {
+        if Handlers::are_among(&self.exports) {
             return Ok(());
         }
         let exports = if self.exports.is_empty() {

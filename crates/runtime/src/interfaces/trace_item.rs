@@ -8,10 +8,12 @@ use taffrail_trace as trace;
 use taffrail_trace::{AttributeValue, EventInfo, ExecutionModel, LogLevel, Outcome, RequestData};
 use wasmtime::component::ResourceTableError;
 
-/// The events of a tail invocation, with the resources that go with them.
-pub(crate) fn events(state: &mut State) -> Result<Vec<types::TraceItem>, ResourceTableError> {
-    let events = state.events.clone();
-    events.iter().map(|item| trace_item(item, state)).collect()
+/// The items of a tail event, with the resources that go with them.
+pub(crate) fn items(
+    items: &[Arc<trace::TraceItem>],
+    state: &mut State,
+) -> Result<Vec<types::TraceItem>, ResourceTableError> {
+    items.iter().map(|item| trace_item(item, state)).collect()
 }
 
 fn trace_item(

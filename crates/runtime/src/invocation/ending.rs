@@ -72,8 +72,8 @@ pub(crate) enum Call {
     Unfinished,
     Returned,
     Trapped(Trapped),
-    /// The component exports no handler of this name.
-    NoHandler(&'static str),
+    /// The component has no handler for the event; the text says which.
+    NoHandler(String),
     /// There is no code to run; the text says why.
     NoScript(String),
     /// The script cannot be evaluated.
@@ -247,11 +247,7 @@ pub(crate) fn decide(ending: &Ending) -> Verdict {
         },
         Call::Stopped => Verdict::error(Outcome::KillSwitch, "The Worker is stopped."),
         Call::Shed(shed) => decide_shed(*shed),
-        // The wording is workerd's.
-        Call::NoHandler(handler) => Verdict::error(
-            Outcome::Exception,
-            format!("Handler does not export a {handler}() function."),
-        ),
+        Call::NoHandler(message) => Verdict::error(Outcome::Exception, message),
         Call::Trapped(trapped) => match ending.cut {
             Some(cut) => decide_cut(ending, cut).stack(trapped.stack.as_ref()),
             None => decide_trapped(ending, trapped),

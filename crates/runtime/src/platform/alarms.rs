@@ -1,6 +1,7 @@
 //! The alarms of Durable Objects.
 
 use crate::clock;
+use crate::event::{Alarm, Event};
 use crate::invocation::origin::Via;
 use crate::platform::namespaces::UserWorkers;
 use crate::platform::registry::Registry;
@@ -202,7 +203,12 @@ impl AlarmsOfWorker {
                 })),
                 ..Via::default()
             };
-            if worker.alarm(time, retry, via).await == Outcome::Ok {
+            let alarm = Alarm {
+                scheduled_time: time,
+                retry_count: retry,
+            };
+            let (outcome, _) = worker.dispatch(Event::Alarm(alarm), via).await;
+            if outcome == Outcome::Ok {
                 return;
             }
             match pauses.next() {

@@ -5,7 +5,7 @@ use crate::channels::call as service;
 use crate::channels::dispatch;
 use crate::channels::dispatch::Dispatch;
 use crate::channels::failed::CallFailed;
-use crate::event::{Event, QueueMessage};
+use crate::event::{Event, Purpose, Queue, Scheduled};
 use crate::invocation::Invocation;
 use crate::script::run::Run;
 use crate::script::token::Token;
@@ -18,7 +18,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value};
-use taffrail_trace::EventInfo;
 use wasmtime_wasi_http::WasiBody;
 
 /// Where a script says what it wants, in JSON.
@@ -72,16 +71,19 @@ struct Head {
 
 /// An event as a script writes it.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(rename_all = "camelCase")]
 enum Called {
-    Scheduled {
-        cron: String,
-        scheduled_time: u64,
-    },
-    Queue {
-        queue: String,
-        messages: Vec<QueueMessage>,
-    },
+    Scheduled(Scheduled),
+    Queue(Queue),
+}
+
+impl From<Called> for Event {
+    fn from(called: Called) -> Self {
+        match called {
+            Called::Scheduled(event) => Self::Scheduled(event),
+            Called::Queue(event) => Self::Queue(event),
+        }
+    }
 }
 
 /// How a script finds whom it calls.
@@ -187,7 +189,7 @@ async fn make(
         live: call.live.and_then(|live| exchange.take_live(live)),
         ..target
     };
-    let (event, session) = match call.way {
+    let (purpose, session) = match call.way {
         Way::Request(head) => {
             let called = Request::from_parts(parts(&head)?, body);
             let cf = head.cf.and_then(|cf| to_raw_value(&cf).ok());
@@ -200,10 +202,10 @@ async fn make(
             let result = service::dispatch(channels, invocation, target, event).await?;
             return Ok(json(&result));
         }
-        Way::Rpc(Session { session, method }) => (EventInfo::Rpc { rpc_method: method }, session),
-        Way::Connect(Session { session, .. }) => (EventInfo::Connect {}, session),
+        Way::Rpc(Session { session, method }) => (Purpose::Rpc(method), session),
+        Way::Connect(Session { session, .. }) => (Purpose::Connect, session),
     };
-    let end = service::session(channels, invocation, target, event)?;
+    let end = service::session(channels, invocation, target, purpose)?;
     exchange.add_session(session, end.sender);
     let messages = end.receiver.map_err(|never| match never {});
     Ok(Response::new(messages.boxed_unsync()))
@@ -226,16 +228,8 @@ fn parts(head: &Head) -> Result<request::Parts, CallFailed> {
 /// The event in a body.
 fn event(body: &[u8]) -> Result<Event, CallFailed> {
     let malformed = |_| CallFailed::new("the event is malformed");
-    Ok(match serde_json::from_slice(body).map_err(malformed)? {
-        Called::Scheduled {
-            cron,
-            scheduled_time,
-        } => Event::Scheduled {
-            cron,
-            scheduled_time,
-        },
-        Called::Queue { queue, messages } => Event::Queue { queue, messages },
-    })
+    let called: Called = serde_json::from_slice(body).map_err(malformed)?;
+    Ok(called.into())
 }
 
 fn headers(pairs: &[(String, String)]) -> Option<HeaderMap> {

@@ -1,15 +1,15 @@
 //! Events as the engine component is told of them, in JSON.
 
-use crate::event::QueueMessage;
+use crate::event::{Alarm, Event, Fetch, Queue, Scheduled};
 use crate::invocation::Invocation;
 use crate::script::byte_string;
+use crate::script::exchange::Exchange;
 use crate::script::source::Source;
 use crate::script::token::Token;
 use crate::settings::egress::Egress;
 use crate::settings::{Binding, Target};
 use http::Method;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::request::Parts;
 use http_body::Body;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -18,83 +18,74 @@ use std::sync::Arc;
 use taffrail_trace::{EventInfo, Json, RequestData, TraceItem};
 use wasmtime_wasi_http::WasiBody;
 
-/// One event.
+/// An event as a script is told of it.
 #[derive(Serialize)]
-#[serde(
-    tag = "type",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase"
-)]
-pub(crate) enum Event<'a> {
-    /// A request. Its body does not come with it.
-    Fetch {
-        method: &'a str,
-        url: String,
-        headers: Vec<(&'a str, String)>,
-        /// Whether it has a body.
-        body: bool,
-        cf: Option<&'a Json>,
-    },
-    /// Trace items, and for each the unredacted request if it has one.
-    Tail {
-        events: Vec<&'a TraceItem>,
-        raw: Vec<Option<&'a RequestData>>,
-    },
-    /// A cron trigger, due at `scheduled_time` in milliseconds since 1970.
-    Scheduled { cron: &'a str, scheduled_time: u64 },
-    /// A session with another script.
-    Session,
-    /// The alarm of a Durable Object. It was due at `scheduled_time`, in
-    /// milliseconds since 1970.
-    Alarm {
-        scheduled_time: u64,
-        retry_count: u32,
-    },
-    /// A batch of messages.
-    Queue {
-        queue: &'a str,
-        messages: &'a [QueueMessage],
-    },
+#[serde(tag = "type", rename_all = "camelCase")]
+enum Told<'a> {
+    Fetch(Request<'a>),
+    Tail(Items<'a>),
+    Scheduled(&'a Scheduled),
+    Queue(&'a Queue),
+    Alarm(&'a Alarm),
+    Session {},
 }
 
-/// Whether a request has a body, be it an empty one that it tells of.
-fn has_body(head: &Parts, body: &WasiBody) -> bool {
-    let told =
-        head.headers.contains_key(CONTENT_LENGTH) || head.headers.contains_key(TRANSFER_ENCODING);
-    head.method != Method::HEAD && (told || !body.is_end_stream())
+/// A request. Its body does not come with it.
+#[derive(Serialize)]
+struct Request<'a> {
+    method: &'a str,
+    url: String,
+    headers: Vec<(&'a str, String)>,
+    /// Whether it has a body.
+    body: bool,
+    cf: Option<&'a Json>,
 }
 
-impl<'a> Event<'a> {
-    /// The event of a request.
-    pub(crate) fn fetch(head: &'a Parts, body: &WasiBody, cf: Option<&'a Json>) -> Self {
-        let headers = head.headers.iter();
-        Self::Fetch {
-            method: head.method.as_str(),
-            url: head.uri.to_string(),
+/// Trace items, and for each the unredacted request if it has one.
+#[derive(Serialize)]
+struct Items<'a> {
+    events: Vec<&'a TraceItem>,
+    raw: Vec<Option<&'a RequestData>>,
+}
+
+impl<'a> Told<'a> {
+    fn of(event: &'a Event) -> Self {
+        match event {
+            Event::Fetch(fetch) => Self::Fetch(Request::of(fetch)),
+            Event::Tail(items) => Self::Tail(Items::of(items)),
+            Event::Scheduled(event) => Self::Scheduled(event),
+            Event::Queue(event) => Self::Queue(event),
+            Event::Alarm(event) => Self::Alarm(event),
+            Event::Session(_) => Self::Session {},
+        }
+    }
+}
+
+impl<'a> Request<'a> {
+    fn of(fetch: &'a Fetch) -> Self {
+        let request = &fetch.request;
+        let headers = request.headers().iter();
+        Self {
+            method: request.method().as_str(),
+            url: request.uri().to_string(),
             headers: headers
                 .map(|(name, value)| (name.as_str(), byte_string::text(value)))
                 .collect(),
-            body: has_body(head, body),
-            cf,
+            body: has_body(request),
+            cf: fetch.cf.as_ref(),
         }
     }
+}
 
-    /// An event that no client waits for.
-    pub(crate) fn of(event: &'a crate::event::Event) -> Self {
-        match event {
-            crate::event::Event::Scheduled {
-                cron,
-                scheduled_time,
-            } => Self::Scheduled {
-                cron,
-                scheduled_time: *scheduled_time,
-            },
-            crate::event::Event::Queue { queue, messages } => Self::Queue { queue, messages },
-            crate::event::Event::Tail(items) => Self::tail(items),
-        }
-    }
+/// Whether a request has a body, be it an empty one that it tells of.
+fn has_body(request: &http::Request<WasiBody>) -> bool {
+    let headers = request.headers();
+    let told = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
+    request.method() != Method::HEAD && (told || !request.body().is_end_stream())
+}
 
-    fn tail(items: &'a [Arc<TraceItem>]) -> Self {
+impl<'a> Items<'a> {
+    fn of(items: &'a [Arc<TraceItem>]) -> Self {
         let events: Vec<_> = items.iter().map(AsRef::as_ref).collect();
         let raw = events
             .iter()
@@ -103,38 +94,41 @@ impl<'a> Event<'a> {
                 _ => None,
             })
             .collect();
-        Self::Tail { events, raw }
+        Self { events, raw }
     }
+}
 
-    /// How many things it has its Worker handle in one.
-    pub(super) fn items(&self) -> u32 {
-        match self {
-            Self::Tail { events, .. } => u32::try_from(events.len()).unwrap_or(u32::MAX),
-            _ => 1,
-        }
+/// An event with the entrypoint that is to handle it, in JSON.
+pub(super) fn to_json(event: &Event, invocation: &Invocation) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct Entry<'a> {
+        #[serde(flatten)]
+        event: Told<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        entrypoint: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        props: Option<&'a Map<String, Value>>,
+        /// What is in `env` for this event alone.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        parameters: Option<&'a Map<String, Value>>,
     }
+    let target = invocation.via.target.as_deref();
+    serde_json::to_string(&Entry {
+        event: Told::of(event),
+        entrypoint: invocation.via.entrypoint(),
+        props: target.map(|target| &target.props),
+        parameters: invocation.via.parameters.as_deref(),
+    })
+}
 
-    /// The event with the entrypoint that is to handle it.
-    pub(crate) fn to_json(&self, invocation: &Invocation) -> serde_json::Result<String> {
-        #[derive(Serialize)]
-        struct Entry<'a> {
-            #[serde(flatten)]
-            event: &'a Event<'a>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            entrypoint: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            props: Option<&'a Map<String, Value>>,
-            /// What is in `env` for this event alone.
-            #[serde(skip_serializing_if = "Option::is_none")]
-            parameters: Option<&'a Map<String, Value>>,
+/// What a script exchanges with its host while it handles the event.
+pub(super) fn exchange(event: Event) -> Exchange {
+    match event {
+        Event::Fetch(fetch) => Exchange::of_request(fetch.request.into_body(), fetch.respond),
+        Event::Session(session) => Exchange::of_session(session.end),
+        Event::Tail(_) | Event::Scheduled(_) | Event::Queue(_) | Event::Alarm(_) => {
+            Exchange::default()
         }
-        let target = invocation.via.target.as_deref();
-        serde_json::to_string(&Entry {
-            event: self,
-            entrypoint: invocation.via.entrypoint(),
-            props: target.map(|target| &target.props),
-            parameters: invocation.via.parameters.as_deref(),
-        })
     }
 }
 

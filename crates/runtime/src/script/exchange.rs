@@ -6,7 +6,7 @@
 
 use crate::channels::dynamic::Reservation;
 use crate::channels::failed::CallFailed;
-use crate::component::execute::Respond;
+use crate::event::Respond;
 use crate::invocation::encoding::Encoding;
 use crate::invocation::held::{HostMemory, HostMemoryExceeded};
 use crate::invocation::session;

@@ -20,8 +20,7 @@ mod storage;
 mod token;
 
 pub use engine::ScriptEngine;
-pub(crate) use event::Event;
-pub(crate) use exchange::Exchange;
+use exchange::Exchange;
 pub use source::Source;
 pub(crate) use state::IsolateState;
 
@@ -30,6 +29,7 @@ use crate::component::Names;
 use crate::component::execute::{guarded, poll_once};
 use crate::component::failure::{call_failed, instantiation_failed};
 use crate::error::Error;
+use crate::event::Event;
 use crate::instance::state::StoreData;
 use crate::invocation::Invocation;
 use crate::invocation::caught::{Panicked, caught};
@@ -43,6 +43,7 @@ use run::Run;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use taffrail_store::ObjectKey;
 use wasmtime::Store;
 
@@ -121,11 +122,15 @@ impl Script {
         &self,
         invocation: &Arc<Invocation>,
         surroundings: &Surroundings,
-        exchange: Exchange,
-        event: &Event<'_>,
+        event: Event,
     ) {
-        let run = Run::new(invocation, exchange);
-        self.0.run(&run, surroundings, event).await;
+        let light = HEAVY * event.count();
+        let json: Arc<str> = match event::to_json(&event, invocation) {
+            Ok(json) => json.into(),
+            Err(error) => return invocation.ended(Call::HostFailed(error.to_string())),
+        };
+        let run = Run::new(invocation, event::exchange(event));
+        self.0.run(&run, surroundings, &json, light).await;
     }
 
     /// Ends its isolates that idle, and those that run once they do.
@@ -158,15 +163,16 @@ impl Shared {
         }
     }
 
-    async fn run(self: &Arc<Self>, run: &Arc<Run>, surroundings: &Surroundings, event: &Event<'_>) {
+    async fn run(
+        self: &Arc<Self>,
+        run: &Arc<Run>,
+        surroundings: &Surroundings,
+        event: &Arc<str>,
+        light: Duration,
+    ) {
         let invocation = &run.invocation;
-        let light = HEAVY * event.items();
-        let event: Arc<str> = match event.to_json(invocation) {
-            Ok(event) => event.into(),
-            Err(error) => return invocation.ended(Call::HostFailed(error.to_string())),
-        };
         loop {
-            let (job, end) = Job::new(run, &event, light);
+            let (job, end) = Job::new(run, event, light);
             let (events, number) = match self.hand_over(run, surroundings, job).await {
                 Ok(handed_over) => handed_over,
                 Err(call) => return invocation.ended(call),

@@ -1,47 +1,59 @@
 //! `wasi:http`: requests.
 
-use crate::component::debug_file::DebugFile;
-use crate::component::execute::{Respond, send_response};
+use crate::component::execute::send_response;
 use crate::component::failure::{call_failed, instantiation_failed};
+use crate::component::handlers::On;
+use crate::event::{Fetch, Respond};
 use crate::instance::state::State;
-use crate::invocation::Invocation;
 use crate::invocation::ending::{Call, Response};
 use http::Request;
 use std::future::poll_fn;
 use std::sync::Arc;
 use wasmtime::Store;
+use wasmtime::component::InstancePre;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::body::HostOutgoingBody;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView, p3};
 
-pub(crate) const EXPORT_P2: &str = "wasi:http/incoming-handler@0.2.";
-pub(crate) const EXPORT_P3: &str = "wasi:http/handler@0.3.";
+const P2: &str = "wasi:http/incoming-handler@0.2.";
+const P3: &str = "wasi:http/handler@0.3.";
 
 /// The handler, in the two generations of `wasi:http`.
-pub(crate) enum Pre {
+pub(super) enum Handler {
     P2(ProxyPre<State>),
     P3(ServicePre<State>),
 }
 
-impl Pre {
-    pub(crate) async fn call(
-        &self,
-        store: &mut Store<State>,
-        debug: Option<&DebugFile>,
-        invocation: &Arc<Invocation>,
-        request: Request<WasiBody>,
-        respond: Respond,
-    ) -> Call {
-        match self {
-            Self::P2(pre) => call_p2(pre, store, debug, invocation, request, respond).await,
-            Self::P3(pre) => call_p3(pre, store, debug, invocation, request, respond).await,
+impl super::Handler for Handler {
+    const EXPORTS: &'static [&'static str] = &[P3, P2];
+    const NAME: &'static str = "fetch";
+    const MISSING: &'static str = "Received a FetchEvent but we lack a handler for FetchEvents. Did you remember to export a fetch() function?";
+    type Event = Fetch;
+
+    fn new(export: &str, pre: InstancePre<State>) -> wasmtime::Result<Self> {
+        if export.starts_with(P3) {
+            ServicePre::new(pre).map(Self::P3)
+        } else {
+            ProxyPre::new(pre).map(Self::P2)
         }
     }
 
+    async fn call(&self, on: On<'_>, event: Fetch) -> Call {
+        let Fetch {
+            request, respond, ..
+        } = event;
+        match self {
+            Self::P2(pre) => call_p2(pre, on, request, respond).await,
+            Self::P3(pre) => call_p3(pre, on, request, respond).await,
+        }
+    }
+}
+
+impl Handler {
     /// Whether the guest was stopped with its response body still open.
-    pub(crate) fn response_is_cut_off(&self, store: &mut Store<State>, call: &Call) -> bool {
+    pub(super) fn response_is_cut_off(&self, store: &mut Store<State>, call: &Call) -> bool {
         if matches!(call, Call::Returned) {
             return false;
         }
@@ -60,9 +72,11 @@ impl Pre {
 
 async fn call_p2(
     pre: &ProxyPre<State>,
-    store: &mut Store<State>,
-    debug: Option<&DebugFile>,
-    invocation: &Arc<Invocation>,
+    On {
+        store,
+        invocation,
+        debug,
+    }: On<'_>,
     request: Request<WasiBody>,
     respond: Respond,
 ) -> Call {
@@ -95,9 +109,11 @@ async fn call_p2(
 
 async fn call_p3(
     pre: &ServicePre<State>,
-    store: &mut Store<State>,
-    debug: Option<&DebugFile>,
-    invocation: &Arc<Invocation>,
+    On {
+        store,
+        invocation,
+        debug,
+    }: On<'_>,
     request: Request<WasiBody>,
     respond: Respond,
 ) -> Call {

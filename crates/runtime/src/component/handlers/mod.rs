@@ -1,13 +1,128 @@
 //! The handlers that a component may export, one a file.
 
-pub(crate) mod fetch;
-pub(crate) mod queue;
-pub(crate) mod scheduled;
-pub(crate) mod tail;
+mod fetch;
+mod queue;
+mod scheduled;
+mod tail;
 
 use crate::component::debug_file::DebugFile;
 use crate::component::failure::call_failed;
+use crate::event::{Event, Purpose};
+use crate::instance::state::State;
+use crate::invocation::Invocation;
 use crate::invocation::ending::Call;
+use std::sync::Arc;
+use taffrail_trace::LogLevel;
+use wasmtime::Store;
+use wasmtime::component::InstancePre;
+
+/// A handler that a component exports.
+trait Handler: Sized {
+    /// How the names of the interfaces begin that have it. The first that a
+    /// component exports counts.
+    const EXPORTS: &'static [&'static str];
+    /// Its name in JavaScript.
+    const NAME: &'static str;
+    /// What workerd logs when an event meets a Worker without it.
+    const MISSING: &'static str;
+    /// What it handles.
+    type Event;
+
+    /// Fails if the interface `export` is not of the type that it should be.
+    fn new(export: &str, pre: InstancePre<State>) -> wasmtime::Result<Self>;
+
+    /// Has an instance handle an event.
+    async fn call(&self, on: On<'_>, event: Self::Event) -> Call;
+}
+
+/// What a handler is called on.
+pub(super) struct On<'a> {
+    pub(super) store: &'a mut Store<State>,
+    pub(super) invocation: &'a Arc<Invocation>,
+    pub(super) debug: Option<&'a DebugFile>,
+}
+
+/// The handlers of a component.
+pub(super) struct Handlers {
+    fetch: Option<fetch::Handler>,
+    tail: Option<tail::Handler>,
+    scheduled: Option<scheduled::Handler>,
+    queue: Option<queue::Handler>,
+}
+
+impl Handlers {
+    /// Whether there is a handler among exports of these names.
+    pub(super) fn are_among(exports: &[String]) -> bool {
+        [
+            fetch::Handler::EXPORTS,
+            tail::Handler::EXPORTS,
+            scheduled::Handler::EXPORTS,
+            queue::Handler::EXPORTS,
+        ]
+        .into_iter()
+        .flatten()
+        .any(|prefix| exports.iter().any(|name| name.starts_with(prefix)))
+    }
+
+    pub(super) fn new(exports: &[String], pre: &InstancePre<State>) -> wasmtime::Result<Self> {
+        Ok(Self {
+            fetch: find(exports, pre)?,
+            tail: find(exports, pre)?,
+            scheduled: find(exports, pre)?,
+            queue: find(exports, pre)?,
+        })
+    }
+
+    pub(super) fn have_fetch(&self) -> bool {
+        self.fetch.is_some()
+    }
+
+    pub(super) fn have_tail(&self) -> bool {
+        self.tail.is_some()
+    }
+
+    /// Has the handler of an event called, if there is one.
+    pub(super) async fn call(&self, on: On<'_>, event: Event) -> Call {
+        match event {
+            Event::Fetch(event) => call(self.fetch.as_ref(), on, event).await,
+            Event::Tail(event) => call(self.tail.as_ref(), on, event).await,
+            Event::Scheduled(event) => call(self.scheduled.as_ref(), on, event).await,
+            Event::Queue(event) => call(self.queue.as_ref(), on, event).await,
+            // No component has a handler for what follows.
+            Event::Alarm(_) => no_handler("alarm"),
+            Event::Session(event) => no_handler(match event.purpose {
+                Purpose::Rpc(_) => "rpc",
+                Purpose::Connect => "connect",
+            }),
+        }
+    }
+
+    /// Whether the guest was stopped with the body of its response still open.
+    pub(super) fn response_is_cut_off(&self, store: &mut Store<State>, call: &Call) -> bool {
+        let fetch = self.fetch.as_ref();
+        fetch.is_some_and(|fetch| fetch.response_is_cut_off(store, call))
+    }
+}
+
+/// The handler of one kind, if it is among `exports`.
+fn find<H: Handler>(exports: &[String], pre: &InstancePre<State>) -> wasmtime::Result<Option<H>> {
+    let mut prefixes = H::EXPORTS.iter();
+    let export = prefixes.find_map(|prefix| exports.iter().find(|name| name.starts_with(prefix)));
+    export.map(|export| H::new(export, pre.clone())).transpose()
+}
+
+async fn call<H: Handler>(handler: Option<&H>, on: On<'_>, event: H::Event) -> Call {
+    if let Some(handler) = handler {
+        return handler.call(on, event).await;
+    }
+    on.invocation.log_text(LogLevel::Warn, H::MISSING);
+    no_handler(H::NAME)
+}
+
+/// The end of an event without a handler, in workerd's words.
+fn no_handler(name: &str) -> Call {
+    Call::NoHandler(format!("Handler does not export a {name}() function."))
+}
 
 fn returned(result: &wasmtime::Result<()>, debug: Option<&DebugFile>) -> Call {
     match result {

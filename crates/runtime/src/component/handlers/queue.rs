@@ -1,14 +1,13 @@
 //! `taffrail:workers/queue`: batches of messages.
 
-use crate::component::debug_file::DebugFile;
 use crate::component::failure::instantiation_failed;
-use crate::component::handlers::returned;
-use crate::event::QueueMessage;
+use crate::component::handlers::{On, returned};
+use crate::event::{Queue, QueueMessage};
 use crate::instance::state::State;
 use crate::interfaces::trace_item::json;
 use crate::invocation::ending::Call;
 use generated::exports::taffrail::workers::queue::Message;
-use wasmtime::Store;
+use wasmtime::component::InstancePre;
 
 mod generated {
     wasmtime::component::bindgen!({
@@ -18,29 +17,36 @@ mod generated {
         ",
         path: "../../wit",
         exports: { default: async },
-        with: { "taffrail:workers/types": crate::interfaces::types::generated::taffrail::workers::types },
+        with: {
+            "taffrail:workers/types": crate::interfaces::types::generated::taffrail::workers::types,
+        },
     });
 }
 
-pub(crate) const EXPORT: &str = "taffrail:workers/queue@0.2.";
+pub(super) struct Handler(generated::HandlerPre<State>);
 
-pub(crate) type Pre = generated::HandlerPre<State>;
+impl super::Handler for Handler {
+    const EXPORTS: &'static [&'static str] = &["taffrail:workers/queue@0.2."];
+    const NAME: &'static str = "queue";
+    const MISSING: &'static str = "Received a QueueEvent but we lack a handler for QueueEvents. Did you remember to export a queue() function?";
+    type Event = Queue;
 
-pub(crate) async fn call(
-    pre: &Pre,
-    store: &mut Store<State>,
-    debug: Option<&DebugFile>,
-    queue: &str,
-    messages: Vec<QueueMessage>,
-) -> Call {
-    let guest = match pre.instantiate_async(&mut *store).await {
-        Ok(guest) => guest,
-        Err(error) => return instantiation_failed(&error, store.data(), debug),
-    };
-    let messages: Vec<_> = messages.into_iter().map(message).collect();
-    let consumer = guest.taffrail_workers_queue();
-    let result = consumer.call_queue(&mut *store, queue, &messages).await;
-    returned(&result, debug)
+    fn new(_: &str, pre: InstancePre<State>) -> wasmtime::Result<Self> {
+        generated::HandlerPre::new(pre).map(Self)
+    }
+
+    async fn call(&self, on: On<'_>, event: Queue) -> Call {
+        let guest = match self.0.instantiate_async(&mut *on.store).await {
+            Ok(guest) => guest,
+            Err(error) => return instantiation_failed(&error, on.store.data(), on.debug),
+        };
+        let messages: Vec<_> = event.messages.into_iter().map(message).collect();
+        let consumer = guest.taffrail_workers_queue();
+        let result = consumer
+            .call_queue(&mut *on.store, &event.queue, &messages)
+            .await;
+        returned(&result, on.debug)
+    }
 }
 
 fn message(message: QueueMessage) -> Message {

@@ -50,9 +50,9 @@ fn every_way_to_end_has_its_outcome() {
         (Call::Returned, Outcome::Ok, ""),
         (Call::Unfinished, Outcome::Canceled, ""),
         (
-            Call::NoHandler("tail"),
+            Call::NoHandler("none".into()),
             Outcome::Exception,
-            "Error: Handler does not export a tail() function.",
+            "Error: none",
         ),
         (
             Call::NoScript("gone".into()),
