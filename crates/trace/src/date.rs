@@ -1,9 +1,11 @@
-//! Dates as JavaScript prints them.
+//! Dates as JavaScript prints them, and back.
 
 use crate::item::EpochMs;
 use serde::Serializer;
 
 const MS_PER_DAY: u64 = 24 * 60 * 60 * 1000;
+const DAYS_FROM_0000_03_01_TO_1970: u64 = 719_468;
+const DAYS_PER_400_YEARS: u64 = 146_097;
 
 /// Serialises a time as `Date.prototype.toISOString` prints it.
 pub(crate) fn iso8601<S: Serializer>(time: &EpochMs, serializer: S) -> Result<S::Ok, S::Error> {
@@ -31,9 +33,6 @@ fn iso8601_string(time: EpochMs) -> String {
 /// <https://howardhinnant.github.io/date_algorithms.html>: the calendar repeats
 /// every 400 years, and a year that starts in March has its leap day last.
 fn civil_date(days_since_1970: u64) -> (u64, u64, u64) {
-    const DAYS_FROM_0000_03_01_TO_1970: u64 = 719_468;
-    const DAYS_PER_400_YEARS: u64 = 146_097;
-
     let days = days_since_1970 + DAYS_FROM_0000_03_01_TO_1970;
     let era = days / DAYS_PER_400_YEARS;
     let day_of_era = days % DAYS_PER_400_YEARS;
@@ -45,6 +44,46 @@ fn civil_date(days_since_1970: u64) -> (u64, u64, u64) {
     let month = (months_since_march + 2) % 12 + 1;
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     (year, month, day)
+}
+
+/// The time that a date says which [`iso8601_string`] made.
+pub(crate) fn parse_iso8601(date: &str) -> Option<EpochMs> {
+    let (date, time) = date.strip_suffix('Z')?.split_once('T')?;
+    let mut date = date.rsplitn(3, '-');
+    let (day, month) = (number(date.next()?)?, number(date.next()?)?);
+    let year = date.next()?;
+    let year = number(year.strip_prefix('+').unwrap_or(year))?;
+    let mut time = time.split([':', '.']);
+    let (hour, minute) = (number(time.next()?)?, number(time.next()?)?);
+    let (second, ms) = (number(time.next()?)?, number(time.next()?)?);
+    let is_in_range = (1..=12).contains(&month)
+        && (1..=31).contains(&day)
+        && (hour < 24 && minute < 60 && second < 60 && ms < 1000);
+    if !is_in_range || time.next().is_some() {
+        return None;
+    }
+    let days = days_since_1970(year, month, day)?;
+    let ms = ((hour * 60 + minute) * 60 + second) * 1000 + ms;
+    days.checked_mul(MS_PER_DAY)?.checked_add(ms)
+}
+
+fn number(digits: &str) -> Option<u64> {
+    let all_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+    all_digits.then(|| digits.parse().ok())?
+}
+
+/// The inverse of [`civil_date`], for a day that exists.
+fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
+    if !(1970..=600_000_000).contains(&year) {
+        return None;
+    }
+    let year = year - u64::from(month <= 2);
+    let (era, year_of_era) = (year / 400, year % 400);
+    let months_since_march = (month + 9) % 12;
+    let day_of_year = (153 * months_since_march + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = era * DAYS_PER_400_YEARS + day_of_era - DAYS_FROM_0000_03_01_TO_1970;
+    (civil_date(days) == (year + u64::from(month <= 2), month, day)).then_some(days)
 }
 
 #[cfg(test)]
@@ -73,6 +112,26 @@ mod tests {
         ];
         for (time, printed) in table {
             assert_eq!(iso8601_string(time), printed, "{time}");
+            assert_eq!(parse_iso8601(printed), Some(time), "{printed}");
+        }
+    }
+
+    #[test]
+    fn a_date_that_does_not_exist_is_none() {
+        for date in [
+            "",
+            "2026-11-21",
+            "2026-11-21T01:43:18.123",
+            "2026-11-21T01:43:18Z",
+            "2026-13-21T01:43:18.123Z",
+            "2026-00-21T01:43:18.123Z",
+            "2026-02-29T01:43:18.123Z",
+            "2026-11-21T24:43:18.123Z",
+            "2026-11-21T-1:43:18.123Z",
+            "1969-12-31T23:59:59.999Z",
+            "+999999999999-01-01T00:00:00.000Z",
+        ] {
+            assert_eq!(parse_iso8601(date), None, "{date}");
         }
     }
 
@@ -88,6 +147,7 @@ mod tests {
             for (month, length) in (1..).zip(lengths) {
                 for day in 1..=length {
                     assert_eq!(civil_date(day_number), (year, month, day));
+                    assert_eq!(days_since_1970(year, month, day), Some(day_number));
                     day_number += 1;
                 }
             }

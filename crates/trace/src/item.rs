@@ -2,7 +2,7 @@
 
 use crate::json::Json;
 use crate::request::TailRequest;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -16,15 +16,19 @@ pub type EpochMs = u64;
 /// the request redacted and absent fields left out, plus Taffrail's own fields
 /// `invocationId`, `requestId`, `parentInvocationId`, `peakMemory`,
 /// `exceededLimit`, `dropped` and `lostItems`.
-#[derive(Clone, Debug, Serialize)]
+///
+/// It can be read back from that JSON, with the request redacted as it was
+/// written, times in whole milliseconds, and a TCP connection as an event of
+/// another kind, since neither has a key in JSON.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TraceItem {
     /// Time from the event to the end of everything it caused; whole
     /// milliseconds in JSON.
-    #[serde(serialize_with = "whole_milliseconds")]
+    #[serde(with = "whole_milliseconds")]
     pub wall_time: Duration,
     /// CPU time used, without time spent waiting; whole milliseconds in JSON.
-    #[serde(serialize_with = "whole_milliseconds")]
+    #[serde(with = "whole_milliseconds")]
     pub cpu_time: Duration,
     /// Whether entries were dropped because the invocation recorded too much.
     pub truncated: bool,
@@ -53,7 +57,7 @@ pub struct TraceItem {
     pub parent_invocation_id: Option<String>,
     /// The most bytes of memory, tables included, that its instance had at a
     /// time, and with them the most that the host held for it.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub peak_memory: u64,
     /// The limit that it met, if it met one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,7 +67,7 @@ pub struct TraceItem {
     pub dropped: Option<DroppedEntries>,
     /// How many earlier items for the Tail Worker that this copy goes to were
     /// lost since the last one it received.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub lost_items: u64,
     /// How many calls and tails led to the invocation, one after the other. Not
     /// part of the JSON.
@@ -75,7 +79,7 @@ pub struct TraceItem {
 }
 
 /// The Worker and the entrypoint of an invocation.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Script {
     /// The name of the Worker.
@@ -87,13 +91,13 @@ pub struct Script {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub script_version: Option<ScriptVersion>,
     /// The tags of the Worker.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub script_tags: Vec<String>,
     /// The dispatch namespace it was found in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dispatch_namespace: Option<String>,
     /// Attributes attached to the Worker for its tails.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tail_attributes: BTreeMap<String, AttributeValue>,
     /// The preview that ran.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,7 +110,7 @@ pub struct Script {
 }
 
 /// The deployed version of a Worker.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct ScriptVersion {
     /// The version's id.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,7 +124,7 @@ pub struct ScriptVersion {
 }
 
 /// The preview deployment of a Worker.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Preview {
     /// The preview's id.
     pub id: String,
@@ -131,7 +135,7 @@ pub struct Preview {
 }
 
 /// The value of a tail attribute.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(untagged)]
 pub enum AttributeValue {
     /// Text.
@@ -143,7 +147,7 @@ pub enum AttributeValue {
 }
 
 /// What kind of instance ran an invocation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ExecutionModel {
     /// An ordinary Worker.
@@ -155,8 +159,8 @@ pub enum ExecutionModel {
     Workflow,
 }
 
-/// The outcome of an invocation. The HTTP status has no influence on it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+/// The Worker and the entrypoint of an invocation.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
     /// No outcome was set.
@@ -198,7 +202,7 @@ impl fmt::Display for Outcome {
 }
 
 /// The console method that wrote a log entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     /// `console.debug`
@@ -214,7 +218,7 @@ pub enum LogLevel {
 }
 
 /// One console call.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TraceLog {
     /// When it was made.
@@ -229,7 +233,7 @@ pub struct TraceLog {
 }
 
 /// The true name, message and stack of an error object that was logged.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct ErrorInfo {
     /// The class of the error.
     pub name: String,
@@ -241,7 +245,7 @@ pub struct ErrorInfo {
 }
 
 /// A failure that nothing in the Worker caught.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct TraceException {
     /// When it was recorded.
     pub timestamp: EpochMs,
@@ -255,14 +259,18 @@ pub struct TraceException {
 }
 
 /// One message published on a diagnostics channel.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct DiagnosticsChannelEvent {
     /// When it was published.
     pub timestamp: EpochMs,
     /// The name of the channel.
     pub channel: String,
     /// The message, absent when it was `undefined`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub message: Option<Json>,
 }
 
@@ -330,14 +338,14 @@ pub enum EventInfo {
 }
 
 /// The response to a fetch event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct TailResponse {
     /// The HTTP status.
     pub status: u16,
 }
 
 /// A Worker whose item a Tail Worker consumed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConsumedEvent {
     /// The name of that Worker.
@@ -345,7 +353,7 @@ pub struct ConsumedEvent {
 }
 
 /// What happened on a hibernatable WebSocket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(
     tag = "webSocketEventType",
     rename_all = "lowercase",
@@ -366,7 +374,7 @@ pub enum WebSocketEvent {
 }
 
 /// A limit that an invocation met.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct ExceededLimit {
     /// The key in the Worker's configuration that sets it, such as
     /// `limits.cpu_ms`.
@@ -376,7 +384,7 @@ pub struct ExceededLimit {
 }
 
 /// How many entries an item lost to the size limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DroppedEntries {
     /// Log entries.
@@ -397,8 +405,26 @@ fn javascript_number<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok
     }
 }
 
-fn whole_milliseconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+/// A value that is there, be it `null`.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
+    Json::deserialize(deserializer).map(Some)
+}
+
+mod whole_milliseconds {
+    use super::{Deserialize, Deserializer, Duration, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        time: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
+        Ok(Duration::from_millis(u64::deserialize(deserializer)?))
+    }
 }
 
 fn is_zero(count: &u64) -> bool {

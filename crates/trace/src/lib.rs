@@ -6,6 +6,7 @@
 
 mod builder;
 mod date;
+mod event;
 mod held;
 mod item;
 mod json;

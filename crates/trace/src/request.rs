@@ -2,12 +2,12 @@
 
 use crate::json::Json;
 use crate::redact::{REDACTED, is_sensitive_header, redact_url};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// What a record keeps of a request. The body is never kept.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct RequestData {
     /// The absolute URL with its query, without a fragment.
     pub url: String,
@@ -112,6 +112,13 @@ impl TailRequest {
 impl Serialize for TailRequest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.redacted().serialize(serializer)
+    }
+}
+
+/// A request as it was shown: what was redacted stays so.
+impl<'de> Deserialize<'de> for TailRequest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::new(RequestData::deserialize(deserializer)?))
     }
 }
 

@@ -364,3 +364,107 @@ fn attribute_numbers_are_written_as_javascript_writes_them() {
         assert_eq!(json, text);
     }
 }
+
+#[test]
+fn an_item_can_be_read_back() {
+    let events = [
+        EventInfo::Fetch {
+            request: hello_request(),
+            response: Some(TailResponse { status: 200 }),
+        },
+        EventInfo::Fetch {
+            request: TailRequest::new(RequestData::new("GET", "http://a/", NO_HEADERS, None)),
+            response: None,
+        },
+        EventInfo::Rpc {
+            rpc_method: "add".to_owned(),
+        },
+        EventInfo::Scheduled {
+            cron: "* * * * *".to_owned(),
+            scheduled_time: 1,
+        },
+        EventInfo::Alarm { scheduled_time: 1 },
+        EventInfo::Queue {
+            queue: "q".to_owned(),
+            batch_size: 3,
+        },
+        EventInfo::Email {
+            mail_from: "a".to_owned(),
+            rcpt_to: "b".to_owned(),
+            raw_size: 1,
+        },
+        EventInfo::Tail {
+            consumed_events: vec![ConsumedEvent { script_name: None }],
+        },
+        EventInfo::HibernatableWebSocket {
+            get_web_socket_event: WebSocketEvent::Close {
+                code: 1000,
+                was_clean: true,
+            },
+        },
+        EventInfo::Connect {},
+        EventInfo::Custom {},
+    ];
+    for event in events {
+        let mut trace = TraceBuilder::new(
+            Script {
+                script_name: Some("w".to_owned()),
+                tail_attributes: BTreeMap::from([("n".to_owned(), AttributeValue::Number(0.5))]),
+                ..Script::default()
+            },
+            event,
+            1_795_219_451_677,
+            INVOCATION_ID.to_owned(),
+        );
+        let raw = |value: &Value| to_raw_value(value).unwrap();
+        let error = ErrorInfo {
+            name: "Error".to_owned(),
+            message: "no".to_owned(),
+            stack: None,
+        };
+        let slots = Some(vec![None, Some(error)]);
+        trace.log(
+            2,
+            LogLevel::Warn,
+            vec![raw(&json!(1.0)), raw(&json!({}))],
+            slots,
+        );
+        trace.exception(TraceException {
+            timestamp: 3,
+            name: "Error".to_owned(),
+            message: "no".to_owned(),
+            stack: Some("at x".to_owned()),
+        });
+        for message in [None, Some(raw(&Value::Null)), Some(raw(&json!([1])))] {
+            trace.diagnostics_channel_event(DiagnosticsChannelEvent {
+                timestamp: 4,
+                channel: "c".to_owned(),
+                message,
+            });
+        }
+        let item = trace.finish(End {
+            outcome: Outcome::ExceededCpu,
+            wall_time: Duration::from_millis(12),
+            ..End::default()
+        });
+        let written = serde_json::to_string(&item).unwrap();
+        let read: TraceItem = serde_json::from_str(&written).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), written);
+    }
+}
+
+const NO_HEADERS: [(&str, &str); 0] = [];
+
+#[test]
+fn what_was_redacted_stays_so_when_it_is_read_back() {
+    let request = RequestData::new("GET", "http://a/", [("authorization", "Bearer x")], None);
+    let item = item_of(EventInfo::Fetch {
+        request: TailRequest::new(request),
+        response: None,
+    });
+    let read: TraceItem = serde_json::from_str(&serde_json::to_string(&item).unwrap()).unwrap();
+    let Some(EventInfo::Fetch { request, .. }) = read.event else {
+        panic!("{read:?}");
+    };
+    assert_eq!(request.unredacted().headers["authorization"], "REDACTED");
+}
