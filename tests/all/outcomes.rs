@@ -201,7 +201,7 @@ async fn a_worker_that_does_not_exist_is_the_callers_mistake() {
         .runtime()
         .fetch("nobody", request("/", full("")), None);
     let error = result.await.err().unwrap();
-    assert_eq!(error.kind(), ErrorKind::Settings);
+    assert_eq!(error.kind(), ErrorKind::NotDeployed);
     assert_eq!(error.to_string(), "no Worker `nobody` is deployed");
     assert!(scenario.items().is_empty());
 }

@@ -116,7 +116,13 @@ impl From<taffrail_runtime::Error> for Error {
             taffrail_runtime::ErrorKind::Settings => ErrorKind::Configuration,
             _ => ErrorKind::Host,
         };
-        Self::new(kind, error.to_string())
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            message = format!("{message}: {cause}");
+            source = cause.source();
+        }
+        Self::new(kind, message)
     }
 }
 

@@ -6,11 +6,14 @@ use taffrail_trace::{Outcome, TraceException};
 
 /// Why the runtime could not do what it was asked.
 ///
-/// The text names what is wrong and what to do about it; it is not stable.
+/// The text names the fault and what to do about it; it is not stable. When
+/// wasmtime or the system failed, their error is the
+/// [`source`](std::error::Error::source), and not in the text.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
     message: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 /// What an [`Error`] is about.
@@ -21,6 +24,8 @@ pub enum ErrorKind {
     Component,
     /// A script fails when it is evaluated.
     Script,
+    /// No Worker of that name is deployed.
+    NotDeployed,
     /// The settings of a Worker contradict themselves or those of others.
     Settings,
     /// The host is at fault or short of something.
@@ -54,10 +59,26 @@ impl Error {
         Self::new(ErrorKind::Host, message)
     }
 
+    pub(crate) fn not_deployed(worker: &str) -> Self {
+        let message = format!("no Worker `{worker}` is deployed");
+        Self::new(ErrorKind::NotDeployed, message)
+    }
+
+    pub(crate) fn caused_by(
+        self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self {
+            source: Some(source.into()),
+            ..self
+        }
+    }
+
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
+            source: None,
         }
     }
 
@@ -74,4 +95,9 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let source = self.source.as_deref()?;
+        Some(source)
+    }
+}

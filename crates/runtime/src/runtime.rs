@@ -197,7 +197,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// When there is no Worker of that name.
+    /// When there is no Worker of that name: the kind is
+    /// [`ErrorKind::NotDeployed`](crate::ErrorKind::NotDeployed).
     pub async fn fetch(
         &self,
         worker: &str,
@@ -218,7 +219,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// When there is no Worker of that name.
+    /// When there is no Worker of that name: the kind is
+    /// [`ErrorKind::NotDeployed`](crate::ErrorKind::NotDeployed).
     pub async fn dispatch(&self, worker: &str, event: Event) -> Result<Outcome, Error> {
         Ok(self.find(worker)?.dispatch(event, Via::default()).await.0)
     }
@@ -229,7 +231,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// When there is no Worker of that name.
+    /// When there is no Worker of that name: the kind is
+    /// [`ErrorKind::NotDeployed`](crate::ErrorKind::NotDeployed).
     pub fn stop(&self, worker: &str) -> Result<(), Error> {
         self.find(worker)?.stop();
         Ok(())
@@ -239,7 +242,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// When there is no Worker of that name.
+    /// When there is no Worker of that name: the kind is
+    /// [`ErrorKind::NotDeployed`](crate::ErrorKind::NotDeployed).
     pub fn start(&self, worker: &str) -> Result<(), Error> {
         self.find(worker)?.start();
         Ok(())
@@ -286,6 +290,6 @@ impl Runtime {
         self.platform
             .registry
             .find(&WorkerId::from(name))
-            .ok_or_else(|| Error::settings(format!("no Worker `{name}` is deployed")))
+            .ok_or_else(|| Error::not_deployed(name))
     }
 }

@@ -17,9 +17,9 @@ pub type EpochMs = u64;
 /// `invocationId`, `requestId`, `parentInvocationId`, `peakMemory`,
 /// `exceededLimit`, `dropped` and `lostItems`.
 ///
-/// It can be read back from that JSON, with the request redacted as it was
-/// written, times in whole milliseconds, and a TCP connection as an event of
-/// another kind, since neither has a key in JSON.
+/// It can be read back from that JSON: the request stays redacted, times are in
+/// whole milliseconds, and a TCP connection, which has no key in JSON, becomes
+/// an event of another kind.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TraceItem {
@@ -159,8 +159,8 @@ pub enum ExecutionModel {
     Workflow,
 }
 
-/// The Worker and the entrypoint of an invocation.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+/// The outcome of an invocation. The HTTP status has no influence on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
     /// No outcome was set.

@@ -67,9 +67,9 @@ impl Untrusted {
         match pool {
             Ok(pool) => pool.spawn(work),
             Err(error) => {
-                return failed(Error::host(format!(
-                    "the thread for a compile cannot start: {error}"
-                )));
+                return failed(
+                    Error::host("the thread for a compile cannot start").caused_by(error),
+                );
             }
         }
         let broken = || failed(Error::host("the compile was given up".to_owned()));

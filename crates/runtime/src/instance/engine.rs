@@ -46,7 +46,7 @@ impl Engines {
         let cache = cache.map(open_cache).transpose()?;
         let engine = |concurrent| {
             Engine::new(&config(concurrent, cache.clone(), places))
-                .map_err(|error| Error::host(format!("wasmtime cannot start: {error:#}")))
+                .map_err(|error| Error::host("wasmtime cannot start").caused_by(error))
         };
         let sequential = engine(false)?;
         let concurrent = engine(true)?;
@@ -64,9 +64,10 @@ fn open_cache(directory: &Path) -> Result<Cache, Error> {
     config.with_directory(directory);
     Cache::new(config).map_err(|error| {
         Error::host(format!(
-            "the cache of compiled components in `{}` cannot be used: {error:#}",
+            "the cache of compiled components in `{}` cannot be used",
             directory.display()
         ))
+        .caused_by(error)
     })
 }
 
@@ -125,7 +126,7 @@ impl Ticker {
         let thread = thread::Builder::new()
             .name("taffrail-epoch".to_owned())
             .spawn(move || tick(&engines, &seen))
-            .map_err(|error| Error::host(format!("the epoch thread cannot start: {error}")))?;
+            .map_err(|error| Error::host("the epoch thread cannot start").caused_by(error))?;
         Ok(Self {
             shared,
             thread: thread.thread().clone(),

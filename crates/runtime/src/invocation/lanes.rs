@@ -113,7 +113,7 @@ fn threads(name: &str, start: impl Fn() + Send + Sync + 'static) -> Result<Runti
         .on_thread_start(start)
         .enable_all()
         .build()
-        .map_err(|error| Error::host(format!("the threads `{name}` cannot start: {error}")))
+        .map_err(|error| Error::host(format!("the threads `{name}` cannot start")).caused_by(error))
 }
 
 /// Ready once the invocation has used this CPU time. It registers no waker: it

@@ -40,7 +40,7 @@ fn workers(engine: &Engine) -> wasmtime::Result<Linker<State>> {
 
 impl Compiler {
     pub(crate) fn new(engines: Engines) -> Result<Self, Error> {
-        let clash = |error| Error::host(format!("the host interfaces clash: {error:#}"));
+        let clash = |error| Error::host("the host interfaces clash").caused_by(error);
         Ok(Self(Arc::new(Shared {
             sequential: workers(&engines.sequential).map_err(clash)?,
             concurrent: workers(&engines.concurrent).map_err(clash)?,
