@@ -3,7 +3,6 @@
 //! DWARF's addresses are offsets in the code section of a core module. So a
 //! file serves a component as far as its core modules have the same code.
 
-use crate::component::stack::Symbol;
 use addr2line::Context;
 use gimli::{Dwarf, EndianArcSlice, LittleEndian};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -24,6 +23,16 @@ pub(crate) struct DebugFile {
 struct Code {
     range: Range<usize>,
     hash: u64,
+}
+
+/// What debug information says of one address, once for each function that is
+/// inlined there.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Symbol {
+    pub(crate) name: Option<String>,
+    pub(crate) file: Option<String>,
+    pub(crate) line: Option<u32>,
+    pub(crate) column: Option<u32>,
 }
 
 /// Fills itself while it is asked.

@@ -1,6 +1,6 @@
 //! A compiled component whose imports are resolved.
 
-use crate::component::{Names, unresolved};
+use crate::component::names::{Names, unresolved};
 use crate::error::Error;
 use crate::instance::engine::{Awake, TABLES_PER_MEMORY, Ticker};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! The stack of a guest, as text that a person can use.
 
-use crate::component::debug_file::DebugFile;
+use crate::component::debug_file::{DebugFile, Symbol};
 use std::fmt::Write;
 use wasmtime::{FrameInfo, WasmBacktrace};
 
@@ -32,16 +32,6 @@ pub(crate) fn text(backtrace: &WasmBacktrace, debug: Option<&DebugFile>) -> Opti
         _ = write!(text, "    at {function} ({place})");
     }
     (!text.is_empty()).then_some(text)
-}
-
-/// What debug information says of one address, once for each function that is
-/// inlined there.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Symbol {
-    pub(crate) name: Option<String>,
-    pub(crate) file: Option<String>,
-    pub(crate) line: Option<u32>,
-    pub(crate) column: Option<u32>,
 }
 
 struct Frame {

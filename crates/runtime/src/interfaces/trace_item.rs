@@ -1,11 +1,11 @@
 //! A trace item, as `taffrail:workers/types` has it.
 
 use crate::instance::state::State;
-use crate::interfaces::types::{RawRequest, types};
+use crate::interfaces::types::{RawRequest, tail_request, types};
 use std::sync::Arc;
 use std::time::Duration;
 use taffrail_trace as trace;
-use taffrail_trace::{AttributeValue, EventInfo, ExecutionModel, LogLevel, Outcome, RequestData};
+use taffrail_trace::{AttributeValue, EventInfo, ExecutionModel, LogLevel, Outcome};
 use wasmtime::component::ResourceTableError;
 
 /// The items of a tail event, with the resources that go with them.
@@ -117,19 +117,6 @@ fn event_info(
         EventInfo::Connect {} => types::EventInfo::Connect,
         EventInfo::Custom {} => types::EventInfo::Custom,
     })
-}
-
-pub(super) fn tail_request(request: &RequestData) -> types::TailRequest {
-    types::TailRequest {
-        url: request.url.clone(),
-        method: request.method.clone(),
-        headers: request
-            .headers
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect(),
-        cf: request.cf.as_ref().map(json),
-    }
 }
 
 fn web_socket_event(event: &trace::WebSocketEvent) -> types::HibernatableWebSocketEvent {

@@ -1,9 +1,8 @@
 //! `taffrail:workers/types`: what is in a trace item.
 
 use crate::instance::state::State;
-use crate::interfaces::trace_item;
 use std::sync::Arc;
-use taffrail_trace::{EventInfo, TraceItem};
+use taffrail_trace::{EventInfo, RequestData, TraceItem};
 use wasmtime::bail;
 use wasmtime::component::{HasSelf, Linker, Resource};
 
@@ -41,9 +40,7 @@ impl types::HostRawRequest for State {
         request: Resource<RawRequest>,
     ) -> wasmtime::Result<types::TailRequest> {
         match &self.table.get(&request)?.item.event {
-            Some(EventInfo::Fetch { request, .. }) => {
-                Ok(trace_item::tail_request(request.unredacted()))
-            }
+            Some(EventInfo::Fetch { request, .. }) => Ok(tail_request(request.unredacted())),
             _ => bail!("only a fetch event has a request"),
         }
     }
@@ -51,5 +48,19 @@ impl types::HostRawRequest for State {
     fn drop(&mut self, request: Resource<RawRequest>) -> wasmtime::Result<()> {
         self.table.delete(request)?;
         Ok(())
+    }
+}
+
+/// A request as a guest sees it.
+pub(super) fn tail_request(request: &RequestData) -> types::TailRequest {
+    types::TailRequest {
+        url: request.url.clone(),
+        method: request.method.clone(),
+        headers: request
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+        cf: request.cf.as_ref().map(|cf| cf.get().to_owned()),
     }
 }

@@ -41,7 +41,7 @@ const LEAVING: Duration = Duration::from_secs(5);
 pub(crate) struct Places<Isolate> {
     count: Arc<Count>,
     isolates: Mutex<Idle<Isolate>>,
-    objects: Mutex<Idle<Leave>>,
+    objects: Arc<IdleObjects>,
 }
 
 /// Notified, it asks a Durable Object to leave.
@@ -56,7 +56,7 @@ impl<Isolate> Places<Isolate> {
         Self {
             count: Arc::new(Count::new(instances as usize)),
             isolates: Mutex::new(Idle::new(IDLE_MEMORY)),
-            objects: Mutex::new(Idle::new(IDLE_MEMORY)),
+            objects: Arc::new(IdleObjects(Mutex::new(Idle::new(IDLE_MEMORY)))),
         }
     }
 
@@ -79,7 +79,7 @@ impl<Isolate> Places<Isolate> {
                     return Ok(place);
                 }
             }
-            let object = self.objects().pop_oldest();
+            let object = self.objects.lock().pop_oldest();
             let free = self.count.when_free(size, rank);
             match (object, rank) {
                 (Some(leave), _) => {
@@ -116,9 +116,23 @@ impl<Isolate> Places<Isolate> {
         drop(isolates);
     }
 
+    /// The Durable Objects that idle.
+    pub(crate) fn objects(&self) -> &Arc<IdleObjects> {
+        &self.objects
+    }
+
+    fn isolates(&self) -> MutexGuard<'_, Idle<Isolate>> {
+        self.isolates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The Durable Objects of a process that idle.
+pub(crate) struct IdleObjects(Mutex<Idle<Leave>>);
+
+impl IdleObjects {
     /// Notes that a Durable Object idles, which is told to leave by `leave`.
-    pub(crate) fn object_idles(&self, object: OwnerId, leave: Leave, memory: usize) {
-        let mut objects = self.objects();
+    pub(crate) fn idles(&self, object: OwnerId, leave: Leave, memory: usize) {
+        let mut objects = self.lock();
         objects.add(object, leave, memory, 1, clock::instant());
         for given_up in objects.excess(clock::instant()) {
             given_up.notify_one();
@@ -126,16 +140,12 @@ impl<Isolate> Places<Isolate> {
     }
 
     /// Notes that a Durable Object does not idle any more.
-    pub(crate) fn object_runs(&self, object: OwnerId) {
-        self.objects().pop_newest(object);
+    pub(crate) fn runs(&self, object: OwnerId) {
+        self.lock().pop_newest(object);
     }
 
-    fn isolates(&self) -> MutexGuard<'_, Idle<Isolate>> {
-        self.isolates.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn objects(&self) -> MutexGuard<'_, Idle<Leave>> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Idle<Leave>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

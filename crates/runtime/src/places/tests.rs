@@ -26,7 +26,9 @@ async fn an_object_that_idles_leaves_when_its_place_is_needed() {
     let places = places(1);
     let place = places.take(1, Rank::Producer).await.unwrap();
     let leave = Leave::default();
-    places.object_idles(OwnerId::new(), Arc::clone(&leave), 0);
+    places
+        .objects()
+        .idles(OwnerId::new(), Arc::clone(&leave), 0);
     let object = async {
         leave.notified().await;
         drop(place);

@@ -7,17 +7,17 @@ use crate::channels::dispatch::Dispatch;
 use crate::channels::failed::CallFailed;
 use crate::event::{Event, Purpose, Queue, Scheduled};
 use crate::invocation::Invocation;
+use crate::script::callee::{Callee, Referred};
 use crate::script::run::Run;
 use crate::script::token::Token;
-use crate::script::{byte_string, kv, load, object};
-use crate::settings::identity::WorkerId;
-use crate::settings::{Binding, ObjectId, Target};
+use crate::script::{byte_string, kv, load};
+use crate::settings::ObjectId;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, request};
 use http_body_util::{BodyExt, Full};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::value::to_raw_value;
-use serde_json::{Map, Value};
 use wasmtime_wasi_http::WasiBody;
 
 /// Where a script says what it wants, in JSON.
@@ -92,36 +92,6 @@ impl From<Called> for Event {
 enum CalledBy {
     Dispatch(Dispatch),
     Callee(Callee),
-}
-
-/// Whom a script calls, or has called by others.
-#[derive(Deserialize)]
-pub(super) struct Referred {
-    #[serde(flatten)]
-    callee: Callee,
-    /// The Durable Object, if it is one of that class.
-    object: Option<ObjectId>,
-}
-
-/// A Worker or a class of Durable Objects.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Callee {
-    /// The Worker of a binding.
-    Binding { binding: String },
-    /// An export of its own.
-    Export {
-        export: String,
-        #[serde(default)]
-        props: Map<String, Value>,
-    },
-    /// A dynamic Worker that it has loaded, by its handle.
-    Loaded {
-        loaded: String,
-        entrypoint: Option<String>,
-        #[serde(default)]
-        props: Map<String, Value>,
-    },
 }
 
 /// Answers a script that asks its host for something. Any component may be an
@@ -240,49 +210,6 @@ fn headers(pairs: &[(String, String)]) -> Option<HeaderMap> {
         headers.try_append(name, value).ok()?;
     }
     Some(headers)
-}
-
-impl Referred {
-    pub(super) fn into_target(self, invocation: &Invocation) -> Result<Target, CallFailed> {
-        let target = self.callee.into_target(invocation)?;
-        match self.object {
-            None => Ok(target),
-            Some(object) if object::is_id(&object.id) => Ok(Target {
-                object: Some(object),
-                ..target
-            }),
-            Some(_) => Err(CallFailed::new("the id of the Durable Object is malformed")),
-        }
-    }
-}
-
-impl Callee {
-    fn into_target(self, invocation: &Invocation) -> Result<Target, CallFailed> {
-        let settings = &invocation.worker.settings;
-        match self {
-            Self::Binding { binding } => match settings.bindings.get(&binding) {
-                Some(Binding::DurableObject(class)) => Ok(class.clone()),
-                _ => service::of_binding(invocation, &binding),
-            },
-            Self::Export { export, props } => Ok(Target {
-                entrypoint: (export != "default").then_some(export),
-                props,
-                ..Target::from(invocation.worker.id.clone())
-            }),
-            Self::Loaded {
-                loaded,
-                entrypoint,
-                props,
-            } => Ok(Target {
-                entrypoint: entrypoint.filter(|name| name != "default"),
-                props,
-                ..Target::from(
-                    WorkerId::of_handle(&invocation.worker.id, &loaded)
-                        .ok_or_else(|| CallFailed::new("there is no such dynamic Worker"))?,
-                )
-            }),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::channels::dynamic::{Lookup, Module, Modules, Plan};
 use crate::channels::failed::CallFailed;
 use crate::channels::loader;
 use crate::invocation::Invocation;
-use crate::script::call::Referred;
+use crate::script::callee::Referred;
 use crate::script::run::Run;
 use crate::settings::egress::Egress;
 use crate::settings::identity::WorkerId;

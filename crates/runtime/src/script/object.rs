@@ -1,27 +1,17 @@
-//! Durable Objects: isolates that go on between their events.
+//! Durable Objects as their scripts know them, and which ones are alive.
 
-use crate::invocation::Invocation;
-use crate::invocation::caught::{Panicked, caught};
-use crate::invocation::ending::{Call, Shed};
 use crate::invocation::limits::MemoryLimiter;
-use crate::places::{Leave, OwnerId};
-use crate::script::events::{Events, Job, Refused};
-use crate::script::exchange::{Answer, Exchange};
-use crate::script::run::Run;
-use crate::script::{Isolate, Shared, Surroundings};
+use crate::places::{IdleObjects, Leave, OwnerId};
+use crate::script::events::Events;
+use crate::script::exchange::Answer;
 use hmac::{Hmac, KeyInit, Mac};
 use http::StatusCode;
-use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use taffrail_store::ObjectKey;
 use tokio::time::timeout;
-
-/// Events that wait for one object.
-const QUEUED_EVENTS: usize = 1024;
 
 /// How long an object lives on without an event: what workerd does.
 const IDLE: Duration = Duration::from_secs(10);
@@ -40,52 +30,15 @@ pub(crate) struct Object {
     id: OwnerId,
     /// Raised when its place is needed.
     leave: Leave,
-    script: Arc<Shared>,
-    surroundings: Surroundings,
+    /// The objects of its script.
+    alive: Arc<Objects>,
+    /// The objects of the process that idle.
+    idle: Arc<IdleObjects>,
 }
 
 impl Objects {
-    fn lock(&self) -> MutexGuard<'_, HashMap<ObjectKey, Arc<Events>>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<ObjectKey, Arc<Events>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds an event to those of an object, which is made if it is not alive.
-    /// Fails when too many wait for it.
-    pub(super) fn push(
-        script: &Arc<Shared>,
-        run: &Run,
-        surroundings: &Surroundings,
-        key: &ObjectKey,
-        job: Job,
-    ) -> Result<(Arc<Events>, u32), Shed> {
-        let mut objects = script.objects.lock();
-        let name = job.object_name();
-        let job = match objects.get(key) {
-            None => job,
-            Some(events) => match events.push(job, QUEUED_EVENTS) {
-                Ok(number) => return Ok((Arc::clone(events), number)),
-                Err(Refused::Full) => return Err(Shed::Object),
-                // It is ending.
-                Err(Refused::Closed(job)) => job,
-            },
-        };
-        let resident = Invocation::unrecorded(&run.invocation.worker);
-        let resident = Run::new(&resident, Exchange::default());
-        let events = Arc::new(Events::of_object(resident));
-        events.open();
-        let number = events.push(job, QUEUED_EVENTS).map_err(|_| Shed::Object)?;
-        objects.insert(key.clone(), Arc::clone(&events));
-        let object = Object {
-            key: key.clone(),
-            name,
-            events: Arc::clone(&events),
-            id: OwnerId::new(),
-            leave: Leave::default(),
-            script: Arc::clone(script),
-            surroundings: surroundings.clone(),
-        };
-        tokio::spawn(live(Arc::new(object)));
-        Ok((events, number))
     }
 
     /// Takes an object out.
@@ -108,50 +61,36 @@ impl Objects {
     }
 }
 
-/// The life of an object, from its first event until it is idle or fails.
-async fn live(object: Arc<Object>) {
-    let script = &object.script;
-    let events = &object.events;
-    let Some(first) = events.first() else {
-        // Nobody waits for it any more.
-        script.objects.remove(&object);
-        return events.end(Call::Unfinished, &MemoryLimiter::new(0));
-    };
-    let _awake = script.engine.linked.keep_awake();
-    let isolate = script
-        .new_isolate(&first, &object.surroundings, Arc::clone(events))
-        .await;
-    // Held by whoever runs it, so that its item does not wait for the object.
-    drop(first);
-    let mut isolate = match isolate {
-        Ok(isolate) => isolate,
-        Err(_) => {
-            script.objects.remove(&object);
-            return events.shed();
-        }
-    };
-    isolate.store.data_mut().host.object = Some(Arc::clone(&object));
-    let life = caught(object.run(&mut isolate)).await;
-    let call = life.unwrap_or_else(|_| Call::HostFailed(Panicked::MESSAGE.to_owned()));
-    script.objects.remove(&object);
-    object.surroundings.places.object_runs(object.id);
-    events.end(call, &isolate.store.data().state.memory);
-}
-
 impl Object {
-    async fn run(&self, isolate: &mut Isolate) -> Call {
-        let Some((number, first)) = self.events.begin() else {
-            return Call::Unfinished;
-        };
-        let class = json!(self.key.class);
-        let id = json!(self.key.id);
-        let name = json!(self.name);
-        let event = format!(
-            r#"{{"type":"object","entrypoint":{class},"id":{id},"name":{name},"first":{first}}}"#
-        );
-        let mut reusable = false;
-        let life = isolate.run(&self.script, number, &event, &mut reusable);
-        self.events.measure(pin!(life)).await
+    pub(super) fn new(
+        key: &ObjectKey,
+        name: Option<String>,
+        events: &Arc<Events>,
+        alive: &Arc<Objects>,
+        idle: &Arc<IdleObjects>,
+    ) -> Self {
+        Self {
+            key: key.clone(),
+            name,
+            events: Arc::clone(events),
+            id: OwnerId::new(),
+            leave: Leave::default(),
+            alive: Arc::clone(alive),
+            idle: Arc::clone(idle),
+        }
+    }
+
+    pub(super) fn events(&self) -> &Arc<Events> {
+        &self.events
+    }
+
+    pub(super) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Takes it out of the objects that are alive.
+    pub(super) fn remove(&self) {
+        self.alive.remove(self);
     }
 
     /// Answers the script once there is something to tell, or when the object
@@ -178,19 +117,19 @@ impl Object {
 
     /// Takes it out of the objects that are alive, unless it has an event.
     fn leaves(&self) -> bool {
-        self.script.objects.leave(&self.key, &self.events)
+        self.alive.leave(&self.key, &self.events)
     }
 
     /// An event begins.
     pub(super) fn runs(&self) {
-        self.surroundings.places.object_runs(self.id);
+        self.idle.runs(self.id);
     }
 
     /// An event has ended.
     pub(super) fn ran(&self, memory: &MemoryLimiter) {
         if self.events.runs_nothing() {
-            let places = &self.surroundings.places;
-            places.object_idles(self.id, Arc::clone(&self.leave), memory.peak());
+            let leave = Arc::clone(&self.leave);
+            self.idle.idles(self.id, leave, memory.peak());
         }
     }
 

@@ -1,0 +1,185 @@
+//! What a component imports and exports by name.
+
+use crate::component::handlers::Handlers;
+use crate::error::Error;
+use wasmparser::{Encoding, Parser, Payload};
+use wasmtime::component::Linker;
+
+const SCRIPT: &str = "taffrail:javascript/script@0.1.";
+
+/// What only engines that run scripts import.
+const SCRIPT_HOST: &str = "taffrail:javascript/";
+
+/// The names of what a component imports and exports, read before it is known
+/// which engine can compile it.
+pub(crate) struct Names {
+    imports: Vec<String>,
+    pub(super) exports: Vec<String>,
+    /// The script that the component was built of.
+    pub(crate) script: Option<Vec<u8>>,
+}
+
+impl Names {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Error> {
+        if Parser::is_core_wasm(bytes) {
+            return Err(Error::component(
+                "it is a core WebAssembly module, not a component. Build it for the target `wasm32-wasip2`, or make a component of it with `wasm-tools component new MODULE -o COMPONENT` (add `--adapt` with the WASI preview 1 adapter if it was built for `wasm32-wasip1`)",
+            ));
+        }
+        if !Parser::is_component(bytes) {
+            return Err(Error::component(
+                "it is not a WebAssembly component: its first bytes are not those of one. Give the .wasm file that a build for the target `wasm32-wasip2` makes",
+            ));
+        }
+        Self::parse(bytes).map_err(|error| {
+            Error::component(format!("the component is damaged: {error}. Build it again"))
+        })
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, wasmparser::BinaryReaderError> {
+        let mut names = Self {
+            imports: Vec::new(),
+            exports: Vec::new(),
+            script: None,
+        };
+        let mut depth = 0_usize;
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload? {
+                Payload::Version { encoding, .. } => {
+                    debug_assert!(encoding == Encoding::Component || depth > 0);
+                    depth += 1;
+                }
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ComponentImportSection(section) if depth == 1 => {
+                    for import in section {
+                        names.imports.push(import?.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(section) if depth == 1 => {
+                    for export in section {
+                        names.exports.push(export?.name.name.to_owned());
+                    }
+                }
+                Payload::CustomSection(section)
+                    if depth == 1 && section.name() == "taffrail-script" =>
+                {
+                    names.script = Some(section.data().to_owned());
+                }
+                _ => {}
+            }
+        }
+        Ok(names)
+    }
+
+    fn exported(&self, prefix: &str) -> bool {
+        self.exports.iter().any(|name| name.starts_with(prefix))
+    }
+
+    /// Whether it runs scripts, and handles no event in any other way.
+    pub(crate) fn is_engine(&self) -> bool {
+        self.exported(SCRIPT) && !Handlers::are_among(&self.exports)
+    }
+
+    pub(crate) fn any(&self, part: &str) -> bool {
+        self.imports
+            .iter()
+            .chain(&self.exports)
+            .any(|name| name.contains(part))
+    }
+
+    pub(super) fn check_handlers(&self) -> Result<(), Error> {
+        if Handlers::are_among(&self.exports) {
+            return Ok(());
+        }
+        let exports = if self.exports.is_empty() {
+            "nothing".to_owned()
+        } else {
+            format!("`{}`", self.exports.join("`, `"))
+        };
+        Err(Error::component(format!(
+            "it has no handler: it exports {exports}. A Worker exports `wasi:http/incoming-handler@0.2.x` or `wasi:http/handler@0.3.x` to answer requests, a Tail Worker exports `taffrail:workers/tail@0.2.0`, others `taffrail:workers/scheduled@0.2.0` or `queue@0.2.0`"
+        )))
+    }
+}
+
+pub(super) const REBUILD: &str =
+    "Build it with the bindings of a release of WASI 0.2 or 0.3 and of `taffrail:workers` 0.2";
+
+/// The packages that Workers are provided with, in the versions that the linkers
+/// have. Nothing but messages is made of this.
+const PROVIDED: [(&str, &[&str]); 11] = [
+    ("wasi:cli", &["0.2.12", "0.3.0"]),
+    ("wasi:clocks", &["0.2.12", "0.3.0"]),
+    ("wasi:config", &["0.2.0-rc.1"]),
+    ("wasi:filesystem", &["0.2.12", "0.3.0"]),
+    ("wasi:http", &["0.2.12", "0.3.0"]),
+    ("wasi:io", &["0.2.12"]),
+    ("wasi:keyvalue", &["0.2.0-draft2"]),
+    ("wasi:logging", &["", "0.1.0-draft"]),
+    ("wasi:random", &["0.2.12", "0.3.0"]),
+    ("wasi:sockets", &["0.2.12", "0.3.0"]),
+    ("taffrail:workers", &["0.2.0"]),
+];
+
+/// Whether the linker has something for an import of this name.
+fn is_provided<T>(linker: &Linker<T>, import: &str) -> bool {
+    let (interface, wanted) = import.split_once('@').unwrap_or((import, ""));
+    let package = interface.split('/').next();
+    let mut versions = PROVIDED
+        .iter()
+        .filter(|(name, _)| package == Some(name))
+        .flat_map(|(_, versions)| *versions);
+    versions.any(|version| {
+        release(version) == release(wanted) && has(linker, &named(interface, version))
+    })
+}
+
+/// The part of a version that matters: the patch number of a release does not.
+fn release(version: &str) -> &str {
+    match version.rsplit_once('.') {
+        Some((release, _)) if !version.contains('-') => release,
+        _ => version,
+    }
+}
+
+fn named(interface: &str, version: &str) -> String {
+    match version {
+        "" => interface.to_owned(),
+        version => format!("{interface}@{version}"),
+    }
+}
+
+/// Whether the linker has something of exactly this name: whether anything else
+/// of the name is refused.
+fn has<T>(linker: &Linker<T>, name: &str) -> bool {
+    let mut linker = linker.clone();
+    linker.allow_shadowing(false);
+    let added = linker.root().func_wrap(name, |_, (): ()| Ok(()));
+    added.is_err()
+}
+
+/// Names the imports that nothing provides.
+pub(super) fn unresolved<T>(names: &Names, linker: &Linker<T>, error: &wasmtime::Error) -> Error {
+    let mut imports = names.imports.iter();
+    if let Some(import) = imports.find(|import| import.starts_with(SCRIPT_HOST))
+        && !names.is_engine()
+    {
+        return Error::component(format!(
+            "it imports `{import}`, which is for the JavaScript engine only. A Worker is to import `taffrail:workers` instead: build it without this import"
+        ));
+    }
+    let missing: Vec<_> = names
+        .imports
+        .iter()
+        .filter(|import| !is_provided(linker, import))
+        .map(|import| format!("`{import}`"))
+        .collect();
+    Error::component(if missing.is_empty() {
+        format!("an import is not of the type that belongs to its name: {error:#}. {REBUILD}")
+    } else {
+        format!(
+            "it imports {}, which nothing provides. Taffrail has the releases of WASI 0.2 and 0.3, `wasi:config/store`, `wasi:keyvalue/store`, `wasi:logging/logging` and `taffrail:workers`: build the component without other imports, or compose it with components that export them (`wac plug`)",
+            missing.join(", ")
+        )
+    })
+}

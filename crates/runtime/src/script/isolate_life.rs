@@ -1,0 +1,73 @@
+//! The lives of isolates that run events.
+
+use crate::component::execute::poll_once;
+use crate::invocation::caught::{Panicked, caught};
+use crate::invocation::ending::Call;
+use crate::script::events::Events;
+use crate::script::isolate::{Isolate, Isolates};
+use crate::script::program::{Program, Surroundings};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+/// Has an isolate live, here as long as nothing has to be waited for.
+pub(super) async fn begin(program: Arc<Program>, surroundings: Surroundings, isolate: Isolate) {
+    let events = Arc::clone(isolate.events());
+    let Surroundings { lanes, places, .. } = surroundings;
+    let mut life: Pin<Box<dyn Future<Output = ()> + Send>> =
+        Box::pin(live(program, places, isolate));
+    if poll_once(life.as_mut()).await.is_pending() {
+        tokio::spawn(async move {
+            lanes.alternate(life, move || events.is_heavy()).await;
+        });
+    }
+}
+
+/// The life of an isolate, from one event until it runs none.
+async fn live(program: Arc<Program>, places: Arc<Isolates>, mut isolate: Isolate) {
+    let _awake = program.engine.linked.keep_awake();
+    let events = Arc::clone(isolate.events());
+    loop {
+        let mut reusable = true;
+        let call = match events.begin() {
+            Some((number, event)) => {
+                let run = isolate.run(
+                    &program.engine,
+                    &program.source,
+                    number,
+                    &event,
+                    &mut reusable,
+                );
+                let call = caught(events.measure(pin!(run))).await;
+                call.unwrap_or_else(|_| Call::HostFailed(Panicked::MESSAGE.to_owned()))
+            }
+            // Nobody waits for it any more.
+            None => Call::Returned,
+        };
+        let mut running = program.running();
+        let leave = |running: &mut Vec<Arc<Events>>| {
+            running.retain(|other| !Arc::ptr_eq(other, &events));
+        };
+        let memory = isolate.memory();
+        if !matches!(call, Call::Returned) {
+            leave(&mut running);
+            drop(running);
+            events.end(call, memory);
+            return;
+        }
+        reusable &= isolate.has_started();
+        let rest = events.rest(reusable, memory);
+        if let Some(next) = &rest.next {
+            events.set_run(Some(Arc::clone(next)));
+            drop(running);
+            rest.tell();
+            continue;
+        }
+        leave(&mut running);
+        if rest.is_kept {
+            program.keep(isolate, &places);
+        }
+        drop(running);
+        rest.tell();
+        return;
+    }
+}
