@@ -293,3 +293,49 @@ impl Runtime {
             .ok_or_else(|| Error::not_deployed(name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::invocation::Invocation;
+    use crate::invocation::ending::Response;
+    use crate::places::Rank;
+    use std::cell::Cell;
+    use taffrail_trace::{EventInfo, TraceItem};
+
+    struct Ignore;
+
+    impl TailConsumer for Ignore {
+        fn deliver(&self, _: &Arc<TraceItem>) {}
+    }
+
+    /// Whether an event of a Worker is made into a record.
+    fn is_recorded(builder: Builder) -> bool {
+        let runtime = builder.instances(1).build().expect("it starts");
+        let settings = WorkerSettings::new("w");
+        let code = Code::Missing("it has none".to_owned());
+        let worker = (runtime.platform.registry).worker("w".into(), settings, code, None);
+        let asked = Cell::new(false);
+        let event = || {
+            asked.set(true);
+            EventInfo::Custom {}
+        };
+        let via = Via::default();
+        drop(Invocation::start(
+            &worker.context,
+            via,
+            Rank::Producer,
+            Response::Unset,
+            event,
+        ));
+        asked.get()
+    }
+
+    #[tokio::test]
+    async fn an_event_whose_item_has_no_consumer_is_not_made_into_a_record() {
+        assert!(!is_recorded(Runtime::builder()));
+        assert!(is_recorded(
+            Runtime::builder().tail_consumer(Arc::new(Ignore))
+        ));
+    }
+}
