@@ -1,7 +1,7 @@
 //! The bodies of a request and of its response on their ways.
 
 use crate::invocation::Invocation;
-use crate::invocation::drain;
+use crate::invocation::drain::drain;
 use crate::invocation::ending::Response;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -229,7 +229,7 @@ impl Drop for ResponseBody {
             // An HTTP server drops a body with the last byte that it announced,
             // before the guest has said that this was all.
             if self.expected == Some(0) {
-                drain::drain(drain::take(&mut self.inner));
+                drain(&mut self.inner);
             }
             return;
         }

@@ -20,22 +20,21 @@ pub(crate) fn drain_on_drop(body: WasiBody) -> WasiBody {
 
 /// Reads a body to its end, in a task of its own if the end has yet to come.
 /// The body ends with its writer.
-pub(crate) fn drain(mut body: WasiBody) {
+pub(crate) fn drain(body: &mut WasiBody) {
+    if body.is_end_stream() {
+        return;
+    }
     let mut cx = Context::from_waker(Waker::noop());
-    while let Poll::Ready(frame) = Pin::new(&mut body).poll_frame(&mut cx) {
+    while let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(&mut cx) {
         if !matches!(frame, Some(Ok(_))) {
             return;
         }
     }
+    let empty = Empty::new().map_err(|never| match never {});
+    let mut body = std::mem::replace(body, empty.boxed_unsync());
     if let Ok(tokio) = Handle::try_current() {
         tokio.spawn(async move { while let Some(Ok(_)) = body.frame().await {} });
     }
-}
-
-/// Takes a body out of its place.
-pub(crate) fn take(body: &mut WasiBody) -> WasiBody {
-    let empty = Empty::new().map_err(|never| match never {});
-    std::mem::replace(body, empty.boxed_unsync())
 }
 
 impl Body for DrainOnDrop {
@@ -60,8 +59,6 @@ impl Body for DrainOnDrop {
 
 impl Drop for DrainOnDrop {
     fn drop(&mut self) {
-        if !self.0.is_end_stream() {
-            drain(take(&mut self.0));
-        }
+        drain(&mut self.0);
     }
 }
