@@ -105,53 +105,27 @@ impl Names {
 pub(super) const REBUILD: &str =
     "Build it with the bindings of a release of WASI 0.2 or 0.3 and of `taffrail:workers` 0.2";
 
-/// The packages that Workers are provided with, in the versions that the linkers
-/// have. Nothing but messages is made of this.
-const PROVIDED: [(&str, &[&str]); 11] = [
-    ("wasi:cli", &["0.2.12", "0.3.0"]),
-    ("wasi:clocks", &["0.2.12", "0.3.0"]),
-    ("wasi:config", &["0.2.0-rc.1"]),
-    ("wasi:filesystem", &["0.2.12", "0.3.0"]),
-    ("wasi:http", &["0.2.12", "0.3.0"]),
-    ("wasi:io", &["0.2.12"]),
-    ("wasi:keyvalue", &["0.2.0-draft2"]),
-    ("wasi:logging", &["", "0.1.0-draft"]),
-    ("wasi:random", &["0.2.12", "0.3.0"]),
-    ("wasi:sockets", &["0.2.12", "0.3.0"]),
-    ("taffrail:workers", &["0.2.0"]),
-];
+/// Patch releases of a package, of which a linker has one at most.
+const PATCHES: u32 = 64;
 
-/// Whether the linker has something for an import of this name.
-fn is_provided<T>(linker: &Linker<T>, import: &str) -> bool {
-    let (interface, wanted) = import.split_once('@').unwrap_or((import, ""));
-    let package = interface.split('/').next();
-    let mut versions = PROVIDED
-        .iter()
-        .filter(|(name, _)| package == Some(name))
-        .flat_map(|(_, versions)| *versions);
-    versions.any(|version| {
-        release(version) == release(wanted) && has(linker, &named(interface, version))
-    })
+/// Whether the linker has something for an import of this name: that very name,
+/// or another patch release of it.
+fn is_provided<T: 'static>(linker: &Linker<T>, import: &str) -> bool {
+    has(linker, import)
+        || patches(import).is_some_and(|mut names| names.any(|name| has(linker, &name)))
 }
 
-/// The part of a version that matters: the patch number of a release does not.
-fn release(version: &str) -> &str {
-    match version.rsplit_once('.') {
-        Some((release, _)) if !version.contains('-') => release,
-        _ => version,
-    }
-}
-
-fn named(interface: &str, version: &str) -> String {
-    match version {
-        "" => interface.to_owned(),
-        version => format!("{interface}@{version}"),
-    }
+/// The names of all patch releases of what is imported, if that is a release.
+fn patches(import: &str) -> Option<impl Iterator<Item = String>> {
+    let (interface, version) = import.split_once('@')?;
+    let (release, _) = version.rsplit_once('.')?;
+    let is_release = !version.contains('-');
+    is_release.then(move || (0..PATCHES).map(move |patch| format!("{interface}@{release}.{patch}")))
 }
 
 /// Whether the linker has something of exactly this name: whether anything else
 /// of the name is refused.
-fn has<T>(linker: &Linker<T>, name: &str) -> bool {
+fn has<T: 'static>(linker: &Linker<T>, name: &str) -> bool {
     let mut linker = linker.clone();
     linker.allow_shadowing(false);
     let added = linker.root().func_wrap(name, |_, (): ()| Ok(()));

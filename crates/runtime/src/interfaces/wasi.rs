@@ -2,8 +2,8 @@
 
 use crate::instance::state::StoreData;
 use crate::invocation::CutOff;
-use wasmtime::bail;
 use wasmtime::component::{Linker, Resource};
+use wasmtime::{bail, ensure};
 use wasmtime_wasi::p2::bindings::io::poll;
 use wasmtime_wasi_http::WasiHttpView;
 
@@ -19,7 +19,7 @@ pub(super) fn add_to_linker<T: StoreData + WasiHttpView>(
     linker: &mut Linker<T>,
 ) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
-    wait_with_an_end(linker)?;
+    interruptible_poll(linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
     if linker.engine().get_concurrency_support() {
         wasmtime_wasi::p3::add_to_linker(linker)?;
@@ -30,7 +30,12 @@ pub(super) fn add_to_linker<T: StoreData + WasiHttpView>(
 
 /// Replaces the two functions in which a WASI 0.2 guest waits by ones that fail
 /// when the guest is to end, so that it ends with a stack.
-fn wait_with_an_end<T: StoreData>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+fn interruptible_poll<T: StoreData>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    let is_there = linker
+        .instance(POLL)?
+        .func_wrap("poll", |_, (): ()| Ok(()))
+        .is_err();
+    ensure!(is_there, "wasmtime provides no `{POLL}` to replace");
     linker.allow_shadowing(true);
     let mut instance = linker.instance(POLL)?;
     instance.func_wrap_async("poll", |mut store, (pollables,): (Vec<Resource<_>>,)| {
