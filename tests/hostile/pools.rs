@@ -4,7 +4,7 @@ use http::Request;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use taffrail_runtime::{
-    Binding, Compiler, DispatchNamespace, Finding, Found, Limits, Namespaces, Target, Wanted,
+    Binding, BoxFuture, Compiler, DispatchNamespace, Found, Limits, Namespaces, Target, Wanted,
     WorkerSettings,
 };
 use taffrail_tests::guests;
@@ -236,7 +236,11 @@ struct SlowOne {
 }
 
 impl Namespaces for SlowOne {
-    fn find<'a>(&'a self, compiler: &'a Compiler, wanted: Wanted<'a>) -> Finding<'a> {
+    fn find<'a>(
+        &'a self,
+        compiler: &'a Compiler,
+        wanted: Wanted<'a>,
+    ) -> BoxFuture<'a, Result<Found, String>> {
         Box::pin(async move {
             if wanted.name == "slow" {
                 self.begun.notify_one();

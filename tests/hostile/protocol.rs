@@ -25,7 +25,7 @@ const call = '{"loaded":"secret","export":"default","props":{"isAdmin":true},"kv
 export default { async fetch() {
   const said = {};
   for (const path of ["service", "call", "kv", "load", "idle", "events", "request", "drained", "live/1"]) {
-    const headers = { "taffrail-call": call, wish: call };
+    const headers = { "taffrail-call": call, arguments: call };
     try { said[path] = await (await fetch("http://taffrail.invalid/" + path, { headers })).text(); }
     catch (error) { said[path] = error.message; }
   }
@@ -57,7 +57,7 @@ fn headers_of_any_name_are_ordinary_ones_in_both_directions() {
             "a",
             r#"export default { async fetch(request, env) {
   const failed = '{"name":"Error","message":"forged"}';
-  const response = await env.B.fetch("http://b/", { headers: { "taffrail-call": "{}", wish: "{}", "taffrail-failed": failed } });
+  const response = await env.B.fetch("http://b/", { headers: { "taffrail-call": "{}", arguments: "{}", "taffrail-failed": failed } });
   return Response.json({ sent: await response.json(), url: response.url,
     received: ["taffrail-failed", "taffrail-metadata", "failed"].map((name) => response.headers.get(name)) });
 } };"#,
@@ -66,7 +66,7 @@ fn headers_of_any_name_are_ordinary_ones_in_both_directions() {
         .script(
             "b",
             r#"export default { fetch(request) {
-  const names = ["taffrail-call", "wish", "taffrail-failed"];
+  const names = ["taffrail-call", "arguments", "taffrail-failed"];
   return Response.json(names.map((name) => request.headers.get(name)),
     { headers: { "taffrail-failed": "{}", "taffrail-metadata": "1", failed: "2" } });
 } };"#,
@@ -108,7 +108,7 @@ const install = () => {
       JSON, TextDecoder.prototype, TextEncoder.prototype])
     for (const name of Reflect.ownKeys(holder)) if (name !== "constructor" && name !== "length") try { spy(holder, name); } catch {}
   for (const name of ["Request", "Response", "Headers", "URL", "fetch"]) try { spy(globalThis, name); } catch {}
-  for (const name of ["token", "headers", "wish", "method", "body", "signal", "redirect", "url"])
+  for (const name of ["token", "headers", "request", "method", "body", "signal", "redirect", "url"])
     Object.defineProperty(Object.prototype, name, { configurable: true, get() { look(this); return undefined; }, set(value) { look(value); Object.defineProperty(this, name, { value, writable: true, configurable: true, enumerable: true }); } });
   Object.defineProperty(Object.prototype, Symbol.iterator, { configurable: true, get() { look(this); return undefined; } });
   const then = Promise.prototype.then;

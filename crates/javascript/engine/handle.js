@@ -18,7 +18,7 @@ import { messageOf, uncaught } from "./failure.js";
 import { Entrypoint } from "./handlers.js";
 import { fetch } from "./http.js";
 import { allSettled, chain } from "./promise.js";
-import { end as endBody, forward, passThrough as passedThrough, respond, settle, write } from "./host.js";
+import { end as endBody, forward, passThrough as passedThrough, respond, setResult, write } from "./host.js";
 import { incomingRequest } from "./request.js";
 import { sendable } from "./response.js";
 import { serve } from "./rpc.js";
@@ -68,13 +68,13 @@ const EVENTS = {
 export async function handle(worker, invocation, event) {
   // A turn more would cost every other event, too.
   if (invocation.object !== undefined && !(await isReady(invocation.object))) return;
-  const wishes = await EVENTS[event.type].handle(worker, invocation, event);
+  const result = await EVENTS[event.type].handle(worker, invocation, event);
   try {
     await invocation.orHung(invocation.settled());
   } catch {
     // What hangs here would be told of nowhere.
   }
-  if (wishes !== undefined) settle(stringify(wishes));
+  if (result !== undefined) setResult(stringify(result));
 }
 
 async function isReady(object) {
@@ -197,16 +197,16 @@ async function onTail(worker, invocation, { events, raw }) {
 }
 
 async function onScheduled(worker, invocation, { cron, scheduledTime }) {
-  const wishes = { __proto__: null, noRetry: false };
-  const controller = { cron, scheduledTime, noRetry: () => void (wishes.noRetry = true) };
+  const result = { __proto__: null, noRetry: false };
+  const controller = { cron, scheduledTime, noRetry: () => void (result.noRetry = true) };
   invocation.backgroundFailure = uncaught;
   // To try again makes no handler.
-  if (!(await run(worker, invocation, "scheduled", controller))) wishes.noRetry = true;
-  return wishes;
+  if (!(await run(worker, invocation, "scheduled", controller))) result.noRetry = true;
+  return result;
 }
 
 async function onQueue(worker, invocation, { queue, messages }) {
-  const wishes = {
+  const result = {
     __proto__: null,
     ackAll: false,
     retryBatch: { __proto__: null, retry: false },
@@ -218,16 +218,16 @@ async function onQueue(worker, invocation, { queue, messages }) {
     messages: mapped(messages, (message) => ({
       ...message,
       timestamp: new Date(message.timestamp),
-      ack: () => append(wishes.explicitAcks, message.id),
+      ack: () => append(result.explicitAcks, message.id),
       retry: (options) =>
-        append(wishes.retryMessages, { __proto__: null, msgId: message.id, ...delay(options) }),
+        append(result.retryMessages, { __proto__: null, msgId: message.id, ...delay(options) }),
     })),
-    ackAll: () => void (wishes.ackAll = true),
+    ackAll: () => void (result.ackAll = true),
     retryAll: (options) =>
-      void (wishes.retryBatch = { __proto__: null, retry: true, ...delay(options) }),
+      void (result.retryBatch = { __proto__: null, retry: true, ...delay(options) }),
   };
   await run(worker, invocation, "queue", batch);
-  return wishes;
+  return result;
 }
 
 function delay({ delaySeconds } = {}) {

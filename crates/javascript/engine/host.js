@@ -22,7 +22,7 @@ export const {
   passThrough,
   respond,
   send,
-  settle,
+  setResult,
   sourceText,
   storage,
   write,

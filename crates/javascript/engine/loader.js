@@ -40,8 +40,8 @@ export class WorkerLoader {
     return this.#ask({ ...key, code: true }, await plan(getCode));
   }
 
-  async #ask(wish, body) {
-    const response = await ask("load", { __proto__: null, loader: this.#binding, ...wish }, body);
+  async #ask(request, body) {
+    const response = await ask("load", { __proto__: null, loader: this.#binding, ...request }, body);
     return JSON.parse(await responseText(response));
   }
 }

@@ -114,7 +114,7 @@ function made(input, init, target) {
   const base = isRequest(input) ? input : undefined;
   const url = base === undefined ? address(input) : requestUrl(base);
   const method = methodOf(init, base);
-  const known = { __proto__: null, headers: ownHeaders(init, base), ...wishes(init, base && factsOf(base)) };
+  const known = { __proto__: null, headers: ownHeaders(init, base), ...optionsOf(init, base && factsOf(base)) };
   const { content, type, again, length } = contentOf(init.body, base);
   if (type !== null && !headersHas(known.headers, "content-type")) {
     headersSet(known.headers, "content-type", type);
@@ -193,7 +193,7 @@ function contentOf(body, base) {
 }
 
 // What is asked for beside that, or what the request that this one is made of has.
-function wishes(init, base = { __proto__: null }) {
+function optionsOf(init, base = { __proto__: null }) {
   const { cache, cf = base.cf, integrity = base.integrity, redirect = base.redirect, signal } = init;
   if (redirect !== undefined && !contains(" follow manual error ", ` ${redirect} `)) {
     throw new TypeError(`Invalid redirect value, must be one of "follow", "manual" or "error": ${redirect}`);

@@ -48,8 +48,8 @@ export function askHost(path) {
 }
 
 // Asks the host for what counts as a subrequest.
-export function ask(path, wish, body, signal) {
-  const headers = { __proto__: null, wish: ascii(stringify(wish)) };
+export function ask(path, request, body, signal) {
+  const headers = { __proto__: null, arguments: ascii(stringify(request)) };
   const init = { __proto__: null, method: "POST", headers, body, duplex: "half", signal };
   const response = sent(origin() + path, init);
   const here = new Error();

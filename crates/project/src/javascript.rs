@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use taffrail_javascript::{Boundary, Bundle, BundleError, Bundled, Bundler, ModuleKind, Toolchain};
 use taffrail_runtime::{
-    Compiler, LoadError, LoadFor, LoadScript, Loaded, Loading, Module, Modules, Script,
+    BoxFuture, Compiler, LoadError, LoadFor, Loaded, Module, ModuleBundler, Modules, Script,
     ScriptEngine, Source,
 };
 use tokio::sync::OnceCell;
@@ -150,13 +150,13 @@ impl JavaScript {
     }
 }
 
-impl LoadScript for JavaScript {
+impl ModuleBundler for JavaScript {
     fn load<'a>(
         &'a self,
         compiler: &'a Compiler,
         modules: Modules,
         whom: LoadFor<'a>,
-    ) -> Loading<'a> {
+    ) -> BoxFuture<'a, Loaded> {
         Box::pin(async move {
             let bundler = match self.bundler().await {
                 Ok(bundler) => bundler,

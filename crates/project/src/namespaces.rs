@@ -13,7 +13,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use taffrail_javascript::{Boundary, Bundle, read_main};
-use taffrail_runtime::{Code, Compiler, Finding, Found, Namespaces, Wanted};
+use taffrail_runtime::{BoxFuture, Code, Compiler, Found, Namespaces, Wanted};
 use tokio::time::Instant;
 
 /// Finds user Workers, and notices when one changes.
@@ -212,7 +212,11 @@ fn locate(
 }
 
 impl Namespaces for UserWorkers {
-    fn find<'a>(&'a self, compiler: &'a Compiler, wanted: Wanted<'a>) -> Finding<'a> {
+    fn find<'a>(
+        &'a self,
+        compiler: &'a Compiler,
+        wanted: Wanted<'a>,
+    ) -> BoxFuture<'a, Result<Found, String>> {
         Box::pin(async move {
             let namespace = wanted.namespace;
             let found = self.look(compiler, wanted).await;

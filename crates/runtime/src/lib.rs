@@ -46,6 +46,7 @@ mod script;
 mod settings;
 mod worker;
 
+pub use channels::BoxFuture;
 pub use channels::dynamic::{Module, Modules};
 pub use component::Component;
 pub use delivery::{Delivery, Ledger, TailConsumer};
@@ -54,8 +55,8 @@ pub use event::{Event, QueueMessage};
 pub use invocation::body::{BodyError, Receipt, ResponseBody};
 pub use invocation::fetch_result::FetchResult;
 pub use platform::compiler::Compiler;
-pub use platform::loader::{LoadError, LoadFor, LoadScript, Loaded, Loading};
-pub use platform::namespaces::{Finding, Found, Namespaces, Wanted};
+pub use platform::loader::{LoadError, LoadFor, Loaded, ModuleBundler};
+pub use platform::namespaces::{Found, Namespaces, Wanted};
 pub use runtime::{Builder, Runtime};
 pub use script::{Script, ScriptEngine, Source};
 pub use settings::egress::{BadPattern, Egress, HostPattern};

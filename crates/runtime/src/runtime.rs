@@ -9,12 +9,12 @@ use crate::invocation::body::Reader;
 use crate::invocation::ending::Cut;
 use crate::invocation::fetch_result::FetchResult;
 use crate::invocation::lanes::Lanes;
-use crate::invocation::origin::Via;
+use crate::invocation::origin::Origin;
 use crate::places::{INSTANCES, Places};
 use crate::platform::Platform;
 use crate::platform::alarms::Alarms;
 use crate::platform::compiler::Compiler;
-use crate::platform::loader::{LoadScript, Loaders};
+use crate::platform::loader::{Loaders, ModuleBundler};
 use crate::platform::namespaces::{Namespaces, UserWorkers};
 use crate::platform::registry::Registry;
 use crate::script::Script;
@@ -43,7 +43,7 @@ pub struct Runtime {
 pub struct Builder {
     cache: Option<PathBuf>,
     consumers: Vec<Arc<dyn TailConsumer>>,
-    scripts: Option<Arc<dyn LoadScript>>,
+    scripts: Option<Arc<dyn ModuleBundler>>,
     store: Option<PathBuf>,
     namespaces: Option<Arc<dyn Namespaces>>,
     instances: Option<u32>,
@@ -68,7 +68,7 @@ impl Builder {
     /// Has `scripts` make scripts of the modules that Workers load. Without it
     /// they can load components only.
     #[must_use]
-    pub fn scripts(mut self, scripts: Arc<dyn LoadScript>) -> Self {
+    pub fn scripts(mut self, scripts: Arc<dyn ModuleBundler>) -> Self {
         self.scripts = Some(scripts);
         self
     }
@@ -207,12 +207,12 @@ impl Runtime {
     ) -> Result<FetchResult, Error> {
         let worker = self.find(worker)?;
         let depth = cdn_loop::depth(request.headers());
-        let via = Via {
+        let origin = Origin {
             depth: depth.claimed,
             claimed: depth.claimed - depth.known,
-            ..Via::default()
+            ..Origin::default()
         };
-        Ok(worker.fetch(request, cf, via, Reader::Client).await)
+        Ok(worker.fetch(request, cf, origin, Reader::Client).await)
     }
 
     /// Dispatches an event that no client waits for, and tells how it ended.
@@ -222,7 +222,11 @@ impl Runtime {
     /// When there is no Worker of that name: the kind is
     /// [`ErrorKind::NotDeployed`](crate::ErrorKind::NotDeployed).
     pub async fn dispatch(&self, worker: &str, event: Event) -> Result<Outcome, Error> {
-        Ok(self.find(worker)?.dispatch(event, Via::default()).await.0)
+        Ok(self
+            .find(worker)?
+            .dispatch(event, Origin::default())
+            .await
+            .0)
     }
 
     /// Stops a Worker: ends its invocations and refuses further ones, all with
@@ -320,10 +324,10 @@ mod tests {
             asked.set(true);
             EventInfo::Custom {}
         };
-        let via = Via::default();
+        let origin = Origin::default();
         drop(Invocation::start(
             &worker.context,
-            via,
+            origin,
             Rank::Producer,
             Response::Unset,
             event,

@@ -3,7 +3,7 @@
 use crate::channels::failed::CallFailed;
 use crate::channels::{BoxFuture, Channel};
 use crate::component::Component;
-use crate::component::execute;
+use crate::component::run;
 use crate::delivery::{TailCall, TailWorker};
 use crate::error::Error;
 use crate::event::{Event, Fetch, Session};
@@ -13,7 +13,7 @@ use crate::invocation::caught::{Panicked, caught};
 use crate::invocation::context::WorkerContext;
 use crate::invocation::ending::{Call, Cut, Failure};
 use crate::invocation::fetch_result::FetchResult;
-use crate::invocation::origin::Via;
+use crate::invocation::origin::Origin;
 use crate::places::Place;
 use crate::script::{Script, Surroundings};
 use crate::settings::identity::WorkerId;
@@ -71,7 +71,7 @@ impl Worker {
         self: Arc<Self>,
         request: Request<WasiBody>,
         cf: Option<Json>,
-        via: Via,
+        origin: Origin,
         reader: Reader,
     ) -> FetchResult {
         let head = *request.method() == http::Method::HEAD;
@@ -81,7 +81,7 @@ impl Worker {
             cf,
             respond,
         };
-        let (invocation, run) = self.invoke(Event::Fetch(fetch), via);
+        let (invocation, run) = self.invoke(Event::Fetch(fetch), origin);
         let Some(run) = run else {
             return FetchResult::failed(&invocation);
         };
@@ -109,19 +109,19 @@ impl Worker {
         }
     }
 
-    /// Runs an event that no client waits for to its end, and returns what its
-    /// handler wants to become of it, too.
+    /// Runs an event that no client waits for to its end. Returns the outcome, and
+    /// the result that the handler set.
     pub(crate) async fn dispatch(
         self: Arc<Self>,
         event: Event,
-        via: Via,
+        origin: Origin,
     ) -> (Outcome, Option<String>) {
-        let invocation = self.handle(event, via).await;
-        (invocation.verdict().0, invocation.wishes())
+        let invocation = self.handle(event, origin).await;
+        (invocation.verdict().0, invocation.take_result())
     }
 
-    async fn handle(self: Arc<Self>, event: Event, via: Via) -> Arc<Invocation> {
-        let (invocation, run) = self.invoke(event, via);
+    async fn handle(self: Arc<Self>, event: Event, origin: Origin) -> Arc<Invocation> {
+        let (invocation, run) = self.invoke(event, origin);
         if let Some(run) = run {
             run.await;
         }
@@ -130,8 +130,12 @@ impl Worker {
 
     /// Runs a session with another script to its end, and tells how it failed
     /// if it did.
-    pub(crate) async fn session(self: Arc<Self>, session: Session, via: Via) -> Option<CallFailed> {
-        let invocation = self.handle(Event::Session(session), via).await;
+    pub(crate) async fn session(
+        self: Arc<Self>,
+        session: Session,
+        origin: Origin,
+    ) -> Option<CallFailed> {
+        let invocation = self.handle(Event::Session(session), origin).await;
         match FetchResult::failed(&invocation) {
             FetchResult::Failed {
                 outcome,
@@ -147,11 +151,11 @@ impl Worker {
     fn invoke(
         self: Arc<Self>,
         event: Event,
-        via: Via,
+        origin: Origin,
     ) -> (Arc<Invocation>, Option<impl Future<Output = ()> + Send>) {
-        let is_limited = event.is_limited(via.parent.is_some());
+        let is_limited = event.is_limited(origin.parent.is_some());
         let (rank, response) = (event.rank(), event.response());
-        let invocation = Invocation::start(&self.context, via, rank, response, || event.info());
+        let invocation = Invocation::start(&self.context, origin, rank, response, || event.info());
         if is_limited && invocation.admit(self.size()).is_err() {
             return (invocation, None);
         }
@@ -191,7 +195,7 @@ impl Worker {
                     Err(call) => return invocation.ended(call),
                 };
                 let channels = &self.surroundings.channels;
-                execute::run(component, &invocation, channels, event).await;
+                run::run(component, &invocation, channels, event).await;
             }
             Ok(Program::Script(script)) => {
                 script.run(&invocation, &self.surroundings, event).await;
@@ -276,26 +280,26 @@ impl Channel for Worker {
         self: Arc<Self>,
         request: Request<WasiBody>,
         cf: Option<Json>,
-        via: Via,
+        origin: Origin,
         reader: Reader,
     ) -> BoxFuture<'static, FetchResult> {
-        Box::pin(self.fetch(request, cf, via, reader))
+        Box::pin(self.fetch(request, cf, origin, reader))
     }
 
     fn dispatch(
         self: Arc<Self>,
         event: Event,
-        via: Via,
+        origin: Origin,
     ) -> BoxFuture<'static, (Outcome, Option<String>)> {
-        Box::pin(self.dispatch(event, via))
+        Box::pin(self.dispatch(event, origin))
     }
 
     fn session(
         self: Arc<Self>,
         session: Session,
-        via: Via,
+        origin: Origin,
     ) -> BoxFuture<'static, Option<CallFailed>> {
-        Box::pin(self.session(session, via))
+        Box::pin(self.session(session, origin))
     }
 }
 
@@ -310,13 +314,13 @@ impl TailWorker for Worker {
         target: Arc<Target>,
         depth: u32,
     ) -> TailCall {
-        let via = Via {
+        let origin = Origin {
             target: Some(target),
             depth,
-            ..Via::default()
+            ..Origin::default()
         };
         Box::pin(async move {
-            match self.handle(Event::Tail(items), via).await.not_begun() {
+            match self.handle(Event::Tail(items), origin).await.not_begun() {
                 None => Ok(()),
                 Some(reason) => Err(reason),
             }

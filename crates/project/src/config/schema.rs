@@ -109,7 +109,7 @@ impl From<TailConsumer> for Target {
     fn from(consumer: TailConsumer) -> Self {
         Self {
             entrypoint: consumer.entrypoint,
-            props: consumer.props,
+            props: consumer.props.into(),
             ..Self::from(consumer.service)
         }
     }

@@ -84,7 +84,7 @@ fn render(worker: &WorkerConfig) -> String {
             ..
         } = consumer;
         let entrypoint = entrypoint.as_ref().map(|name| format!("#{name}"));
-        let props = (!props.is_empty()).then(|| serde_json::to_string(props).unwrap());
+        let props = (!props.is_empty()).then(|| serde_json::to_string(&**props).unwrap());
         let detail = [entrypoint, props]
             .into_iter()
             .flatten()

@@ -257,7 +257,7 @@ fn bindings(
 fn service(service: Service) -> (&'static str, String, Binding) {
     let target = Target {
         entrypoint: service.entrypoint,
-        props: service.props,
+        props: service.props.into(),
         ..Target::from(service.service)
     };
     ("services", service.binding, Binding::Service(target))

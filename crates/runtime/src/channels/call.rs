@@ -7,7 +7,7 @@ use crate::event::{Event, Purpose, Session};
 use crate::invocation::Invocation;
 use crate::invocation::body::Reader;
 use crate::invocation::fetch_result::FetchResult;
-use crate::invocation::origin::{Parent, Terms, Via};
+use crate::invocation::origin::{DispatchOptions, Origin, Parent};
 use crate::invocation::session;
 use crate::settings::{Binding, DEPTH, Target};
 use http::{Request, Response};
@@ -28,7 +28,7 @@ pub(crate) struct Callee {
     /// The Worker, if it is not to be found by its name.
     pub(crate) worker: Option<Arc<dyn Channel>>,
     /// What a dispatcher has decided for it.
-    pub(crate) terms: Option<Terms>,
+    pub(crate) dispatch_options: Option<DispatchOptions>,
     /// What it has in its `env` as an outbound Worker.
     pub(crate) parameters: Option<Arc<Map<String, Value>>>,
 }
@@ -39,7 +39,7 @@ impl From<Target> for Callee {
             target: Arc::new(target),
             live: None,
             worker: None,
-            terms: None,
+            dispatch_options: None,
             parameters: None,
         }
     }
@@ -64,8 +64,8 @@ pub(crate) async fn fetch(
     request: Request<WasiBody>,
     cf: Option<Json>,
 ) -> Result<Response<WasiBody>, CallFailed> {
-    let (worker, via) = callee(channels, caller, called)?;
-    match worker.fetch(request, cf, via, Reader::Worker).await {
+    let (worker, origin) = callee(channels, caller, called)?;
+    match worker.fetch(request, cf, origin, Reader::Worker).await {
         FetchResult::Response(response) => {
             Ok(response.map(|body| prefetch(body, caller.host_memory())))
         }
@@ -80,19 +80,19 @@ pub(crate) async fn fetch(
 }
 
 /// Has a Worker handle another event on behalf of one, and returns the outcome
-/// and what the handler wants to become of the event, as one JSON object.
+/// and the result that its handler set, as one JSON object.
 pub(crate) async fn dispatch(
     channels: &dyn Channels,
     caller: &Invocation,
     called: Callee,
     event: Event,
 ) -> Result<Value, CallFailed> {
-    let (worker, via) = callee(channels, caller, called)?;
-    let (outcome, wishes) = worker.dispatch(event, via).await;
-    let mut result = Map::from_iter([("outcome".to_owned(), json!(outcome))]);
-    let wishes = wishes.and_then(|wishes| serde_json::from_str::<Map<_, _>>(&wishes).ok());
-    result.extend(wishes.unwrap_or_default());
-    Ok(result.into())
+    let (worker, origin) = callee(channels, caller, called)?;
+    let (outcome, result) = worker.dispatch(event, origin).await;
+    let mut members = Map::from_iter([("outcome".to_owned(), json!(outcome))]);
+    let result = result.and_then(|result| serde_json::from_str::<Map<_, _>>(&result).ok());
+    members.extend(result.unwrap_or_default());
+    Ok(members.into())
 }
 
 /// Begins a session with a script on behalf of another one, whose end is
@@ -103,7 +103,7 @@ pub(crate) fn session(
     called: Callee,
     purpose: Purpose,
 ) -> Result<session::End, CallFailed> {
-    let (worker, via) = callee(channels, caller, called)?;
+    let (worker, origin) = callee(channels, caller, called)?;
     let (ours, theirs) = session::pair();
     let to_caller = theirs.sender.clone();
     tokio::spawn(async move {
@@ -111,7 +111,7 @@ pub(crate) fn session(
             purpose,
             end: theirs,
         };
-        if let Some(failed) = worker.session(session, via).await {
+        if let Some(failed) = worker.session(session, origin).await {
             // What ends a session in the protocol of capnweb.
             let abort = json!(["abort", ["error", failed.name, failed.message]]);
             to_caller.send_last(&abort.to_string());
@@ -122,7 +122,7 @@ pub(crate) fn session(
 
 /// How deep a call of `caller` is, or that it may not be that deep.
 pub(crate) fn next_depth(caller: &Invocation) -> Result<u32, CallFailed> {
-    let depth = caller.via.depth.saturating_add(1);
+    let depth = caller.origin.depth.saturating_add(1);
     if depth > DEPTH {
         return Err(CallFailed::new(format!(
             "Workers called each other {DEPTH} times in a row: is there a cycle of service bindings, of requests to this server, or of a tail that calls the Worker whose items it receives?"
@@ -136,30 +136,30 @@ fn callee(
     channels: &dyn Channels,
     caller: &Invocation,
     called: Callee,
-) -> Result<(Arc<dyn Channel>, Via), CallFailed> {
+) -> Result<(Arc<dyn Channel>, Origin), CallFailed> {
     let depth = next_depth(caller)?;
     let Callee {
         target,
         live,
         worker,
-        terms,
+        dispatch_options,
         parameters,
     } = called;
     let worker = match worker {
         Some(worker) => worker,
         None => channels.worker(&target.worker)?,
     };
-    let via = Via {
+    let origin = Origin {
         target: Some(target),
         parent: Some(Parent {
             invocation: caller.id,
             request: caller.request_id(),
         }),
         depth,
-        claimed: caller.via.claimed,
+        claimed: caller.origin.claimed,
         live,
-        terms,
+        dispatch_options,
         parameters,
     };
-    Ok((worker, via))
+    Ok((worker, origin))
 }

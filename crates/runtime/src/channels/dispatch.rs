@@ -4,7 +4,7 @@ use crate::channels::Channels;
 use crate::channels::call::Callee;
 use crate::channels::failed::CallFailed;
 use crate::invocation::Invocation;
-use crate::invocation::origin::Terms;
+use crate::invocation::origin::DispatchOptions;
 use crate::settings::egress::Egress;
 use crate::settings::{Binding, Limits, Target};
 use serde::Deserialize;
@@ -64,7 +64,7 @@ pub(crate) async fn callee(
     let worker = channels
         .user_worker(&namespace.namespace, &dispatch.name)
         .await?;
-    let terms = Terms {
+    let dispatch_options = DispatchOptions {
         limits: dispatch.limits.within(&worker.settings().limits),
         egress: namespace.outbound.clone().map(Egress::Worker),
         parameters: Arc::new(dispatch.parameters),
@@ -72,7 +72,7 @@ pub(crate) async fn callee(
     };
     Ok(Callee {
         worker: Some(Arc::clone(&worker)),
-        terms: Some(terms),
+        dispatch_options: Some(dispatch_options),
         ..Callee::from(Target::from(worker.id().clone()))
     })
 }

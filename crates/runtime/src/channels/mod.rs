@@ -14,16 +14,18 @@ use crate::event::{Event, Session};
 use crate::invocation::Invocation;
 use crate::invocation::body::Reader;
 use crate::invocation::fetch_result::FetchResult;
-use crate::invocation::origin::Via;
+use crate::invocation::origin::Origin;
 use crate::settings::WorkerSettings;
 use crate::settings::identity::WorkerId;
 use http::Request;
 use std::pin::Pin;
 use std::sync::Arc;
+use taffrail_store::Storage;
 use taffrail_trace::{Json, Outcome};
 use wasmtime_wasi_http::WasiBody;
 
-pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// A future in a box, as the traits return that an embedder implements.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Everything that the code of one Worker can reach in its runtime. An instance
 /// is given the channels of its own Worker, so that no name which code can spell
@@ -54,6 +56,9 @@ pub(crate) trait Channels: Send + Sync {
         plan: Plan,
     ) -> BoxFuture<'a, Result<WorkerId, CallFailed>>;
 
+    /// What the Worker and its objects keep.
+    fn storage(&self) -> &Arc<Storage>;
+
     /// Has the alarms of this Worker's objects ring, after one has changed.
     fn ring_alarms(&self) -> Result<(), CallFailed>;
 }
@@ -70,16 +75,16 @@ pub(crate) trait Channel: Send + Sync {
         self: Arc<Self>,
         request: Request<WasiBody>,
         cf: Option<Json>,
-        via: Via,
+        origin: Origin,
         reader: Reader,
     ) -> BoxFuture<'static, FetchResult>;
 
-    /// Runs another event to its end. Returns the outcome, and what the handler
-    /// wants to become of the event, as JSON.
+    /// Runs another event to its end. Returns the outcome, and the result that
+    /// the handler set, as JSON.
     fn dispatch(
         self: Arc<Self>,
         event: Event,
-        via: Via,
+        origin: Origin,
     ) -> BoxFuture<'static, (Outcome, Option<String>)>;
 
     /// Runs a session with a script to its end, and tells how it failed if it
@@ -87,6 +92,6 @@ pub(crate) trait Channel: Send + Sync {
     fn session(
         self: Arc<Self>,
         session: Session,
-        via: Via,
+        origin: Origin,
     ) -> BoxFuture<'static, Option<CallFailed>>;
 }

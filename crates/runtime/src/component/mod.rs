@@ -2,11 +2,11 @@
 
 pub(crate) mod debug_file;
 mod effort;
-pub(crate) mod execute;
 pub(crate) mod failure;
 mod handlers;
 pub(crate) mod linked;
 mod names;
+pub(crate) mod run;
 pub(crate) mod stack;
 pub(crate) mod untrusted;
 

@@ -7,7 +7,7 @@ use crate::channels::failed::CallFailed;
 use crate::instance::cdn_loop;
 use crate::instance::table::BODY_CHUNK;
 use crate::invocation::Invocation;
-use crate::invocation::current::Current;
+use crate::invocation::current::CurrentInvocation;
 use crate::settings::egress;
 use crate::settings::egress::Egress;
 use http::{Request, Response};
@@ -18,7 +18,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default
 
 /// Sends a component's requests where they may go, as many as its limit allows.
 pub(crate) struct Outbound {
-    current: Current,
+    current: CurrentInvocation,
     channels: Arc<dyn Channels>,
     /// Whom the next request is for, if not for the network.
     pub(crate) callee: Option<Result<Callee, CallFailed>>,
@@ -29,7 +29,7 @@ pub(crate) type Sending = Box<dyn Future<Output = Result<(Response<WasiBody>, Io
 pub(crate) type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 impl Outbound {
-    pub(crate) fn new(current: Current, channels: Arc<dyn Channels>) -> Self {
+    pub(crate) fn new(current: CurrentInvocation, channels: Arc<dyn Channels>) -> Self {
         Self {
             current,
             channels,
@@ -106,9 +106,10 @@ pub(crate) async fn send(
             }
         }
         Egress::Worker(target) => {
-            let terms = caller.via.terms.as_ref();
+            let dispatch_options = caller.origin.dispatch_options.as_ref();
             let called = Callee {
-                parameters: terms.map(|terms| Arc::clone(&terms.parameters)),
+                parameters: dispatch_options
+                    .map(|dispatch_options| Arc::clone(&dispatch_options.parameters)),
                 ..target.clone().into()
             };
             let response = call::fetch(channels, caller, called, request, None).await?;

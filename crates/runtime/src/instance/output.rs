@@ -1,7 +1,7 @@
 //! The stdout and stderr of a guest, recorded line by line.
 
 use crate::invocation::Invocation;
-use crate::invocation::current::Current;
+use crate::invocation::current::CurrentInvocation;
 use crate::invocation::lines::Stream;
 use bytes::Bytes;
 use std::io;
@@ -16,7 +16,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 #[derive(Clone)]
 pub(crate) struct Output {
     pub(crate) stream: Stream,
-    pub(crate) current: Current,
+    pub(crate) current: CurrentInvocation,
     pub(crate) record: Record,
 }
 

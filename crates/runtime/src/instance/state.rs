@@ -5,7 +5,7 @@ use crate::channels::dynamic::Reservation;
 use crate::instance::outbound::Outbound;
 use crate::instance::output::{Output, Record};
 use crate::instance::table;
-use crate::invocation::current::Current;
+use crate::invocation::current::CurrentInvocation;
 use crate::invocation::ending::Cut;
 use crate::invocation::limits::MemoryLimiter;
 use crate::invocation::lines::Stream;
@@ -62,7 +62,7 @@ pub(crate) trait StoreData: WasiView + Sized + 'static {
 
 /// What a store holds for any guest.
 pub(crate) struct State {
-    pub(crate) current: Current,
+    pub(crate) current: CurrentInvocation,
     /// What the Worker can reach beyond the instance.
     pub(crate) channels: Arc<dyn Channels>,
     /// The events of a tail invocation.
@@ -84,7 +84,7 @@ impl State {
         channels: &Arc<dyn Channels>,
         events: Vec<Arc<TraceItem>>,
     ) -> Store<Self> {
-        let current = Current::new(invocation);
+        let current = CurrentInvocation::new(invocation);
         Self::new(invocation, current, channels, events, Invocation::write).into_store(engine)
     }
 
@@ -92,7 +92,7 @@ impl State {
     /// output for the one that is current.
     pub(crate) fn new(
         invocation: &Invocation,
-        current: Current,
+        current: CurrentInvocation,
         channels: &Arc<dyn Channels>,
         events: Vec<Arc<TraceItem>>,
         record: Record,
@@ -152,7 +152,7 @@ impl StoreData for State {
     }
 
     fn tick(&mut self) -> Result<(), CutOff> {
-        self.look_at_limits().go_on()
+        self.look_at_limits().check_cut()
     }
 
     fn waits(&self, _: usize) {}

@@ -1,6 +1,7 @@
 //! `taffrail:workers/analytics`: the data points that Workers write to Analytics
 //! Engine.
 
+use crate::channels::Channels;
 use crate::clock;
 use crate::instance::state::State;
 use crate::invocation::Invocation;
@@ -40,13 +41,14 @@ impl analytics::Host for State {
             indexes: point.indexes,
         };
         let invocation = self.invocation();
-        Ok(write(&invocation, &binding, point).await)
+        Ok(write(&*self.channels, &invocation, &binding, point).await)
     }
 }
 
 /// Writes a data point to the dataset of a binding. The error is for the
 /// Worker.
 pub(crate) async fn write(
+    channels: &dyn Channels,
     invocation: &Invocation,
     binding: &str,
     point: DataPoint,
@@ -59,7 +61,7 @@ pub(crate) async fn write(
     point.check().map_err(|error| error.to_string())?;
     invocation.data_point()?;
     let now = clock::epoch_ms();
-    let storage = &invocation.worker.storage;
+    let storage = channels.storage();
     let written = storage.write_data_point(dataset.clone(), now, point).await;
     written.map_err(|error| error.to_string())
 }

@@ -25,8 +25,8 @@ pub(super) fn add_to_linker<T: 'static>(
 
 impl context::Host for State {
     fn props(&mut self) -> wasmtime::Result<String> {
-        Ok(match &self.invocation().via.target {
-            Some(target) => serde_json::to_string(&target.props)?,
+        Ok(match &self.invocation().origin.target {
+            Some(target) => serde_json::to_string(&*target.props)?,
             None => "{}".to_owned(),
         })
     }
@@ -36,7 +36,7 @@ impl context::Host for State {
     }
 
     fn entrypoint(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.invocation().via.entrypoint().map(ToOwned::to_owned))
+        Ok(self.invocation().origin.entrypoint().map(ToOwned::to_owned))
     }
 
     fn events_json(&mut self) -> wasmtime::Result<String> {

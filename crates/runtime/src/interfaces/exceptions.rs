@@ -22,12 +22,12 @@ pub(super) fn add_to_linker<T: 'static>(
 
 impl exceptions::Host for State {
     fn report(&mut self, failure: exceptions::Failure) -> wasmtime::Result<()> {
-        self.invocation().exception(failure.into(), false);
+        self.invocation().report(failure.into());
         Ok(())
     }
 
     fn uncaught(&mut self, failure: exceptions::Failure) -> wasmtime::Result<()> {
-        self.invocation().exception(failure.into(), true);
+        self.invocation().uncaught(failure.into());
         Ok(())
     }
 }

@@ -2,12 +2,10 @@
 
 use crate::clock;
 use crate::instance::state::State;
-use crate::invocation::Invocation;
 use crate::settings::Binding;
 use generated::wasi::keyvalue::store;
 use generated::wasi::keyvalue::store::{Error, KeyResponse};
-use std::sync::Arc;
-use taffrail_store::{KvError, Put};
+use taffrail_store::{KvError, Put, Storage};
 use wasmtime::component::{HasSelf, Linker, Resource};
 
 mod generated {
@@ -49,9 +47,9 @@ type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 impl State {
     /// The storage and the namespace of a bucket.
-    fn bucket(&self, bucket: &Resource<Bucket>) -> wasmtime::Result<(Arc<Invocation>, String)> {
+    fn bucket(&self, bucket: &Resource<Bucket>) -> wasmtime::Result<(&Storage, String)> {
         let namespace = self.table.get(bucket)?.namespace.clone();
-        Ok((self.invocation(), namespace))
+        Ok((self.channels.storage(), namespace))
     }
 }
 
@@ -79,34 +77,28 @@ impl store::Host for State {
 
 impl store::HostBucket for State {
     async fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<Option<Vec<u8>>> {
-        let (caller, namespace) = self.bucket(&bucket)?;
-        let entry = caller.worker.storage.kv_get(namespace, key, now()).await;
+        let (storage, namespace) = self.bucket(&bucket)?;
+        let entry = storage.kv_get(namespace, key, now()).await;
         answer(entry.map(|entry| entry.map(|entry| entry.value)))
     }
 
     async fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Answer<()> {
-        let (caller, namespace) = self.bucket(&bucket)?;
+        let (storage, namespace) = self.bucket(&bucket)?;
         let put = Put {
             value: value.into(),
             ..Put::default()
         };
-        answer(
-            caller
-                .worker
-                .storage
-                .kv_put(namespace, key, put, now())
-                .await,
-        )
+        answer(storage.kv_put(namespace, key, put, now()).await)
     }
 
     async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<()> {
-        let (caller, namespace) = self.bucket(&bucket)?;
-        answer(caller.worker.storage.kv_delete(namespace, key).await)
+        let (storage, namespace) = self.bucket(&bucket)?;
+        answer(storage.kv_delete(namespace, key).await)
     }
 
     async fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<bool> {
-        let (caller, namespace) = self.bucket(&bucket)?;
-        let entry = caller.worker.storage.kv_get(namespace, key, now()).await;
+        let (storage, namespace) = self.bucket(&bucket)?;
+        let entry = storage.kv_get(namespace, key, now()).await;
         answer(entry.map(|entry| entry.is_some()))
     }
 
@@ -115,8 +107,7 @@ impl store::HostBucket for State {
         bucket: Resource<Bucket>,
         cursor: Option<String>,
     ) -> Answer<KeyResponse> {
-        let (caller, namespace) = self.bucket(&bucket)?;
-        let storage = &caller.worker.storage;
+        let (storage, namespace) = self.bucket(&bucket)?;
         let page = storage.kv_list(namespace, String::new(), cursor, PAGE, now());
         answer(page.await.map(|page| KeyResponse {
             keys: page.keys.into_iter().map(|key| key.name).collect(),

@@ -120,7 +120,7 @@ fn plan(caller: &Invocation, code: Code) -> Result<Plan, CallFailed> {
             return Err(CallFailed::new("`tails` holds props that are no object"));
         };
         tails.push(Target {
-            props,
+            props: props.into(),
             ..Target::from(caller.worker.id.clone())
         });
     }

@@ -1,7 +1,7 @@
 //! What an invocation needs of its Worker.
 
 use crate::delivery::Consumers;
-use crate::invocation::origin::Via;
+use crate::invocation::origin::Origin;
 use crate::invocation::running::Running;
 use crate::places::Share;
 use crate::settings::WorkerSettings;
@@ -25,7 +25,8 @@ pub(crate) struct WorkerContext {
     pub(crate) running: Running,
     /// What it may run at a time.
     pub(crate) share: Arc<Share>,
-    /// What it and its objects keep.
+    /// What it and its objects keep, which a dynamic Worker takes with it. Code
+    /// reaches it by its channels.
     pub(crate) storage: Arc<Storage>,
     /// Notified when this is dropped.
     pub(crate) let_go: Arc<Notify>,
@@ -52,16 +53,16 @@ impl Drop for WorkerContext {
 
 impl WorkerContext {
     /// The Worker as an item names it.
-    pub(crate) fn script(&self, via: &Via) -> Script {
+    pub(crate) fn script(&self, origin: &Origin) -> Script {
         Script {
             script_name: self.id.script_name().map(ToOwned::to_owned),
-            entrypoint: via.entrypoint().map(ToOwned::to_owned),
-            durable_object_id: via.object().map(|object| object.id.clone()),
+            entrypoint: origin.entrypoint().map(ToOwned::to_owned),
+            durable_object_id: origin.object().map(|object| object.id.clone()),
             dispatch_namespace: self
                 .id
                 .user_worker()
                 .map(|(namespace, _)| namespace.to_owned()),
-            execution_model: match via.object() {
+            execution_model: match origin.object() {
                 Some(_) => ExecutionModel::DurableObject,
                 None => ExecutionModel::Stateless,
             },

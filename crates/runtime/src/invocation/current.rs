@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// the next one has none in between, so that the item of the last one can go
 /// out.
 #[derive(Clone, Default)]
-pub(crate) struct Current(Arc<Mutex<Option<Arc<Invocation>>>>);
+pub(crate) struct CurrentInvocation(Arc<Mutex<Option<Arc<Invocation>>>>);
 
-impl Current {
+impl CurrentInvocation {
     pub(crate) fn new(invocation: &Arc<Invocation>) -> Self {
         Self(Arc::new(Mutex::new(Some(Arc::clone(invocation)))))
     }

@@ -38,14 +38,14 @@ use crate::invocation::caught::Panicked;
 use crate::invocation::context::WorkerContext;
 use crate::invocation::cut::CutSignal;
 use crate::invocation::destination::Destination;
-use crate::invocation::ending::{Call, Cut, Response, Shed};
+use crate::invocation::ending::{Call, Cut, Failure, Response, Shed};
 use crate::invocation::id::InvocationId;
 use crate::invocation::item::ItemObserver;
 use crate::invocation::limits::{CpuMeter, MemoryLimiter};
 use crate::invocation::lines::Stream;
 use crate::invocation::live::Live;
 use crate::invocation::observer::{Observers, Onset, Record};
-use crate::invocation::origin::Via;
+use crate::invocation::origin::Origin;
 use crate::invocation::running::RunningGuard;
 use crate::places::{NoPlace, Permit, Place, Places, Rank, Refused};
 use std::fmt;
@@ -67,7 +67,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 /// dropped connection, can leave an invocation without its item.
 pub(crate) struct Invocation {
     pub(crate) id: InvocationId,
-    pub(crate) via: Via,
+    pub(crate) origin: Origin,
     pub(crate) worker: Arc<WorkerContext>,
     pub(crate) cpu: CpuMeter,
     allowance: Allowance,
@@ -107,13 +107,13 @@ impl Invocation {
     /// it, and is made only if there is an observer.
     pub(crate) fn start(
         worker: &Arc<WorkerContext>,
-        mut via: Via,
+        mut origin: Origin,
         rank: Rank,
         response: Response,
         event: impl FnOnce() -> EventInfo,
     ) -> Arc<Self> {
-        let live = via.live.take();
-        let mut invocation = Self::new(worker, via, rank, response);
+        let live = origin.live.take();
+        let mut invocation = Self::new(worker, origin, rank, response);
         invocation.running = Some(worker.running.add(&invocation.cut));
         invocation.pending = Some(worker.tracker.token());
         invocation.observe(live, event);
@@ -124,16 +124,19 @@ impl Invocation {
     /// script ahead of its first event, and what an object does between its
     /// events. It does not keep the runtime from being idle, and has all CPU time.
     pub(crate) fn unrecorded(worker: &Arc<WorkerContext>) -> Arc<Self> {
-        let via = Via::default();
-        let mut invocation = Self::new(worker, via, Rank::Producer, Response::NotExpected);
+        let origin = Origin::default();
+        let mut invocation = Self::new(worker, origin, Rank::Producer, Response::NotExpected);
         invocation.cpu = CpuMeter::new(Duration::MAX);
         Arc::new(invocation)
     }
 
-    fn new(worker: &Arc<WorkerContext>, via: Via, rank: Rank, response: Response) -> Self {
-        let terms = via.terms.as_ref();
-        let limits = terms.map_or(&worker.settings.limits, |terms| &terms.limits);
-        let dispatcher = terms.map(|terms| Arc::clone(&terms.batch));
+    fn new(worker: &Arc<WorkerContext>, origin: Origin, rank: Rank, response: Response) -> Self {
+        let dispatch_options = origin.dispatch_options.as_ref();
+        let limits = dispatch_options.map_or(&worker.settings.limits, |dispatch_options| {
+            &dispatch_options.limits
+        });
+        let dispatcher =
+            dispatch_options.map(|dispatch_options| Arc::clone(&dispatch_options.batch));
         Self {
             id: InvocationId::new(),
             cpu: CpuMeter::new(limits.cpu),
@@ -148,7 +151,7 @@ impl Invocation {
             running: None,
             pending: None,
             worker: Arc::clone(worker),
-            via,
+            origin,
         }
     }
 
@@ -165,10 +168,10 @@ impl Invocation {
             observers.record(Record::Onset(Box::new(Onset {
                 id: self.id,
                 timestamp: clock::epoch_ms(),
-                script: self.worker.script(&self.via),
+                script: self.worker.script(&self.origin),
                 event: event(),
-                depth: self.via.depth - self.via.claimed,
-                parent: self.via.parent,
+                depth: self.origin.depth - self.origin.claimed,
+                parent: self.origin.parent,
             })));
         }
         let recording = self.recording.get_mut();
@@ -209,7 +212,7 @@ impl Invocation {
 
     /// The id of the invocation with which the request began.
     pub(crate) fn request_id(&self) -> InvocationId {
-        self.via.parent.map_or(self.id, |parent| parent.request)
+        self.origin.parent.map_or(self.id, |parent| parent.request)
     }
 
     /// Records what the guest wrote to one of its output streams.
@@ -258,13 +261,16 @@ impl Invocation {
         self.recording().log_text(level, text);
     }
 
-    /// Records an exception that the guest tells of. `uncaught` ones decide
+    /// Records an exception that the guest reports and goes on from.
+    pub(crate) fn report(&self, failure: Failure) {
+        self.recording().exception(failure);
+    }
+
+    /// Records an exception that the guest did not catch. The first one decides
     /// the outcome.
-    pub(crate) fn exception(&self, failure: ending::Failure, uncaught: bool) {
+    pub(crate) fn uncaught(&self, failure: Failure) {
         let mut recording = self.recording();
-        if uncaught {
-            recording.ending.uncaught.get_or_insert(failure.clone());
-        }
+        recording.ending.uncaught.get_or_insert(failure.clone());
         recording.exception(failure);
     }
 
@@ -300,14 +306,14 @@ impl Invocation {
         }
     }
 
-    /// Keeps what a script wants to become of the event, as JSON.
-    pub(crate) fn settle(&self, wishes: String) {
-        self.recording().wishes = Some(wishes);
+    /// Keeps the result of the event that a handler of a script returned, as JSON.
+    pub(crate) fn set_result(&self, result: String) {
+        self.recording().result = Some(result);
     }
 
-    /// What the script wanted to become of the event.
-    pub(crate) fn wishes(&self) -> Option<String> {
-        self.recording().wishes.take()
+    /// Takes the result of the event.
+    pub(crate) fn take_result(&self) -> Option<String> {
+        self.recording().result.take()
     }
 
     /// Records that the guest has been called and how that ended. Nothing that
@@ -337,13 +343,13 @@ impl Invocation {
     }
 
     /// Whether and why the guest is to end.
-    pub(crate) fn is_cut(&self) -> Option<Cut> {
+    pub(crate) fn cut_reason(&self) -> Option<Cut> {
         self.cut.reason()
     }
 
     /// Fails once the guest is to end: the error that stops it where it is.
-    pub(crate) fn go_on(&self) -> Result<(), CutOff> {
-        match self.is_cut() {
+    pub(crate) fn check_cut(&self) -> Result<(), CutOff> {
+        match self.cut_reason() {
             None => Ok(()),
             Some(_) => Err(CutOff),
         }
@@ -353,7 +359,7 @@ impl Invocation {
     /// behind it as it may, and ends it. A Durable Object goes on as it likes, as
     /// on Workers.
     pub(crate) async fn until_late(&self) {
-        if self.via.object().is_some() {
+        if self.origin.object().is_some() {
             return pending().await;
         }
         let notified = self.answered.notified();

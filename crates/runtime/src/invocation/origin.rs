@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// The way by which an event comes to a Worker.
 #[derive(Clone, Default)]
-pub(crate) struct Via {
+pub(crate) struct Origin {
     /// How the caller refers to the Worker, if another Worker is the caller.
     pub(crate) target: Option<Arc<Target>>,
     /// The invocation that called.
@@ -23,7 +23,7 @@ pub(crate) struct Via {
     /// Where what is recorded goes as it happens, too.
     pub(crate) live: Option<session::Sender>,
     /// What a dispatcher has decided for it.
-    pub(crate) terms: Option<Terms>,
+    pub(crate) dispatch_options: Option<DispatchOptions>,
     /// What it has in its `env` as an outbound Worker.
     pub(crate) parameters: Option<Arc<Map<String, Value>>>,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Parent {
     pub(crate) request: InvocationId,
 }
 
-impl Via {
+impl Origin {
     pub(crate) fn entrypoint(&self) -> Option<&str> {
         self.target.as_ref()?.entrypoint.as_deref()
     }
@@ -49,7 +49,7 @@ impl Via {
 
 /// What a dispatcher decides for one call of a user Worker.
 #[derive(Clone)]
-pub(crate) struct Terms {
+pub(crate) struct DispatchOptions {
     pub(crate) limits: Limits,
     pub(crate) egress: Option<Egress>,
     /// What an outbound Worker has in its `env` for it.

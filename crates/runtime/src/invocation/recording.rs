@@ -18,7 +18,7 @@ pub(super) struct Recording {
     pub(super) ending: Ending,
     pub(super) peak_memory: usize,
     /// What a script wants to become of an event, as JSON.
-    pub(super) wishes: Option<String>,
+    pub(super) result: Option<String>,
     /// Somebody else answered in the Worker's place.
     pub(super) passed_through: bool,
     pub(super) not_started: bool,
@@ -34,7 +34,7 @@ impl Recording {
             engine: LineBuffer::default(),
             ending: Ending::new(response),
             peak_memory: 0,
-            wishes: None,
+            result: None,
             passed_through: false,
             not_started: false,
         }

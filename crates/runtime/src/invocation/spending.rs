@@ -77,14 +77,16 @@ impl Invocation {
 
     /// What it may use.
     pub(crate) fn limits(&self) -> &Limits {
-        let terms = self.via.terms.as_ref();
-        terms.map_or(&self.worker.settings.limits, |terms| &terms.limits)
+        let dispatch_options = self.origin.dispatch_options.as_ref();
+        dispatch_options.map_or(&self.worker.settings.limits, |dispatch_options| {
+            &dispatch_options.limits
+        })
     }
 
     /// Where its requests go.
     pub(crate) fn egress(&self) -> &Egress {
-        let terms = self.via.terms.as_ref();
-        let given = terms.and_then(|terms| terms.egress.as_ref());
+        let dispatch_options = self.origin.dispatch_options.as_ref();
+        let given = dispatch_options.and_then(|dispatch_options| dispatch_options.egress.as_ref());
         given.unwrap_or(&self.worker.settings.egress)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::event::{Alarm, Event};
-use crate::invocation::origin::Via;
+use crate::invocation::origin::Origin;
 use crate::platform::namespaces::UserWorkers;
 use crate::platform::registry::Registry;
 use crate::settings::identity::WorkerId;
@@ -192,7 +192,7 @@ impl AlarmsOfWorker {
             let Some(worker) = self.find().await else {
                 return self.put_back(object, time).await;
             };
-            let via = Via {
+            let origin = Origin {
                 target: Some(Arc::new(Target {
                     entrypoint: Some(object.class.clone()),
                     object: Some(ObjectId {
@@ -201,13 +201,13 @@ impl AlarmsOfWorker {
                     }),
                     ..Target::from(self.worker.clone())
                 })),
-                ..Via::default()
+                ..Origin::default()
             };
             let alarm = Alarm {
                 scheduled_time: time,
                 retry_count: retry,
             };
-            let (outcome, _) = worker.dispatch(Event::Alarm(alarm), via).await;
+            let (outcome, _) = worker.dispatch(Event::Alarm(alarm), origin).await;
             if outcome == Outcome::Ok {
                 return;
             }

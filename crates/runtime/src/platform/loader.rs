@@ -6,18 +6,18 @@ use crate::invocation::Invocation;
 use crate::platform::compiler::Compiler;
 use crate::platform::registry::Registry;
 
+use crate::channels::BoxFuture;
 use crate::script::Script;
 use crate::settings::identity::WorkerId;
 use crate::worker::Code;
 use lru::LruCache;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Makes scripts of modules, which takes a bundler and an engine.
-pub trait LoadScript: Send + Sync + 'static {
+pub trait ModuleBundler: Send + Sync + 'static {
     /// Makes a script of `modules`, with an engine that `compiler` has compiled.
     /// Dropping the future ends the work.
     fn load<'a>(
@@ -25,7 +25,7 @@ pub trait LoadScript: Send + Sync + 'static {
         compiler: &'a Compiler,
         modules: Modules,
         whom: LoadFor<'a>,
-    ) -> Loading<'a>;
+    ) -> BoxFuture<'a, Loaded>;
 }
 
 /// For whom a script is made.
@@ -36,9 +36,6 @@ pub struct LoadFor<'a> {
     /// The CPU time that its invocation has left.
     pub cpu: Duration,
 }
-
-/// A script that is being made.
-pub type Loading<'a> = Pin<Box<dyn Future<Output = Loaded> + Send + 'a>>;
 
 /// What came of making a script.
 pub struct Loaded {
@@ -96,7 +93,7 @@ pub(crate) struct Loaders {
     registry: Arc<Registry>,
     compiler: Compiler,
     /// None in a runtime that loads components only.
-    scripts: Option<Arc<dyn LoadScript>>,
+    scripts: Option<Arc<dyn ModuleBundler>>,
     made: Mutex<HashMap<WorkerId, Made>>,
 }
 
@@ -127,7 +124,7 @@ impl Loaders {
     pub(crate) fn new(
         registry: &Arc<Registry>,
         compiler: &Compiler,
-        scripts: Option<Arc<dyn LoadScript>>,
+        scripts: Option<Arc<dyn ModuleBundler>>,
     ) -> Self {
         Self {
             registry: Arc::clone(registry),

@@ -20,6 +20,7 @@ use crate::settings::identity::WorkerId;
 use crate::settings::tail_cycle;
 use crate::worker::Worker;
 use std::sync::{Arc, Weak};
+use taffrail_store::Storage;
 
 /// Everything that outlives a Worker. Workers hold on to it weakly, since they
 /// are a part of it.
@@ -35,11 +36,12 @@ impl Platform {
     /// What makes the channels of the Workers of a platform.
     pub(crate) fn make_channels(platform: &Weak<Self>) -> MakeChannels {
         let platform = Weak::clone(platform);
-        Box::new(move |id, worker| {
+        Box::new(move |context, worker| {
             Arc::new(WorkerChannels {
                 platform: Weak::clone(&platform),
                 worker: Weak::clone(worker),
-                id: id.clone(),
+                id: context.id.clone(),
+                storage: Arc::clone(&context.storage),
             })
         })
     }
@@ -89,6 +91,7 @@ struct WorkerChannels {
     /// The Worker itself.
     worker: Weak<Worker>,
     id: WorkerId,
+    storage: Arc<Storage>,
 }
 
 impl WorkerChannels {
@@ -143,6 +146,10 @@ impl Channels for WorkerChannels {
         plan: Plan,
     ) -> BoxFuture<'a, Result<WorkerId, CallFailed>> {
         Box::pin(async move { self.platform()?.loaders.make(caller, plan).await })
+    }
+
+    fn storage(&self) -> &Arc<Storage> {
+        &self.storage
     }
 
     fn ring_alarms(&self) -> Result<(), CallFailed> {

@@ -1,5 +1,6 @@
 //! Dispatch namespaces: user Workers that a dispatcher finds by name.
 
+use crate::channels::BoxFuture;
 use crate::channels::call::NOT_FOUND;
 use crate::channels::failed::CallFailed;
 use crate::places::Share;
@@ -12,7 +13,6 @@ use crate::worker::{Code, Worker};
 use lru::LruCache;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Finds user Workers.
@@ -20,8 +20,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// What a user Worker may use is decided here: the settings that are found are
 /// taken as they are.
 pub trait Namespaces: Send + Sync + 'static {
-    /// Finds a Worker of a namespace. What it runs is compiled by `compiler`.
-    fn find<'a>(&'a self, compiler: &'a Compiler, wanted: Wanted<'a>) -> Finding<'a>;
+    /// Finds a Worker of a namespace. What it runs is compiled by `compiler`. The
+    /// error says why it cannot run.
+    fn find<'a>(
+        &'a self,
+        compiler: &'a Compiler,
+        wanted: Wanted<'a>,
+    ) -> BoxFuture<'a, Result<Found, String>>;
 }
 
 /// The user Worker that is looked for.
@@ -37,9 +42,6 @@ pub struct Wanted<'a> {
     /// The version that was found last.
     pub known: Option<u64>,
 }
-
-/// A Worker that is being looked for. The error says why it cannot run.
-pub type Finding<'a> = Pin<Box<dyn Future<Output = Result<Found, String>> + Send + 'a>>;
 
 /// What was found.
 pub enum Found {

@@ -21,7 +21,7 @@ type Workers = HashMap<WorkerId, Arc<Worker>>;
 
 /// Makes the channels of a Worker.
 pub(crate) type MakeChannels =
-    Box<dyn Fn(&WorkerId, &Weak<Worker>) -> Arc<dyn Channels> + Send + Sync>;
+    Box<dyn Fn(&WorkerContext, &Weak<Worker>) -> Arc<dyn Channels> + Send + Sync>;
 
 /// The Workers that are deployed, and what each of them is made with.
 pub(crate) struct Registry {
@@ -101,7 +101,7 @@ impl Registry {
         Arc::new_cyclic(|worker| Worker {
             code,
             surroundings: Surroundings {
-                channels: (self.channels)(&context.id, worker),
+                channels: (self.channels)(&context, worker),
                 lanes: Arc::clone(&self.lanes),
                 places: Arc::clone(&self.places),
             },

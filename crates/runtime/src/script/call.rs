@@ -20,8 +20,8 @@ use serde_json::Value;
 use serde_json::value::to_raw_value;
 use wasmtime_wasi_http::WasiBody;
 
-/// Where a script says what it wants, in JSON.
-const WISH: &str = "wish";
+/// The header of a host request that holds its arguments, as JSON.
+const ARGUMENTS: &str = "arguments";
 
 /// A call as the script writes it.
 #[derive(Deserialize)]
@@ -105,7 +105,7 @@ pub(crate) async fn answer(
     let invocation = &run.invocation;
     match request.uri().path() {
         "/load" => {
-            let load = wish(invocation, &request)?;
+            let load = arguments(invocation, &request)?;
             // What it may have is the memory that it was written in.
             let code = invocation.collect(request.into_body(), usize::MAX).await?;
             let _parsed = invocation.charge_parsing(&code)?;
@@ -113,29 +113,29 @@ pub(crate) async fn answer(
             Ok(json(&worker))
         }
         "/kv" => {
-            let wish = wish(invocation, &request)?;
-            kv::answer(invocation, token, wish, request.into_body()).await
+            let operation = arguments(invocation, &request)?;
+            kv::answer(channels, invocation, token, operation, request.into_body()).await
         }
         "/call" => {
-            let call = wish(invocation, &request)?;
+            let call = arguments(invocation, &request)?;
             make(channels, run, call, request.into_body()).await
         }
         other => Err(CallFailed::new(format!("the host has no `{other}`"))),
     }
 }
 
-/// What a script wants, which counts as a subrequest.
-fn wish<T: DeserializeOwned>(
+/// The arguments of a host request, which counts as a subrequest.
+fn arguments<T: DeserializeOwned>(
     invocation: &Invocation,
     request: &Request<WasiBody>,
 ) -> Result<T, CallFailed> {
     invocation.subrequest()?;
-    let wish = request
+    let arguments = request
         .headers()
-        .get(WISH)
+        .get(ARGUMENTS)
         .map_or(&[][..], HeaderValue::as_bytes);
     let malformed = |error| CallFailed::new(format!("the call is malformed: {error}"));
-    serde_json::from_slice(wish).map_err(malformed)
+    serde_json::from_slice(arguments).map_err(malformed)
 }
 
 /// Makes a call.
@@ -232,8 +232,8 @@ mod properties {
     use proptest::prelude::*;
     use serde_json::{Map, Value};
 
-    /// Wishes of every shape, those of the engine among them.
-    fn wish() -> impl Strategy<Value = Value> {
+    /// Requests of every shape, those of the engine among them.
+    fn host_request() -> impl Strategy<Value = Value> {
         const KEYS: &[&str] = &[
             "binding",
             "export",
@@ -281,11 +281,11 @@ mod properties {
         #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
         #[test]
-        fn any_wish_is_a_call_or_an_error(wish in wish()) {
-            if let Ok(Call { way: Way::Request(head), .. }) = serde_json::from_value(wish.clone()) {
+        fn any_host_request_is_a_call_or_an_error(request in host_request()) {
+            if let Ok(Call { way: Way::Request(head), .. }) = serde_json::from_value(request.clone()) {
                 _ = parts(&head);
             }
-            _ = serde_json::from_value::<Called>(wish);
+            _ = serde_json::from_value::<Called>(request);
         }
 
         #[test]

@@ -63,7 +63,7 @@ impl Callee {
             },
             Self::Export { export, props } => Ok(Target {
                 entrypoint: (export != "default").then_some(export),
-                props,
+                props: props.into(),
                 ..Target::from(invocation.worker.id.clone())
             }),
             Self::Loaded {
@@ -72,7 +72,7 @@ impl Callee {
                 props,
             } => Ok(Target {
                 entrypoint: entrypoint.filter(|name| name != "default"),
-                props,
+                props: props.into(),
                 ..Target::from(
                     WorkerId::of_handle(&invocation.worker.id, &loaded)
                         .ok_or_else(|| CallFailed::new("there is no such dynamic Worker"))?,

@@ -112,12 +112,12 @@ pub(super) fn to_json(event: &Event, invocation: &Invocation) -> serde_json::Res
         #[serde(skip_serializing_if = "Option::is_none")]
         parameters: Option<&'a Map<String, Value>>,
     }
-    let target = invocation.via.target.as_deref();
+    let target = invocation.origin.target.as_deref();
     serde_json::to_string(&Entry {
         event: Told::of(event),
-        entrypoint: invocation.via.entrypoint(),
-        props: target.map(|target| &target.props),
-        parameters: invocation.via.parameters.as_deref(),
+        entrypoint: invocation.origin.entrypoint(),
+        props: target.map(|target| &*target.props),
+        parameters: invocation.origin.parameters.as_deref(),
     })
 }
 

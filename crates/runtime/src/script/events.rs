@@ -1,19 +1,20 @@
-//! The events of one isolate: those that it runs, several at a time, and those
-//! that wait.
+//! The turns of one isolate: which of its events it runs for at each moment, and
+//! how each ends.
 
 use crate::clock;
-use crate::component::execute::wall_time_is_up;
+use crate::component::run::wall_time_is_up;
 use crate::invocation::Invocation;
-use crate::invocation::current::Current;
+use crate::invocation::current::CurrentInvocation;
 use crate::invocation::ending::{Call, Cause, Cut, Shed, Trapped};
 use crate::invocation::lanes::HEAVY;
 use crate::invocation::limits::MemoryLimiter;
 use crate::script::exchange::Answer;
+use crate::script::queue::{End, Job, Queue, Rest, Running, State};
 use crate::script::run::Run;
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use serde_json::json;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -39,63 +40,15 @@ pub(crate) struct Events {
     doomed: Notify,
     /// Since when the guest has its turn, if it has.
     turn_began: Mutex<Option<Instant>>,
-    current: Current,
+    current: CurrentInvocation,
     /// The run that is current.
     run: Mutex<Option<Arc<Run>>>,
     /// On whose behalf a Durable Object runs between its events. Nobody is told.
     resident: Option<Arc<Run>>,
 }
 
-#[derive(Default)]
-struct Queue {
-    state: State,
-    latest: u32,
-    /// What the script has yet to be told of.
-    waiting: VecDeque<(u32, Job)>,
-    cancelled: VecDeque<u32>,
-    running: BTreeMap<u32, Running>,
-    /// Whose turn it is, as far as the script has said.
-    turn: Option<u32>,
-}
-
-/// What an isolate takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
-    /// Nothing: nobody runs it.
-    #[default]
-    Idle,
-    /// Further events.
-    Open,
-    /// Nothing more: what it runs goes on.
-    Retired,
-    /// Nothing more, and what it runs ends where it is.
-    Doomed,
-}
-
 /// How long a script may compute after the last client has left.
 const DEAF: Duration = Duration::from_millis(100);
-
-/// One event for an isolate.
-pub(super) struct Job {
-    run: Arc<Run>,
-    event: Arc<str>,
-    /// The CPU time of a light one.
-    light: Duration,
-    ended: oneshot::Sender<End>,
-}
-
-struct Running {
-    run: Arc<Run>,
-    light: Duration,
-    ended: oneshot::Sender<End>,
-}
-
-/// What became of an event.
-pub(super) enum End {
-    Over,
-    /// The isolate ended before it began.
-    NotBegun,
-}
 
 /// Why an event is not taken.
 pub(super) enum Refused {
@@ -114,7 +67,7 @@ impl Events {
     }
 
     /// The invocation that the isolate runs at each moment.
-    pub(super) fn current(&self) -> &Current {
+    pub(super) fn current(&self) -> &CurrentInvocation {
         &self.current
     }
 
@@ -434,7 +387,7 @@ impl Events {
         };
         let current = self.current_run().clone();
         let is_cut = |running: &&Running| {
-            let cut = running.run.invocation.is_cut();
+            let cut = running.run.invocation.cut_reason();
             matches!(cut, Some(Cut::Cpu | Cut::Memory))
         };
         let cut = running.values().find(is_cut).map(|cut| &cut.run);
@@ -543,106 +496,6 @@ impl Events {
     }
 }
 
-/// What is to be done when no event of an isolate runs.
-pub(super) struct Rest {
-    ended: Vec<Running>,
-    /// Whether the isolate can go on.
-    pub(super) is_kept: bool,
-    /// For whom it does, if an event waits.
-    pub(super) next: Option<Arc<Run>>,
-}
-
-impl Rest {
-    /// Tells those who wait for the events that have ended.
-    pub(super) fn tell(self) {
-        for running in self.ended {
-            running.over();
-        }
-    }
-}
-
-impl Queue {
-    /// Takes what has waited longest, as the script is told of it.
-    fn begin(&mut self) -> Option<(u32, String)> {
-        let (number, job) = self.waiting.pop_front()?;
-        let text = format!(r#"{{"number":{number},"event":{}}}"#, job.event);
-        let running = Running {
-            run: job.run,
-            light: job.light,
-            ended: job.ended,
-        };
-        self.running.insert(number, running);
-        Some((number, text))
-    }
-
-    /// Takes nothing more.
-    fn retire(&mut self) {
-        if self.state != State::Doomed {
-            self.state = State::Retired;
-        }
-    }
-
-    /// Whether the event whose turn it is has yet to answer.
-    fn awaits_an_answer(&self) -> bool {
-        let running = self.turn.and_then(|turn| self.running.get(&turn));
-        running.is_some_and(|running| !running.run.invocation.is_handled())
-    }
-
-    fn has_news(&self) -> bool {
-        !self.waiting.is_empty() || !self.cancelled.is_empty()
-    }
-}
-
-impl Running {
-    /// Records that the handler has returned. False when the isolate is better
-    /// given up.
-    fn returned(&self, memory: &MemoryLimiter) -> bool {
-        self.run.handler_ended();
-        let invocation = &self.run.invocation;
-        invocation.memory(memory);
-        // One that does not do what it is for may never do it again.
-        let is_handled = invocation.is_handled();
-        let awaits_body = self.run.exchange.awaits_body();
-        invocation.ended(Call::Returned);
-        // What one event was refused explains nothing of the next one's end, and
-        // one that keeps much is given up before it meets its limit.
-        is_handled
-            && !awaits_body
-            && !memory.refused()
-            && memory.peak() < invocation.worker.settings.limits.memory / 2
-    }
-
-    /// Lets go of the event. It may end callees, whose tails want the isolate next.
-    fn over(self) {
-        self.run.exchange.finish();
-        _ = self.ended.send(End::Over);
-    }
-}
-
-impl Job {
-    /// An event, and how to hear of its end. `light` is the CPU time that a light
-    /// one may use.
-    pub(super) fn new(
-        run: &Arc<Run>,
-        event: &Arc<str>,
-        light: Duration,
-    ) -> (Self, oneshot::Receiver<End>) {
-        let (ended, end) = oneshot::channel();
-        let job = Self {
-            run: Arc::clone(run),
-            event: Arc::clone(event),
-            light,
-            ended,
-        };
-        (job, end)
-    }
-
-    /// What its caller knows the Durable Object by that is to handle it.
-    pub(super) fn object_name(&self) -> Option<String> {
-        self.run.invocation.via.object()?.name.clone()
-    }
-}
-
 /// Somebody who waits for the end of an event. Dropped before that, it tells the
 /// isolate that nobody does any more.
 pub(super) struct Ticket<'a> {
@@ -662,7 +515,7 @@ impl Ticket<'_> {
             () = invocation.until_cut() => {}
             () = wall_time_is_up(invocation) => invocation.cut(Cut::WallTime),
         }
-        if self.events.cut(self.number, invocation.is_cut()) {
+        if self.events.cut(self.number, invocation.cut_reason()) {
             // It meets its end where it is.
             let end = (&mut self.end).await;
             return self.ended(end);

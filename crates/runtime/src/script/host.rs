@@ -1,6 +1,6 @@
 //! What the engine component asks of its host.
 
-use crate::component::execute::send_response;
+use crate::component::run::send_response;
 use crate::interfaces::analytics;
 use crate::invocation::encoding::Encoding;
 use crate::invocation::session;
@@ -113,8 +113,8 @@ impl host::Host for IsolateState {
         Ok(())
     }
 
-    fn settle(&mut self, wishes: String) -> wasmtime::Result<()> {
-        self.state.invocation().settle(wishes);
+    fn set_result(&mut self, value: String) -> wasmtime::Result<()> {
+        self.state.invocation().set_result(value);
         Ok(())
     }
 
@@ -158,11 +158,8 @@ impl host::Host for IsolateState {
 
     async fn storage(&mut self, request: String) -> wasmtime::Result<String> {
         let IsolateState { state, host } = self;
-        let invocation = state.invocation();
         Ok(match &host.object {
-            Some(object) => {
-                storage::answer(&*state.channels, &invocation, object.key(), &request).await
-            }
+            Some(object) => storage::answer(&*state.channels, object.key(), &request).await,
             None => String::new(),
         })
     }
@@ -174,7 +171,9 @@ impl host::Host for IsolateState {
     ) -> wasmtime::Result<Result<(), String>> {
         let invocation = self.state.invocation();
         Ok(match serde_json::from_str::<PointJson>(&point) {
-            Ok(point) => analytics::write(&invocation, &binding, point.into()).await,
+            Ok(point) => {
+                analytics::write(&*self.state.channels, &invocation, &binding, point.into()).await
+            }
             Err(error) => Err(format!("the data point is malformed: {error}")),
         })
     }

@@ -1,6 +1,6 @@
 //! The lives of isolates that run events.
 
-use crate::component::execute::poll_once;
+use crate::component::run::poll_once;
 use crate::invocation::caught::{Panicked, caught};
 use crate::invocation::ending::Call;
 use crate::script::events::Events;

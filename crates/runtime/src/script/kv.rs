@@ -1,5 +1,6 @@
 //! A script's requests to its KV namespaces.
 
+use crate::channels::Channels;
 use crate::channels::failed::CallFailed;
 use crate::clock;
 use crate::invocation::Invocation;
@@ -59,6 +60,7 @@ const METADATA: &str = "metadata";
 const LISTED: usize = 1000;
 
 pub(super) async fn answer(
+    channels: &dyn Channels,
     caller: &Invocation,
     token: &Token,
     request: Request,
@@ -80,7 +82,7 @@ pub(super) async fn answer(
         Operation::Get(_) | Operation::Delete(_) | Operation::List(_) => Bytes::new(),
     };
     let name = request.operation.name();
-    let storage = &caller.worker.storage;
+    let storage = channels.storage();
     let done = request
         .operation
         .run(storage, namespace, value, token)

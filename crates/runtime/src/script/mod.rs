@@ -18,6 +18,7 @@ mod object;
 mod object_life;
 mod outbound;
 mod program;
+mod queue;
 mod run;
 mod source;
 mod state;
@@ -32,16 +33,17 @@ pub use source::Source;
 pub(crate) use state::IsolateState;
 
 use crate::component::Names;
-use crate::component::execute::guarded;
+use crate::component::run::run_with_limits;
 use crate::error::Error;
 use crate::event::Event;
 use crate::invocation::Invocation;
 use crate::invocation::ending::Call;
 use crate::invocation::lanes::HEAVY;
-use events::{Events, Job, Ticket};
+use events::{Events, Ticket};
 use isolate::Isolate;
 use isolate_life::begin;
 use program::Program;
+use queue::Job;
 use run::Run;
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,7 +112,7 @@ async fn start(program: &Program, invocation: &Arc<Invocation>, surroundings: &S
             Err(call) => call,
         }
     };
-    let call = guarded(invocation, start).await;
+    let call = run_with_limits(invocation, start).await;
     let started = matches!(call, Call::Returned) && isolate.has_started();
     invocation.memory(isolate.memory());
     invocation.ended(call);
@@ -153,7 +155,9 @@ async fn hand_over(
     job: Job,
 ) -> Result<(Arc<Events>, u32), Call> {
     let invocation = &run.invocation;
-    if let (Some(object), Some(class)) = (invocation.via.object(), invocation.via.entrypoint()) {
+    if let (Some(object), Some(class)) =
+        (invocation.origin.object(), invocation.origin.entrypoint())
+    {
         let key = ObjectKey {
             class: class.to_owned(),
             id: object.id.clone(),

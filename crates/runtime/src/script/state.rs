@@ -84,7 +84,7 @@ impl StoreData for IsolateState {
     fn tick(&mut self) -> Result<(), CutOff> {
         let invocation = self.state.look_at_limits();
         let events = &self.host.events;
-        let ends_guest = match invocation.is_cut() {
+        let ends_guest = match invocation.cut_reason() {
             None | Some(Cut::Cpu | Cut::Memory) => true,
             // The script is told, and lives on.
             Some(Cut::ClientLeft) => false,
@@ -92,7 +92,7 @@ impl StoreData for IsolateState {
             Some(_) => events.is_alone(&invocation),
         };
         if ends_guest {
-            invocation.go_on()?;
+            invocation.check_cut()?;
         }
         match events.is_forsaken() {
             true => Err(CutOff),

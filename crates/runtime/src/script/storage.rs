@@ -1,7 +1,6 @@
 //! What Durable Objects keep: `ctx.storage`.
 
 use crate::channels::Channels;
-use crate::invocation::Invocation;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -47,18 +46,13 @@ impl From<ListJson> for Listing {
 }
 
 /// Answers a request of an object, both in JSON.
-pub(super) async fn answer(
-    channels: &dyn Channels,
-    invocation: &Invocation,
-    object: &ObjectKey,
-    request: &str,
-) -> String {
+pub(super) async fn answer(channels: &dyn Channels, object: &ObjectKey, request: &str) -> String {
     let request: Request = match serde_json::from_str(request) {
         Ok(request) => request,
         Err(error) => return failed(&format!("the request is malformed: {error}")),
     };
     let sets_alarm = matches!(request, Request::SetAlarm(_));
-    let storage = &invocation.worker.storage;
+    let storage = channels.storage();
     let answer = match answered(storage, object.clone(), request).await {
         Ok(answer) => answer,
         Err(error) => return failed(&error.to_string()),

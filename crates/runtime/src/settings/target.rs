@@ -2,6 +2,7 @@
 
 use crate::settings::identity::WorkerId;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// A Worker as another one refers to it.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,7 +12,7 @@ pub struct Target {
     /// The export that handles the event, none for the default one.
     pub entrypoint: Option<String>,
     /// What that export knows as `ctx.props`.
-    pub props: Map<String, Value>,
+    pub props: Arc<Map<String, Value>>,
     /// The Durable Object, if it is one: the export is its class.
     pub object: Option<ObjectId>,
 }
@@ -30,7 +31,7 @@ impl<W: Into<WorkerId>> From<W> for Target {
         Self {
             worker: worker.into(),
             entrypoint: None,
-            props: Map::new(),
+            props: Arc::default(),
             object: None,
         }
     }

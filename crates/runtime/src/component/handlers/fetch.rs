@@ -1,8 +1,8 @@
 //! `wasi:http`: requests.
 
-use crate::component::execute::send_response;
 use crate::component::failure::{call_failed, instantiation_failed};
 use crate::component::handlers::On;
+use crate::component::run::send_response;
 use crate::event::{Fetch, Respond};
 use crate::instance::state::State;
 use crate::invocation::ending::{Call, Response};

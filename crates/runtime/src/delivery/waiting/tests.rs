@@ -5,7 +5,7 @@ use taffrail_trace::{End, EventInfo, Script, TraceBuilder};
 fn target(color: &str) -> Arc<Target> {
     let props = json!({ "color": color });
     Arc::new(Target {
-        props: props.as_object().unwrap().clone(),
+        props: Arc::new(props.as_object().unwrap().clone()),
         ..Target::from("t")
     })
 }

@@ -7,7 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 struct All(AtomicUsize);
 
 impl Namespaces for All {
-    fn find<'a>(&'a self, _: &'a Compiler, wanted: Wanted<'a>) -> Finding<'a> {
+    fn find<'a>(
+        &'a self,
+        _: &'a Compiler,
+        wanted: Wanted<'a>,
+    ) -> BoxFuture<'a, Result<Found, String>> {
         Box::pin(async move {
             if wanted.known.is_some() {
                 return Ok(Found::Unchanged);

@@ -31,7 +31,7 @@ pub(crate) async fn run(
         debug: component.debug.as_ref(),
     };
     let handlers = &component.handlers;
-    let call = guarded(invocation, handlers.call(on, event)).await;
+    let call = run_with_limits(invocation, handlers.call(on, event)).await;
     if may_respond && handlers.response_is_cut_off(&mut store, &call) {
         invocation.response_cut_off();
     }
@@ -41,7 +41,10 @@ pub(crate) async fn run(
 
 /// Runs the guest under its limits of time, and only as long as nobody wants
 /// it to end.
-pub(crate) async fn guarded(invocation: &Invocation, guest: impl Future<Output = Call>) -> Call {
+pub(crate) async fn run_with_limits(
+    invocation: &Invocation,
+    guest: impl Future<Output = Call>,
+) -> Call {
     let mut guest = pin!(invocation.cpu.measure(guest));
     let mut turn = tokio::select! {
         biased;
@@ -56,7 +59,7 @@ pub(crate) async fn guarded(invocation: &Invocation, guest: impl Future<Output =
     // A guest that is cut off has one more turn, in which it traps where it is,
     // so that there is a stack to record. If it does not, it waits in the host.
     // That a client left is nothing to record a stack for.
-    if turn.is_pending() && invocation.is_cut() != Some(Cut::ClientLeft) {
+    if turn.is_pending() && invocation.cut_reason() != Some(Cut::ClientLeft) {
         turn = poll_once(guest.as_mut()).await;
     }
     match turn {
