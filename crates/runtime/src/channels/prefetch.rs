@@ -1,8 +1,10 @@
-//! Bodies of responses that are read ahead of the Worker that called.
+//! Bodies of responses that a calling Worker reads late.
 //!
 //! Between the Workers of a network a short response is over for the callee
 //! once it is sent. In process it would be once it is read, and a caller that
-//! waits for the callee's item before it reads on would wait for itself.
+//! waits for the callee's item before it reads on would wait for itself. It is not
+//! read at once: a callee whose response is dropped unread has none in its item, as
+//! on workerd.
 
 use crate::invocation::body::{BodyError, ResponseBody};
 use crate::invocation::held::HostMemory;
@@ -10,74 +12,65 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::mpsc;
 use wasmtime_wasi_http::{Error, WasiBody};
+
+/// Time in which the caller may begin to read. After it, the body is read ahead.
+const PREFETCH_DELAY: Duration = Duration::from_millis(100);
 
 /// Pieces that are read ahead.
 const PIECES: usize = 16;
 
 type Piece = Result<Frame<Bytes>, Error>;
 
-/// A body that is read ahead, at the cost of `account`. A task is spawned only
-/// for what has yet to come.
-pub(crate) fn prefetch(mut body: ResponseBody, account: &Arc<HostMemory>) -> WasiBody {
+enum Prefetch {
+    /// Whether its reader has begun.
+    Direct(ResponseBody, bool),
+    ReadAhead(mpsc::Receiver<Piece>),
+}
+
+/// A body that is read ahead, at the cost of `account`, if its reader is late.
+pub(crate) fn prefetch(body: ResponseBody, account: &Arc<HostMemory>) -> WasiBody {
     if body.is_end_stream() {
         return body.map_err(failed).boxed_unsync();
     }
-    let (sender, pieces) = channel(PIECES);
-    if !send_ready(&mut body, &sender, account) {
-        tokio::spawn(send_rest(body, sender, Arc::clone(account)));
-    }
-    Pieces(pieces).boxed_unsync()
+    let body = Arc::new(Mutex::new(Prefetch::Direct(body, false)));
+    tokio::spawn(read_ahead(Arc::downgrade(&body), Arc::clone(account)));
+    PrefetchedBody(body).boxed_unsync()
 }
 
 fn failed(error: BodyError) -> Error {
     Error::InternalError(Some(error.to_string()))
 }
 
-/// Sends the pieces that are there already. True if that was all.
-fn send_ready(body: &mut ResponseBody, sender: &Sender<Piece>, account: &Arc<HostMemory>) -> bool {
-    let mut cx = Context::from_waker(Waker::noop());
-    while let Ok(place) = sender.try_reserve() {
-        match Pin::new(&mut *body).poll_frame(&mut cx) {
-            Poll::Ready(Some(frame)) => {
-                let piece = charged(frame, account);
-                let is_last = piece.is_err();
-                place.send(piece);
-                if is_last {
-                    return true;
-                }
-            }
-            Poll::Ready(None) => return true,
-            Poll::Pending => return false,
-        }
-    }
-    false
-}
-
-/// Sends the pieces that come, until the caller drops the body.
-async fn send_rest(mut body: ResponseBody, sender: Sender<Piece>, account: Arc<HostMemory>) {
+async fn read_ahead(late: Weak<Mutex<Prefetch>>, account: Arc<HostMemory>) {
+    tokio::time::sleep(PREFETCH_DELAY).await;
+    let Some((mut body, pieces)) = late.upgrade().and_then(|late| take_unread(&late)) else {
+        return;
+    };
     loop {
         let frame = tokio::select! {
             frame = body.frame() => frame,
-            () = sender.closed() => return,
+            () = pieces.closed() => return,
         };
         let Some(frame) = frame else {
             return;
         };
-        let piece = charged(frame, &account);
+        let piece = frame
+            .map_err(failed)
+            .and_then(|frame| charged(frame, &account));
         let is_last = piece.is_err();
-        if sender.send(piece).await.is_err() || is_last {
+        if pieces.send(piece).await.is_err() || is_last {
             return;
         }
     }
 }
 
 /// A piece that its reader is charged for until it is gone.
-fn charged(frame: Result<Frame<Bytes>, BodyError>, account: &Arc<HostMemory>) -> Piece {
-    let frame = frame.map_err(failed)?;
+fn charged(frame: Frame<Bytes>, account: &Arc<HostMemory>) -> Piece {
     let Some(data) = frame.data_ref() else {
         return Ok(frame);
     };
@@ -87,17 +80,42 @@ fn charged(frame: Result<Frame<Bytes>, BodyError>, account: &Arc<HostMemory>) ->
     }
 }
 
-struct Pieces(Receiver<Piece>);
+/// The body, if the caller has not begun to read it, and where its pieces go.
+fn take_unread(late: &Mutex<Prefetch>) -> Option<(ResponseBody, mpsc::Sender<Piece>)> {
+    let mut ahead = late.lock().unwrap_or_else(PoisonError::into_inner);
+    if !matches!(*ahead, Prefetch::Direct(_, false)) {
+        return None;
+    }
+    let (sender, pieces) = mpsc::channel(PIECES);
+    match std::mem::replace(&mut *ahead, Prefetch::ReadAhead(pieces)) {
+        Prefetch::Direct(body, _) => Some((body, sender)),
+        Prefetch::ReadAhead(_) => None,
+    }
+}
 
-impl Body for Pieces {
+struct PrefetchedBody(Arc<Mutex<Prefetch>>);
+
+impl Body for PrefetchedBody {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
-        self.0.poll_recv(cx)
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
+        let mut ahead = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *ahead {
+            Prefetch::Direct(body, begun) => {
+                *begun = true;
+                let frame = std::task::ready!(Pin::new(body).poll_frame(cx));
+                Poll::Ready(frame.map(|frame| frame.map_err(failed)))
+            }
+            Prefetch::ReadAhead(pieces) => pieces.poll_recv(cx),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_closed() && self.0.is_empty()
+        let ahead = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*ahead {
+            Prefetch::Direct(body, _) => body.is_end_stream(),
+            Prefetch::ReadAhead(_) => false,
+        }
     }
 }
