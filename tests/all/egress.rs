@@ -31,7 +31,7 @@ async fn a_script_is_told_which_host_it_may_not_reach() {
     let (answer, _) = invoke(&folder, &["w"]).await;
     assert_eq!(
         answer.text(),
-        "Error: This Worker is not permitted to reach http://127.0.0.1:9: no pattern in `taffrail.allowed_outbound_hosts` is for it."
+        "Error: This Worker is not permitted to reach http://127.0.0.1:9: no pattern in `taffrail.allowed_outbound_hosts` matches it."
     );
 }
 
@@ -61,7 +61,7 @@ async fn a_component_is_denied_and_its_item_says_why() {
     let tail = items.iter().find(|item| item["scriptName"] == "tail-http");
     let logs = tail.unwrap()["logs"].to_string();
     assert!(
-        logs.contains("no pattern in `taffrail.allowed_outbound_hosts` is for it"),
+        logs.contains("no pattern in `taffrail.allowed_outbound_hosts` matches it"),
         "{logs}"
     );
 }

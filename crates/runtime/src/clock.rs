@@ -1,7 +1,7 @@
 //! The only place that reads a clock.
 #![expect(
     clippy::disallowed_methods,
-    reason = "this is the module that the prohibition sends everyone to"
+    reason = "all other code reads clocks through this module"
 )]
 
 use rustix::time::{ClockId, clock_gettime};

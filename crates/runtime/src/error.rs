@@ -1,14 +1,13 @@
-//! Failures of the host or of what it was given. What a guest does wrong is
-//! never one of these: it is an outcome in a trace item.
+//! Failures of the host or of its input. A failure of a guest is never an [`Error`]: it is an
+//! outcome in a trace item.
 
 use std::fmt;
 use taffrail_trace::{Outcome, TraceException};
 
 /// Why the runtime could not do what it was asked.
-///
-/// The text names the fault and what to do about it; it is not stable. When
-/// wasmtime or the system failed, their error is the
-/// [`source`](std::error::Error::source), and not in the text.
+/// The text names the fault and how to correct it. It is not stable. If the cause is an error of
+/// wasmtime or of the system, it is the [`source`](std::error::Error::source) and not part of the
+/// text.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -20,15 +19,15 @@ pub struct Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The bytes given are no component that can run here.
+    /// The bytes are not a component that can run here.
     Component,
-    /// A script fails when it is evaluated.
+    /// The script failed when it was evaluated.
     Script,
-    /// No Worker of that name is deployed.
+    /// No Worker is deployed under that name.
     NotDeployed,
-    /// The settings of a Worker contradict themselves or those of others.
+    /// The settings of a Worker contradict themselves or those of other Workers.
     Settings,
-    /// The host is at fault or short of something.
+    /// The host failed or ran out of a resource.
     Host,
 }
 
@@ -82,7 +81,7 @@ impl Error {
         }
     }
 
-    /// What this error is about.
+    /// Returns the kind of this error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind

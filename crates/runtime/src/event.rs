@@ -1,4 +1,4 @@
-//! The events for which a Worker is called.
+//! The events that a Worker handles.
 
 use crate::clock;
 use crate::invocation::Invocation;
@@ -13,12 +13,12 @@ use taffrail_trace::{ConsumedEvent, EventInfo, Json, RequestData, TailRequest, T
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::WasiBody;
 
-/// An event for which a Worker is called.
+/// An event that a Worker handles.
 #[non_exhaustive]
 pub enum Event {
-    /// A request, which [`Runtime::fetch`](crate::Runtime::fetch) makes one of.
+    /// A request, made by [`Runtime::fetch`](crate::Runtime::fetch).
     Fetch(Fetch),
-    /// What happened in invocations of other Workers.
+    /// The trace items of other Workers.
     Tail(Vec<Arc<TraceItem>>),
     /// A cron trigger, made by [`scheduled`](Self::scheduled).
     Scheduled(Scheduled),
@@ -30,15 +30,15 @@ pub enum Event {
     Session(Session),
 }
 
-/// A request.
+/// A fetch event.
 pub struct Fetch {
     pub(crate) request: Request<WasiBody>,
-    /// What the platform knows about the connection.
+    /// The `request.cf` properties.
     pub(crate) cf: Option<Json>,
     pub(crate) respond: Respond,
 }
 
-/// Where the response goes as soon as it is set.
+/// Receives the response as soon as it is set.
 pub(crate) type Respond = oneshot::Sender<http::Response<WasiBody>>;
 
 /// A cron trigger.
@@ -46,7 +46,7 @@ pub(crate) type Respond = oneshot::Sender<http::Response<WasiBody>>;
 #[serde(rename_all = "camelCase")]
 pub struct Scheduled {
     pub(crate) cron: String,
-    /// When it was due, in milliseconds since 1970.
+    /// When the trigger was due, in milliseconds since 1970.
     pub(crate) scheduled_time: u64,
 }
 
@@ -60,13 +60,13 @@ pub struct Queue {
 /// One message of a queue.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 pub struct QueueMessage {
-    /// Its id.
+    /// The id of the message.
     pub id: String,
-    /// When it was sent, in milliseconds since 1970.
+    /// When the message was sent, in milliseconds since 1970.
     pub timestamp: u64,
-    /// How often it has been delivered, this time included.
+    /// How often the message has been delivered, including this time.
     pub attempts: u32,
-    /// The message itself.
+    /// The content of the message.
     pub body: Json,
 }
 
@@ -74,7 +74,7 @@ pub struct QueueMessage {
 #[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Alarm {
-    /// When it was due, in milliseconds since 1970.
+    /// When the alarm was due, in milliseconds since 1970.
     pub(crate) scheduled_time: u64,
     pub(crate) retry_count: u32,
 }
@@ -85,17 +85,17 @@ pub struct Session {
     pub(crate) end: session::End,
 }
 
-/// What a session is begun for.
+/// The purpose of a session.
 pub(crate) enum Purpose {
-    /// A call of this method.
+    /// A call of the method with this name.
     Rpc(String),
     /// The bytes of a connection.
     Connect,
 }
 
 impl Event {
-    /// A cron trigger that was due at `time`, in milliseconds since 1970, or is
-    /// due now.
+    /// Returns a cron trigger that was due at `time`, in milliseconds since 1970. Without a time,
+    /// it is due now.
     #[must_use]
     pub fn scheduled(cron: impl Into<String>, time: Option<u64>) -> Self {
         Self::Scheduled(Scheduled {
@@ -104,7 +104,7 @@ impl Event {
         })
     }
 
-    /// A batch of messages of a queue.
+    /// Returns a batch of messages of a queue.
     #[must_use]
     pub fn queue(queue: impl Into<String>, messages: Vec<QueueMessage>) -> Self {
         Self::Queue(Queue {
@@ -113,7 +113,7 @@ impl Event {
         })
     }
 
-    /// What is recorded of it.
+    /// Returns the event as a trace item records it.
     pub(crate) fn info(&self) -> EventInfo {
         match self {
             Self::Fetch(Fetch { request, cf, .. }) => EventInfo::Fetch {
@@ -148,7 +148,7 @@ impl Event {
         }
     }
 
-    /// Which places there are for its instance.
+    /// Returns the rank that decides which places the instance may take.
     pub(crate) fn rank(&self) -> Rank {
         match self {
             Self::Tail(_) => Rank::Tail,
@@ -160,7 +160,7 @@ impl Event {
         }
     }
 
-    /// The response that is expected.
+    /// Returns the initial state of the response.
     pub(crate) fn response(&self) -> Response {
         match self {
             Self::Fetch(_) => Response::Unset,
@@ -172,7 +172,7 @@ impl Event {
         }
     }
 
-    /// The items of a tail event.
+    /// Returns the items of a tail event.
     pub(crate) fn tail_items(&self) -> &[Arc<TraceItem>] {
         match self {
             Self::Tail(items) => items,
@@ -184,23 +184,24 @@ impl Event {
         }
     }
 
-    /// How many events its Worker handles with it.
+    /// How many items the event carries. Other events than tail events count as one.
     pub(crate) fn count(&self) -> u32 {
         u32::try_from(self.tail_items().len().max(1)).unwrap_or(u32::MAX)
     }
 
-    /// Whether it counts for what its Worker may run at a time.
+    /// Whether the event counts towards the Worker's limit of concurrent invocations.
     pub(crate) fn is_limited(&self, by_worker: bool) -> bool {
         match self {
             Self::Fetch(_) | Self::Alarm(_) | Self::Session(_) => true,
-            // Few of them come from outside.
+            // Few of these come from outside.
             Self::Scheduled(_) | Self::Queue(_) => by_worker,
-            // They have places of their own.
+            // Tail events have places of their own.
             Self::Tail(_) => false,
         }
     }
 
-    /// Has `invocation` receive its body, if it has one.
+    /// Wraps the request body, if there is one, so that `invocation` is informed if it breaks
+    /// off.
     pub(crate) fn received(self, invocation: &Arc<Invocation>) -> Self {
         match self {
             Self::Fetch(fetch) => Self::Fetch(Fetch {
@@ -223,7 +224,7 @@ fn request_data(request: &Request<WasiBody>, cf: Option<Json>) -> RequestData {
         .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())));
     let uri = match request.uri().to_string() {
         uri if uri.is_ascii() => uri,
-        // Some clients send other characters as they are.
+        // Some clients send other characters unescaped.
         uri => utf8_percent_encode(&uri, CONTROLS).to_string(),
     };
     RequestData::new(request.method().as_str(), uri, headers, cf)

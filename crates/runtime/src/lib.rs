@@ -1,5 +1,5 @@
-//! Runs Workers as WebAssembly components, and tells Tail Workers, which are
-//! components too, what happened in each run.
+//! Runs Workers as WebAssembly components and reports what happened in each invocation to Tail
+//! Workers, which are components too.
 //!
 //! ```no_run
 //! use http_body_util::{BodyExt, Empty};

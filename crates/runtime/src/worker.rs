@@ -333,7 +333,7 @@ async fn behind_response(invocation: Arc<Invocation>, mut run: Pin<Box<impl Futu
     tokio::select! {
         biased;
         () = &mut run => return,
-        () = invocation.until_late() => {}
+        () = invocation.until_wait_until_ends() => {}
     }
     run.await;
 }

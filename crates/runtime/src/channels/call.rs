@@ -16,20 +16,20 @@ use std::sync::Arc;
 use taffrail_trace::{Json, Outcome};
 use wasmtime_wasi_http::WasiBody;
 
-/// What Cloudflare's dispatchers are told.
+/// The message that Cloudflare's dispatchers receive.
 pub(crate) const NOT_FOUND: &str = "Worker not found.";
 
-/// Whom a Worker calls.
+/// The target of a call.
 #[derive(Clone)]
 pub(crate) struct Callee {
     pub(crate) target: Arc<Target>,
-    /// Where what the callee records goes as it happens, too.
+    /// A stream for the callee's records as they are made.
     pub(crate) live: Option<session::Sender>,
-    /// The Worker, if it is not to be found by its name.
+    /// The Worker, if the caller already has it. Otherwise it is looked up.
     pub(crate) worker: Option<Arc<dyn Channel>>,
-    /// What a dispatcher has decided for it.
+    /// The options of a dispatcher for this call.
     pub(crate) dispatch_options: Option<DispatchOptions>,
-    /// What it has in its `env` as an outbound Worker.
+    /// The parameters of an outbound Worker, which appear in its `env`.
     pub(crate) parameters: Option<Arc<Map<String, Value>>>,
 }
 
@@ -45,7 +45,7 @@ impl From<Target> for Callee {
     }
 }
 
-/// The Worker of a binding in `services`.
+/// Returns the Worker of a binding in `services`.
 pub(crate) fn of_binding(caller: &Invocation, binding: &str) -> Result<Target, CallFailed> {
     match caller.worker.settings.bindings.get(binding) {
         Some(Binding::Service(target)) => Ok(target.clone()),
@@ -55,8 +55,8 @@ pub(crate) fn of_binding(caller: &Invocation, binding: &str) -> Result<Target, C
     }
 }
 
-/// Sends a request to a Worker on behalf of another one. Dropping the future
-/// or the body of the response tells the callee that nobody waits for it.
+/// Sends a request to a Worker on behalf of another one. Dropping the future or the response body
+/// tells the callee that its client has disconnected.
 pub(crate) async fn fetch(
     channels: &dyn Channels,
     caller: &Invocation,
@@ -79,8 +79,8 @@ pub(crate) async fn fetch(
     }
 }
 
-/// Has a Worker handle another event on behalf of one, and returns the outcome
-/// and the result that its handler set, as one JSON object.
+/// Has a Worker handle another event on behalf of the caller. Returns the outcome and the result
+/// of the handler as one JSON object.
 pub(crate) async fn dispatch(
     channels: &dyn Channels,
     caller: &Invocation,
@@ -95,8 +95,7 @@ pub(crate) async fn dispatch(
     Ok(members.into())
 }
 
-/// Begins a session with a script on behalf of another one, whose end is
-/// returned.
+/// Begins a session with a script on behalf of another one, and returns the caller's end.
 pub(crate) fn session(
     channels: &dyn Channels,
     caller: &Invocation,
@@ -112,7 +111,7 @@ pub(crate) fn session(
             end: theirs,
         };
         if let Some(failed) = worker.session(session, origin).await {
-            // What ends a session in the protocol of capnweb.
+            // The message that ends a session in the protocol of capnweb.
             let abort = json!(["abort", ["error", failed.name, failed.message]]);
             to_caller.send_last(&abort.to_string());
         }
@@ -120,7 +119,7 @@ pub(crate) fn session(
     Ok(ours)
 }
 
-/// How deep a call of `caller` is, or that it may not be that deep.
+/// Returns the depth of a call by `caller`, or fails if it exceeds the limit.
 pub(crate) fn next_depth(caller: &Invocation) -> Result<u32, CallFailed> {
     let depth = caller.origin.depth.saturating_add(1);
     if depth > DEPTH {
@@ -131,7 +130,7 @@ pub(crate) fn next_depth(caller: &Invocation) -> Result<u32, CallFailed> {
     Ok(depth)
 }
 
-/// The Worker that is called, and the way to it.
+/// Returns the Worker that is called, and the origin of the call.
 fn callee(
     channels: &dyn Channels,
     caller: &Invocation,

@@ -1,4 +1,4 @@
-//! User Workers of a dispatch namespace, as a dispatcher asks for them.
+//! Requests of a dispatcher for a user Worker of its namespace.
 
 use crate::channels::Channels;
 use crate::channels::call::Callee;
@@ -12,21 +12,21 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A user Worker as a dispatcher asks for it.
+/// A dispatcher's request for a user Worker.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Dispatch {
-    /// The binding.
+    /// The name of the binding.
     pub(crate) dispatch: String,
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) limits: LimitsJson,
-    /// What the outbound Worker has in its `env`.
+    /// The parameters for the outbound Worker, which appear in its `env`.
     #[serde(default)]
     pub(crate) parameters: Map<String, Value>,
 }
 
-/// Limits that a Worker sets for another one.
+/// Limits that one Worker sets for another.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct LimitsJson {
@@ -35,7 +35,7 @@ pub(crate) struct LimitsJson {
 }
 
 impl LimitsJson {
-    /// The lower ones of these and `own`.
+    /// Returns the lower of these limits and `own`.
     pub(crate) fn within(&self, own: &Limits) -> Limits {
         let cpu = self.cpu_ms.map_or(own.cpu, Duration::from_millis);
         Limits {
@@ -48,7 +48,7 @@ impl LimitsJson {
     }
 }
 
-/// The user Worker that a dispatcher asks for, ready to be called.
+/// Returns the user Worker that a dispatcher requests, ready to be called.
 pub(crate) async fn callee(
     channels: &dyn Channels,
     caller: &Arc<Invocation>,

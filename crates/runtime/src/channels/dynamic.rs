@@ -1,4 +1,4 @@
-//! Dynamic Workers: their modules, and what there is for an id.
+//! Dynamic Workers: their modules, and the lookup of an id.
 
 use crate::channels::failed::CallFailed;
 use crate::invocation::held::parsed_bytes;
@@ -8,10 +8,10 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use tokio::sync::OwnedMutexGuard;
 
-/// The modules of a Worker that is made at run time, by their names.
+/// The modules of a Worker that is made at run time, by name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Modules {
-    /// The name of the one with the handlers.
+    /// The name of the module with the handlers.
     pub main: String,
     /// All of them.
     pub modules: BTreeMap<String, Module>,
@@ -26,7 +26,7 @@ pub enum Module {
     CommonJs(String),
     /// A string.
     Text(String),
-    /// What JSON can hold.
+    /// A value that is parsed from JSON.
     Json(Value),
     /// Bytes.
     Data(Vec<u8>),
@@ -44,26 +44,26 @@ impl Module {
     }
 }
 
-/// The duty to make a dynamic Worker. Dropped, it goes to the next call that
-/// asks for the id.
+/// Obliges its holder to make a dynamic Worker. If it is dropped, the next call that requests the
+/// id takes it over.
 pub(crate) type Reservation = OwnedMutexGuard<Option<Result<WorkerId, CallFailed>>>;
 
-/// What there is for an id.
+/// The result of looking up an id.
 pub(crate) enum Lookup {
-    /// The Worker.
+    /// The Worker exists.
     Made(WorkerId),
-    /// None yet: it is the caller's to make.
+    /// The Worker does not exist yet, and the caller must make it.
     Vacant(Reservation),
 }
 
-/// What is to be made.
+/// The settings and the code of a Worker to be made.
 pub(crate) struct Plan {
     pub(crate) settings: WorkerSettings,
     pub(crate) modules: Modules,
 }
 
 impl Plan {
-    /// Bytes that it holds, about.
+    /// Returns the approximate size in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let vars = self.settings.vars.values();
         let vars: usize = vars

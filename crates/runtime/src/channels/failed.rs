@@ -4,12 +4,12 @@ use crate::invocation::TooManySubrequests;
 use crate::invocation::held::{CannotCollect, HostMemoryExceeded};
 use taffrail_trace::TraceException;
 
-/// Why a call failed, as the caller is told.
+/// Why a call failed, as it is reported to the caller.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 pub(crate) struct CallFailed {
     pub(crate) name: String,
     pub(crate) message: String,
-    /// Whether it is the callee's own failure.
+    /// Whether the callee itself failed.
     #[serde(default)]
     pub(crate) remote: bool,
 }
@@ -23,8 +23,8 @@ impl CallFailed {
         }
     }
 
-    /// What the callee threw. A name that the caller does not know is a part of
-    /// the message, as on workerd.
+    /// Returns the exception that the callee threw. As on workerd, a name that the caller does
+    /// not know becomes part of the message.
     fn thrown(exception: TraceException) -> Self {
         let named = exception.stack.as_deref().and_then(header);
         Self {
@@ -37,8 +37,8 @@ impl CallFailed {
         }
     }
 
-    /// The exception with which the callee ended. One that it met at its start
-    /// is told as workerd tells it.
+    /// Returns the exception with which the callee ended. A failure to start is worded as on
+    /// workerd.
     pub(crate) fn of(exception: Option<TraceException>, started: bool) -> Self {
         match exception {
             Some(TraceException {
@@ -62,7 +62,7 @@ impl CallFailed {
     }
 }
 
-/// What stands before the first frame of a stack, if it is not the name and the
+/// Returns the text before the first frame of a stack, if it differs from the name and the
 /// message of the exception.
 fn header(stack: &str) -> Option<&str> {
     let end = stack.find("\n    at ").unwrap_or(stack.len());

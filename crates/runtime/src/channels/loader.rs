@@ -1,4 +1,4 @@
-//! Dynamic Workers, as the Worker asks for them that makes them.
+//! Requests of a Worker for the dynamic Workers that it makes.
 
 use crate::channels::Channels;
 use crate::channels::dynamic::{Plan, Reservation};
@@ -8,7 +8,7 @@ use crate::settings::Binding;
 use crate::settings::egress::Egress;
 use crate::settings::identity::WorkerId;
 
-/// Makes a dynamic Worker, or fails as `plan` did, for all calls that ask for
+/// Makes a dynamic Worker, or fails as `plan` did. The result is shared by all calls that request
 /// its id.
 pub(crate) async fn make(
     channels: &dyn Channels,
@@ -21,7 +21,7 @@ pub(crate) async fn make(
         Ok(plan) => channels.make_dynamic(caller, plan).await,
         Err(failed) => Err(failed),
     };
-    // The next call that asks may have the CPU time that this one lacked.
+    // The next call that requests it may have the CPU time that this one lacked.
     if let Some(mut slot) = reservation
         && (made.is_ok() || !planned)
     {
@@ -30,7 +30,7 @@ pub(crate) async fn make(
     made
 }
 
-/// Whether a binding is one of a loader.
+/// Checks that a binding is a loader.
 pub(crate) fn check_binding(caller: &Invocation, binding: &str) -> Result<(), CallFailed> {
     match caller.worker.settings.bindings.get(binding) {
         Some(Binding::Loader) => Ok(()),
@@ -40,8 +40,8 @@ pub(crate) fn check_binding(caller: &Invocation, binding: &str) -> Result<(), Ca
     }
 }
 
-/// Where the requests of a dynamic Worker go: as its maker says, or as its
-/// maker's own.
+/// Returns where the requests of a dynamic Worker go: where its maker says, or to where the
+/// maker's own go.
 pub(crate) fn egress(caller: &Invocation, given: Option<Option<Egress>>) -> Egress {
     match given {
         None => caller.worker.settings.egress.clone(),

@@ -1,5 +1,5 @@
-//! What a running Worker can reach beyond its own instance: what it was handed,
-//! and nothing else.
+//! Everything that a running Worker can reach beyond its own instance. A Worker can reach only
+//! what it was handed.
 
 pub(crate) mod call;
 pub(crate) mod dispatch;
@@ -24,53 +24,53 @@ use taffrail_store::Storage;
 use taffrail_trace::{Json, Outcome};
 use wasmtime_wasi_http::WasiBody;
 
-/// A future in a box, as the traits return that an embedder implements.
+/// A boxed future, as returned by the traits that an embedder implements.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Everything that the code of one Worker can reach in its runtime. An instance
-/// is given the channels of its own Worker, so that no name which code can spell
-/// leads to what another Worker was given.
+/// Everything that the code of one Worker can reach in its runtime. Each instance is given the
+/// channels of its own Worker, so no name that code can spell leads to a resource of another
+/// Worker.
 pub(crate) trait Channels: Send + Sync {
-    /// A Worker, as it is deployed now. The Worker itself is the code that runs.
+    /// Returns a Worker as it is deployed now. For the Worker itself, this is the code that runs.
     fn worker(&self, worker: &WorkerId) -> Result<Arc<dyn Channel>, CallFailed>;
 
-    /// A user Worker of a dispatch namespace.
+    /// Returns a user Worker of a dispatch namespace.
     fn user_worker<'a>(
         &'a self,
         namespace: &'a str,
         name: &'a str,
     ) -> BoxFuture<'a, Result<Arc<dyn Channel>, CallFailed>>;
 
-    /// The dynamic Worker that this Worker made under an id with one of its
-    /// loaders. While one call makes it, others that ask for it wait.
+    /// Looks up the dynamic Worker that this Worker made under an id with one of its loaders.
+    /// While one call makes it, others that request it wait.
     fn find_dynamic<'a>(
         &'a self,
         loader: &'a str,
         id: &'a str,
     ) -> BoxFuture<'a, Result<Lookup, CallFailed>>;
 
-    /// Makes a dynamic Worker of this Worker, at the cost of `caller`.
+    /// Makes a dynamic Worker of this Worker. `caller` is charged for it.
     fn make_dynamic<'a>(
         &'a self,
         caller: &'a Invocation,
         plan: Plan,
     ) -> BoxFuture<'a, Result<WorkerId, CallFailed>>;
 
-    /// What the Worker and its objects keep.
+    /// Returns the data of the Worker and its objects.
     fn storage(&self) -> &Arc<Storage>;
 
-    /// Has the alarms of this Worker's objects ring, after one has changed.
+    /// Reschedules the alarms of this Worker's objects, after one has changed.
     fn ring_alarms(&self) -> Result<(), CallFailed>;
 }
 
-/// A Worker as its caller holds it.
+/// A Worker that can be called.
 pub(crate) trait Channel: Send + Sync {
     fn id(&self) -> &WorkerId;
 
     fn settings(&self) -> &WorkerSettings;
 
-    /// Runs a fetch event until there is a response. Dropping the future says
-    /// that the client is gone.
+    /// Runs a fetch event until there is a response. Dropping the future signals that the client
+    /// has disconnected.
     fn fetch(
         self: Arc<Self>,
         request: Request<WasiBody>,
@@ -79,16 +79,14 @@ pub(crate) trait Channel: Send + Sync {
         reader: Reader,
     ) -> BoxFuture<'static, FetchResult>;
 
-    /// Runs another event to its end. Returns the outcome, and the result that
-    /// the handler set, as JSON.
+    /// Runs another event to its end. Returns the outcome, and the result of the handler as JSON.
     fn dispatch(
         self: Arc<Self>,
         event: Event,
         origin: Origin,
     ) -> BoxFuture<'static, (Outcome, Option<String>)>;
 
-    /// Runs a session with a script to its end, and tells how it failed if it
-    /// did.
+    /// Runs a session with a script to its end. Returns the failure, if it failed.
     fn session(
         self: Arc<Self>,
         session: Session,

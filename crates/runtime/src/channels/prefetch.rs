@@ -1,10 +1,9 @@
-//! Bodies of responses that a calling Worker reads late.
+//! Reads response bodies ahead of a calling Worker that is late to read them.
 //!
-//! Between the Workers of a network a short response is over for the callee
-//! once it is sent. In process it would be once it is read, and a caller that
-//! waits for the callee's item before it reads on would wait for itself. It is not
-//! read at once: a callee whose response is dropped unread has none in its item, as
-//! on workerd.
+//! Over a network, a short response is complete for the callee once it is sent. In process it
+//! would be complete only once it is read, and a caller that waits for the callee's item before
+//! it reads the body would deadlock. The body is not read ahead at once: if the caller drops it
+//! unread, the callee's item has no response, as on workerd.
 
 use crate::invocation::body::{BodyError, ResponseBody};
 use crate::invocation::held::HostMemory;
@@ -18,21 +17,21 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// Time in which the caller may begin to read. After it, the body is read ahead.
+/// Time in which the caller may begin to read. After that, the body is read ahead.
 const PREFETCH_DELAY: Duration = Duration::from_millis(100);
 
-/// Pieces that are read ahead.
+/// The number of pieces that are read ahead.
 const PIECES: usize = 16;
 
 type Piece = Result<Frame<Bytes>, Error>;
 
 enum Prefetch {
-    /// Whether its reader has begun.
+    /// The flag says whether the caller has begun to read.
     Direct(ResponseBody, bool),
     ReadAhead(mpsc::Receiver<Piece>),
 }
 
-/// A body that is read ahead, at the cost of `account`, if its reader is late.
+/// Returns a body that is read ahead if its reader is late. `account` is charged for the pieces.
 pub(crate) fn prefetch(body: ResponseBody, account: &Arc<HostMemory>) -> WasiBody {
     if body.is_end_stream() {
         return body.map_err(failed).boxed_unsync();
@@ -69,7 +68,7 @@ async fn read_ahead(late: Weak<Mutex<Prefetch>>, account: Arc<HostMemory>) {
     }
 }
 
-/// A piece that its reader is charged for until it is gone.
+/// Charges the account for a piece until the piece is dropped.
 fn charged(frame: Frame<Bytes>, account: &Arc<HostMemory>) -> Piece {
     let Some(data) = frame.data_ref() else {
         return Ok(frame);
@@ -80,7 +79,7 @@ fn charged(frame: Frame<Bytes>, account: &Arc<HostMemory>) -> Piece {
     }
 }
 
-/// The body, if the caller has not begun to read it, and where its pieces go.
+/// Returns the body and a sender for its pieces, unless the caller has begun to read.
 fn take_unread(late: &Mutex<Prefetch>) -> Option<(ResponseBody, mpsc::Sender<Piece>)> {
     let mut ahead = late.lock().unwrap_or_else(PoisonError::into_inner);
     if !matches!(*ahead, Prefetch::Direct(_, false)) {

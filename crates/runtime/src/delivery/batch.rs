@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use taffrail_trace::TraceItem;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-/// Collects the items of a dispatcher and of the user Workers that it called.
-/// They go to the dispatcher's tails in one call, once the last of them is
-/// there.
+/// Collects the items of a dispatcher and of the user Workers that it called. They go to the
+/// dispatcher's tails in one call, once the last item has arrived.
 pub(crate) struct ItemBatch {
     tails: Arc<Tails>,
     items: Mutex<Items>,
@@ -21,13 +20,13 @@ struct Items {
     users: Vec<Arc<TraceItem>>,
 }
 
-/// Items of user Workers that wait for their dispatcher's, and the bytes of
-/// them: beyond either they go alone.
-const USERS: usize = 100;
+/// The most items of user Workers, and their bytes, that wait for the dispatcher's item. Beyond
+/// either limit they are delivered without it.
+const USER_ITEMS: usize = 100;
 const USER_BYTES: usize = 1 << 20;
 
 impl ItemBatch {
-    /// `tails` are those of the dispatcher.
+    /// Creates a batch for the tails of a dispatcher.
     pub(crate) fn new(tails: &Arc<Tails>, pending: TaskTrackerToken) -> Arc<Self> {
         Arc::new(Self {
             tails: Arc::clone(tails),
@@ -46,7 +45,7 @@ impl ItemBatch {
         let mut items = self.items();
         items.users.push(Arc::clone(item));
         let bytes: usize = items.users.iter().map(|item| item.held_bytes).sum();
-        if items.users.len() >= USERS || bytes > USER_BYTES {
+        if items.users.len() >= USER_ITEMS || bytes > USER_BYTES {
             let full = std::mem::take(&mut items.users);
             drop(items);
             self.tails.deliver(&full);

@@ -1,20 +1,19 @@
-//! Consumers outside WebAssembly.
+//! Native tail consumers.
 
 use crate::delivery::ledger::Ledger;
 use std::sync::Arc;
 use taffrail_trace::TraceItem;
 
-/// A consumer outside WebAssembly that receives the item of every invocation.
-///
-/// [`deliver`](Self::deliver) is called where the invocation ends, often on
-/// the way of a request: it must not block, and puts longer work elsewhere.
+/// A native consumer, which receives the item of every invocation.
+/// [`deliver`](Self::deliver) is called where the invocation ends, often while a request is being
+/// served. It must not block: longer work belongs on another task or thread.
 pub trait TailConsumer: Send + Sync + 'static {
     /// Takes one finished item.
     fn deliver(&self, item: &Arc<TraceItem>);
 
-    /// The ledger in which it counts what becomes of the items, if it does more
-    /// with them than `deliver` does. Then
-    /// [`Runtime::deliveries`](crate::Runtime::deliveries) has a row for it.
+    /// Returns the ledger in which the consumer counts items, if it does further work after
+    /// `deliver` returns. [`Runtime::deliveries`](crate::Runtime::deliveries) then has a row for
+    /// it.
     fn ledger(&self) -> Option<&Arc<Ledger>> {
         None
     }

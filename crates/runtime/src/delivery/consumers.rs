@@ -6,21 +6,21 @@ use crate::delivery::tails::Tails;
 use std::sync::Arc;
 use taffrail_trace::TraceItem;
 
-/// Who receives the items of one Worker. Nothing else delivers.
+/// The consumers of one Worker's items. All items are delivered here.
 pub(crate) struct Consumers {
     pub(crate) native: Arc<[Arc<dyn TailConsumer>]>,
     pub(crate) tails: Arc<Tails>,
 }
 
 impl Consumers {
-    /// Whether there is any.
-    pub(crate) fn are_some(&self) -> bool {
+    /// Whether there are any consumers.
+    pub(crate) fn any(&self) -> bool {
         !self.native.is_empty() || !self.tails.tails.is_empty()
     }
 
-    /// Hands a finished item to everything that asked for it. `dispatcher`
-    /// collects for the dispatcher that called, `own` collects what the Worker
-    /// itself called as a dispatcher.
+    /// Delivers a finished item to all consumers. `dispatcher` is the batch of the dispatcher
+    /// that called the Worker. `own` is the batch in which the Worker, itself a dispatcher,
+    /// collected the items of its user Workers.
     pub(crate) fn deliver(
         &self,
         item: TraceItem,
@@ -28,7 +28,7 @@ impl Consumers {
         own: Option<&ItemBatch>,
     ) {
         let item = Arc::new(item);
-        // First, or a tail's own item could come before the one it was told.
+        // First, so that an item precedes the item of the tail that receives it.
         for consumer in self.native.iter() {
             consumer.deliver(&item);
         }

@@ -1,4 +1,4 @@
-//! What became of the items for one tail consumer.
+//! Counts of the items for one tail consumer.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -6,30 +6,29 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// What became of the items for one tail consumer so far.
+/// How many items one tail consumer has received, lost, and not yet received.
 ///
 /// `produced` is always `delivered + lost + waiting`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
-    /// The name of the Tail Worker, or the one that a native consumer has given
-    /// itself.
+    /// The name of the Tail Worker, or the name that a native consumer chose for itself.
     pub consumer: String,
-    /// Items of finished invocations that were for it.
+    /// Items of finished invocations that the consumer should receive.
     pub produced: u64,
-    /// Items with which it was called until the call ended, however that was:
-    /// a call that fails shows in the item of the Tail Worker itself.
+    /// Items that were passed to a call which has ended. A call that fails also counts: the
+    /// failure shows in the item of the Tail Worker itself.
     pub delivered: u64,
-    /// Items that it was not called with, and will not be.
+    /// Items that no call received or will receive.
     pub lost: u64,
-    /// Items in its queue and in calls that have not ended.
+    /// Items in the queue and in calls that have not ended.
     pub waiting: u64,
-    /// The lost items by the reason.
+    /// The lost items by reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reasons: BTreeMap<String, u64>,
 }
 
 impl Delivery {
-    /// Adds what another one counts.
+    /// Adds the counts of another row.
     pub(super) fn add(&mut self, other: &Self) {
         self.produced += other.produced;
         self.delivered += other.delivered;
@@ -41,11 +40,11 @@ impl Delivery {
     }
 }
 
-/// How often the log tells what one consumer has lost.
-const TOLD_EVERY: Duration = Duration::from_secs(1);
+/// How often the log reports what one consumer has lost.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Counts what becomes of the items for one tail consumer, and logs what is
-/// lost: at once, and then at most one line a second with the total.
+/// Counts the items for one tail consumer. Logs losses: the first one at once, then at most one
+/// line a second with the total.
 pub struct Ledger {
     counts: Mutex<Counts>,
     tokio: Handle,
@@ -55,20 +54,20 @@ struct Counts {
     delivery: Delivery,
     /// The last reason for a loss.
     reason: String,
-    /// How much of what is lost the log has told.
-    told: u64,
-    /// Whether the log has told something in this second.
-    quiet: bool,
-    /// Why nothing more is delivered, once that is so.
+    /// How many of the lost items the log has reported.
+    logged: u64,
+    /// Whether the log has had a line within the last interval.
+    is_paused: bool,
+    /// Why nothing more is delivered, if so.
     closed: Option<String>,
 }
 
 impl Ledger {
-    /// A ledger for the consumer of this name.
+    /// Creates a ledger for the consumer of this name.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Panics outside of a tokio runtime.
     #[must_use]
     pub fn new(consumer: impl Into<String>) -> Arc<Self> {
         let delivery = Delivery {
@@ -79,16 +78,16 @@ impl Ledger {
             counts: Mutex::new(Counts {
                 delivery,
                 reason: String::new(),
-                told: 0,
-                quiet: false,
+                logged: 0,
+                is_paused: false,
                 closed: None,
             }),
             tokio: Handle::current(),
         })
     }
 
-    /// Counts items that are for the consumer. They wait, unless the ledger is
-    /// [closed](Self::close): that it returns.
+    /// Counts items that the consumer should receive. They wait, unless the ledger is
+    /// [closed](Self::close). Returns whether they wait.
     pub fn produced(&self, items: u64) -> bool {
         let mut counts = self.counts();
         counts.delivery.produced += items;
@@ -111,30 +110,30 @@ impl Ledger {
         counts.delivery.delivered += items;
     }
 
-    /// Counts items that the consumer will not receive. `reason` is a sentence
-    /// about it without its end, such as `its queue is full`.
+    /// Counts items that the consumer will not receive. `reason` is a clause such as `its queue
+    /// is full`.
     pub fn lost(self: &Arc<Self>, items: u64, reason: &str) {
         let mut counts = self.counts();
         let items = counts.leave(items);
         counts.lose(items, reason);
-        if counts.quiet || !counts.has_to_tell() {
+        if counts.is_paused || !counts.has_to_log() {
             return;
         }
-        counts.quiet = true;
-        counts.told = counts.delivery.lost;
+        counts.is_paused = true;
+        counts.logged = counts.delivery.lost;
         let line = counts.line();
         drop(counts);
         tracing::warn!("{line}");
-        self.tokio.spawn(tell_the_rest(Arc::downgrade(self)));
+        self.tokio.spawn(log_the_rest(Arc::downgrade(self)));
     }
 
-    /// Counts everything as lost that waits, and what comes later, too. The log
-    /// says no more: to tell of it all is left to the caller.
+    /// Counts all waiting items, and all later ones, as lost. Logs nothing more: the caller
+    /// reports the total.
     pub fn close(&self, reason: &str) {
         self.close_for(u64::MAX, reason);
     }
 
-    /// Counts so many of the items as lost that wait, and what comes later.
+    /// Counts this many of the waiting items, and all later ones, as lost.
     pub(super) fn close_for(&self, items: u64, reason: &str) {
         let mut counts = self.counts();
         let items = counts.leave(items);
@@ -142,7 +141,7 @@ impl Ledger {
         counts.closed.get_or_insert_with(|| reason.to_owned());
     }
 
-    /// What became of the items so far.
+    /// Returns the counts so far.
     #[must_use]
     pub fn delivery(&self) -> Delivery {
         self.counts().delivery.clone()
@@ -154,8 +153,8 @@ impl Ledger {
 }
 
 impl Counts {
-    /// Takes items out of those that wait. After the end none do: they are
-    /// counted already.
+    /// Takes items out of the waiting ones. Once the ledger is closed none are waiting, since
+    /// they are already counted as lost.
     fn leave(&mut self, items: u64) -> u64 {
         let items = items.min(self.delivery.waiting);
         self.delivery.waiting -= items;
@@ -177,8 +176,8 @@ impl Counts {
         }
     }
 
-    fn has_to_tell(&self) -> bool {
-        self.told < self.delivery.lost && self.closed.is_none()
+    fn has_to_log(&self) -> bool {
+        self.logged < self.delivery.lost && self.closed.is_none()
     }
 
     fn line(&self) -> String {
@@ -195,19 +194,19 @@ impl Counts {
     }
 }
 
-async fn tell_the_rest(ledger: Weak<Ledger>) {
+async fn log_the_rest(ledger: Weak<Ledger>) {
     loop {
-        tokio::time::sleep(TOLD_EVERY).await;
+        tokio::time::sleep(LOG_INTERVAL).await;
         let Some(ledger) = ledger.upgrade() else {
             return;
         };
         let line = {
             let mut counts = ledger.counts();
-            if !counts.has_to_tell() {
-                counts.quiet = false;
+            if !counts.has_to_log() {
+                counts.is_paused = false;
                 return;
             }
-            counts.told = counts.delivery.lost;
+            counts.logged = counts.delivery.lost;
             counts.line()
         };
         tracing::warn!("{line}");

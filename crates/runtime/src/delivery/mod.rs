@@ -1,4 +1,4 @@
-//! How a finished trace item reaches those who asked for it.
+//! How a finished trace item reaches its consumers.
 
 mod batch;
 mod consumer;

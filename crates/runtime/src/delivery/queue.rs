@@ -1,4 +1,4 @@
-//! The way to one Tail Worker.
+//! The queue in front of one Tail Worker.
 
 use crate::delivery::ledger::Ledger;
 use crate::delivery::waiting::{Entry, Pushed, Waiting};
@@ -11,18 +11,18 @@ use taffrail_trace::TraceItem;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
-/// How long a Tail Worker waits for an instance before it asks again: the first
-/// pause, and the last; each doubles the one before.
+/// The first and the longest pause before a Tail Worker that was refused an instance is called
+/// again. Each pause is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(8);
 
 /// A Tail Worker as its queue calls it.
 pub(crate) trait TailWorker: Send + Sync {
-    /// Items that one call may have, as a rule.
+    /// Returns how many items one call may have.
     fn max_batch(&self) -> usize;
 
-    /// Runs a tail event of these items, which is `depth` deep, to its end. It
-    /// fails if the event did not begin.
+    /// Runs a tail event with these items, at this `depth`, to its end. Fails if the event did
+    /// not begin.
     fn tail(
         self: Arc<Self>,
         items: Vec<Arc<TraceItem>>,
@@ -31,10 +31,10 @@ pub(crate) trait TailWorker: Send + Sync {
     ) -> TailCall;
 }
 
-/// A call of a Tail Worker that runs.
+/// A running call of a Tail Worker.
 pub(crate) type TailCall = Pin<Box<dyn Future<Output = Result<(), NotBegun>> + Send>>;
 
-/// Finds a Tail Worker when it is called.
+/// Finds the Tail Worker at the time of a call.
 type Find = Box<dyn Fn() -> Option<Arc<dyn TailWorker>> + Send + Sync>;
 
 /// Why a call of a Tail Worker did not begin.
@@ -75,27 +75,24 @@ impl Reason {
     }
 }
 
-/// Why what waits at the end is lost.
+/// Why items that wait at the end of the process are lost.
 const ENDED: &str = "Taffrail stopped";
 
-/// A bounded queue that never makes a producer wait, and the calls of the Tail
-/// Worker behind it.
-///
-/// While there is a place for a call, an item has a call to itself, at once.
-/// What finds all places taken waits, and goes out together as they get free.
+/// A bounded queue that never blocks a producer, and the calls of its Tail Worker.
+/// While fewer than the limit of calls run, each item is delivered at once in a call of its own.
+/// Other items wait, and go out together as calls end.
 pub(crate) struct TailQueue {
     ledger: Arc<Ledger>,
     waiting: Mutex<Waiting>,
     tracker: TaskTracker,
-    /// Where the calls run.
+    /// The threads that run the calls.
     lane: Handle,
     find: Find,
     told_of_loop: AtomicBool,
 }
 
 impl TailQueue {
-    /// A queue whose items go to the Worker that `find` returns when their turn
-    /// comes.
+    /// Creates a queue that calls the Worker which `find` returns at the time of the call.
     pub(super) fn new(
         ledger: Arc<Ledger>,
         tracker: TaskTracker,
@@ -112,15 +109,15 @@ impl TailQueue {
         }
     }
 
-    /// Queues items for one call, or counts them as lost. The count goes out
-    /// with the next item that finds a place.
+    /// Queues items for one call, or counts them as lost. The next item that is queued reports
+    /// the loss to the Tail Worker.
     pub(super) fn push(self: &Arc<Self>, items: &[Arc<TraceItem>], target: &Arc<Target>) {
         let count = items.len() as u64;
         if !self.ledger.produced(count) {
             return;
         }
         if depth(items) > DEPTH {
-            self.tell_of_loop(items);
+            self.log_loop(items);
             return self.lose(count, Reason::Loop);
         }
         let entry = Entry {
@@ -137,7 +134,7 @@ impl TailQueue {
         }
     }
 
-    /// Lets no further call begin: what waits is lost, and what comes later.
+    /// Stops further calls. Items that wait, or come later, are lost.
     pub(super) fn close(&self) {
         let entries = self.waiting().clear();
         let items = entries.iter().map(|entry| entry.items.len() as u64);
@@ -154,7 +151,7 @@ impl TailQueue {
         self.ledger.lost(items, reason.text());
     }
 
-    fn tell_of_loop(&self, items: &[Arc<TraceItem>]) {
+    fn log_loop(&self, items: &[Arc<TraceItem>]) {
         if self.told_of_loop.swap(true, Relaxed) {
             return;
         }
@@ -173,17 +170,17 @@ impl TailQueue {
     }
 }
 
-/// How deep the invocation is that is told of these items.
+/// Returns the depth of the invocation that receives these items.
 fn depth(items: &[Arc<TraceItem>]) -> u32 {
     let deepest = items.iter().map(|item| item.depth).max();
     deepest.unwrap_or(0).saturating_add(1)
 }
 
-/// One of the places for calls of a Tail Worker.
+/// One of the concurrent calls of a Tail Worker.
 struct Place(Arc<TailQueue>);
 
 impl Place {
-    /// Calls the Tail Worker until nothing waits.
+    /// Calls the Tail Worker until no item waits.
     async fn calls(self, first: Entry) {
         let mut entries = vec![first];
         while !entries.is_empty() {
@@ -204,8 +201,8 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // Something may have come since there was nothing, or the host failed
-        // in the middle.
+        // An item may have arrived since the queue was found empty, or the host failed in the
+        // middle of a call.
         let next = self.0.waiting().leave();
         if let Some(entry) = next {
             self.0.call(entry);
@@ -213,8 +210,8 @@ impl Drop for Place {
     }
 }
 
-/// The entries of one call. They are counted when it is over, also when it is
-/// dropped.
+/// The entries of one call. They are counted when this is dropped, whether or not the call was
+/// completed.
 struct Batch {
     queue: Arc<TailQueue>,
     entries: Vec<Entry>,
@@ -279,7 +276,7 @@ impl Batch {
 
     fn lost(&mut self, reason: Reason) {
         self.counted = true;
-        // With the items goes the count that they were to take along.
+        // The entries that are lost carried the count of earlier losses.
         let earlier = self.entries.iter().map(|entry| entry.lost_before).sum();
         self.queue.waiting().lost(earlier);
         self.queue.lose(self.count(), reason);

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
-/// The queues by the Tail Workers. Each lives as long as a Worker
-/// has it or an item waits in it.
+/// The queues, by Tail Worker. Each lives for as long as a Worker refers to it or an item waits
+/// in it.
 pub(crate) struct Queues {
     tracker: TaskTracker,
-    /// Where the calls run.
+    /// The threads that run the calls.
     lane: Handle,
     state: Mutex<State>,
 }
@@ -20,12 +20,12 @@ pub(crate) struct Queues {
 #[derive(Default)]
 struct State {
     queues: HashMap<WorkerId, (Weak<TailQueue>, Arc<Ledger>)>,
-    /// What the ledgers of queues that are gone say, all together: there are as
-    /// many of them as there were dynamic Workers.
+    /// The combined counts of queues that no longer exist. There is one for every dynamic Worker
+    /// that ever had tails.
     gone: Delivery,
 }
 
-/// The row for what is gone.
+/// The name of the row for queues that no longer exist.
 const GONE: &str = "(earlier tail consumers)";
 
 impl Queues {
@@ -37,8 +37,7 @@ impl Queues {
         }
     }
 
-    /// The queue to the Tail Worker of this name, which `find` finds when it is
-    /// called.
+    /// Returns the queue of this Tail Worker, which `find` finds at the time of a call.
     pub(crate) fn get(
         &self,
         worker: &WorkerId,
@@ -63,7 +62,7 @@ impl Queues {
         queue
     }
 
-    /// What became of the items for each Tail Worker, by their names.
+    /// Returns the counts for each Tail Worker, by name.
     pub(crate) fn deliveries(&self) -> Vec<Delivery> {
         let state = self.state();
         let ledgers = state.queues.values().map(|(_, ledger)| ledger.delivery());
@@ -75,12 +74,12 @@ impl Queues {
         deliveries
     }
 
-    /// Lets no further call begin in the queues that there are.
+    /// Stops further calls in all queues.
     pub(crate) fn close(&self) {
         let state = self.state();
         let queues = state.queues.values();
         let queues: Vec<_> = queues.filter_map(|(queue, _)| queue.upgrade()).collect();
-        // A queue may hold the last reference to something that has queues.
+        // A queue may hold the last reference to a value that owns these queues.
         drop(state);
         queues.iter().for_each(|queue| queue.close());
     }

@@ -12,18 +12,18 @@ pub(crate) struct Tails {
     pub(crate) tails: Vec<Tail>,
 }
 
-/// One of a Worker's tail consumers, and the way to it.
+/// One of a Worker's tail consumers, with its queue.
 pub(crate) struct Tail {
     pub(crate) target: Arc<Target>,
     pub(crate) queue: Arc<TailQueue>,
 }
 
 impl Tails {
-    /// Hands finished items to the tails, in one call.
+    /// Queues finished items for each tail, in one call.
     pub(super) fn deliver(&self, items: &[Arc<TraceItem>]) {
         let is_tail = |item: &Arc<TraceItem>| matches!(item.event, Some(EventInfo::Tail { .. }));
         for tail in &self.tails {
-            // A Worker that tails itself is not told about its own telling.
+            // A Worker that tails itself does not receive the items of its own tail events.
             if !(items.iter().any(is_tail) && tail.target.worker == self.worker) {
                 tail.queue.push(items, &tail.target);
             }

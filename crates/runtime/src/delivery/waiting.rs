@@ -6,28 +6,27 @@ use std::sync::Arc;
 use taffrail_trace::TraceItem;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-/// Bytes of the items that wait for one Tail Worker or are in its calls: some
-/// seconds of plain load, and what a small machine can spare.
+/// Bytes of the items that wait for one Tail Worker or are in its calls. Enough for some seconds
+/// of ordinary load, and affordable on a small machine.
 pub(super) const QUEUED_BYTES: usize = 64 << 20;
 
-/// Calls of one Tail Worker at a time. One that hangs keeps one of these
-/// places, and the queue behind them bounds what that costs.
+/// Concurrent calls of one Tail Worker. A call that hangs occupies one of them; the bounded queue
+/// limits what that costs.
 pub(super) const CONCURRENT_CALLS: usize = 32;
 
-/// Bytes of the items of one call: a Tail Worker that copes with its largest
-/// item has to cope with a batch, too.
+/// Bytes of the items of one call. A Tail Worker that can process its largest item can also
+/// process a batch of this size.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Entries that are looked at for those that may go into one call.
+/// How many entries are searched for those that may share a call.
 const LOOK_AHEAD: usize = 256;
 
-/// What goes to the Tail Worker in one call: one item, or those of a dispatcher
-/// and its user Workers.
+/// Items that go to the Tail Worker in one call: a single item, or those of a dispatcher and its
+/// user Workers.
 pub(super) struct Entry {
     pub(super) items: Vec<Arc<TraceItem>>,
     pub(super) target: Arc<Target>,
-    /// Items before these that were lost, and that the Tail Worker has not been
-    /// told of.
+    /// How many earlier items were lost without a report to the Tail Worker.
     pub(super) lost_before: u64,
     /// Keeps the runtime from counting as idle.
     pub(super) _pending: Option<TaskTrackerToken>,
@@ -39,25 +38,25 @@ impl Entry {
     }
 }
 
-/// What becomes of an entry that comes.
+/// The result of pushing an entry.
 pub(super) enum Pushed {
-    /// There is a place for a call: the entry is to have it.
+    /// A call may begin, with this entry.
     Call(Entry),
-    /// It waits for one.
+    /// The entry waits for a call to end.
     Waits,
-    /// There is no room.
+    /// There is no room, and the entry is lost.
     Full,
 }
 
-/// A queue that is bounded by bytes.
+/// A queue with a limit of bytes.
 #[derive(Default)]
 pub(super) struct Waiting {
     entries: VecDeque<Entry>,
-    /// Of the entries here and in calls.
+    /// The size of the entries in this queue and in calls.
     bytes: usize,
     calls: usize,
-    /// Lost items that the Tail Worker has not been told of.
-    untold: u64,
+    /// Lost items that have not been reported to the Tail Worker.
+    unreported: u64,
 }
 
 impl Waiting {
@@ -67,7 +66,7 @@ impl Waiting {
             return Pushed::Full;
         }
         self.bytes = bytes;
-        entry.lost_before = std::mem::take(&mut self.untold);
+        entry.lost_before = std::mem::take(&mut self.unreported);
         if self.calls < CONCURRENT_CALLS {
             self.calls += 1;
             return Pushed::Call(entry);
@@ -76,13 +75,13 @@ impl Waiting {
         Pushed::Waits
     }
 
-    /// Counts lost items, of which the next entry will tell.
+    /// Counts lost items, which the next entry reports.
     pub(super) fn lost(&mut self, items: u64) {
-        self.untold += items;
+        self.unreported += items;
     }
 
-    /// The entries for the next call in this place: the first one, and those
-    /// for the same target that fit beside it.
+    /// Takes the entries for the next call: the first one, and those for the same target that fit
+    /// beside it.
     pub(super) fn next(&mut self, max_items: usize) -> Vec<Entry> {
         let Some(first) = self.entries.pop_front() else {
             return Vec::new();
@@ -112,12 +111,13 @@ impl Waiting {
         batch
     }
 
-    /// Gives up the room of entries whose call is over.
+    /// Releases the bytes of entries whose call is over.
     pub(super) fn release(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
-    /// Gives up a place, but for an entry that came to wait for it.
+    /// Ends a call, unless an entry waits: then the entry is returned, and the call goes on with
+    /// it.
     pub(super) fn leave(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front();
         if entry.is_none() {
@@ -126,7 +126,7 @@ impl Waiting {
         entry
     }
 
-    /// Takes everything out that waits.
+    /// Takes out all waiting entries.
     pub(super) fn clear(&mut self) -> VecDeque<Entry> {
         std::mem::take(&mut self.entries)
     }

@@ -1,7 +1,7 @@
 //! The wasmtime engines and the clock tick that interrupts guests.
 
 use crate::error::Error;
-use crate::places::FOR_TAILS;
+use crate::places::RESERVED_FOR_TAILS;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -42,7 +42,7 @@ pub(crate) struct Engines {
 impl Engines {
     /// Engines in which as many instances may exist as there are places.
     pub(crate) fn new(cache: Option<&Path>, instances: u32) -> Result<Self, Error> {
-        let places = instances.saturating_add(FOR_TAILS);
+        let places = instances.saturating_add(RESERVED_FOR_TAILS);
         let cache = cache.map(open_cache).transpose()?;
         let engine = |concurrent| {
             Engine::new(&config(concurrent, cache.clone(), places))

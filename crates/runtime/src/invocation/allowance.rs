@@ -1,5 +1,4 @@
-//! What is left of the things that an invocation may use a number of times, and
-//! the account of what the host holds for it.
+//! The countable limits of an invocation, and its account of host memory.
 
 use crate::invocation::held::HostMemory;
 use crate::settings::Limits;
@@ -8,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// The limit of subrequests is reached.
+/// The limit of subrequests was reached.
 #[derive(Debug)]
 pub(crate) struct TooManySubrequests;
 
@@ -24,16 +23,16 @@ impl fmt::Display for TooManySubrequests {
 /// Data points of Analytics Engine: Cloudflare's limit for one invocation.
 const DATA_POINTS: u32 = 250;
 
-/// Requests to the network that may wait for the head of a response at a time;
-/// others wait for their turn. Cloudflare's limit for one invocation.
+/// Network requests that may wait for a response head at a time. Further requests wait for their
+/// turn. Cloudflare's limit for one invocation.
 const WAITING_REQUESTS: usize = 6;
 
 pub(super) struct Allowance {
     subrequests_left: AtomicU32,
     data_points_left: AtomicU32,
-    /// Places for requests that wait for the head of a response.
+    /// Permits for requests that wait for a response head.
     waiting_requests: Semaphore,
-    /// Bytes that the host may hold for it.
+    /// The limit of bytes that the host may hold.
     memory: usize,
     host_memory: OnceLock<Arc<HostMemory>>,
 }
@@ -58,7 +57,7 @@ impl Allowance {
         self.host_memory.get().map_or(0, |memory| memory.peak())
     }
 
-    /// Counts a request, or refuses it.
+    /// Counts a subrequest, or refuses it.
     pub(super) fn subrequest(&self) -> Result<(), TooManySubrequests> {
         take(&self.subrequests_left).ok_or(TooManySubrequests)
     }
@@ -70,9 +69,9 @@ impl Allowance {
         })
     }
 
-    /// Waits for the turn of a request.
+    /// Waits for a permit to send a request.
     pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        // It fails only when it is closed, which it never is.
+        // Fails only if the semaphore is closed, which it never is.
         self.waiting_requests.acquire().await.ok()
     }
 }

@@ -1,4 +1,4 @@
-//! The bodies of a request and of its response on their ways.
+//! The bodies of a request and of its response.
 
 use crate::invocation::Invocation;
 use crate::invocation::drain::drain;
@@ -16,18 +16,17 @@ use wasmtime_wasi_http::WasiBody;
 
 /// The body of a guest's response.
 ///
-/// Read it to its end, or drop it to say that the client is gone. The answer
-/// to a HEAD request has a body, too: it is not sent, but read so that the guest
-/// can end.
+/// Read it to its end, or drop it to signal that the client has disconnected. The response to a
+/// HEAD request has a body too. It is not sent, but it is read so that the guest can end.
 pub struct ResponseBody {
     inner: WasiBody,
     invocation: Arc<Invocation>,
     status: u16,
     reader: Reader,
-    /// Bytes that were announced and have not come yet.
+    /// Announced bytes that have not come yet.
     expected: Option<u64>,
     ended: bool,
-    /// What it breaks off with, at the next poll.
+    /// The error that the next poll returns.
     error: Option<BodyError>,
 }
 
@@ -35,18 +34,18 @@ pub struct ResponseBody {
 pub struct Receipt(Arc<Invocation>);
 
 impl Receipt {
-    /// The client went away before that.
+    /// Records that the client disconnected before the whole response was sent.
     pub fn lost(self) {
         self.0.response_lost();
     }
 }
 
-/// Who reads a body.
+/// The reader of a response body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reader {
-    /// A client, who is gone when it does not read on.
+    /// A client, which has disconnected if it stops reading.
     Client,
-    /// Another Worker, which reads as much as it likes.
+    /// Another Worker, which may stop reading at any point.
     Worker,
 }
 
@@ -63,8 +62,8 @@ impl fmt::Display for BodyError {
 impl std::error::Error for BodyError {}
 
 impl ResponseBody {
-    /// Attaches the body of a guest's response to its invocation. `head` is
-    /// whether it answers a HEAD request.
+    /// Attaches the body of a guest's response to its invocation. `head` is true in response to a
+    /// HEAD request.
     pub(crate) fn attach(
         mut response: http::Response<WasiBody>,
         invocation: Arc<Invocation>,
@@ -89,7 +88,7 @@ impl ResponseBody {
         })
     }
 
-    /// What to keep until the body has been sent, once it is read.
+    /// Returns a receipt, to be kept until the body has been sent.
     #[must_use]
     pub fn receipt(&self) -> Receipt {
         Receipt(Arc::clone(&self.invocation))
@@ -109,8 +108,8 @@ impl ResponseBody {
         self.broken_off(cx, error)
     }
 
-    /// Breaks off, but only after an HTTP server had the chance to send what
-    /// it has, which it drops when it meets an error.
+    /// Ends the body with an error, one poll late. An HTTP server discards buffered data when it
+    /// meets an error, so it first gets the chance to send it.
     fn broken_off(
         &mut self,
         cx: &mut Context<'_>,
@@ -152,8 +151,8 @@ impl Body for ResponseBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => self.breaks_off(cx, error.to_string()),
-            // A guest that was cut off takes its end of the body with it, and
-            // that looks like an end.
+            // The writing end is dropped together with a guest that was cut off, which looks like
+            // a regular end.
             None if !self.ended && self.invocation.response_is_broken() => {
                 self.ended = true;
                 self.broken_off(cx, "the Worker was stopped".to_owned())
@@ -187,8 +186,7 @@ impl Body for ResponseBody {
     }
 }
 
-/// The length that a response announces. One that no client could make sense
-/// of is taken out of its headers.
+/// Returns the length that a response announces. An invalid length is removed from the headers.
 fn content_length(headers: &mut HeaderMap) -> Option<u64> {
     let lengths = headers.get_all(CONTENT_LENGTH).iter();
     let mut lengths = lengths.map(|length| {
@@ -207,7 +205,7 @@ fn content_length(headers: &mut HeaderMap) -> Option<u64> {
     same
 }
 
-/// The body of a request, which has the invocation know if it breaks off.
+/// Wraps the body of a request, so that the invocation is informed if it breaks off.
 pub(crate) fn received(body: WasiBody, invocation: &Arc<Invocation>) -> WasiBody {
     if body.is_end_stream() {
         return body;
@@ -226,14 +224,14 @@ pub(crate) fn received(body: WasiBody, invocation: &Arc<Invocation>) -> WasiBody
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         if self.ended {
-            // An HTTP server drops a body with the last byte that it announced,
-            // before the guest has said that this was all.
+            // An HTTP server drops a body with the last announced byte, before the guest has
+            // ended the body.
             if self.expected == Some(0) {
                 drain(&mut self.inner);
             }
             return;
         }
-        // An HTTP server reads no further than it has to.
+        // An HTTP server does not poll a body further than it has to.
         if self.is_end_stream() {
             self.end(Response::Complete(self.status));
             return;

@@ -1,24 +1,22 @@
-//! Panics of the host, kept to the work in which they happen.
+//! Confines panics of the host to the work in which they happen.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-/// The host panicked. The panic itself is on stderr.
+/// The host panicked. The panic message is on stderr.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Panicked;
 
 impl Panicked {
-    /// What an operator reads about it.
+    /// The message for the operator.
     pub(crate) const MESSAGE: &str = "it panicked";
 }
 
 /// Runs `work` to its end. A panic ends it, and nothing else.
-///
-/// What `work` shares with others has to be right after a panic, too. It is
-/// behind locks whose poison means nothing, since no change of it is left half
-/// done by code that can panic.
+/// State that `work` shares with others must be consistent after a panic. It is behind locks
+/// whose poisoning is ignored, since no code that can panic runs in the middle of a change.
 pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> Result<T, Panicked> {
     let mut work = pin!(work);
     poll_fn(|cx| {

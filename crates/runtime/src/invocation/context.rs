@@ -1,4 +1,4 @@
-//! What an invocation needs of its Worker.
+//! The parts of a Worker that an invocation needs.
 
 use crate::delivery::Consumers;
 use crate::invocation::origin::Origin;
@@ -13,38 +13,38 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
-/// A deployed Worker without its code: which one it is, what it may use, and
-/// where its items go.
+/// A deployed Worker without its code: its identity, its settings and limits, and the consumers
+/// of its items.
 pub(crate) struct WorkerContext {
     pub(crate) id: WorkerId,
     pub(crate) settings: WorkerSettings,
     pub(crate) consumers: Consumers,
     pub(crate) tracker: TaskTracker,
-    /// Held while a component is compiled that it loads: one at a time.
+    /// Held while a component is compiled on behalf of this Worker: one at a time.
     pub(crate) compiles: tokio::sync::Mutex<()>,
     pub(crate) running: Running,
-    /// What it may run at a time.
+    /// The limit of concurrent invocations.
     pub(crate) share: Arc<Share>,
-    /// What it and its objects keep, which a dynamic Worker takes with it. Code
-    /// reaches it by its channels.
+    /// The data of the Worker and its objects. The data of a dynamic Worker is removed with it.
+    /// Code reaches it through its channels.
     pub(crate) storage: Arc<Storage>,
     /// Notified when this is dropped.
-    pub(crate) let_go: Arc<Notify>,
+    pub(crate) dropped: Arc<Notify>,
 }
 
 impl Drop for WorkerContext {
     fn drop(&mut self) {
-        self.let_go.notify_one();
+        self.dropped.notify_one();
         if !self.id.is_dynamic() {
             return;
         }
-        // Without a runtime the process ends, and the store is cleared when it is
-        // opened next.
+        // Without a tokio runtime the process is ending, and the data is removed when the store
+        // is next opened.
         if let Ok(runtime) = Handle::try_current() {
             let storage = Arc::clone(&self.storage);
             runtime.spawn(async move {
                 if let Err(error) = storage.remove_objects().await {
-                    tracing::warn!("what a dynamic Worker kept cannot be removed: {error}");
+                    tracing::warn!("the data of a dynamic Worker cannot be removed: {error}");
                 }
             });
         }
@@ -52,7 +52,7 @@ impl Drop for WorkerContext {
 }
 
 impl WorkerContext {
-    /// The Worker as an item names it.
+    /// Returns the Worker as its items describe it.
     pub(crate) fn script(&self, origin: &Origin) -> Script {
         Script {
             script_name: self.id.script_name().map(ToOwned::to_owned),

@@ -1,11 +1,10 @@
-//! Which invocation a store runs.
+//! The invocation that a store currently runs.
 
 use crate::invocation::Invocation;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The invocation that a store runs at this moment. A store that is kept for
-/// the next one has none in between, so that the item of the last one can go
-/// out.
+/// The invocation that a store currently runs. A store that is kept between invocations has none
+/// in the meantime, so that the item of the last one can be delivered.
 #[derive(Clone, Default)]
 pub(crate) struct CurrentInvocation(Arc<Mutex<Option<Arc<Invocation>>>>);
 
@@ -14,7 +13,7 @@ impl CurrentInvocation {
         Self(Arc::new(Mutex::new(Some(Arc::clone(invocation)))))
     }
 
-    /// The invocation on whose behalf the guest runs.
+    /// Returns the invocation on whose behalf the guest runs.
     pub(crate) fn invocation(&self) -> Arc<Invocation> {
         let invocation = self.lock().clone();
         invocation.expect("a guest runs only as part of an invocation")

@@ -1,4 +1,4 @@
-//! Where the item of one invocation goes.
+//! The consumers of the item of one invocation.
 
 use crate::delivery::ItemBatch;
 use crate::invocation::context::WorkerContext;
@@ -8,9 +8,9 @@ use taffrail_trace::TraceItem;
 /// The consumers of the item of one invocation.
 pub(crate) struct Destination {
     worker: Arc<WorkerContext>,
-    /// Where a dispatcher collects it, if one called.
+    /// The batch of the dispatcher that called, if there is one.
     dispatcher: Option<Arc<ItemBatch>>,
-    /// Where it collects the items of the user Workers that it dispatches to.
+    /// The batch for the items of the user Workers that this invocation calls as a dispatcher.
     own: OnceLock<Arc<ItemBatch>>,
 }
 
@@ -26,10 +26,11 @@ impl Destination {
     /// Whether the item has a consumer.
     pub(crate) fn has_consumers(&self) -> bool {
         let dispatcher = self.dispatcher.as_ref();
-        self.worker.consumers.are_some() || dispatcher.is_some_and(|batch| batch.has_consumers())
+        self.worker.consumers.any() || dispatcher.is_some_and(|batch| batch.has_consumers())
     }
 
-    /// Where it collects the items of the user Workers that it dispatches to.
+    /// Returns the batch for the items of the user Workers that this invocation calls as a
+    /// dispatcher.
     pub(crate) fn batch(&self) -> Arc<ItemBatch> {
         let batch = self.own.get_or_init(|| {
             let pending = self.worker.tracker.token();

@@ -1,4 +1,4 @@
-//! Bodies whose writer must not notice that their reader has gone.
+//! Bodies whose writer must not notice that the reader stopped reading.
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -10,7 +10,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 struct DrainOnDrop(WasiBody);
 
-/// A body that is read to its end after it is dropped.
+/// Returns a body that is still read to its end after it is dropped.
 pub(crate) fn drain_on_drop(body: WasiBody) -> WasiBody {
     if body.is_end_stream() {
         return body;
@@ -18,8 +18,8 @@ pub(crate) fn drain_on_drop(body: WasiBody) -> WasiBody {
     DrainOnDrop(body).boxed_unsync()
 }
 
-/// Reads a body to its end, in a task of its own if the end has yet to come.
-/// The body ends with its writer.
+/// Reads a body to its end, in a new task if the end has yet to come. The task ends when the
+/// writer does.
 pub(crate) fn drain(body: &mut WasiBody) {
     if body.is_end_stream() {
         return;

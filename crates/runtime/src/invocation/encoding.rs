@@ -1,4 +1,4 @@
-//! Content encodings: what a script reads is decoded, what it sends is encoded.
+//! Content encodings: decodes bodies that a script reads and encodes bodies that it sends.
 
 use crate::invocation::held::{Charge, HostMemory, HostMemoryExceeded};
 use async_compression::tokio::bufread::{
@@ -17,7 +17,7 @@ use tokio::io::{AsyncBufRead, AsyncRead};
 use tokio_util::io::{StreamReader, poll_read_buf};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// An encoding that the host knows.
+/// A supported encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
     Gzip,
@@ -25,20 +25,21 @@ pub(crate) enum Encoding {
     Brotli,
 }
 
-/// Bytes that are made at a time, however much they stand for.
+/// The size of the pieces in which output is produced, whatever the ratio of compression.
 const PIECE: usize = 16 << 10;
 
-/// What one that encodes holds, for the fastest brotli.
+/// Memory of an encoder at the fastest setting of brotli.
 const ENCODER_BYTES: usize = 512 << 10;
 
-/// What one that decodes gzip or deflate holds.
+/// Memory of a decoder for gzip or deflate.
 const INFLATE_BYTES: usize = 64 << 10;
 
-/// The longest window of brotli, and what is around it.
+/// Memory of a decoder for brotli: the longest window and what surrounds it.
 const BROTLI_BYTES: usize = (16 << 20) + (512 << 10);
 
 impl Encoding {
-    /// The encoding of a body, unless it is encoded more than once or otherwise.
+    /// Returns the encoding of a body. `None` if it is unencoded, encoded more than once, or
+    /// encoded in an unsupported way.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
         let encoding = encodings.next()?;
@@ -53,7 +54,7 @@ impl Encoding {
         }
     }
 
-    /// The body without its encoding, at the cost of `account`.
+    /// Returns the decoded body. Its memory is charged to `account`.
     pub(crate) fn decoded(
         self,
         body: WasiBody,
@@ -75,7 +76,7 @@ impl Encoding {
         })
     }
 
-    /// The body in this encoding, at the cost of `account`.
+    /// Returns the encoded body. Its memory is charged to `account`.
     pub(crate) fn encoded(
         self,
         body: WasiBody,
@@ -101,7 +102,7 @@ fn recoded(reader: impl AsyncRead + Send + 'static, charge: Charge) -> WasiBody 
     Recoded { reader }.boxed_unsync()
 }
 
-/// A body that goes through an encoder or decoder, until its end.
+/// A body that passes through an encoder or decoder.
 struct Recoded {
     reader: Option<(Pin<Box<dyn AsyncRead + Send>>, Charge)>,
 }

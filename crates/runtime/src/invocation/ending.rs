@@ -1,5 +1,4 @@
-//! How an invocation ended: the facts, and the one function that makes an
-//! outcome of them.
+//! How an invocation ended: the facts, and the one function that decides the outcome from them.
 
 use crate::invocation::lines::Panic;
 use taffrail_trace::Outcome;
@@ -11,25 +10,25 @@ pub(crate) struct Ending {
     pub(crate) response: Response,
     /// Why the guest was cut off, if it was.
     pub(crate) cut: Option<Cut>,
-    /// The guest was refused memory at some time.
+    /// Whether the guest was ever refused memory.
     pub(crate) memory_refused: bool,
-    /// The guest was refused a subrequest at some time.
+    /// Whether the guest was ever refused a subrequest.
     pub(crate) subrequest_refused: bool,
-    /// The guest met the end of a request body that broke off.
+    /// Whether the guest read a request body that broke off.
     pub(crate) request_broke_off: bool,
-    /// How the guest says that its handler failed.
+    /// The failure that the guest's handler reported.
     pub(crate) uncaught: Option<Failure>,
-    /// What the guest printed of its last Rust panic.
+    /// The last Rust panic that the guest printed.
     pub(crate) panic: Option<Panic>,
-    /// The guest printed Python's error for a refusal of memory. The interpreter panics
-    /// behind it, about an exception in general.
+    /// Whether the guest printed Python's error for a refused allocation. The interpreter then
+    /// panics with a message about exceptions in general.
     pub(crate) memory_error: bool,
-    /// What the JavaScript engine printed when it gave up.
+    /// The message of the JavaScript engine when it aborted.
     pub(crate) crash: Option<String>,
 }
 
 impl Ending {
-    /// Nothing has happened yet.
+    /// Returns the state at the start of an invocation.
     pub(crate) fn new(response: Response) -> Self {
         Self {
             call: Call::Unfinished,
@@ -46,52 +45,52 @@ impl Ending {
     }
 }
 
-/// Why the host ends a guest that would go on.
+/// Why the host stops a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// It used more CPU time than it may.
+    /// It exceeded its CPU time.
     Cpu,
-    /// The host held more for it than it may.
+    /// The host memory held on its behalf exceeded the limit.
     Memory,
-    /// It took more time than it may.
+    /// It exceeded its wall time.
     WallTime,
-    /// It went on for longer after its response than it may.
+    /// It exceeded the time after its response.
     WaitUntil,
-    /// The client went away in the middle of the response.
+    /// The client disconnected in the middle of the response.
     ClientLeft,
-    /// Somebody stopped the Worker.
+    /// An operator stopped the Worker.
     Killed,
     /// Taffrail is stopping.
     Aborted,
 }
 
-/// What became of the call of the guest's handler.
+/// The result of calling the guest's handler.
 #[derive(Debug)]
 pub(crate) enum Call {
-    /// It was dropped before it returned.
+    /// The call was dropped before it returned.
     Unfinished,
     Returned,
     Trapped(Trapped),
-    /// The component has no handler for the event; the text says which.
+    /// The component has no handler for the event. The text is the message about it.
     NoHandler(String),
-    /// There is no code to run; the text says why.
+    /// There is no code to run. The text is the reason.
     NoScript(String),
-    /// The script cannot be evaluated.
+    /// The evaluation of the script failed.
     NotStarted(Failure),
-    /// The Worker has been stopped.
+    /// The Worker is stopped.
     Stopped,
-    /// There is no room for it.
+    /// A limit of concurrency refused the invocation.
     Shed(Shed),
-    /// The host could not do its part.
+    /// The host failed during the call. The text is the reason.
     HostFailed(String),
 }
 
-/// What there is no room in.
+/// The limit of concurrency that refused an invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shed {
-    /// The share of the Worker.
+    /// The instances of the Worker.
     Worker,
-    /// The share of the Worker that made it, or of its dispatch namespace.
+    /// The instances of the Worker that made it, or of its dispatch namespace.
     Parent,
     /// The places of the process.
     Process,
@@ -99,7 +98,7 @@ pub(crate) enum Shed {
     Object,
 }
 
-/// How the guest was stopped by itself or by a limit.
+/// A trap of the guest, and the stack at that point.
 #[derive(Debug)]
 pub(crate) struct Trapped {
     pub(crate) cause: Cause,
@@ -108,42 +107,41 @@ pub(crate) struct Trapped {
 
 #[derive(Debug)]
 pub(crate) enum Cause {
-    /// The guest gave up: what an abort, a panic or a failed allocation
-    /// compiles to.
+    /// The guest aborted. Aborts, panics and failed allocations compile to this.
     Unreachable,
     MemoryOutOfBounds,
-    /// Too little memory to start at all.
+    /// The guest's initial memory exceeds the limit.
     NoInitialMemory,
-    /// The guest ended itself with a status other than 0.
+    /// The guest exited with a status other than 0.
     Exited(i32),
-    /// Anything else, in words.
+    /// Any other trap. The text is the description.
     Other(String),
 }
 
-/// What became of the response of a fetch event.
+/// The state of the response of a fetch event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Response {
-    /// This kind of event has none.
+    /// This kind of event has no response.
     NotExpected,
     Unset,
-    /// The guest answered with an error code instead.
+    /// The guest returned an error code instead.
     Refused(String),
-    /// The guest answered with a status that is for servers alone.
+    /// The guest set a status that only servers may send.
     Informational(u16),
-    /// Its head is set, its body is under way.
+    /// The head is set, and the body is being sent.
     Streaming(u16),
-    /// All of it went out.
+    /// The whole response was sent.
     Complete(u16),
-    /// The guest ended it before its end.
+    /// The guest stopped before the end of the body.
     Broken(u16),
-    /// The client went away before its end.
+    /// The client disconnected before the end of the body.
     Abandoned,
-    /// The Worker that called did not read it to its end.
+    /// The calling Worker did not read the body to its end.
     Unread,
 }
 
 impl Response {
-    /// Whether there is nothing more to send, or nobody to send it to.
+    /// Whether nothing more can be sent.
     pub(crate) fn is_over(&self) -> bool {
         match self {
             Self::Complete(_) | Self::Broken(_) | Self::Abandoned | Self::Unread => true,
@@ -155,7 +153,7 @@ impl Response {
         }
     }
 
-    /// Whether the guest says by it that it failed.
+    /// Whether the response is a failure reported by the guest.
     fn is_failure(&self) -> bool {
         match self {
             Self::Unset | Self::Refused(_) => true,
@@ -169,7 +167,7 @@ impl Response {
     }
 }
 
-/// An exception without its time.
+/// An exception without its timestamp.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) name: String,
@@ -177,13 +175,13 @@ pub(crate) struct Failure {
     pub(crate) stack: Option<String>,
 }
 
-/// What the facts amount to.
+/// The decision about an invocation's end.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub(crate) outcome: Outcome,
-    /// The exception to record, unless the guest has recorded it itself.
+    /// The exception to record, unless the guest has already reported it.
     pub(crate) failure: Option<Failure>,
-    /// The limit that the invocation met.
+    /// The limit that the invocation exceeded.
     pub(crate) limit: Option<Limit>,
 }
 
@@ -233,7 +231,7 @@ impl Verdict {
     }
 }
 
-/// The outcome of an invocation, and what else its item says about its end.
+/// Decides the outcome of an invocation, and the exception and limit that its item names.
 pub(crate) fn decide(ending: &Ending) -> Verdict {
     let verdict = match &ending.call {
         Call::HostFailed(message) => Verdict::error(
@@ -264,7 +262,8 @@ pub(crate) fn decide(ending: &Ending) -> Verdict {
         Outcome::Exception | Outcome::ResponseStreamDisconnected
     );
     if failed && ending.request_broke_off {
-        // What the guest made of it is told, but it is the client's doing.
+        // The exceptions that the guest reported are recorded, but the cause is the client's
+        // disconnect.
         return Verdict {
             outcome: Outcome::Canceled,
             ..verdict
@@ -296,7 +295,7 @@ fn decide_cut(ending: &Ending, cut: Cut) -> Verdict {
             "Worker exceeded wall time limit.",
         )
         .limit(Limit::WallTime),
-        // As on Workers: what it answered is its end, and a warning tells the rest.
+        // As on Workers, the response decides the outcome. A warning reports the cancelled tasks.
         Cut::WaitUntil => decide_returned(ending).limit(Limit::WaitUntil),
         Cut::ClientLeft => Verdict::new(Outcome::Canceled),
         Cut::Killed => Verdict::error(Outcome::KillSwitch, "The Worker was stopped."),
@@ -314,7 +313,7 @@ fn decide_trapped(ending: &Ending, trapped: &Trapped) -> Verdict {
     if let Response::Informational(status) = ending.response {
         return informational(status).stack(trapped.stack.as_ref());
     }
-    // The client had a good status and then a body that broke off.
+    // The client received a success status and then a broken body.
     let outcome = match ending.response {
         Response::Broken(_) => Outcome::ResponseStreamDisconnected,
         _ => Outcome::Exception,
@@ -325,8 +324,8 @@ fn decide_trapped(ending: &Ending, trapped: &Trapped) -> Verdict {
     }
 }
 
-/// What languages throw when they are refused memory: JavaScript's engine a text
-/// or an error with it, Python an error of this name.
+/// JavaScript's engine throws `out of memory` when it is refused memory, as a text or as the
+/// message of an error. Python raises an error of this name.
 fn decide_uncaught(ending: &Ending, uncaught: &Failure) -> Verdict {
     let is_of_memory = uncaught.message == "out of memory" || uncaught.name == "MemoryError";
     if ending.memory_refused && is_of_memory {
@@ -339,9 +338,9 @@ fn memory_exceeded() -> Verdict {
     Verdict::error(Outcome::ExceededMemory, "Worker exceeded memory limit.").limit(Limit::Memory)
 }
 
-/// A guest that was refused memory and did not cope aborts, exits, or writes to the
-/// null pointer it took for memory. A panic about something else means that it
-/// had coped.
+/// Whether a trap is due to a refused allocation. The guest may have aborted, exited, or written
+/// to the null pointer that it took for memory. If it panicked about something else, it had
+/// handled the refusal.
 fn out_of_memory(ending: &Ending, cause: &Cause) -> bool {
     match cause {
         Cause::NoInitialMemory => true,

@@ -1,26 +1,26 @@
-//! The end of a fetch event, as its caller sees it.
+//! The result of a fetch event.
 
 use crate::invocation::Invocation;
 use crate::invocation::body::ResponseBody;
 use taffrail_trace::{Outcome, TraceException};
 
-/// How a fetch event was answered.
+/// The result of a fetch event.
 pub enum FetchResult {
     /// The guest set a response. Its invocation may still be running.
     Response(http::Response<ResponseBody>),
-    /// The guest set none; what the client is told is the caller's affair.
+    /// The guest set no response. The embedder decides what to send to the client.
     Failed {
         /// How the invocation ended.
         outcome: Outcome,
-        /// What went wrong, if there is more to say than the outcome.
+        /// The exception, if there is one.
         exception: Option<TraceException>,
-        /// Whether the code could be started at all.
+        /// Whether the Worker's code could be started.
         started: bool,
     },
 }
 
 impl FetchResult {
-    /// The end of an invocation that set no response.
+    /// Returns the result of an invocation that set no response.
     pub(crate) fn failed(invocation: &Invocation) -> Self {
         let (outcome, exception) = invocation.verdict();
         Self::Failed {

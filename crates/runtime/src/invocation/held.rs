@@ -1,4 +1,4 @@
-//! What the host holds for one invocation beside the memory of its guest.
+//! Host memory that is held for one invocation, in addition to the memory of its guest.
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -11,20 +11,19 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// The account of what the host holds for one invocation. It has a limit of its
-/// own, as high as that of the guest's memory: a guest's memory never shrinks,
-/// and a Worker that fits into it should not fail for a body that waits for a
-/// slow client.
+/// The account of host memory that is held for one invocation. It has a limit of its own, as high
+/// as the limit of the guest's memory. A guest's memory never shrinks, and a Worker that stays
+/// within its limit should not fail because a body waits for a slow client.
 pub(crate) struct HostMemory {
     limit: usize,
     /// Bytes of bodies, values and messages.
     held: AtomicUsize,
-    /// Bytes behind the entries of the guest's table, when it was weighed last.
+    /// Bytes behind the entries of the guest's table, as last measured.
     table: AtomicUsize,
     peak: AtomicUsize,
 }
 
-/// What an allocation costs beside its bytes.
+/// The cost of an allocation in addition to its bytes.
 const OVERHEAD: usize = 64;
 
 /// The account is full.
@@ -49,8 +48,7 @@ impl HostMemory {
         })
     }
 
-    /// Charges the account for what is about to be held, until the charge is
-    /// dropped.
+    /// Charges the account for bytes that are about to be held, until the charge is dropped.
     pub(crate) fn charge(self: &Arc<Self>, bytes: usize) -> Result<Charge, HostMemoryExceeded> {
         let mut charge = Charge {
             account: Arc::clone(self),
@@ -60,13 +58,13 @@ impl HostMemory {
         Ok(charge)
     }
 
-    /// Notes what the entries of the guest's table weigh.
+    /// Records the memory behind the entries of the guest's table.
     pub(crate) fn weigh_table(&self, bytes: usize) -> Result<(), HostMemoryExceeded> {
         self.table.store(bytes, Relaxed);
         self.check(self.held.load(Relaxed))
     }
 
-    /// The most bytes that were held at a time.
+    /// Returns the most bytes that were held at any one time.
     pub(crate) fn peak(&self) -> usize {
         self.peak.load(Relaxed)
     }
@@ -81,7 +79,7 @@ impl HostMemory {
     }
 }
 
-/// Bytes that an account is charged for.
+/// A number of bytes that an account is charged for.
 pub(crate) struct Charge {
     account: Arc<HostMemory>,
     bytes: usize,
@@ -94,7 +92,7 @@ impl Charge {
         self.account.check(held.saturating_add(bytes))
     }
 
-    /// Bytes that are charged for as long as they are there, wherever they go.
+    /// Returns bytes that are charged for until they are dropped.
     pub(crate) fn bytes(self, bytes: impl AsRef<[u8]> + Send + 'static) -> Bytes {
         Bytes::from_owner(Charged {
             bytes,
@@ -120,14 +118,14 @@ impl<B: AsRef<[u8]>> AsRef<[u8]> for Charged<B> {
     }
 }
 
-/// A body that is charged for until its end.
+/// A body that is charged for until it ends.
 struct ChargedBody {
     inner: WasiBody,
     charge: Option<Charge>,
 }
 
 impl Charge {
-    /// Goes on for as long as `body` does.
+    /// Keeps the charge for as long as `body` exists.
     pub(crate) fn with_body(self, inner: WasiBody) -> WasiBody {
         let charge = Some(self);
         ChargedBody { inner, charge }.boxed_unsync()
@@ -158,11 +156,11 @@ impl Body for ChargedBody {
     }
 }
 
-/// A value of JSON beside its text, at most.
+/// An upper bound for the size of a parsed JSON value, not counting its text.
 const VALUE_BYTES: usize = 64;
 
-/// Bytes that JSON has once it is parsed, at most: its own, and a value for each
-/// comma, colon and bracket that is not in a string.
+/// Returns an upper bound for the size of parsed JSON: its own bytes, and a value for each comma,
+/// colon and bracket outside of strings.
 pub(crate) fn parsed_bytes(json: &[u8]) -> usize {
     let mut values = 1;
     let mut rest = json;
@@ -181,7 +179,7 @@ fn separators(json: &[u8]) -> usize {
         .count()
 }
 
-/// What stands behind the end of the string that has begun.
+/// Returns the rest after the end of the current string.
 fn after_string(mut rest: &[u8]) -> &[u8] {
     while let Some(end) = memchr2(b'"', b'\\', rest) {
         if rest[end] == b'"' {
@@ -192,10 +190,10 @@ fn after_string(mut rest: &[u8]) -> &[u8] {
     &[]
 }
 
-/// Why a body cannot be read whole.
+/// Why a body cannot be read into memory.
 #[derive(Debug)]
 pub(crate) enum CannotCollect {
-    /// It has more than the bytes that it may have.
+    /// It is longer than the limit.
     TooLong,
     /// It ended with an error.
     BrokeOff,
@@ -203,7 +201,7 @@ pub(crate) enum CannotCollect {
     Memory(HostMemoryExceeded),
 }
 
-/// Reads a body of up to `limit` bytes whole, and charges `account` for it.
+/// Reads a body of up to `limit` bytes into memory and charges `account` for it.
 pub(crate) async fn collect<B: Body<Data = Bytes>>(
     account: &Arc<HostMemory>,
     body: B,

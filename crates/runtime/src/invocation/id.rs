@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The identity of an invocation, which nothing else has.
+/// The unique identity of an invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InvocationId(u128);
 
@@ -12,7 +12,7 @@ impl InvocationId {
     }
 }
 
-/// 32 hexadecimal digits.
+/// Formats as 32 hexadecimal digits.
 impl fmt::Display for InvocationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)

@@ -1,13 +1,13 @@
-//! The observer that makes the trace item.
+//! The observer that builds the trace item.
 
 use crate::invocation::destination::Destination;
 use crate::invocation::observer::{Observer, Onset, Record};
 use std::sync::Arc;
 use taffrail_trace::{EpochMs, TraceBuilder};
 
-/// Collects the records of an invocation, and delivers the item with the last.
+/// Collects the records of an invocation, and delivers the item after the last one.
 pub(crate) struct ItemObserver {
-    /// Between onset and outcome.
+    /// Present between the onset and the outcome.
     trace: Option<TraceBuilder>,
     destination: Arc<Destination>,
 }
@@ -38,7 +38,7 @@ fn builder(onset: Onset) -> TraceBuilder {
 }
 
 impl Observer for ItemObserver {
-    /// It takes all records, as the last of the observers.
+    /// Does nothing: this is the last observer, so it takes all records by value.
     fn observe(&mut self, _: &Record) {}
 
     fn take(&mut self, record: Record) {

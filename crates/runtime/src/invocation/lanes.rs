@@ -1,5 +1,4 @@
-//! Where invocations run, so that those that compute much do not hold up those
-//! that do not.
+//! The threads that run invocations. Those that use much CPU time do not hold up the others.
 
 use crate::error::Error;
 use crate::invocation::Invocation;
@@ -11,33 +10,30 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 
-/// CPU time after which an invocation leaves the threads that also serve
-/// sockets.
+/// CPU time after which an invocation leaves the threads that also serve sockets.
 pub(crate) const HEAVY: Duration = Duration::from_millis(5);
 
-/// The niceness of the threads for heavy invocations: about a tenth of the
-/// weight of the others, and all of a processor that is idle otherwise.
+/// The niceness of the threads for heavy invocations. It gives them about a tenth of the weight
+/// of the other threads, and all of an otherwise idle processor.
 pub(crate) const NICENESS: i32 = 10;
 
-/// The threads for heavy invocations, and those for the calls of Tail Workers.
-/// All others run where they are called.
-///
-/// The kernel shares the processors between the threads for tails and those
-/// that serve sockets. So tails have a share however many connections there
-/// are: as tasks among those of the connections they would get one turn in
-/// hundreds.
+/// The threads for heavy invocations and those for the calls of Tail Workers. All other work runs
+/// on the caller's thread.
+/// The kernel shares the processors between the threads for tails and those that serve sockets,
+/// so tails have a share however many connections there are. As tasks among those of the
+/// connections they would get one turn in hundreds.
 pub(crate) struct Lanes {
     /// Both are taken when this is dropped.
     heavy: Option<Runtime>,
     tails: Option<Runtime>,
-    /// Where the calls of Tail Workers run.
+    /// The threads that run the calls of Tail Workers.
     pub(crate) tail_lane: Handle,
 }
 
 impl Lanes {
     pub(crate) fn new() -> Result<Self, Error> {
         let heavy = threads("taffrail-heavy", || {
-            // Where it is refused, the threads compete as equals.
+            // If this is refused, the threads compete as equals.
             _ = rustix::process::setpriority_process(None, NICENESS);
         })?;
         let tails = threads("taffrail-tails", || {})?;
@@ -48,10 +44,9 @@ impl Lanes {
         })
     }
 
-    /// Runs an invocation here while it is light, and elsewhere from then on.
-    /// Dropping the future drops the run, wherever it is. `items` is how many
-    /// times the CPU time of a light one it may use, since it handles that many
-    /// things in one.
+    /// Runs an invocation on this thread while it is light, and on the heavy threads from then
+    /// on. Dropping the future drops the run, wherever it is. `items` multiplies the CPU time up
+    /// to which the run counts as light, since it handles that many items.
     pub(crate) async fn run(
         &self,
         invocation: Arc<Invocation>,
@@ -65,14 +60,14 @@ impl Lanes {
             () = until_used(&invocation, HEAVY * items) => self.heavy.as_ref(),
         };
         match heavy {
-            // That it fails means that the process ends.
+            // Fails only if the process is ending.
             Some(heavy) => _ = AbortOnDropHandle::new(heavy.spawn(run)).await,
             None => run.await,
         }
     }
 
-    /// Runs the life of an isolate here while its events are light, and
-    /// elsewhere while they are not.
+    /// Runs an isolate on this thread while its events are light, and on the heavy threads while
+    /// they are not.
     pub(crate) async fn alternate(
         &self,
         mut life: Life,
@@ -86,18 +81,18 @@ impl Lanes {
             let heavy = threads.spawn(until(heavy, move || !is_heavy()));
             match heavy.await {
                 Ok(Some(light)) => life = light,
-                // That it fails means that the process ends.
+                // Fails only if the process is ending.
                 Ok(None) | Err(_) => return,
             }
         }
     }
 }
 
-/// The life of an isolate.
+/// The run of an isolate over all its events.
 type Life = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Runs a life until it is over, or gives it back when it is to go on elsewhere.
-/// This is known after each turn.
+/// Runs a life until it is over, or returns it when it should go on elsewhere. This is checked
+/// after each turn.
 async fn until(mut life: Life, is_elsewhere: impl Fn() -> bool) -> Option<Life> {
     let is_over = poll_fn(|cx| match life.as_mut().poll(cx) {
         Poll::Ready(()) => Poll::Ready(true),
@@ -116,8 +111,8 @@ fn threads(name: &str, start: impl Fn() + Send + Sync + 'static) -> Result<Runti
         .map_err(|error| Error::host(format!("the threads `{name}` cannot start")).caused_by(error))
 }
 
-/// Ready once the invocation has used this CPU time. It registers no waker: it
-/// is polled after each turn of the guest, and nothing else uses CPU time.
+/// Completes once the invocation has used this CPU time. Registers no waker: it is polled after
+/// each turn of the guest, and nothing else uses CPU time.
 async fn until_used(invocation: &Invocation, cpu: Duration) {
     poll_fn(|_| {
         if invocation.cpu.used() > cpu {
@@ -132,7 +127,7 @@ async fn until_used(invocation: &Invocation, cpu: Duration) {
 impl Drop for Lanes {
     fn drop(&mut self) {
         for threads in [self.heavy.take(), self.tails.take()].into_iter().flatten() {
-            // Waiting for the threads is not allowed where this may happen.
+            // A blocking shutdown is not allowed in every place where this may be dropped.
             threads.shutdown_background();
         }
     }

@@ -1,4 +1,4 @@
-//! What one invocation may use: CPU time and memory.
+//! The limits of CPU time and memory of one invocation.
 
 use crate::clock;
 use std::future::poll_fn;
@@ -8,20 +8,19 @@ use std::task::Poll;
 use std::time::Duration;
 use wasmtime::ResourceLimiter;
 
-/// Charges an invocation for the CPU time of the thread that runs it, and for
-/// nothing while it waits.
-///
-/// An invocation runs on one thread at a time, so relaxed atomics suffice; only the
-/// total is added to from others.
+/// Charges an invocation for the CPU time of the thread that runs it, but not for time spent
+/// waiting.
+/// An invocation runs on one thread at a time, so relaxed atomics suffice. Other threads only add
+/// to the total.
 pub(crate) struct CpuMeter {
     limit_ns: u64,
-    /// Time of all finished polls.
+    /// The time of all finished polls.
     used_ns: AtomicU64,
     /// The thread's clock at the start of the running poll.
     poll_started_ns: AtomicU64,
 }
 
-/// The CPU time limit is passed.
+/// The limit of CPU time was exceeded.
 #[derive(Debug)]
 pub(crate) struct CpuExceeded;
 
@@ -34,8 +33,8 @@ impl CpuMeter {
         }
     }
 
-    /// Runs `future`, charging its polls. Ends early when the limit is passed
-    /// by many short polls between which the guest itself is never interrupted.
+    /// Runs `future`, charging its polls. Fails when many short polls exceed the limit together,
+    /// since the guest itself is then never interrupted.
     pub(crate) async fn measure<F: Future>(&self, future: F) -> Result<F::Output, CpuExceeded> {
         let mut future = pin!(future);
         poll_fn(|cx| {
@@ -51,50 +50,50 @@ impl CpuMeter {
         .await
     }
 
-    /// Charges the invocation from now on.
+    /// Starts charging the invocation.
     pub(crate) fn begin(&self) {
         self.poll_started_ns.store(clock::thread_cpu_ns(), Relaxed);
     }
 
-    /// Charges it no further, and returns what it has used in nanoseconds.
+    /// Stops charging, and returns the total in nanoseconds.
     pub(crate) fn end(&self) -> u64 {
         let started = self.poll_started_ns.load(Relaxed);
         let spent = clock::thread_cpu_ns().saturating_sub(started);
         self.used_ns.fetch_add(spent, Relaxed) + spent
     }
 
-    /// Charges it for what another thread did for it.
+    /// Charges the invocation for work that another thread did on its behalf.
     pub(crate) fn charge(&self, spent: Duration) {
         let spent = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
         self.used_ns.fetch_add(spent, Relaxed);
     }
 
-    /// What it may still use.
+    /// Returns the remaining CPU time.
     pub(crate) fn left(&self) -> Duration {
         Duration::from_nanos(self.limit_ns.saturating_sub(self.used_ns.load(Relaxed)))
     }
 
-    /// Whether the limit is passed; to be asked from inside a poll.
+    /// Whether the limit is exceeded. Must be called from inside a poll.
     pub(crate) fn is_exceeded(&self) -> bool {
         let running = clock::thread_cpu_ns().saturating_sub(self.poll_started_ns.load(Relaxed));
         self.used_ns.load(Relaxed) + running > self.limit_ns
     }
 
-    /// The time of all finished polls.
+    /// Returns the time of all finished polls.
     pub(crate) fn used(&self) -> Duration {
         Duration::from_nanos(self.used_ns.load(Relaxed))
     }
 }
 
-/// Bounds the memory of all instances in a store, and remembers a refusal: the
-/// guest usually aborts afterwards with a trap that does not name the reason.
+/// Limits the memory of all instances in a store, and remembers a refusal. A guest usually aborts
+/// after a refusal, with a trap that does not name the reason.
 pub(crate) struct MemoryLimiter {
     limit: usize,
     used: usize,
     refused: bool,
 }
 
-/// Bytes of host memory behind one table element.
+/// Host memory per table element, in bytes.
 const TABLE_ELEMENT_BYTES: usize = 16;
 
 impl MemoryLimiter {
@@ -110,7 +109,7 @@ impl MemoryLimiter {
         self.refused
     }
 
-    /// The most memory that was in use at a time. Memories do not shrink.
+    /// Returns the peak memory. Memories do not shrink.
     pub(crate) fn peak(&self) -> usize {
         self.used
     }
@@ -136,7 +135,7 @@ impl ResourceLimiter for MemoryLimiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        // A module's own maximum is its own doing, not ours.
+        // A memory's own maximum is not a limit of the host.
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }

@@ -1,27 +1,25 @@
-//! Bytes of an output stream, put together into lines, and a Rust panic
-//! recognised among them.
+//! Assembles the bytes of an output stream into lines, and recognises Rust panics in them.
 
 use memchr::memchr;
 use taffrail_trace::MAX_TRACE_BYTES;
 
-/// Which of the two output streams.
+/// One of the two output streams.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stream {
     Stdout,
     Stderr,
 }
 
-/// Puts the writes to one stream together into lines.
-///
-/// A line holds at most [`MAX_TRACE_BYTES`], because a longer one could not be
-/// recorded anyway: its rest is passed over.
+/// Assembles the writes to one stream into lines.
+/// A line holds at most [`MAX_TRACE_BYTES`], since a longer one could not be recorded. The rest
+/// of the line is discarded.
 #[derive(Default)]
 pub(crate) struct LineBuffer {
     partial: Vec<u8>,
 }
 
 impl LineBuffer {
-    /// Takes one write and hands every line that it completes to `line`.
+    /// Takes one write, and passes every completed line to `line`.
     pub(crate) fn write(&mut self, mut bytes: &[u8], mut line: impl FnMut(&[u8])) {
         while let Some(end) = memchr(b'\n', bytes) {
             let (head, tail) = bytes.split_at(end);
@@ -37,7 +35,7 @@ impl LineBuffer {
         self.keep(bytes);
     }
 
-    /// The last line, if the stream ended without a newline.
+    /// Returns the last line, if the stream ended without a newline.
     pub(crate) fn finish(&mut self) -> Option<Vec<u8>> {
         let mut partial = std::mem::take(&mut self.partial);
         let is_line = !partial.is_empty();
@@ -52,12 +50,12 @@ impl LineBuffer {
     }
 }
 
-/// A line without the carriage return of a CRLF.
+/// Removes the carriage return of a CRLF.
 fn without_return(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// What a Rust guest said of its last panic.
+/// The last panic that a Rust guest printed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Panic {
     /// File, line and column.
@@ -65,8 +63,8 @@ pub(crate) struct Panic {
     pub(crate) message: String,
 }
 
-/// Finds the text of a Rust panic in the lines of stderr, in the form that
-/// the standard library has printed since Rust 1.73:
+/// Recognises a Rust panic in the lines of stderr, in the format that the standard library has
+/// printed since Rust 1.73:
 ///
 /// ```text
 /// thread '<unnamed>' (1) panicked at src/lib.rs:10:5:
@@ -79,15 +77,15 @@ pub(crate) struct PanicWatch {
     reading: bool,
 }
 
-/// A panic message is cut where a recorded exception message would be.
+/// The limit of a panic message, which is that of a recorded exception message.
 const MAX_PANIC_BYTES: usize = 4096;
 
-/// How the first line of a panic begins.
+/// The start of the first line of a panic.
 const PANIC: &str = "thread '";
 
 impl PanicWatch {
-    /// Whether a line may be a part of a panic. It is asked of every line, and
-    /// cheaper than to make a text of it.
+    /// Whether a line may be part of a panic. Called for every line, this is cheaper than
+    /// decoding the line.
     pub(crate) fn wants(&self, line: &[u8]) -> bool {
         self.reading || line.starts_with(PANIC.as_bytes())
     }

@@ -1,4 +1,4 @@
-//! The observer that tells the caller as it happens.
+//! The observer that streams records to the caller.
 
 use crate::invocation::observer::{Observer, Record};
 use crate::invocation::session::Sender;
@@ -6,10 +6,10 @@ use serde::Serialize;
 use serde_json::json;
 use taffrail_trace::{EpochMs, Json, LogLevel};
 
-/// Sends what is recorded on, one JSON object a line.
+/// Sends each record to the caller, as one line of JSON.
 pub(crate) struct Live {
     sender: Sender,
-    /// Entries for which there was no room.
+    /// Entries that did not fit.
     lost: u64,
 }
 

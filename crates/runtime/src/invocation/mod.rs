@@ -1,5 +1,5 @@
-//! One invocation while it runs: everything that is found out about it, and
-//! the trace item that comes of it.
+//! A running invocation: the facts that are recorded about it, and the trace item that is made of
+//! them.
 
 pub(crate) mod body;
 pub(crate) mod caught;
@@ -61,10 +61,9 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// One invocation of a Worker.
 ///
-/// The run of the guest and the body of its response each hold a reference.
-/// When the last one is gone, for whatever reason, the invocation is over:
-/// the trace item is completed and delivered. So no way to end, not even a
-/// dropped connection, can leave an invocation without its item.
+/// The run of the guest and the body of its response each hold a reference. When the last one is
+/// dropped, for whatever reason, the invocation is over, and the trace item is completed and
+/// delivered. So no invocation can end without an item, not even by a dropped connection.
 pub(crate) struct Invocation {
     pub(crate) id: InvocationId,
     pub(crate) origin: Origin,
@@ -74,23 +73,23 @@ pub(crate) struct Invocation {
     destination: Arc<Destination>,
     started: Instant,
     rank: Rank,
-    /// Its part of what its Worker may run at a time.
+    /// Its permit among the Worker's concurrent invocations.
     permit: OnceLock<Permit>,
     recording: Mutex<Recording>,
     cut: Arc<CutSignal>,
-    /// Its place among the invocations of its Worker that run.
+    /// Its entry in the list of the Worker's running invocations.
     running: Option<RunningGuard>,
     /// Raised once the response is over.
     answered: Notify,
-    /// Keeps the runtime from counting as idle. Dropped after the item has
-    /// been handed to the tails.
+    /// Keeps the runtime from counting as idle. Dropped after the item has been queued for the
+    /// tails.
     pending: Option<TaskTrackerToken>,
 }
 
 /// The wording is Cloudflare's.
 const WAIT_UNTIL: &str = "waitUntil() tasks did not complete within the allowed time after invocation end and have been cancelled.";
 
-/// Ends a guest from inside. Why, the invocation knows.
+/// The error that stops a guest from inside. The invocation knows the reason.
 #[derive(Debug)]
 pub(crate) struct CutOff;
 
@@ -103,8 +102,8 @@ impl fmt::Display for CutOff {
 impl std::error::Error for CutOff {}
 
 impl Invocation {
-    /// Begins the invocation that an event causes. `event` is what is recorded of
-    /// it, and is made only if there is an observer.
+    /// Starts the invocation of an event. `event` describes it for the record, and is called only
+    /// if there is an observer.
     pub(crate) fn start(
         worker: &Arc<WorkerContext>,
         mut origin: Origin,
@@ -120,9 +119,9 @@ impl Invocation {
         Arc::new(invocation)
     }
 
-    /// Begins what no event causes and no item tells of: the evaluation of a
-    /// script ahead of its first event, and what an object does between its
-    /// events. It does not keep the runtime from being idle, and has all CPU time.
+    /// Starts an invocation that no event causes and that has no item: the evaluation of a script
+    /// ahead of its first event, or the work of an object between its events. It does not keep
+    /// the runtime from being idle, and has no limit of CPU time.
     pub(crate) fn unrecorded(worker: &Arc<WorkerContext>) -> Arc<Self> {
         let origin = Origin::default();
         let mut invocation = Self::new(worker, origin, Rank::Producer, Response::NotExpected);
@@ -155,7 +154,7 @@ impl Invocation {
         }
     }
 
-    /// Adds the observers, and tells them how it begins.
+    /// Adds the observers and records the onset.
     fn observe(&mut self, live: Option<session::Sender>, event: impl FnOnce() -> EventInfo) {
         let mut observers = Observers::default();
         if let Some(live) = live {
@@ -178,7 +177,8 @@ impl Invocation {
         recording.unwrap_or_else(PoisonError::into_inner).observers = observers;
     }
 
-    /// Ends it, unless its Worker may run one more instance, of this size.
+    /// Takes a permit for an instance of this size. Fails, and ends the invocation, if the Worker
+    /// may run no more.
     pub(crate) fn admit(&self, size: usize) -> Result<(), Refused> {
         match self.worker.share.admit(size) {
             Ok(permit) => {
@@ -195,7 +195,7 @@ impl Invocation {
         }
     }
 
-    /// Places for an instance that is to run it.
+    /// Returns places for the instance that runs the invocation.
     pub(crate) async fn place<Isolate>(
         &self,
         places: &Places<Isolate>,
@@ -210,17 +210,17 @@ impl Invocation {
         }
     }
 
-    /// The id of the invocation with which the request began.
+    /// Returns the id of the first invocation of the request.
     pub(crate) fn request_id(&self) -> InvocationId {
         self.origin.parent.map_or(self.id, |parent| parent.request)
     }
 
-    /// Records what the guest wrote to one of its output streams.
+    /// Records bytes that the guest wrote to one of its output streams.
     pub(crate) fn write(&self, stream: Stream, bytes: &[u8]) {
         self.recording().write(stream, bytes);
     }
 
-    /// Keeps what the JavaScript engine itself printed, if that is why it ends.
+    /// Keeps a message of the JavaScript engine that explains why it aborted.
     pub(crate) fn engine_said(&self, bytes: &[u8]) {
         self.recording().engine_said(bytes);
     }
@@ -235,11 +235,11 @@ impl Invocation {
         self.recording().log(level, message, errors);
     }
 
-    /// Drops and counts a console call for whose arguments there is no room,
-    /// before anything is made of them. False if it may have room.
+    /// Drops and counts a console call whose arguments do not fit, before they are decoded.
+    /// Returns false if they may fit.
     pub(crate) fn refuses_log(&self, arguments: &[String]) -> bool {
         let texts = arguments.iter().map(String::len);
-        // Brackets and commas: an argument costs a byte at least.
+        // Brackets and commas take at least a byte per argument.
         self.recording()
             .refuses_log(arguments.len() + texts.sum::<usize>())
     }
@@ -261,20 +261,19 @@ impl Invocation {
         self.recording().log_text(level, text);
     }
 
-    /// Records an exception that the guest reports and goes on from.
+    /// Records an exception that the guest reports without ending.
     pub(crate) fn report(&self, failure: Failure) {
         self.recording().exception(failure);
     }
 
-    /// Records an exception that the guest did not catch. The first one decides
-    /// the outcome.
+    /// Records an exception that the guest did not catch. The first one decides the outcome.
     pub(crate) fn uncaught(&self, failure: Failure) {
         let mut recording = self.recording();
         recording.ending.uncaught.get_or_insert(failure.clone());
         recording.exception(failure);
     }
 
-    /// Records that the response is that of the Worker's origin.
+    /// Records that the response came from the origin (`passThroughOnException`).
     pub(crate) fn passed_through(&self) {
         self.recording().passed_through = true;
     }
@@ -289,7 +288,7 @@ impl Invocation {
         !self.recording().not_started
     }
 
-    /// Why the handler was not called, if that is so.
+    /// Returns why the handler was not called, if so.
     pub(crate) fn not_begun(&self) -> Option<NotBegun> {
         let recording = self.recording();
         match recording.ending.call {
@@ -306,7 +305,7 @@ impl Invocation {
         }
     }
 
-    /// Keeps the result of the event that a handler of a script returned, as JSON.
+    /// Sets the result of the event, as JSON that the script's handler returned.
     pub(crate) fn set_result(&self, result: String) {
         self.recording().result = Some(result);
     }
@@ -316,8 +315,7 @@ impl Invocation {
         self.recording().result.take()
     }
 
-    /// Records that the guest has been called and how that ended. Nothing that
-    /// the guest does comes after it.
+    /// Records the result of the call of the guest's handler. The guest does nothing after it.
     pub(crate) fn ended(&self, call: Call) {
         let mut recording = self.recording();
         recording.not_started |= matches!(call, Call::NotStarted(_));
@@ -325,29 +323,30 @@ impl Invocation {
         recording.close_output();
     }
 
-    /// Records what became of the guest's memory.
+    /// Records the peak of the guest's memory, and whether memory was refused.
     pub(crate) fn memory(&self, limiter: &MemoryLimiter) {
         let mut recording = self.recording();
         recording.ending.memory_refused = limiter.refused();
         recording.peak_memory = limiter.peak();
     }
 
-    /// Where the items of the user Workers that it dispatches to go.
+    /// Returns the batch for the items of the user Workers that this invocation calls as a
+    /// dispatcher.
     pub(crate) fn batch(&self) -> Arc<ItemBatch> {
         self.destination.batch()
     }
 
-    /// Has the guest ended as soon as it can be. The first reason counts.
+    /// Stops the guest as soon as possible. The first reason counts.
     pub(crate) fn cut(&self, reason: Cut) {
         self.cut.cut(reason);
     }
 
-    /// Whether and why the guest is to end.
+    /// Returns the reason to stop the guest, if there is one.
     pub(crate) fn cut_reason(&self) -> Option<Cut> {
         self.cut.reason()
     }
 
-    /// Fails once the guest is to end: the error that stops it where it is.
+    /// Fails once the guest must stop. The error stops it where it is.
     pub(crate) fn check_cut(&self) -> Result<(), CutOff> {
         match self.cut_reason() {
             None => Ok(()),
@@ -355,10 +354,9 @@ impl Invocation {
         }
     }
 
-    /// Waits until the response is over and the guest has gone on for as long
-    /// behind it as it may, and ends it. A Durable Object goes on as it likes, as
-    /// on Workers.
-    pub(crate) async fn until_late(&self) {
+    /// Waits until the response is over and the time that the guest has after it has passed, and
+    /// stops the guest. The time of a Durable Object is not limited, as on Workers.
+    pub(crate) async fn until_wait_until_ends(&self) {
         if self.origin.object().is_some() {
             return pending().await;
         }
@@ -371,12 +369,12 @@ impl Invocation {
         self.cut(Cut::WaitUntil);
     }
 
-    /// Waits until the guest is to end.
+    /// Waits until the guest must stop.
     pub(crate) async fn until_cut(&self) {
         self.cut.raised().await;
     }
 
-    /// Records what becomes of the response.
+    /// Records the state of the response.
     pub(crate) fn response(&self, response: Response) {
         let is_over = response.is_over();
         self.recording().ending.response = response;
@@ -385,7 +383,7 @@ impl Invocation {
         }
     }
 
-    /// Records that the guest was stopped with its response body still open.
+    /// Records that the guest was stopped before the end of its response body.
     pub(crate) fn response_cut_off(&self) {
         let mut recording = self.recording();
         if let Response::Streaming(status) = recording.ending.response {
@@ -393,31 +391,29 @@ impl Invocation {
         }
     }
 
-    /// Whether the guest has answered, if it was to, or told why not.
+    /// Whether the event has been answered, with a response or a failure.
     pub(crate) fn is_handled(&self) -> bool {
         let ending = &self.recording().ending;
         ending.response != Response::Unset || ending.uncaught.is_some()
     }
 
-    /// Whether the run ended in a way that leaves the response body without
-    /// its rest.
+    /// Whether the run ended in the middle of the response body.
     pub(crate) fn response_is_broken(&self) -> bool {
         matches!(self.recording().ending.response, Response::Broken(_))
     }
 
-    /// Records that the client went away in the middle of the response.
+    /// Records that the client disconnected in the middle of the response.
     pub(crate) fn client_left(&self) {
         self.abandoned(|response| matches!(response, Response::Streaming(_)));
     }
 
-    /// Records that the client went away before all of a complete response was
-    /// sent.
+    /// Records that the client disconnected before a complete response was sent.
     pub(crate) fn response_lost(&self) {
         self.abandoned(|response| matches!(response, Response::Complete(_)));
     }
 
-    /// That a client goes when the guest has ended the response before its end is
-    /// not the client's doing.
+    /// If the guest had already broken off the response, the client is not blamed for its
+    /// disconnect.
     fn abandoned(&self, by_client: impl Fn(&Response) -> bool) {
         let mut recording = self.recording();
         let response = &mut recording.ending.response;
@@ -431,13 +427,12 @@ impl Invocation {
         self.cut(Cut::ClientLeft);
     }
 
-    /// Records that the request body broke off: it is malformed, or the client
-    /// went away.
+    /// Records that the request body broke off: it was malformed, or the client disconnected.
     pub(crate) fn request_broke_off(&self) {
         self.recording().ending.request_broke_off = true;
     }
 
-    /// How the invocation ended, for the client that gets no response.
+    /// Returns how the invocation ended, for a client that gets no response.
     pub(crate) fn verdict(&self) -> (Outcome, Option<TraceException>) {
         let mut recording = self.recording();
         recording.ending.cut = self.cut.reason();
@@ -481,7 +476,8 @@ impl Drop for Invocation {
             peak_memory: (recording.peak_memory + self.allowance.peak_memory()) as u64,
             exceeded_limit: verdict.limit.map(|limit| self.exceeded(limit)),
         };
-        // Before the item, so that its consumers do not meet them any more.
+        // Before the item is delivered, so that a consumer does not find this invocation still
+        // running.
         drop(self.running.take());
         drop(self.permit.take());
         let recording = self.recording.get_mut();

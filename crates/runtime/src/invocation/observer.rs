@@ -1,5 +1,5 @@
-//! What is recorded of an invocation: a sequence of records, from its onset to
-//! its outcome, that its observers receive.
+//! The records of an invocation, a sequence from onset to outcome, and the observers that receive
+//! them.
 
 use crate::invocation::id::InvocationId;
 use crate::invocation::origin::Parent;
@@ -8,7 +8,7 @@ use taffrail_trace::{
     TailResponse, TraceException,
 };
 
-/// One thing that is recorded of an invocation.
+/// One record about an invocation.
 pub(crate) enum Record {
     /// The first one.
     Onset(Box<Onset>),
@@ -18,7 +18,7 @@ pub(crate) enum Record {
         message: Vec<Json>,
         errors: Option<Vec<Option<ErrorInfo>>>,
     },
-    /// Console calls that were made when no observer had room for them.
+    /// Console calls that were dropped because no observer had room for them.
     LogsDropped(u64),
     Exception(TraceException),
     Diagnostics(DiagnosticsChannelEvent),
@@ -27,7 +27,7 @@ pub(crate) enum Record {
     Outcome(End),
 }
 
-/// How an invocation begins.
+/// The start of an invocation.
 pub(crate) struct Onset {
     pub(crate) id: InvocationId,
     pub(crate) timestamp: EpochMs,
@@ -37,29 +37,29 @@ pub(crate) struct Onset {
     pub(crate) parent: Option<Parent>,
 }
 
-/// Receives the records of one invocation, in their order.
+/// Receives the records of one invocation, in order.
 pub(crate) trait Observer: Send {
     fn observe(&mut self, record: &Record);
 
-    /// Receives a record that no other observer needs any more.
+    /// Receives a record by value, as the last of the observers.
     fn take(&mut self, record: Record) {
         self.observe(&record);
     }
 
-    /// Whether there is no room for a console call whose arguments have at least
-    /// so many bytes. Then it is not recorded, and the observer has counted it.
+    /// Whether a console call whose arguments have at least this many bytes does not fit. If so,
+    /// it is not recorded, and the observer has counted it.
     fn refuses_log(&mut self, timestamp: EpochMs, argument_bytes: usize) -> bool;
 
-    /// Whether there is no room for any further console call.
+    /// Whether no further console call fits.
     fn logs_are_full(&self) -> bool;
 }
 
-/// The observers of one invocation. Without any, nothing is made into records.
+/// The observers of one invocation. Without any, no records are made.
 #[derive(Default)]
 pub(crate) struct Observers(Vec<Box<dyn Observer>>);
 
 impl Observers {
-    /// Adds an observer. The one that is added last takes the records.
+    /// Adds an observer. The last one that is added receives records by value.
     pub(crate) fn add(&mut self, observer: impl Observer + 'static) {
         self.0.push(Box::new(observer));
     }
@@ -77,8 +77,8 @@ impl Observers {
         }
     }
 
-    /// Whether no observer has room for a console call. With several, each
-    /// decides when it receives the call.
+    /// Whether no observer has room for a console call. If there are several, each decides when
+    /// it receives the call.
     pub(crate) fn refuse_log(&mut self, timestamp: EpochMs, argument_bytes: usize) -> bool {
         match self.0.as_mut_slice() {
             [] => true,

@@ -1,4 +1,4 @@
-//! Where an event comes from.
+//! The origin of an event.
 
 use crate::delivery::ItemBatch;
 use crate::invocation::id::InvocationId;
@@ -8,31 +8,31 @@ use crate::settings::{Limits, ObjectId, Target};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// The way by which an event comes to a Worker.
+/// Describes the caller of a Worker, and how the call reached it.
 #[derive(Clone, Default)]
 pub(crate) struct Origin {
-    /// How the caller refers to the Worker, if another Worker is the caller.
+    /// The caller's reference to this Worker, if the caller is a Worker.
     pub(crate) target: Option<Arc<Target>>,
-    /// The invocation that called.
+    /// The invocation of the caller.
     pub(crate) parent: Option<Parent>,
-    /// How many calls and tails led here, one after the other.
+    /// The length of the chain of calls and tails that led here.
     pub(crate) depth: u32,
-    /// How many of these a client merely says that there were. They do not count
-    /// for the tails: a client must not keep its items from them.
+    /// How much of `depth` is only claimed by a client. This does not count for the tails:
+    /// otherwise a client could keep its items from them.
     pub(crate) claimed: u32,
-    /// Where what is recorded goes as it happens, too.
+    /// A stream for the records as they are made, for a caller that observes.
     pub(crate) live: Option<session::Sender>,
-    /// What a dispatcher has decided for it.
+    /// The options of the dispatcher that called.
     pub(crate) dispatch_options: Option<DispatchOptions>,
-    /// What it has in its `env` as an outbound Worker.
+    /// The parameters of an outbound Worker, which appear in its `env`.
     pub(crate) parameters: Option<Arc<Map<String, Value>>>,
 }
 
-/// An invocation that called another Worker.
+/// The invocation that called another Worker.
 #[derive(Clone, Copy)]
 pub(crate) struct Parent {
     pub(crate) invocation: InvocationId,
-    /// The invocation with which the request began.
+    /// The first invocation of the request.
     pub(crate) request: InvocationId,
 }
 
@@ -41,19 +41,19 @@ impl Origin {
         self.target.as_ref()?.entrypoint.as_deref()
     }
 
-    /// The Durable Object that is called, if it is one.
+    /// Returns the Durable Object that is called, if it is one.
     pub(crate) fn object(&self) -> Option<&ObjectId> {
         self.target.as_ref()?.object.as_ref()
     }
 }
 
-/// What a dispatcher decides for one call of a user Worker.
+/// The options of a dispatcher for one call of a user Worker.
 #[derive(Clone)]
 pub(crate) struct DispatchOptions {
     pub(crate) limits: Limits,
     pub(crate) egress: Option<Egress>,
-    /// What an outbound Worker has in its `env` for it.
+    /// The parameters for the outbound Worker, which appear in its `env`.
     pub(crate) parameters: Arc<Map<String, Value>>,
-    /// Where its item goes, beside its own tails.
+    /// The batch that receives the item, in addition to the user Worker's own tails.
     pub(crate) batch: Arc<ItemBatch>,
 }

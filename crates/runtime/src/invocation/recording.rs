@@ -1,4 +1,4 @@
-//! What is recorded of an invocation as it happens.
+//! The facts about an invocation, recorded as they happen.
 
 use crate::clock;
 use crate::invocation::ending;
@@ -13,13 +13,13 @@ pub(super) struct Recording {
     pub(super) stdout: LineBuffer,
     pub(super) stderr: LineBuffer,
     pub(super) panics: PanicWatch,
-    /// What the JavaScript engine prints.
+    /// The output of the JavaScript engine itself.
     pub(super) engine: LineBuffer,
     pub(super) ending: Ending,
     pub(super) peak_memory: usize,
-    /// What a script wants to become of an event, as JSON.
+    /// The result that a script's handler returned, as JSON.
     pub(super) result: Option<String>,
-    /// Somebody else answered in the Worker's place.
+    /// The response came from the origin instead of the Worker.
     pub(super) passed_through: bool,
     pub(super) not_started: bool,
 }
@@ -40,12 +40,12 @@ impl Recording {
         }
     }
 
-    /// The status of the response, if the item says that there was one.
+    /// Returns the status of the response, if the item has one.
     pub(super) fn recorded_status(&self, outcome: Outcome) -> Option<u16> {
         match self.ending.response {
             _ if self.passed_through => None,
             Response::Complete(status) => Some(status),
-            // SEMANTICS R46: its status went out, and nothing else is at fault.
+            // SEMANTICS R46: the status was sent, and only the stream broke.
             Response::Broken(status) if outcome == Outcome::ResponseStreamDisconnected => {
                 Some(status)
             }
@@ -67,7 +67,7 @@ impl Recording {
         }
     }
 
-    /// The engine prints one line of this when it gives up.
+    /// The engine prints one line of this kind when it aborts.
     pub(super) fn engine_said(&mut self, bytes: &[u8]) {
         let crash = &mut self.ending.crash;
         self.engine.write(bytes, |line| {
@@ -88,8 +88,8 @@ impl Recording {
         }
     }
 
-    /// Records a line, unless nothing needs its text any more: then it is the
-    /// caller's to count.
+    /// Records a line and returns true. If its text is not needed any more, returns false, and
+    /// the caller counts it.
     fn line(&mut self, stream: Stream, line: &[u8]) -> bool {
         if stream == Stream::Stderr && self.panics.wants(line) {
             self.panics.line(&String::from_utf8_lossy(line));
@@ -123,14 +123,14 @@ impl Recording {
         if self.refuses_log(text.len()) {
             return;
         }
-        // A string always has a JSON form.
+        // Every string has a JSON form.
         if let Ok(json) = to_raw_value(text) {
             self.log(level, vec![json], None);
         }
     }
 
-    /// Drops and counts a console call for whose arguments, which have at least
-    /// so many bytes, there is no room.
+    /// Drops and counts a console call whose arguments, which have at least this many bytes, do
+    /// not fit.
     pub(super) fn refuses_log(&mut self, argument_bytes: usize) -> bool {
         self.observers.refuse_log(clock::epoch_ms(), argument_bytes)
     }

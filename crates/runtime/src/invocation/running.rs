@@ -1,11 +1,11 @@
-//! The invocations of a Worker that run at this moment.
+//! The running invocations of a Worker.
 
 use crate::invocation::cut::CutSignal;
 use crate::invocation::ending::Cut;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// Every invocation of one Worker between its start and its item.
+/// All invocations of one Worker between start and delivery of the item.
 #[derive(Clone, Default)]
 pub(crate) struct Running(Arc<Mutex<Signals>>);
 
@@ -15,7 +15,7 @@ struct Signals {
     all: HashMap<u64, Weak<CutSignal>>,
 }
 
-/// An invocation among those that run, until this is dropped.
+/// The entry of one running invocation, until this is dropped.
 pub(crate) struct RunningGuard {
     running: Running,
     number: u64,
@@ -33,7 +33,7 @@ impl Running {
         }
     }
 
-    /// Has all of them end.
+    /// Stops all of them.
     pub(crate) fn cut(&self, reason: Cut) {
         let signals: Vec<_> = self.lock().all.values().filter_map(Weak::upgrade).collect();
         for signal in signals {

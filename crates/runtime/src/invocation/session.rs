@@ -1,4 +1,4 @@
-//! Two scripts that talk with each other: the messages of an RPC session.
+//! The messages of an RPC session between two scripts.
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
@@ -10,12 +10,12 @@ use std::task::{Context, Poll, ready};
 use taffrail_trace::MAX_TRACE_BYTES;
 use tokio::sync::mpsc;
 
-/// Bytes that wait to be read by one side: the limit for one message of RPC
-/// on Workers.
+/// The limit of bytes that wait to be read by one side. On Workers this is the limit of one RPC
+/// message.
 const QUEUED_BYTES: usize = 32 << 20;
 
-/// Bytes of what a callee records that wait for its caller: four times what its
-/// item holds.
+/// The limit of bytes of a callee's records that wait for its caller: four times the size of an
+/// item.
 pub(crate) const LIVE_BYTES: usize = 4 * MAX_TRACE_BYTES;
 
 /// One end of a session.
@@ -24,7 +24,7 @@ pub(crate) struct End {
     pub(crate) receiver: Receiver,
 }
 
-/// The two ends of a new session.
+/// Creates a session and returns its two ends.
 pub(crate) fn pair() -> (End, End) {
     let (to_first, from_second) = channel(QUEUED_BYTES);
     let (to_second, from_first) = channel(QUEUED_BYTES);
@@ -39,7 +39,7 @@ pub(crate) fn pair() -> (End, End) {
     (first, second)
 }
 
-/// One direction, with room for `limit` bytes.
+/// Creates one direction of a session, with room for `limit` bytes.
 pub(crate) fn channel(limit: usize) -> (Sender, Receiver) {
     let (messages, received) = mpsc::unbounded_channel();
     let queued = Arc::new(AtomicUsize::new(0));
@@ -55,7 +55,7 @@ pub(crate) fn channel(limit: usize) -> (Sender, Receiver) {
     (sender, receiver)
 }
 
-/// Sends to the other end, which reads the end once all clones are gone.
+/// Sends to the other end, which sees the end of the stream once all clones are dropped.
 #[derive(Clone)]
 pub(crate) struct Sender {
     messages: mpsc::UnboundedSender<Bytes>,
@@ -63,7 +63,7 @@ pub(crate) struct Sender {
     limit: usize,
 }
 
-/// A message as it is sent.
+/// Returns a message in the form in which it is sent.
 pub(crate) fn line(message: &str) -> Vec<u8> {
     let mut line = Vec::with_capacity(message.len() + 1);
     line.extend_from_slice(message.as_bytes());
@@ -71,12 +71,12 @@ pub(crate) fn line(message: &str) -> Vec<u8> {
     line
 }
 
-/// There is no room for a message.
+/// There is no room for the message.
 pub(crate) struct Full;
 
 impl Sender {
-    /// Sends a [line](line()). Where nobody listens any more it is lost: that side has
-    /// ended, and this one is about to hear of it.
+    /// Sends a [line](line()). It is lost if the other side has already ended, in which case this
+    /// side is about to be told.
     pub(crate) fn send(&self, line: Bytes) -> Result<(), Full> {
         let length = line.len();
         if self.queued.fetch_add(length, Relaxed) + length > self.limit {
@@ -87,12 +87,12 @@ impl Sender {
         Ok(())
     }
 
-    /// Whether there is room for a line of so many bytes.
+    /// Whether there is room for a line of this many bytes.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.queued.load(Relaxed).saturating_add(bytes) <= self.limit
     }
 
-    /// Sends a message for which there is always room, since none follows.
+    /// Sends the last message, for which there is always room.
     pub(crate) fn send_last(self, message: &str) {
         let line = Bytes::from(line(message));
         self.queued.fetch_add(line.len(), Relaxed);
@@ -100,14 +100,14 @@ impl Sender {
     }
 }
 
-/// What the other end has sent: a body of lines.
+/// The messages from the other end, as a body of lines.
 pub(crate) struct Receiver {
     messages: mpsc::UnboundedReceiver<Bytes>,
     queued: Arc<AtomicUsize>,
 }
 
 impl Receiver {
-    /// The next message, none at the end.
+    /// Returns the next message, or `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<String> {
         let line = self.messages.recv().await?;
         self.queued.fetch_sub(line.len(), Relaxed);

@@ -1,4 +1,4 @@
-//! What an invocation uses of what it may use.
+//! Charges an invocation for the resources that it uses.
 
 use crate::invocation::Invocation;
 use crate::invocation::allowance::{TOO_MANY_SUBREQUESTS, TooManySubrequests};
@@ -15,16 +15,16 @@ use taffrail_trace::{ExceededLimit, LogLevel};
 use tokio::sync::SemaphorePermit;
 use wasmtime_wasi_http::WasiBody;
 
-/// What an open connection costs the host, by its buffers and its task.
+/// The cost of an open connection to the host: its buffers and its task.
 const CONNECTION_BYTES: usize = 64 << 10;
 
 impl Invocation {
-    /// The account of what the host holds for it.
+    /// Returns the account of host memory that is held for it.
     pub(crate) fn host_memory(&self) -> &Arc<HostMemory> {
         self.allowance.host_memory()
     }
 
-    /// Ends the guest if its account is full.
+    /// Stops the guest if its account is full.
     pub(crate) fn charged<T>(
         &self,
         charge: Result<T, HostMemoryExceeded>,
@@ -32,12 +32,12 @@ impl Invocation {
         charge.inspect_err(|_| self.cut(Cut::Memory))
     }
 
-    /// Charges for what the host is about to make of JSON that the guest wrote.
+    /// Charges for parsing JSON that the guest wrote.
     pub(crate) fn charge_parsing(&self, json: &[u8]) -> Result<Charge, HostMemoryExceeded> {
         self.charged(self.host_memory().charge(parsed_bytes(json)))
     }
 
-    /// Holds bytes for the guest, until they are dropped wherever they went.
+    /// Holds bytes on behalf of the guest, until they are dropped.
     pub(crate) fn hold(&self, bytes: Vec<u8>) -> Result<Bytes, HostMemoryExceeded> {
         let charge = self.charged(self.host_memory().charge(bytes.capacity()))?;
         Ok(charge.bytes(bytes))
@@ -56,17 +56,17 @@ impl Invocation {
         collected
     }
 
-    /// Counts a request that the guest wants to make, or refuses it.
+    /// Counts a subrequest, or refuses it.
     pub(crate) fn subrequest(&self) -> Result<(), TooManySubrequests> {
         self.allowance.subrequest().inspect_err(|_| {
-            // Guests tend to say no more than that the request failed.
+            // Guests usually report only that the request failed.
             self.log_text(LogLevel::Warn, TOO_MANY_SUBREQUESTS);
             self.recording().ending.subrequest_refused = true;
         })
     }
 
-    /// Waits until a request may go out, and charges for its connection. The
-    /// permit is for the time until the response begins, the charge for all of it.
+    /// Waits until a request may go out, and charges for its connection. The permit lasts until
+    /// the response begins, the charge as long as the connection.
     pub(crate) async fn connect(
         &self,
     ) -> Result<(Option<SemaphorePermit<'_>>, Charge), HostMemoryExceeded> {
@@ -75,7 +75,7 @@ impl Invocation {
         Ok((permit, charge))
     }
 
-    /// What it may use.
+    /// Returns the limits of this invocation.
     pub(crate) fn limits(&self) -> &Limits {
         let dispatch_options = self.origin.dispatch_options.as_ref();
         dispatch_options.map_or(&self.worker.settings.limits, |dispatch_options| {
@@ -83,26 +83,26 @@ impl Invocation {
         })
     }
 
-    /// Where its requests go.
+    /// Returns where its requests go.
     pub(crate) fn egress(&self) -> &Egress {
         let dispatch_options = self.origin.dispatch_options.as_ref();
         let given = dispatch_options.and_then(|dispatch_options| dispatch_options.egress.as_ref());
         given.unwrap_or(&self.worker.settings.egress)
     }
 
-    /// Counts a data point that the guest wants to write, or refuses it.
+    /// Counts a data point, or refuses it.
     pub(crate) fn data_point(&self) -> Result<(), String> {
         self.allowance.data_point()
     }
 
-    /// How long the invocation may take, waiting included.
+    /// Returns the limit of wall time, which includes time spent waiting.
     pub(crate) fn wall_time_limit(&self) -> Option<Duration> {
         let limit = self.worker.settings.limits.wall_time;
         let has_client = self.recording().ending.response != Response::NotExpected;
         limit.or((!has_client).then_some(EVENT_WALL_TIME))
     }
 
-    /// The limit by its key in the configuration.
+    /// Returns the limit with its key in the configuration.
     pub(super) fn exceeded(&self, limit: Limit) -> ExceededLimit {
         let limits = self.limits();
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);

@@ -1,22 +1,22 @@
-//! How many places are taken.
+//! Counts the places that are taken.
 
-use crate::places::FOR_TAILS;
+use crate::places::RESERVED_FOR_TAILS;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use tokio::sync::Notify;
 
-/// For which kind of event an instance is made.
+/// The kind of event that an instance is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rank {
-    /// A tail event, for which some places are left free.
+    /// A tail event, for which some places are reserved.
     Tail,
-    /// Any other.
+    /// Any other event.
     Producer,
 }
 
-/// The counter. Sequentially consistent: either who waits sees a place that
-/// becomes free, or who frees it sees that there is one who waits.
+/// The counter. Sequentially consistent: either a waiter sees a place that becomes free, or the
+/// code that frees it sees the waiter.
 pub(super) struct Count {
     instances: usize,
     taken: AtomicUsize,
@@ -24,7 +24,7 @@ pub(super) struct Count {
     freed: Notify,
 }
 
-/// Places that one instance has. To be dropped after its store.
+/// The places of one instance. Must be dropped after its store.
 pub(crate) struct Place {
     count: Arc<Count>,
     size: usize,
@@ -46,7 +46,7 @@ impl Count {
 
     pub(super) fn take(self: &Arc<Self>, size: usize, rank: Rank) -> Option<Place> {
         let limit = match rank {
-            Rank::Tail => self.instances + FOR_TAILS as usize,
+            Rank::Tail => self.instances + RESERVED_FOR_TAILS as usize,
             Rank::Producer => self.instances,
         };
         let more = |taken: usize| Some(taken + size).filter(|taken| *taken <= limit);
@@ -57,7 +57,7 @@ impl Count {
         })
     }
 
-    /// Waits until places become free.
+    /// Waits until enough places are free.
     pub(super) async fn when_free(self: &Arc<Self>, size: usize, rank: Rank) -> Place {
         let _waiting = Waiting::begin(&self.waiting);
         loop {

@@ -1,19 +1,19 @@
-//! What idles, in the order in which it was used.
+//! Idle entries, ordered by their last use.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// How long something may idle. It ends when something else begins to idle:
-/// a process without events has no need of its memory.
+/// How long an entry may idle. It is removed when another one is added: a process without events
+/// has no use for its memory.
 const IDLE_TIME: Duration = Duration::from_secs(60);
 
-/// Whose it is.
+/// The owner of idle entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct OwnerId(u64);
 
 impl OwnerId {
-    /// One that there was not before.
+    /// Returns a new id.
     pub(crate) fn new() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         Self(LAST.fetch_add(1, Relaxed))
@@ -26,7 +26,7 @@ type Ticket = u64;
 pub(super) struct Idle<T> {
     latest: Ticket,
     all: BTreeMap<Ticket, Kept<T>>,
-    /// The tickets of each owner, the one that was used last at the end.
+    /// The tickets of each owner, the most recently used last.
     by_owner: HashMap<OwnerId, Vec<Ticket>>,
     memory: usize,
     most_memory: usize,
@@ -50,7 +50,7 @@ impl<T> Idle<T> {
         }
     }
 
-    /// Adds what was just used. Gives it back when its owner has `most` of them.
+    /// Adds an entry that was just used. Returns it if its owner already has `most` entries.
     pub(super) fn add(
         &mut self,
         owner: OwnerId,
@@ -76,7 +76,7 @@ impl<T> Idle<T> {
         None
     }
 
-    /// Takes out what holds too much memory together, or has idled for too long.
+    /// Removes the entries that exceed the limit of memory or have idled for too long.
     pub(super) fn excess(&mut self, now: Instant) -> Vec<T> {
         let mut excess = Vec::new();
         while let Some((_, oldest)) = self.all.first_key_value()

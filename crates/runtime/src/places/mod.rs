@@ -1,9 +1,8 @@
-//! The places for instances: the process has a number of them, and those that
-//! idle give theirs up to those that are to run.
-//!
-//! Memories are what the pools of wasmtime have least of, so a place is that of
-//! one memory and what belongs to it. All instances of a process take theirs
-//! here, and the pools have as many: they never run out by themselves.
+//! The places for instances. A process has a fixed number of them, and idle instances give theirs
+//! up to those that need to run.
+//! Memories are the scarcest resource of wasmtime's pools, so a place stands for one memory and
+//! what belongs to it. All instances of a process take their places here, and the pools are of
+//! the same size, so the pools never run out on their own.
 
 mod count;
 mod idle;
@@ -21,33 +20,32 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-/// Instances that may exist at a time, unless an embedder says otherwise.
+/// The default number of instances that may exist at a time.
 pub(crate) const INSTANCES: u32 = 1000;
 
-/// Places that only tail events get, beside all others: two Tail Workers that
-/// are as busy as they may be.
-pub(crate) const FOR_TAILS: u32 = 64;
+/// Places that are reserved for tail events: enough for two Tail Workers at their limit.
+pub(crate) const RESERVED_FOR_TAILS: u32 = 64;
 
-/// Memory that all isolates and Durable Objects may hold which idle: that of
-/// eight Workers, each with as many isolates of 4 MiB as are kept.
+/// Memory that all idle isolates and Durable Objects may hold together: that of eight Workers,
+/// each with as many isolates of 4 MiB as are kept.
 const IDLE_MEMORY: usize = 512 << 20;
 
-/// How long a Durable Object may take to leave when its place is needed. It has
-/// nothing to do any more but to return, on a machine that may be busy.
-const LEAVING: Duration = Duration::from_secs(5);
+/// How long a Durable Object may take to leave when its place is needed. It only has to return,
+/// but the machine may be busy.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The places of a process. Isolates that idle are kept here, since whoever
-/// needs a place ends them.
+/// The places of a process. Idle isolates are kept here, since a request for a place may end
+/// them.
 pub(crate) struct Places<Isolate> {
     count: Arc<Count>,
     isolates: Mutex<Idle<Isolate>>,
     objects: Arc<IdleObjects>,
 }
 
-/// Notified, it asks a Durable Object to leave.
+/// Notified to ask a Durable Object to leave.
 pub(crate) type Leave = Arc<Notify>;
 
-/// All places are taken by instances that run.
+/// All places are taken by running instances.
 #[derive(Debug)]
 pub(crate) struct NoPlace;
 
@@ -60,14 +58,13 @@ impl<Isolate> Places<Isolate> {
         }
     }
 
-    /// How many there are, those for tails not counted.
+    /// Returns the number of places, without those reserved for tails.
     pub(crate) fn instances(&self) -> usize {
         self.count.instances()
     }
 
-    /// Takes `size` places for one instance. When there are too few, isolates
-    /// and objects that idle are given up, the one that was used last at last;
-    /// and a tail event waits until there is a place.
+    /// Takes `size` places for one instance. If too few are free, idle isolates and objects are
+    /// ended, the least recently used first. A tail event then waits until places are free.
     pub(crate) async fn take(&self, size: usize, rank: Rank) -> Result<Place, NoPlace> {
         if let Some(place) = self.count.take(size, rank) {
             return Ok(place);
@@ -84,7 +81,7 @@ impl<Isolate> Places<Isolate> {
             match (object, rank) {
                 (Some(leave), _) => {
                     leave.notify_one();
-                    if let Ok(place) = timeout(LEAVING, free).await {
+                    if let Ok(place) = timeout(LEAVE_TIMEOUT, free).await {
                         return Ok(place);
                     }
                 }
@@ -94,29 +91,28 @@ impl<Isolate> Places<Isolate> {
         }
     }
 
-    /// Keeps an isolate for further events, unless `most` of its owner are kept
-    /// already.
+    /// Keeps an isolate for further events, unless `most` isolates of its owner are already kept.
     pub(crate) fn keep(&self, owner: OwnerId, isolate: Isolate, memory: usize, most: usize) {
         let mut isolates = self.isolates();
         let refused = isolates.add(owner, isolate, memory, most, clock::instant());
         let given_up = isolates.excess(clock::instant());
         drop(isolates);
-        // Not under the lock: this ends isolates.
+        // Outside of the lock, since this ends isolates.
         drop((refused, given_up));
     }
 
-    /// The isolate of an owner that was used last.
+    /// Returns the most recently used isolate of an owner.
     pub(crate) fn reuse(&self, owner: OwnerId) -> Option<Isolate> {
         self.isolates().pop_newest(owner)
     }
 
-    /// Ends all isolates of an owner that idle.
+    /// Ends all idle isolates of an owner.
     pub(crate) fn forget(&self, owner: OwnerId) {
         let isolates = self.isolates().remove(owner);
         drop(isolates);
     }
 
-    /// The Durable Objects that idle.
+    /// Returns the idle Durable Objects.
     pub(crate) fn objects(&self) -> &Arc<IdleObjects> {
         &self.objects
     }
@@ -126,11 +122,11 @@ impl<Isolate> Places<Isolate> {
     }
 }
 
-/// The Durable Objects of a process that idle.
+/// The idle Durable Objects of a process.
 pub(crate) struct IdleObjects(Mutex<Idle<Leave>>);
 
 impl IdleObjects {
-    /// Notes that a Durable Object idles, which is told to leave by `leave`.
+    /// Records that a Durable Object is idle. `leave` asks it to leave.
     pub(crate) fn idles(&self, object: OwnerId, leave: Leave, memory: usize) {
         let mut objects = self.lock();
         objects.add(object, leave, memory, 1, clock::instant());
@@ -139,7 +135,7 @@ impl IdleObjects {
         }
     }
 
-    /// Notes that a Durable Object does not idle any more.
+    /// Records that a Durable Object is not idle any more.
     pub(crate) fn runs(&self, object: OwnerId) {
         self.lock().pop_newest(object);
     }

@@ -1,30 +1,30 @@
-//! What one Worker may have of the places.
+//! The limit of concurrent invocations of one Worker.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// The invocations of a Worker that run, and how many there may be. Those of a
-/// Worker that another one has made count for both.
+/// The number of running invocations of a Worker, and its limit. Those of a Worker that another
+/// one made count for both.
 pub(crate) struct Share {
     taken: AtomicUsize,
     limit: usize,
     parent: Option<Arc<Self>>,
 }
 
-/// A part of a share that one invocation has.
+/// The part of a share that one invocation takes.
 pub(crate) struct Permit {
     share: Arc<Share>,
     size: usize,
-    /// The part of the share above it.
+    /// The permit from the parent's share.
     parent: Option<Box<Self>>,
 }
 
-/// Whose share is taken.
+/// The share that was exhausted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// That of the Worker itself.
+    /// The share of the Worker itself.
     Own,
-    /// That of the Worker that made it, or of its dispatch namespace.
+    /// The share of the Worker that made it, or of its dispatch namespace.
     Parent,
 }
 
@@ -39,7 +39,7 @@ impl Share {
 
     /// Admits an invocation whose instance takes `size` places.
     pub(crate) fn admit(self: &Arc<Self>, size: usize) -> Result<Permit, Refused> {
-        // One instance may run however large it is.
+        // A single instance may run however large it is.
         let more = |taken: usize| (taken == 0 || taken + size <= self.limit).then(|| taken + size);
         self.taken
             .try_update(Relaxed, Relaxed, more)

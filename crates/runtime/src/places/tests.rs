@@ -15,7 +15,7 @@ async fn isolates_that_idle_are_given_up_the_one_that_was_used_last_at_last() {
     let place = places.take(1, Rank::Producer).await.unwrap();
     assert!(places.reuse(old).is_none());
     let kept = places.reuse(new).unwrap();
-    // Both run now.
+    // Both are running now.
     places.take(1, Rank::Producer).await.map(drop).unwrap_err();
     drop((place, kept));
     places.take(2, Rank::Producer).await.map(drop).unwrap();
@@ -42,7 +42,7 @@ async fn tails_have_places_of_their_own_and_wait_for_more() {
     let places = places(1);
     let producer = places.take(1, Rank::Producer).await.unwrap();
     let mut tails = Vec::new();
-    for _ in 0..FOR_TAILS {
+    for _ in 0..RESERVED_FOR_TAILS {
         tails.push(places.take(1, Rank::Tail).await.unwrap());
     }
     let free = async {
@@ -50,7 +50,7 @@ async fn tails_have_places_of_their_own_and_wait_for_more() {
         drop(producer);
     };
     let (tail, ()) = tokio::join!(places.take(1, Rank::Tail), free);
-    // It has taken the place of the producer.
+    // The tail has taken the place of the producer.
     places.take(1, Rank::Producer).await.map(drop).unwrap_err();
     drop((tail, tails));
     places.take(1, Rank::Producer).await.map(drop).unwrap();
@@ -80,7 +80,7 @@ fn a_worker_and_what_it_makes_share() {
     assert_eq!(made.admit(1).err(), Some(Refused::Own));
     assert_eq!(other.admit(2).err(), Some(Refused::Parent));
     drop(permits);
-    // One runs however large it is.
+    // A single instance runs however large it is.
     let large = made.admit(5).unwrap();
     assert_eq!(maker.admit(1).err(), Some(Refused::Own));
     drop(large);

@@ -126,10 +126,10 @@ impl AlarmsOfWorker {
     }
 
     /// What tells that the Worker is let go. None if that has happened.
-    fn until_let_go(&self) -> Option<Arc<Notify>> {
+    fn until_dropped(&self) -> Option<Arc<Notify>> {
         let alarms = self.all.upgrade()?;
         match alarms.registry.find(&self.worker) {
-            Some(worker) => Some(Arc::clone(&worker.context.let_go)),
+            Some(worker) => Some(Arc::clone(&worker.context.dropped)),
             // It is found again when its alarm is due.
             None if self.worker.user_worker().is_some() => Some(Arc::default()),
             None => None,
@@ -157,13 +157,13 @@ impl AlarmsOfWorker {
     async fn ring(self: &Arc<Self>, changed: &Notify) {
         let places = Arc::new(Semaphore::new(HANDLED));
         while let Some((object, time)) = self.next().await {
-            let Some(let_go) = self.until_let_go() else {
+            let Some(dropped) = self.until_dropped() else {
                 return;
             };
             let wait = Duration::from_millis(time.saturating_sub(clock::epoch_ms()));
             tokio::select! {
                 () = changed.notified() => continue,
-                () = let_go.notified() => continue,
+                () = dropped.notified() => continue,
                 () = tokio::time::sleep(wait) => {}
             }
             let Ok(place) = Arc::clone(&places).acquire_owned().await else {

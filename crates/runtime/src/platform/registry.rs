@@ -94,7 +94,7 @@ impl Registry {
             running: Running::default(),
             share: Share::new(settings.limits.instances, above),
             storage: Arc::new(self.store.storage(id.data_owner())),
-            let_go: Arc::new(Notify::new()),
+            dropped: Arc::new(Notify::new()),
             settings,
             id,
         });

@@ -1,29 +1,29 @@
-//! What a Worker may use, by the names in its `env`.
+//! The bindings of a Worker.
 
 use crate::settings::target::Target;
 
-/// What a Worker may use.
+/// A binding: a resource that a Worker reaches by a name in its `env`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Binding {
-    /// Another Worker, to be called.
+    /// Another Worker, which this one may call.
     Service(Target),
     /// A loader of dynamic Workers.
     Loader,
-    /// The Durable Objects of a class: the entrypoint of a Worker.
+    /// The Durable Objects of one class, which is an entrypoint of a Worker.
     DurableObject(Target),
     /// The Workers of a dispatch namespace.
     Dispatch(DispatchNamespace),
-    /// A KV namespace, by its id.
+    /// A KV namespace, given by its id.
     Kv(String),
-    /// A dataset of Analytics Engine, by its name.
+    /// An Analytics Engine dataset, given by its name.
     AnalyticsEngine(String),
 }
 
-/// A namespace as a dispatcher knows it.
+/// A dispatch namespace as a dispatcher is bound to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DispatchNamespace {
-    /// Its name.
+    /// The name of the namespace.
     pub namespace: String,
-    /// The Worker that receives the requests of its Workers.
+    /// The outbound Worker, which receives the outgoing requests of the user Workers.
     pub outbound: Option<Target>,
 }

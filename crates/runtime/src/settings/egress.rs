@@ -1,4 +1,4 @@
-//! Where the requests go that a Worker makes without a binding.
+//! Where a Worker's requests go if they are not made through a binding.
 
 use crate::settings::target::Target;
 use http::Uri;
@@ -7,22 +7,21 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-/// Where the requests go that a Worker makes without a binding.
+/// Where a Worker's requests go if they are not made through a binding.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Egress {
-    /// To the network, wherever the Worker wants.
+    /// To any host on the network.
     #[default]
     Anywhere,
-    /// To those hosts on the network that one of the patterns is for; without
-    /// any pattern to none.
+    /// To hosts on the network that match one of the patterns. Without patterns, to none.
     Hosts(Vec<HostPattern>),
-    /// To another Worker: `globalOutbound` of workerd.
+    /// To another Worker, as with workerd's `globalOutbound`.
     Worker(Target),
 }
 
-/// A pattern like `https://api.example.com`, `http://*.example.com:8080` or
-/// `*://127.0.0.1:*`, as in Spin's `allowed_outbound_hosts`: scheme, host and
-/// port, each of which may be `*`. Without a port it is that of the scheme.
+/// A pattern like `https://api.example.com`, `http://*.example.com:8080` or `*://127.0.0.1:*`, as
+/// in Spin's `allowed_outbound_hosts`: scheme, host and port, each of which may be `*`. Without a
+/// port, the default port of the scheme applies.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct HostPattern {
@@ -35,12 +34,12 @@ pub struct HostPattern {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Host {
     Any,
-    /// Any name below this one, which begins with a dot.
+    /// Any name that ends with this suffix, which begins with a dot.
     Below(String),
     Exactly(String),
 }
 
-/// A pattern that cannot be understood, in words.
+/// Says why a pattern is invalid.
 #[derive(Debug)]
 pub struct BadPattern(String);
 
@@ -78,9 +77,9 @@ impl FromStr for HostPattern {
             .split_once("://")
             .ok_or_else(|| bad("has no scheme before `://`"))?;
         if rest.contains(['/', '?', '#', '@']) {
-            return Err(bad("is more than a scheme, a host and a port"));
+            return Err(bad("has more than a scheme, a host and a port"));
         }
-        // Behind the brackets of an IPv6 address.
+        // The colon of a port comes after the brackets of an IPv6 address.
         let colon = rest
             .rfind(':')
             .filter(|colon| !rest[*colon..].contains(']'));
@@ -93,7 +92,7 @@ impl FromStr for HostPattern {
             (Some(port), _) => Some(ports(port).ok_or_else(|| bad("has no valid port"))?),
             (None, "http") => Some(80..=80),
             (None, "https") => Some(443..=443),
-            (None, _) => return Err(bad("needs a port, since its scheme has none of its own")),
+            (None, _) => return Err(bad("needs a port, since its scheme has no default")),
         };
         let host = match host {
             "" => return Err(bad("has no host")),
@@ -102,7 +101,7 @@ impl FromStr for HostPattern {
                 Some(suffix) if suffix.starts_with('.') => Host::Below(suffix.to_ascii_lowercase()),
                 _ if host.contains('*') => {
                     return Err(bad(
-                        "has a `*` that is not the whole first part of its host",
+                        "has a `*` that is not the whole first label of its host",
                     ));
                 }
                 _ => Host::Exactly(host.to_ascii_lowercase()),
@@ -117,7 +116,7 @@ impl FromStr for HostPattern {
     }
 }
 
-/// `8080`, or `8080..8090` without its end.
+/// Parses `8080` or `8080..8090`, which excludes its end.
 fn ports(text: &str) -> Option<RangeInclusive<u16>> {
     match text.split_once("..") {
         None => text.parse().ok().map(|port| port..=port),
@@ -142,7 +141,7 @@ impl fmt::Display for HostPattern {
     }
 }
 
-/// Why a request may not go out. The first wording is workerd's.
+/// Returns why a request may not go out, if so. The wording of the first message is workerd's.
 pub(crate) fn refusal(patterns: &[HostPattern], uri: &Uri) -> Option<String> {
     if patterns.is_empty() {
         return Some(
@@ -162,7 +161,7 @@ pub(crate) fn refusal(patterns: &[HostPattern], uri: &Uri) -> Option<String> {
         return None;
     }
     Some(format!(
-        "This Worker is not permitted to reach {scheme}://{host}:{port}: no pattern in `taffrail.allowed_outbound_hosts` is for it."
+        "This Worker is not permitted to reach {scheme}://{host}:{port}: no pattern in `taffrail.allowed_outbound_hosts` matches it."
     ))
 }
 
@@ -204,11 +203,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_refused_with_a_reason() {
+    fn an_invalid_pattern_is_refused_with_a_reason() {
         for (text, reason) in [
             ("example.com", "has no scheme"),
             ("https://", "has no host"),
-            ("https://example.com/path", "is more than"),
+            ("https://example.com/path", "has more than"),
             ("*://example.com", "needs a port"),
             ("http://example.com:x", "has no valid port"),
             ("http://ex*mple.com", "has a `*`"),

@@ -1,4 +1,4 @@
-//! Which Worker it is, whatever it is called.
+//! The identity of a Worker, which is not its name.
 
 use serde_json::json;
 use std::fmt::{self, Display, Formatter};
@@ -7,9 +7,9 @@ use taffrail_store::Owner;
 
 /// The identity of a Worker in its runtime.
 ///
-/// An embedder makes the identity of a deployed Worker from its name. Those of
-/// user Workers and dynamic Workers are made by the runtime alone, so that no
-/// text which a Worker can write, send or be named by is one of them.
+/// An embedder makes the identity of a deployed Worker from its name. Only the runtime makes
+/// those of user Workers and dynamic Workers, so no text that a Worker writes, sends or is named
+/// by can be one of them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WorkerId(Kind);
 
@@ -20,7 +20,7 @@ enum Kind {
         namespace: Arc<str>,
         name: Arc<str>,
     },
-    /// The number is unique for its owner, in this process and any other.
+    /// The number is unique among all dynamic Workers of the owner, across processes.
     Dynamic {
         owner: Arc<WorkerId>,
         number: u128,
@@ -28,8 +28,8 @@ enum Kind {
 }
 
 impl WorkerId {
-    /// The name that the Worker was deployed under, if it was deployed and is
-    /// neither a user Worker nor a dynamic one.
+    /// Returns the name that the Worker was deployed under. User Workers and dynamic Workers have
+    /// none.
     #[must_use]
     pub fn deployed_name(&self) -> Option<&str> {
         match &self.0 {
@@ -38,7 +38,7 @@ impl WorkerId {
         }
     }
 
-    /// A user Worker of a dispatch namespace.
+    /// Returns the identity of a user Worker of a dispatch namespace.
     pub(crate) fn user(namespace: &str, name: &str) -> Self {
         Self(Kind::User {
             namespace: namespace.into(),
@@ -46,7 +46,7 @@ impl WorkerId {
         })
     }
 
-    /// A new dynamic Worker of `owner`.
+    /// Returns the identity of a new dynamic Worker of `owner`.
     pub(crate) fn new_dynamic(owner: &Self) -> Self {
         Self::dynamic(owner, rand::random())
     }
@@ -58,7 +58,7 @@ impl WorkerId {
         })
     }
 
-    /// How its owner refers to a dynamic Worker.
+    /// Returns the handle by which its owner refers to a dynamic Worker.
     pub(crate) fn handle(&self) -> Option<String> {
         match &self.0 {
             Kind::Dynamic { number, .. } => Some(format!("{number:032x}")),
@@ -66,14 +66,14 @@ impl WorkerId {
         }
     }
 
-    /// The dynamic Worker that `owner` refers to by a handle. A handle never
-    /// leads to the Worker of another owner.
+    /// Returns the dynamic Worker that a handle of `owner` refers to. A handle never leads to a
+    /// Worker of another owner.
     pub(crate) fn of_handle(owner: &Self, handle: &str) -> Option<Self> {
         let number = u128::from_str_radix(handle, 16).ok()?;
         Some(Self::dynamic(owner, number))
     }
 
-    /// What its trace items have as `scriptName`.
+    /// Returns the `scriptName` of the Worker's trace items.
     pub(crate) fn script_name(&self) -> Option<&str> {
         match &self.0 {
             Kind::Deployed(name) | Kind::User { name, .. } => Some(name),
@@ -81,7 +81,7 @@ impl WorkerId {
         }
     }
 
-    /// The namespace and the name of a user Worker.
+    /// Returns the namespace and the name of a user Worker.
     pub(crate) fn user_worker(&self) -> Option<(&str, &str)> {
         match &self.0 {
             Kind::User { namespace, name } => Some((namespace, name)),
@@ -89,13 +89,13 @@ impl WorkerId {
         }
     }
 
-    /// Whether a Worker has made it while it ran.
+    /// Whether another Worker made this one at run time.
     pub(crate) fn is_dynamic(&self) -> bool {
         matches!(self.0, Kind::Dynamic { .. })
     }
 
-    /// The owner of its data. A dynamic Worker that is let go is never found
-    /// again, and neither is what its objects kept.
+    /// Returns the owner of the Worker's data. A dynamic Worker is never found again once it is
+    /// dropped, and neither is the data of its objects.
     pub(crate) fn data_owner(&self) -> Owner {
         let key = self.storage_key();
         if self.is_dynamic() {
@@ -105,7 +105,7 @@ impl WorkerId {
         }
     }
 
-    /// A text unlike that of every other Worker.
+    /// Returns a text that is unique to this Worker.
     fn storage_key(&self) -> String {
         match &self.0 {
             Kind::Deployed(name) => json!([&**name]),

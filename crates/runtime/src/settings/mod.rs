@@ -1,4 +1,4 @@
-//! What a Worker is configured with: plain data.
+//! The configuration of a Worker, as plain data.
 
 mod binding;
 pub(crate) mod egress;
@@ -21,33 +21,33 @@ use std::collections::BTreeMap;
 /// The configuration of one Worker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkerSettings {
-    /// The name that it is deployed under: events are dispatched to it by this
-    /// name, and it is the `scriptName` of its trace items.
+    /// The name that the Worker is deployed under. Events are dispatched by this name, and it is
+    /// the `scriptName` of the Worker's trace items.
     pub name: String,
-    /// What `env` holds, and for components `wasi:config/store` and the
-    /// environment variables: strings as they are, other values as JSON.
+    /// The variables: in `env` for scripts, in `wasi:config/store` and the environment variables
+    /// for components. Components see strings as they are and other values as JSON.
     pub vars: BTreeMap<String, Value>,
-    /// The Workers that receive its trace items, one call each, in this order.
-    /// One that occurs twice is called twice.
+    /// The Workers that receive its trace items, one call each, in this order. A Worker that is
+    /// listed twice is called twice.
     pub tail_consumers: Vec<Target>,
-    /// Items that may come in one tail event of it, when more than one waits. 1
-    /// for a call for each item. The items of a dispatcher and its user Workers
-    /// come together in any case.
+    /// The most items of one tail event for this Worker, if several are waiting. With 1, each
+    /// item has a call of its own. The items of a dispatcher and its user Workers always come
+    /// together.
     pub max_batch: usize,
-    /// What it may use beside that, by the names in `env`.
+    /// Its bindings, by their names in `env`.
     pub bindings: BTreeMap<String, Binding>,
-    /// Where its other requests go.
+    /// Where requests go that are not made through a binding.
     pub egress: Egress,
-    /// What its invocations may use.
+    /// The limits of its invocations.
     pub limits: Limits,
 }
 
-/// The most items of one tail event, unless a Tail Worker has its own number:
-/// as many calls as there may be at a time.
+/// The default of [`WorkerSettings::max_batch`]: the number of calls that a Tail Worker may run
+/// at a time.
 pub const MAX_BATCH: usize = 32;
 
-/// Workers that may call each other in a row, tails included; Cloudflare's
-/// limit of Workers for one request.
+/// The longest chain of calls from Worker to Worker, including tails. Cloudflare's limit of
+/// Workers for one request.
 pub(crate) const DEPTH: u32 = 32;
 
 impl WorkerSettings {
@@ -67,15 +67,14 @@ impl WorkerSettings {
 }
 
 impl WorkerSettings {
-    /// Whether `own`, the Worker that has these settings, is known to have
-    /// classes of Durable Objects.
+    /// Whether these settings, which are those of `own`, bind a Durable Object class of `own`.
     pub(crate) fn has_objects(&self, own: &WorkerId) -> bool {
         let mut bindings = self.bindings.values();
         bindings
             .any(|binding| matches!(binding, Binding::DurableObject(class) if class.worker == *own))
     }
 
-    /// The vars as text.
+    /// Returns the variables as text.
     pub(crate) fn text_vars(&self) -> impl Iterator<Item = (&String, Cow<'_, str>)> {
         self.vars.iter().map(|(name, value)| match value {
             Value::String(text) => (name, Cow::from(text)),

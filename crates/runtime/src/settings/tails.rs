@@ -2,10 +2,10 @@
 
 use crate::settings::identity::WorkerId;
 
-/// Finds a way from `start` back to it along tail consumers that touches at
-/// least one other Worker.
+/// Finds a cycle of tail consumers that begins and ends at `start` and contains at least one
+/// other Worker.
 ///
-/// `tails_of` gives a Worker's tail consumers.
+/// `tails_of` returns the tail consumers of a Worker.
 pub fn tail_cycle(
     start: &WorkerId,
     tails_of: &impl Fn(&WorkerId) -> Vec<WorkerId>,

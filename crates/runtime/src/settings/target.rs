@@ -1,28 +1,28 @@
-//! Workers and Durable Objects as others refer to them.
+//! References to Workers and Durable Objects.
 
 use crate::settings::identity::WorkerId;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// A Worker as another one refers to it.
+/// A reference from one Worker to another.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// The Worker.
+    /// The Worker that is referred to.
     pub worker: WorkerId,
-    /// The export that handles the event, none for the default one.
+    /// The export that handles the event. `None` is the default export.
     pub entrypoint: Option<String>,
-    /// What that export knows as `ctx.props`.
+    /// The `ctx.props` of that export.
     pub props: Arc<Map<String, Value>>,
-    /// The Durable Object, if it is one: the export is its class.
+    /// The Durable Object, if the target is one. The entrypoint is then its class.
     pub object: Option<ObjectId>,
 }
 
-/// A Durable Object of a class.
+/// A reference to a Durable Object of a class.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ObjectId {
-    /// Its id: 64 hexadecimal digits.
+    /// The id: 64 hexadecimal digits.
     pub id: String,
-    /// The name that the id was made of, if the caller knows it.
+    /// The name that the id was derived from, if the caller knows it.
     pub name: Option<String>,
 }
 

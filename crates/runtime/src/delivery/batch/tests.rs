@@ -8,7 +8,7 @@ use taffrail_trace::{End, EventInfo, Script, TraceBuilder};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
-/// A batch, and the ledger of the Tail Worker that its items go to.
+/// Returns a batch and the ledger of the Tail Worker that receives its items.
 fn batch() -> (Arc<ItemBatch>, Arc<Ledger>) {
     let tracker = TaskTracker::new();
     let ledger = Ledger::new("tail".to_owned());

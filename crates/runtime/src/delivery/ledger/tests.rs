@@ -32,7 +32,7 @@ async fn what_waits_at_the_end_is_lost_and_counted_once() {
     ledger.delivered(2);
     ledger.close_for(2, "Taffrail stopped");
     assert_eq!(row(&ledger), (5, 2, 2, 1));
-    // A call that ends after that, and an invocation.
+    // A call and an invocation that end later.
     ledger.delivered(1);
     assert!(!ledger.produced(1));
     assert_eq!(row(&ledger), (6, 3, 3, 0));
@@ -80,14 +80,14 @@ async fn a_storm_is_told_in_a_line_a_second_with_the_total() {
     let _guard = tracing::subscriber::set_default(subscriber);
     let begun = clock::instant();
     let ledger = Ledger::new("t");
-    // Items get through in between.
+    // Other items are delivered in between.
     for _ in 0..ITEMS {
         ledger.produced(2);
         ledger.lost(1, "its queue is full");
         ledger.delivered(1);
     }
     let text = loop {
-        tokio::time::sleep(TOLD_EVERY / 10).await;
+        tokio::time::sleep(LOG_INTERVAL / 10).await;
         let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
         if text.contains("3500 of 7000 item(s) lost so far") {
             break text;

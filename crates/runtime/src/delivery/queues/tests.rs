@@ -15,7 +15,7 @@ async fn of_10_000_tails_those_are_known_whose_queues_are_in_use() {
             queue.push(&[Arc::clone(&item)], &Arc::new(Target::from(worker)));
         }
         drop(queue);
-        // Its call, which finds no Worker, holds the queue until it has ended.
+        // The call finds no Worker, and holds the queue until it has ended.
         tokio::task::yield_now().await;
     }
     while queues
@@ -27,7 +27,7 @@ async fn of_10_000_tails_those_are_known_whose_queues_are_in_use() {
     }
     let last = queues.get(&WorkerId::from("last"), || None);
     assert_eq!(queues.state().queues.len(), 2);
-    // What they counted is not forgotten.
+    // Their counts are kept.
     let deliveries = queues.deliveries();
     let gone = deliveries.last().unwrap();
     assert_eq!((gone.consumer.as_str(), gone.lost), (GONE, 10));

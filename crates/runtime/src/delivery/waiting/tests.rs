@@ -10,7 +10,7 @@ fn target(color: &str) -> Arc<Target> {
     })
 }
 
-/// An entry of that many items of these bytes each.
+/// Returns an entry with this number of items of this size each.
 fn entry(items: usize, bytes: usize, color: &str) -> Entry {
     let trace = TraceBuilder::new(Script::default(), EventInfo::Custom {}, 0, "0".repeat(32));
     let mut item = trace.finish(End::default());
@@ -24,7 +24,7 @@ fn entry(items: usize, bytes: usize, color: &str) -> Entry {
     }
 }
 
-/// One in which all places are taken.
+/// Returns a queue whose calls are all running.
 fn busy() -> Waiting {
     let mut waiting = Waiting::default();
     for _ in 0..CONCURRENT_CALLS {
