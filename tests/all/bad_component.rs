@@ -49,7 +49,7 @@ fn no_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_another_kind() {
-    let reason = "it is not a WebAssembly component: its first bytes are not those of one. Give the .wasm file that a build for the target `wasm32-wasip2` makes";
+    let reason = "it is not a WebAssembly component: its first bytes are not those of one. Use the .wasm file that a build for the target `wasm32-wasip2` makes";
     check(b"export default {}", reason).await;
     check(b"", reason).await;
 }
@@ -99,7 +99,7 @@ async fn imports_that_nothing_provides() {
             (import "wasi:keyvalue/atomics@0.2.0-draft2" (instance))
             (instance $handler)
             (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#,
-        "it imports `acme:db/rows@1.0.0`, `wasi:clocks/wall-clock@0.3.0-rc-2025-09-16`, `read-row`, `wasi:keyvalue/atomics@0.2.0-draft2`, which nothing provides. Taffrail has the releases of WASI 0.2 and 0.3, `wasi:config/store`, `wasi:keyvalue/store`, `wasi:logging/logging` and `taffrail:workers`: build the component without other imports, or compose it with components that export them (`wac plug`)",
+        "it imports `acme:db/rows@1.0.0`, `wasi:clocks/wall-clock@0.3.0-rc-2025-09-16`, `read-row`, `wasi:keyvalue/atomics@0.2.0-draft2`, which Taffrail does not provide. It provides the releases of WASI 0.2 and 0.3, `wasi:config/store`, `wasi:keyvalue/store`, `wasi:logging/logging` and `taffrail:workers`: build the component without other imports, or compose it with components that export them (`wac plug`)",
     ).await;
 }
 
@@ -111,7 +111,7 @@ async fn an_import_of_another_type() {
                 (export "get-arguments" (func (result u8)))))
             (instance $handler)
             (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#,
-        "an import is not of the type that belongs to its name: component imports instance `wasi:cli/environment@0.2.3`, but a matching implementation was not found in the linker: instance export `get-arguments` has the wrong type: type mismatch with results: expected `list` found `u8`. Build it with the bindings of a release of WASI 0.2 or 0.3 and of `taffrail:workers` 0.2",
+        "an import does not have the type that its name requires: component imports instance `wasi:cli/environment@0.2.3`, but a matching implementation was not found in the linker: instance export `get-arguments` has the wrong type: type mismatch with results: expected `list` found `u8`. Build it with the bindings of a release of WASI 0.2 or 0.3 and of `taffrail:workers` 0.2",
     ).await;
 }
 
@@ -141,7 +141,7 @@ async fn a_handler_of_another_type() {
         r#"(component
             (instance $handler)
             (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#,
-        "an exported handler is not of the type that belongs to its name: instance export `wasi:http/incoming-handler@0.2.12` does not have export `handle`. Build it with the bindings of a release of WASI 0.2 or 0.3 and of `taffrail:workers` 0.2",
+        "an exported handler does not have the type that its name requires: instance export `wasi:http/incoming-handler@0.2.12` does not have export `handle`. Build it with the bindings of a release of WASI 0.2 or 0.3 and of `taffrail:workers` 0.2",
     ).await;
 }
 

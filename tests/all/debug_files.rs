@@ -131,9 +131,9 @@ fn a_debug_file_of_something_else_is_said_to_be_that_and_not_used() {
     let other = guest("tail-probe");
     let without = stripped(&other, None);
     for (debug, problem) in [
-        (&*other, "its code is not that of the component"),
+        (&*other, "its code differs from the component's"),
         (&*without, "it has no DWARF"),
-        (b"else", "it is no WebAssembly file"),
+        (b"else", "it is not a WebAssembly file"),
     ] {
         let (stack, finished) = trap(&[("w.wasm", &component), ("w.debug.wasm", debug)]);
         assert!(!stack.contains(".rs:"), "{stack}");

@@ -183,7 +183,7 @@ fn a_component_of_many_memories_is_refused() {
         .unwrap();
     assert_eq!(
         refused.to_string(),
-        "an instance of it has 17 memories and 0 tables; 16 and 64 are allowed. Compose it of fewer components"
+        "an instance of it has 17 memories and 0 tables, but 16 and 64 are allowed. Compose fewer components"
     );
 }
 

@@ -202,7 +202,7 @@ fn a_component_that_imports_what_the_engine_imports_is_refused() {
     let finished = folder.run(&["invoke", "w"]);
     assert_eq!(
         finished.stderr,
-        "error: w/wrangler.toml: `main` is `w/w.wasm`, which Worker `w` cannot run: it imports `taffrail:javascript/host@0.1.0`, which is for the JavaScript engine only. A Worker is to import `taffrail:workers` instead: build it without this import\n"
+        "error: w/wrangler.toml: `main` is `w/w.wasm`, which Worker `w` cannot run: it imports `taffrail:javascript/host@0.1.0`, which is for the JavaScript engine only. Build it without this import: a Worker imports `taffrail:workers` instead\n"
     );
 }
 
@@ -219,7 +219,7 @@ fn a_component_that_is_an_engine_by_name_only_is_refused() {
         .write("w/wrangler.toml", "name = \"w\"\nmain = \"w.wasm\"\n")
         .write("w/w.wasm", wat::parse_str(component).unwrap());
     let finished = folder.run(&["invoke", "w"]);
-    let refusal = "error: w/wrangler.toml: `main` is `w/w.wasm`, which Worker `w` cannot run: it is no engine of this version of Taffrail: ";
+    let refusal = "error: w/wrangler.toml: `main` is `w/w.wasm`, which Worker `w` cannot run: it is not an engine of this version of Taffrail: ";
     assert!(finished.stderr.starts_with(refusal), "{}", finished.stderr);
 }
 

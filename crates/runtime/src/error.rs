@@ -5,6 +5,7 @@ use std::fmt;
 use taffrail_trace::{Outcome, TraceException};
 
 /// Why the runtime could not do what it was asked.
+///
 /// The text names the fault and how to correct it. It is not stable. If the cause is an error of
 /// wasmtime or of the system, it is the [`source`](std::error::Error::source) and not part of the
 /// text.

@@ -1,4 +1,4 @@
-//! The Workers of one process and the dispatch of events to them.
+//! The interface for embedders: deploys Workers and dispatches events to them.
 
 use crate::delivery::{Delivery, Queues, TailConsumer};
 use crate::error::Error;
@@ -29,7 +29,7 @@ use taffrail_trace::{Json, Outcome};
 use tokio_util::task::TaskTracker;
 use wasmtime_wasi_http::WasiBody;
 
-/// Runs Workers and delivers what happened to their Tail Workers.
+/// Runs Workers and delivers their trace items to Tail Workers.
 ///
 /// A cheap handle: clones share everything. It must be used inside a tokio
 /// runtime.
@@ -38,7 +38,7 @@ pub struct Runtime {
     pub(crate) platform: Arc<Platform>,
 }
 
-/// What a [`Runtime`] is made of.
+/// Configures and starts a [`Runtime`].
 #[derive(Default)]
 pub struct Builder {
     cache: Option<PathBuf>,
@@ -50,8 +50,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Keeps compiled components in `directory`, which is made if need be.
-    /// Without it, every component is compiled anew.
+    /// Keeps compiled components in `directory`, which is created if necessary. Without a cache,
+    /// every component is compiled again.
     #[must_use]
     pub fn cache(mut self, directory: impl Into<PathBuf>) -> Self {
         self.cache = Some(directory.into());
@@ -65,33 +65,31 @@ impl Builder {
         self
     }
 
-    /// Has `scripts` make scripts of the modules that Workers load. Without it
-    /// they can load components only.
+    /// Sets the bundler for the modules that Workers load. Without one, Workers can load only
+    /// components.
     #[must_use]
     pub fn scripts(mut self, scripts: Arc<dyn ModuleBundler>) -> Self {
         self.scripts = Some(scripts);
         self
     }
 
-    /// Has `namespaces` find the Workers of dispatch namespaces. Without it
-    /// there are none.
+    /// Sets the source of dispatch namespaces. Without one, there are none.
     #[must_use]
     pub fn namespaces(mut self, namespaces: Arc<dyn Namespaces>) -> Self {
         self.namespaces = Some(namespaces);
         self
     }
 
-    /// Keeps what Workers store in `directory`, which is made when the first of
-    /// them does. Without it, it is in memory and ends with the runtime.
+    /// Keeps the data of Workers in `directory`, which is created when the first data is written.
+    /// Without a directory, data is kept in memory and lost with the runtime.
     #[must_use]
     pub fn store(mut self, directory: impl Into<PathBuf>) -> Self {
         self.store = Some(directory.into());
         self
     }
 
-    /// Has room for so many instances at a time, 1,000 if this is not called.
-    /// Each reserves some 8 GiB of address space. There are 64 more for tail
-    /// events.
+    /// Sets the number of instances that may exist at a time. The default is 1,000. Each reserves
+    /// some 8 GiB of address space. Another 64 are reserved for tail events.
     #[must_use]
     pub fn instances(mut self, instances: u32) -> Self {
         self.instances = Some(instances);
@@ -102,14 +100,14 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When the cache cannot be used or the system has no room for the pool
-    /// of instances.
+    /// Fails if the cache cannot be used or the system has no room for the pool of instances.
     pub fn build(self) -> Result<Runtime, Error> {
         let tracker = TaskTracker::new();
         tracker.close();
         let lanes = Arc::new(Lanes::new()?);
-        let store = Store::new(self.store)
-            .map_err(|error| Error::host(format!("the threads of the store: {error}")))?;
+        let store = Store::new(self.store).map_err(|error| {
+            Error::host(format!("the threads of the store cannot start: {error}"))
+        })?;
         let instances = self.instances.unwrap_or(INSTANCES);
         let compiler = Compiler::new(Engines::new(self.cache.as_deref(), instances)?)?;
         let queues = Queues::new(tracker.clone(), lanes.tail_lane.clone());
@@ -141,42 +139,41 @@ impl Builder {
 }
 
 impl Runtime {
-    /// Begins the making of a runtime.
+    /// Returns a builder for a runtime.
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// What compiles the components that run in it.
+    /// Returns the compiler for components that run in this runtime.
     #[must_use]
     pub fn compiler(&self) -> &Compiler {
         &self.platform.compiler
     }
 
-    /// Puts a Worker in place, or in the place of an earlier one of the same
-    /// name. Invocations that run already go on with the earlier code.
+    /// Deploys a Worker, or replaces an earlier one of the same name. Running invocations
+    /// continue with the earlier code.
     ///
     /// A tail consumer may be deployed later than the Workers that name it.
     ///
     /// # Errors
     ///
-    /// When its tail consumers lead back to it over other Workers. A Worker
-    /// that only names itself is fine: its own tail invocations are not told
-    /// to it.
+    /// Fails if its tail consumers form a cycle. A Worker may name itself: it does not receive
+    /// the items of its own tail events.
     pub fn deploy(&self, settings: WorkerSettings, code: Code) -> Result<(), Error> {
         let id = WorkerId::from(settings.name.as_str());
         let worker = self.platform.registry.worker(id, settings, code, None);
         self.platform.deploy(worker)
     }
 
-    /// Evaluates a script and deploys it as [`deploy`](Self::deploy) does.
-    /// Deployed without this, a script is evaluated for its first event.
+    /// Evaluates a script and deploys it like [`deploy`](Self::deploy). Otherwise a script is
+    /// evaluated for its first event.
     ///
     /// # Errors
     ///
-    /// Those of [`deploy`](Self::deploy), and when the script fails: the kind
-    /// is [`ErrorKind::Script`](crate::ErrorKind::Script), the text the
-    /// exception with its stack.
+    /// As for [`deploy`](Self::deploy), and if the script fails: the kind is then
+    /// [`ErrorKind::Script`](crate::ErrorKind::Script), and the text is the exception with its
+    /// stack.
     pub async fn deploy_script(
         &self,
         settings: WorkerSettings,
@@ -189,15 +186,15 @@ impl Runtime {
         self.platform.deploy(worker)
     }
 
-    /// Dispatches a fetch event. The URI of `request` is absolute. `cf` is
-    /// what the platform knows about the connection, a JSON object.
+    /// Dispatches a fetch event. The URI of `request` must be absolute. `cf` is a JSON object
+    /// with the `request.cf` properties.
     ///
-    /// Dropping the future, or the response body before its end, says that the
-    /// client is gone: the guest is stopped.
+    /// Dropping the future, or the response body before its end, signals that the client has
+    /// disconnected. The guest is then stopped.
     ///
     /// # Errors
     ///
-    /// When there is no Worker of that name: the kind is
+    /// Fails if no Worker of that name is deployed: the kind is
     /// [`ErrorKind::NotDeployed`](crate::ErrorKind::NotDeployed).
     pub async fn fetch(
         &self,
@@ -215,11 +212,11 @@ impl Runtime {
         Ok(worker.fetch(request, cf, origin, Reader::Client).await)
     }
 
-    /// Dispatches an event that no client waits for, and tells how it ended.
+    /// Dispatches an event that has no client, and returns the outcome.
     ///
     /// # Errors
     ///
-    /// When there is no Worker of that name: the kind is
+    /// Fails if no Worker of that name is deployed: the kind is
     /// [`ErrorKind::NotDeployed`](crate::ErrorKind::NotDeployed).
     pub async fn dispatch(&self, worker: &str, event: Event) -> Result<Outcome, Error> {
         Ok(self
@@ -229,52 +226,50 @@ impl Runtime {
             .0)
     }
 
-    /// Stops a Worker: ends its invocations and refuses further ones, all with
-    /// the outcome `killSwitch`, until it is [started](Self::start) or deployed
-    /// again.
+    /// Stops a Worker: ends its invocations and refuses further ones, all with the outcome
+    /// `killSwitch`, until it is [started](Self::start) or deployed again.
     ///
     /// # Errors
     ///
-    /// When there is no Worker of that name: the kind is
+    /// Fails if no Worker of that name is deployed: the kind is
     /// [`ErrorKind::NotDeployed`](crate::ErrorKind::NotDeployed).
     pub fn stop(&self, worker: &str) -> Result<(), Error> {
         self.find(worker)?.stop();
         Ok(())
     }
 
-    /// Lets a Worker that was [stopped](Self::stop) run again.
+    /// Allows a [stopped](Self::stop) Worker to run again.
     ///
     /// # Errors
     ///
-    /// When there is no Worker of that name: the kind is
+    /// Fails if no Worker of that name is deployed: the kind is
     /// [`ErrorKind::NotDeployed`](crate::ErrorKind::NotDeployed).
     pub fn start(&self, worker: &str) -> Result<(), Error> {
         self.find(worker)?.start();
         Ok(())
     }
 
-    /// Ends all invocations that run, with the outcome `aborted`. Their items
-    /// are delivered as ever.
+    /// Ends all running invocations with the outcome `aborted`. Their items are still delivered.
     pub fn abort(&self) {
         for worker in self.platform.registry.all() {
             worker.context.running.cut(Cut::Aborted);
         }
     }
 
-    /// Waits until no invocation runs and every item has been delivered, to
-    /// Tail Workers of Tail Workers too.
+    /// Waits until no invocation runs and every item has been delivered, including the items of
+    /// Tail Workers.
     pub async fn idle(&self) {
         self.platform.registry.tracker.wait().await;
     }
 
-    /// How many invocations run and items wait at this moment.
+    /// Returns how many invocations are running and items are waiting.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.platform.registry.tracker.len()
     }
 
-    /// What became of the items for each tail consumer so far: the native ones
-    /// that have a [`Ledger`](crate::Ledger), then the Tail Workers by name.
+    /// Returns the counts of items for each tail consumer: the native ones that have a
+    /// [`Ledger`](crate::Ledger), then the Tail Workers by name.
     #[must_use]
     pub fn deliveries(&self) -> Vec<Delivery> {
         let native = self.platform.registry.consumers.iter();
@@ -284,8 +279,8 @@ impl Runtime {
             .collect()
     }
 
-    /// Lets no further call of a Tail Worker begin: the items that wait count as
-    /// lost, and later ones, too. Calls that run go on.
+    /// Stops further calls of Tail Workers. Items that wait, or come later, count as lost.
+    /// Running calls continue.
     pub fn close_tails(&self) {
         self.platform.registry.queues.close();
     }

@@ -1,4 +1,4 @@
-//! A deployed Worker: its settings, its code, and who receives its items.
+//! A deployed Worker: its settings, its code, and the consumers of its items.
 
 use crate::channels::failed::CallFailed;
 use crate::channels::{BoxFuture, Channel};
@@ -26,25 +26,25 @@ use taffrail_trace::{Json, Outcome, TraceItem};
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::WasiBody;
 
-/// What there is to run for a Worker.
+/// The code of a Worker.
 #[expect(
     clippy::large_enum_variant,
-    reason = "there is one a Worker, and no one has to box a component"
+    reason = "there is one for each Worker, and embedders need not box components"
 )]
 pub enum Code {
     /// A compiled component.
     Component(Component),
     /// A script and the engine that runs it.
     Script(Script),
-    /// Nothing, and the reason for it: every event ends as `scriptNotFound`.
+    /// No code, and the reason. Every event ends with the outcome `scriptNotFound`.
     Missing(String),
-    /// A script that cannot be evaluated: every event ends with this exception.
+    /// A script that cannot be evaluated. Every event ends with this exception.
     Broken {
         /// The name of the exception.
         name: String,
-        /// What it says.
+        /// The message of the exception.
         message: String,
-        /// Its frames, one a line.
+        /// The stack frames, one on each line.
         stack: Option<String>,
     },
 }
@@ -63,10 +63,10 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Runs a fetch event until there is a response, and lets the rest of the
-    /// invocation go on behind it.
+    /// Runs a fetch event until there is a response. The rest of the invocation goes on in the
+    /// background.
     ///
-    /// Dropping the future is how a caller says that the client is gone.
+    /// Dropping the future signals that the client has disconnected.
     pub(crate) async fn fetch(
         self: Arc<Self>,
         request: Request<WasiBody>,
@@ -86,8 +86,8 @@ impl Worker {
             return FetchResult::failed(&invocation);
         };
         let mut run = Box::pin(run);
-        // The guest is polled right here; it costs a task of its own only if
-        // it goes on after its response.
+        // The guest is polled in this task. It needs a task of its own only if it goes on after
+        // its response.
         let (response, running) = tokio::select! {
             biased;
             () = &mut run => (responded.try_recv().ok(), false),
@@ -109,8 +109,8 @@ impl Worker {
         }
     }
 
-    /// Runs an event that no client waits for to its end. Returns the outcome, and
-    /// the result that the handler set.
+    /// Runs an event without a client to its end. Returns the outcome and the result that the
+    /// handler set.
     pub(crate) async fn dispatch(
         self: Arc<Self>,
         event: Event,
@@ -128,8 +128,7 @@ impl Worker {
         invocation
     }
 
-    /// Runs a session with another script to its end, and tells how it failed
-    /// if it did.
+    /// Runs a session with another script to its end. Returns the failure, if it failed.
     pub(crate) async fn session(
         self: Arc<Self>,
         session: Session,
@@ -146,8 +145,7 @@ impl Worker {
         }
     }
 
-    /// Begins an invocation of an event. What is left is to run it, unless it
-    /// has ended at once.
+    /// Starts the invocation of an event. The caller must run it, unless it has already ended.
     fn invoke(
         self: Arc<Self>,
         event: Event,
@@ -166,15 +164,15 @@ impl Worker {
         (invocation, Some(run))
     }
 
-    /// Runs the guest of an invocation that handles `items` things in one. A
-    /// panic of the host ends the invocation.
+    /// Runs the guest of an invocation that handles `items` trace items at once. A panic of the
+    /// host ends the invocation.
     fn run(
         self: Arc<Self>,
         invocation: Arc<Invocation>,
         items: u32,
         run: impl Future<Output = ()> + Send + 'static,
     ) -> impl Future<Output = ()> + Send {
-        // Here, or each future around it would hold and move all of it.
+        // Boxed here: otherwise each enclosing future would hold and move all of it.
         let run = Box::pin(run);
         let ran = Arc::clone(&invocation);
         let run = async move {
@@ -185,11 +183,11 @@ impl Worker {
         async move { self.surroundings.lanes.run(invocation, items, run).await }
     }
 
-    /// Has the code handle an event.
+    /// Runs the code for an event.
     async fn call(self: Arc<Self>, invocation: Arc<Invocation>, event: Event) {
         match self.program() {
             Ok(Program::Component(component)) => {
-                // Before the store, to be dropped behind it.
+                // Declared before the store, so that it is dropped after it.
                 let _place = match self.place(&invocation).await {
                     Ok(place) => place,
                     Err(call) => return invocation.ended(call),
@@ -204,13 +202,13 @@ impl Worker {
         }
     }
 
-    /// Places for an instance of its component.
+    /// Takes places for an instance of the component.
     async fn place(&self, invocation: &Invocation) -> Result<Place, Call> {
         let places = &self.surroundings.places;
         invocation.place(places, self.size()).await
     }
 
-    /// Evaluates the script, if it is one, ahead of its first event.
+    /// Evaluates the script, if there is one, ahead of its first event.
     pub(crate) async fn start_script(self: &Arc<Self>) -> Result<(), Error> {
         let Code::Script(script) = &self.code else {
             return Ok(());
@@ -223,18 +221,18 @@ impl Worker {
         }
     }
 
-    /// Ends what runs, and lets nothing more begin.
+    /// Stops all invocations, and refuses further ones.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Relaxed);
         self.context.running.cut(Cut::Killed);
     }
 
-    /// Takes [`stop`](Self::stop) back.
+    /// Reverts [`stop`](Self::stop).
     pub(crate) fn start(&self) {
         self.stopped.store(false, Relaxed);
     }
 
-    /// The code, or the end of an invocation that finds none.
+    /// Returns the code, or the end of an invocation if there is none.
     pub(crate) fn program(&self) -> Result<Program<'_>, Call> {
         if self.stopped.load(Relaxed) {
             return Err(Call::Stopped);
@@ -258,7 +256,7 @@ impl Worker {
         }
     }
 
-    /// The places that an instance of it takes.
+    /// Returns the number of places that an instance takes.
     pub(crate) fn size(&self) -> usize {
         match &self.code {
             Code::Component(component) => component.size(),
@@ -328,7 +326,7 @@ impl TailWorker for Worker {
     }
 }
 
-/// Runs what a fetch event does after its response has begun.
+/// Runs the part of a fetch event that follows its response.
 async fn behind_response(invocation: Arc<Invocation>, mut run: Pin<Box<impl Future<Output = ()>>>) {
     tokio::select! {
         biased;

@@ -1,7 +1,7 @@
 //! Debug information in a file beside the component.
 //!
-//! DWARF's addresses are offsets in the code section of a core module. So a
-//! file serves a component as far as its core modules have the same code.
+//! Addresses in DWARF are offsets in the code section of a core module, so a file is valid for
+//! those core modules of a component that have the same code.
 
 use addr2line::Context;
 use gimli::{Dwarf, EndianArcSlice, LittleEndian};
@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use wasmparser::{BinaryReader, BinaryReaderError, Encoding, Parser, Payload};
 
-/// A file with the debug information of a component, read when it is needed.
+/// A file with the debug information of a component. It is read when it is first needed.
 pub(crate) struct DebugFile {
     path: PathBuf,
     /// The code sections of the component.
     code: Vec<Code>,
-    /// What was read for each of them.
+    /// The symbols of each code section.
     read: OnceLock<Vec<Option<Symbols>>>,
 }
 
@@ -25,8 +25,7 @@ struct Code {
     hash: u64,
 }
 
-/// What debug information says of one address, once for each function that is
-/// inlined there.
+/// The debug information of one address. There is one for each function that is inlined there.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Symbol {
     pub(crate) name: Option<String>,
@@ -35,19 +34,19 @@ pub(crate) struct Symbol {
     pub(crate) column: Option<u32>,
 }
 
-/// Fills itself while it is asked.
+/// Parses lazily as it is queried.
 type Symbols = Mutex<Context<EndianArcSlice<LittleEndian>>>;
 
-/// What a core module has to do with debug information.
+/// The parts of a core module that matter for debug information.
 #[derive(Default)]
 struct CoreModule {
     code: Option<Range<usize>>,
-    /// The custom sections by name.
+    /// The custom sections, by name.
     custom: Vec<(String, Range<usize>)>,
 }
 
 impl DebugFile {
-    /// Finds the file for a component that was read from `path`.
+    /// Finds the debug file of a component that was read from `path`.
     pub(crate) fn find(component: &[u8], path: &Path) -> Option<Self> {
         let modules = core_modules(component).ok()?;
         let conventional = Some(path.with_extension("debug.wasm"));
@@ -68,8 +67,7 @@ impl DebugFile {
         })
     }
 
-    /// What the file says of an offset in the component: the innermost inlined
-    /// function first.
+    /// Returns the symbols of an offset in the component, the innermost inlined function first.
     pub(crate) fn symbols(&self, offset: usize) -> Vec<Symbol> {
         let mut code = self.code.iter();
         let Some(index) = code.position(|code| code.range.contains(&offset)) else {
@@ -99,11 +97,11 @@ impl DebugFile {
             .into();
         let mut modules = core_modules(&file).map_err(|error| {
             let offset = error.offset();
-            format!("it is no WebAssembly file, or damaged at byte {offset}")
+            format!("it is not a WebAssembly file, or is damaged at byte {offset}")
         })?;
         modules.retain(|module| module.section(".debug_info").is_some());
         if modules.is_empty() {
-            return Err("it has no DWARF".to_owned());
+            return Err("it has no DWARF debug information".to_owned());
         }
         let read = self.code.iter().map(|code| {
             let mut modules = modules.iter();
@@ -113,15 +111,15 @@ impl DebugFile {
         let read: Vec<_> = read.collect();
         if read.iter().all(Option::is_none) {
             return Err(
-                "its code is not that of the component; put the file of the same build there"
+                "its code differs from the component's; put the file of the same build there"
                     .to_owned(),
             );
         }
         Ok(read)
     }
 
-    /// Whether a module is of the same build as a code section. One with
-    /// nothing but debug information is taken for the component's main module.
+    /// Whether a module is from the same build as a code section. A module that has only debug
+    /// information is taken for the component's main module.
     fn belongs(&self, module: &CoreModule, code: &Code, file: &[u8]) -> bool {
         match &module.code {
             Some(range) => hash(&file[range.clone()]) == code.hash,
@@ -141,7 +139,7 @@ impl CoreModule {
     }
 }
 
-/// The core modules of a component, or the one that the file is.
+/// Returns the core modules of a component, or the file itself if it is a core module.
 fn core_modules(bytes: &[u8]) -> Result<Vec<CoreModule>, BinaryReaderError> {
     let mut modules: Vec<CoreModule> = Vec::new();
     for payload in Parser::new(0).parse_all(bytes) {
@@ -168,8 +166,8 @@ fn core_modules(bytes: &[u8]) -> Result<Vec<CoreModule>, BinaryReaderError> {
     Ok(modules)
 }
 
-/// The name of a file beside the component, as tools leave it there who take
-/// the debug information out. It may be a URL, which nobody looks up.
+/// Returns the file beside the component that a custom section names, as left there by tools that
+/// strip debug information. A name that is a URL is not fetched.
 fn external(component: &[u8], modules: &[CoreModule]) -> Option<PathBuf> {
     let mut modules = modules.iter();
     let section = modules.find_map(|module| module.section("external_debug_info"))?;

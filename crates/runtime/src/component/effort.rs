@@ -1,49 +1,49 @@
-//! What it takes to compile a component, estimated without compiling it.
+//! Estimates the cost of compiling a component, without compiling it.
 //!
-//! A compile cannot be interrupted, so what a stranger's component may cost is
-//! decided before it begins. The weights are measured with functions made for the
-//! worst: nested loops that carry all locals, switches in a loop, long chains of
-//! branches, many functions. The limits stand above what toolchains make, of
-//! which the most is named beside each: componentize-py (18 MB), StarlingMonkey
-//! (13 MB), esbuild in Go (20 MB).
+//! A compilation cannot be interrupted, so the cost of an untrusted component is limited before
+//! it begins. The weights were measured with functions made for the worst case: nested loops that
+//! carry all locals, switches in a loop, long chains of branches, many functions. The limits are
+//! above the largest values seen in output of real toolchains, which are named beside each:
+//! componentize-py (18 MB), StarlingMonkey (13 MB), esbuild in Go (20 MB).
 
 use std::fmt;
 use wasmparser::{
     BinaryReaderError, ComponentInstance, ComponentTypeRef, FunctionBody, Operator, Parser, Payload,
 };
 
-/// Microseconds that a function takes, however small it is.
+/// The minimum time of a function, in microseconds.
 const FUNCTION: u64 = 90;
-/// Bytes of code that take a microsecond.
+/// Bytes of code that are compiled in a microsecond.
 const BYTES: u64 = 2;
-/// A function takes a microsecond for so many pairs of branches.
+/// Pairs of branches in a function that are compiled in a microsecond.
 const BRANCH_PAIRS: u64 = 40;
-/// Microseconds for each target of a switch and each local.
+/// Microseconds for each pair of a switch target and a local.
 const SWITCHED_LOCAL: u64 = 15;
 
-/// Microseconds that any component may take, and so many more for each byte that
-/// it has: 3 in Go.
+/// Microseconds that any component may take, plus this many for each of its bytes. Go takes 3 for
+/// each byte.
 const COMPONENT: u64 = 10_000_000;
 const COMPONENT_BYTE: u64 = 5;
 
-/// Microseconds of one function; 2.4 million in StarlingMonkey.
+/// Microseconds of one function. StarlingMonkey has one of 2.4 million.
 const ONE_FUNCTION: u64 = 5_000_000;
 
-/// Bytes of one function, which the compiler needs up to 600 times as much memory
-/// for; 427 KB in CPython.
+/// Bytes of one function. The compiler needs up to 600 times as much memory. CPython has one of
+/// 427 KB.
 const ONE_FUNCTION_BYTES: u64 = 768 << 10;
 
-/// Functions, each of which takes some kilobytes of memory; 20,000 in StarlingMonkey.
+/// The number of functions, each of which takes some kilobytes of memory. StarlingMonkey has
+/// 20,000.
 const FUNCTIONS: u64 = 60_000;
 
-/// Types, imports, exports, aliases and the like; 8,000 in componentize-py.
+/// Types, imports, exports, aliases and the like. componentize-py has 8,000.
 const DEFINITIONS: u64 = 200_000;
 
-/// Instances that a component makes of modules and components, and those that
-/// these make in turn; hundreds, if components are composed.
+/// Instances of modules and components that a component creates, including nested ones. Composed
+/// components have hundreds.
 const INSTANCES: u64 = 10_000;
 
-/// Why a component is not compiled.
+/// Why a component is refused.
 #[derive(Debug)]
 pub(crate) enum Refusal {
     Damaged(BinaryReaderError),
@@ -63,10 +63,10 @@ impl fmt::Display for Refusal {
             }
             Self::TooMuch { what, found, limit } => write!(
                 f,
-                "it takes too much to compile while others run: {found} {what}, where {limit} are allowed"
+                "it is too expensive to compile at run time: {found} {what}, where {limit} are allowed"
             ),
             Self::ImportsComponent => f.write_str(
-                "a component in it imports a component, which is not allowed in one that is loaded at run time",
+                "a nested component imports a component, which is not allowed in a component that is loaded at run time",
             ),
         }
     }
@@ -78,7 +78,7 @@ impl From<BinaryReaderError> for Refusal {
     }
 }
 
-/// Refuses a component that takes too much to compile.
+/// Refuses a component that is too expensive to compile.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), Refusal> {
     let mut effort = Effort {
         limit: COMPONENT + COMPONENT_BYTE * bytes.len() as u64,
@@ -93,13 +93,13 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), Refusal> {
 #[derive(Default)]
 struct Effort {
     microseconds: u64,
-    /// How many they may be.
+    /// The most microseconds that are allowed.
     limit: u64,
     functions: u64,
     definitions: u64,
-    /// Instances of the modules and components that are open, the innermost last.
+    /// Instances in the modules and components that are being read, the innermost last.
     open: Vec<u64>,
-    /// The most instances of a component that has been read to its end.
+    /// The most instances of any component that has been read completely.
     most: u64,
 }
 
@@ -112,7 +112,8 @@ impl Effort {
             Payload::InstanceSection(section) => self.instances(section.count().into())?,
             Payload::ComponentInstanceSection(section) => {
                 for instance in section {
-                    // Of the one with the most of its own, for all that is known.
+                    // Which component this instantiates is unknown, so it counts as the largest
+                    // one.
                     let count = match instance? {
                         ComponentInstance::Instantiate { .. } => self.most.max(1),
                         ComponentInstance::FromExports(_) => 1,
@@ -140,7 +141,7 @@ impl Effort {
             Payload::ComponentAliasSection(section) => self.define(section.count())?,
             Payload::ComponentCanonicalSection(section) => self.define(section.count())?,
             Payload::ComponentExportSection(section) => self.define(section.count())?,
-            // The others have no more in them than their bytes.
+            // The cost of other sections is bounded by their size.
             _ => {}
         }
         Ok(())
@@ -179,14 +180,14 @@ fn within(what: &'static str, found: u64, limit: u64) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// How control flows in one function.
+/// The control flow of one function.
 #[derive(Default)]
 struct Flow {
     locals: u64,
     branches: u64,
-    /// Targets of all switches.
+    /// The targets of all switches.
     targets: u64,
-    /// Loops, each as often as loops are around it, itself included.
+    /// The loops, each weighted by its nesting depth.
     loops: u64,
 }
 

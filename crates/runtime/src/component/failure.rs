@@ -1,4 +1,4 @@
-//! What an error of wasmtime says about the guest.
+//! Interprets errors of wasmtime.
 
 use crate::component::debug_file::DebugFile;
 use crate::component::stack;
@@ -9,8 +9,8 @@ use std::ops::Range;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-/// The end of a call that failed with `error`. `debug` is what its stack is
-/// made with, if the component has no debug information itself.
+/// Returns the end of a call that failed with `error`. `debug` provides symbols for the stack if
+/// the component itself has none.
 pub(crate) fn call_failed(error: &wasmtime::Error, debug: Option<&DebugFile>) -> Call {
     if let Some(I32Exit(0)) = error.downcast_ref() {
         return Call::Returned;
@@ -23,7 +23,7 @@ pub(crate) fn call_failed(error: &wasmtime::Error, debug: Option<&DebugFile>) ->
     })
 }
 
-/// The end of an invocation whose instance could not be made.
+/// Returns the end of an invocation whose instance could not be created.
 pub(crate) fn instantiation_failed(
     error: &wasmtime::Error,
     state: &State,
@@ -32,7 +32,7 @@ pub(crate) fn instantiation_failed(
     if error.is::<PoolConcurrencyLimitError>() {
         return Call::Shed(Shed::Process);
     }
-    // A start function runs during instantiation, and fails as a call does.
+    // A start function runs during instantiation, and can fail as a call does.
     if error.is::<Trap>() || error.is::<WasmBacktrace>() {
         return call_failed(error, debug);
     }
@@ -42,7 +42,7 @@ pub(crate) fn instantiation_failed(
             stack: None,
         });
     }
-    Call::HostFailed(format!("no instance could be made: {error:#}"))
+    Call::HostFailed(format!("no instance could be created: {error:#}"))
 }
 
 fn cause(error: &wasmtime::Error) -> Cause {
@@ -62,15 +62,15 @@ fn cause(error: &wasmtime::Error) -> Cause {
     }
 }
 
-/// Where a guest writes whose stack in linear memory has run out: the stack
-/// grows down to address 0, and an address below that wraps around.
+/// The addresses that a guest accesses when its stack in linear memory overflows. The stack grows
+/// down to address 0, and lower addresses wrap around.
 const BELOW_ZERO: Range<u64> = (1 << 32) - (1 << 20)..(1 << 32) + (1 << 20);
 
-/// How often a function is among the innermost frames of a recursion that went
-/// too deep. Wasmtime tells 20 frames.
+/// How often a function must appear among the innermost frames to count as a runaway recursion.
+/// Wasmtime captures 20 frames.
 const REPEATS: usize = 4;
 
-/// What an access out of bounds is: often a recursion that has used up the
+/// Describes an access out of bounds. The cause is often a recursion that has exhausted the
 /// guest's stack in linear memory.
 fn out_of_bounds(error: &wasmtime::Error) -> Cause {
     if !error.downcast_ref().is_some_and(is_recursive) {
@@ -81,15 +81,14 @@ fn out_of_bounds(error: &wasmtime::Error) -> Cause {
             Cause::Other("stack overflow: memory access below address 0".to_owned())
         }
         Some(_) => Cause::MemoryOutOfBounds,
-        // A copy of many bytes, of which no address is told.
+        // The error of a bulk memory operation names no address.
         None => Cause::Other(
             "memory access out of bounds in a recursion: probably a stack overflow".to_owned(),
         ),
     }
 }
 
-/// The address of linear memory that does not exist. Wasmtime tells it in words
-/// only.
+/// Returns the invalid address of linear memory, which wasmtime reports only as text.
 fn fault_address(error: &wasmtime::Error) -> Option<u64> {
     error.chain().find_map(|cause| {
         let text = cause.to_string();

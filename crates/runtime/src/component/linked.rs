@@ -7,21 +7,20 @@ use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
-/// Memories that a component may have: those of as many components that are
-/// composed.
+/// The most memories of a component: enough for this many components that are composed.
 const MEMORIES: u32 = 16;
 
 /// A component that can be instantiated in a store with data of type `T`.
 pub(crate) struct Linked<T: 'static> {
     pub(crate) pre: InstancePre<T>,
     ticker: Arc<Ticker>,
-    /// The places that an instance of it takes.
+    /// The number of places that an instance takes.
     size: usize,
 }
 
 impl<T: 'static> Linked<T> {
-    /// Compiles `bytes`, or finds them compiled in the cache, and resolves their
-    /// imports. `names` are those of `bytes`.
+    /// Compiles `bytes`, or loads them from the cache, and resolves the imports. `names` are the
+    /// names in `bytes`.
     pub(crate) fn compile(
         names: &Names,
         linker: &Linker<T>,
@@ -46,29 +45,29 @@ impl<T: 'static> Linked<T> {
         self.pre.engine()
     }
 
-    /// The places that an instance of it takes.
+    /// Returns the number of places that an instance takes.
     pub(crate) fn size(&self) -> usize {
         self.size
     }
 
-    /// Keeps the engine's clock ticking while an invocation runs.
+    /// Keeps the engine's epoch ticking while an invocation runs.
     pub(crate) fn keep_awake(&self) -> Awake {
         self.ticker.keep_awake()
     }
 }
 
-/// The places that an instance takes: as many as it has memories, or more if it
-/// has many tables.
+/// Returns the number of places that an instance takes: one for each memory, or more if it has
+/// many tables.
 fn size(component: &Component) -> Result<usize, Error> {
     let Some(resources) = component.resources_required() else {
         return Err(Error::component(
-            "it imports core modules, which nothing provides. Compose it with them",
+            "it imports core modules, which Taffrail does not provide. Compose it with them",
         ));
     };
     let tables = TABLES_PER_MEMORY * MEMORIES;
     if resources.num_memories > MEMORIES || resources.num_tables > tables {
         return Err(Error::component(format!(
-            "an instance of it has {} memories and {} tables; {MEMORIES} and {tables} are allowed. Compose it of fewer components",
+            "an instance of it has {} memories and {} tables, but {MEMORIES} and {tables} are allowed. Compose fewer components",
             resources.num_memories, resources.num_tables
         )));
     }

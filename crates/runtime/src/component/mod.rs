@@ -1,4 +1,4 @@
-//! From the bytes of a component to something that can be instantiated.
+//! Compiles components and runs their handlers.
 
 pub(crate) mod debug_file;
 mod effort;
@@ -26,19 +26,19 @@ use wasmtime::component::Linker;
 /// A compiled component with its imports resolved.
 pub struct Component {
     handlers: Handlers,
-    /// Debug information that is not in it.
+    /// Debug information from a file beside the component.
     pub(crate) debug: Option<DebugFile>,
     linked: Linked<State>,
 }
 
 impl Component {
-    /// Whether it has a handler for fetch events.
+    /// Whether the component has a handler for fetch events.
     #[must_use]
     pub fn handles_fetch(&self) -> bool {
         self.handlers.have_fetch()
     }
 
-    /// Whether it has a handler for tail events.
+    /// Whether the component has a handler for tail events.
     #[must_use]
     pub fn handles_tail(&self) -> bool {
         self.handlers.have_tail()
@@ -48,18 +48,17 @@ impl Component {
         self.linked.engine()
     }
 
-    /// The places that an instance of it takes.
+    /// Returns the number of places that an instance takes.
     pub(crate) fn size(&self) -> usize {
         self.linked.size()
     }
 
-    /// Keeps the engine's clock ticking while an invocation runs.
+    /// Keeps the engine's epoch ticking while an invocation runs.
     pub(crate) fn keep_awake(&self) -> Awake {
         self.linked.keep_awake()
     }
 
-    /// Looks for debug information beside `path`, where `bytes`, of which it is
-    /// compiled, were read.
+    /// Finds the debug information beside `path`, from which the component's `bytes` were read.
     pub(crate) fn with_debug_file(self, bytes: &[u8], path: &Path) -> Self {
         Self {
             debug: DebugFile::find(bytes, path),
@@ -67,13 +66,12 @@ impl Component {
         }
     }
 
-    /// Whether `bytes` are a component at all, or why not.
+    /// Checks that `bytes` are a component.
     pub(crate) fn check(bytes: &[u8]) -> Result<(), Error> {
         Names::read(bytes).map(drop)
     }
 
-    /// Compiles `bytes`, whose names are `names`, or finds them compiled in the
-    /// cache.
+    /// Compiles `bytes`, whose names are `names`, or loads them from the cache.
     pub(crate) fn compile(
         names: &Names,
         linker: &Linker<State>,
@@ -84,7 +82,7 @@ impl Component {
         let linked = Linked::compile(names, linker, ticker, bytes)?;
         Self::handlers(names, linked).map_err(|error| {
             Error::component(format!(
-                "an exported handler is not of the type that belongs to its name: {error:#}. {REBUILD}"
+                "an exported handler does not have the type that its name requires: {error:#}. {REBUILD}"
             ))
         })
     }

@@ -1,4 +1,4 @@
-//! What a component imports and exports by name.
+//! The names of a component's imports and exports.
 
 use crate::component::handlers::Handlers;
 use crate::error::Error;
@@ -7,15 +7,14 @@ use wasmtime::component::Linker;
 
 const SCRIPT: &str = "taffrail:javascript/script@0.1.";
 
-/// What only engines that run scripts import.
+/// The prefix of interfaces that only the JavaScript engine imports.
 const SCRIPT_HOST: &str = "taffrail:javascript/";
 
-/// The names of what a component imports and exports, read before it is known
-/// which engine can compile it.
+/// The names of a component's imports and exports. They decide which engine compiles it.
 pub(crate) struct Names {
     imports: Vec<String>,
     pub(super) exports: Vec<String>,
-    /// The script that the component was built of.
+    /// The script that the component was built from.
     pub(crate) script: Option<Vec<u8>>,
 }
 
@@ -28,7 +27,7 @@ impl Names {
         }
         if !Parser::is_component(bytes) {
             return Err(Error::component(
-                "it is not a WebAssembly component: its first bytes are not those of one. Give the .wasm file that a build for the target `wasm32-wasip2` makes",
+                "it is not a WebAssembly component: its first bytes are not those of one. Use the .wasm file that a build for the target `wasm32-wasip2` makes",
             ));
         }
         Self::parse(bytes).map_err(|error| {
@@ -75,7 +74,7 @@ impl Names {
         self.exports.iter().any(|name| name.starts_with(prefix))
     }
 
-    /// Whether it runs scripts, and handles no event in any other way.
+    /// Whether the component is an engine for scripts, and has no event handlers itself.
     pub(crate) fn is_engine(&self) -> bool {
         self.exported(SCRIPT) && !Handlers::are_among(&self.exports)
     }
@@ -105,17 +104,16 @@ impl Names {
 pub(super) const REBUILD: &str =
     "Build it with the bindings of a release of WASI 0.2 or 0.3 and of `taffrail:workers` 0.2";
 
-/// Patch releases of a package, of which a linker has one at most.
+/// The patch releases to try for a package. A linker has at most one of them.
 const PATCHES: u32 = 64;
 
-/// Whether the linker has something for an import of this name: that very name,
-/// or another patch release of it.
+/// Whether the linker provides an import of this name, or of another patch release of it.
 fn is_provided<T: 'static>(linker: &Linker<T>, import: &str) -> bool {
     has(linker, import)
         || patches(import).is_some_and(|mut names| names.any(|name| has(linker, &name)))
 }
 
-/// The names of all patch releases of what is imported, if that is a release.
+/// Returns the names of all patch releases of an import, if it has a release version.
 fn patches(import: &str) -> Option<impl Iterator<Item = String>> {
     let (interface, version) = import.split_once('@')?;
     let (release, _) = version.rsplit_once('.')?;
@@ -123,8 +121,8 @@ fn patches(import: &str) -> Option<impl Iterator<Item = String>> {
     is_release.then(move || (0..PATCHES).map(move |patch| format!("{interface}@{release}.{patch}")))
 }
 
-/// Whether the linker has something of exactly this name: whether anything else
-/// of the name is refused.
+/// Whether the linker provides exactly this name. It does if it refuses another definition of the
+/// name.
 fn has<T: 'static>(linker: &Linker<T>, name: &str) -> bool {
     let mut linker = linker.clone();
     linker.allow_shadowing(false);
@@ -132,14 +130,14 @@ fn has<T: 'static>(linker: &Linker<T>, name: &str) -> bool {
     added.is_err()
 }
 
-/// Names the imports that nothing provides.
+/// Returns an error that names the imports which are not provided.
 pub(super) fn unresolved<T>(names: &Names, linker: &Linker<T>, error: &wasmtime::Error) -> Error {
     let mut imports = names.imports.iter();
     if let Some(import) = imports.find(|import| import.starts_with(SCRIPT_HOST))
         && !names.is_engine()
     {
         return Error::component(format!(
-            "it imports `{import}`, which is for the JavaScript engine only. A Worker is to import `taffrail:workers` instead: build it without this import"
+            "it imports `{import}`, which is for the JavaScript engine only. Build it without this import: a Worker imports `taffrail:workers` instead"
         ));
     }
     let missing: Vec<_> = names
@@ -149,10 +147,10 @@ pub(super) fn unresolved<T>(names: &Names, linker: &Linker<T>, error: &wasmtime:
         .map(|import| format!("`{import}`"))
         .collect();
     Error::component(if missing.is_empty() {
-        format!("an import is not of the type that belongs to its name: {error:#}. {REBUILD}")
+        format!("an import does not have the type that its name requires: {error:#}. {REBUILD}")
     } else {
         format!(
-            "it imports {}, which nothing provides. Taffrail has the releases of WASI 0.2 and 0.3, `wasi:config/store`, `wasi:keyvalue/store`, `wasi:logging/logging` and `taffrail:workers`: build the component without other imports, or compose it with components that export them (`wac plug`)",
+            "it imports {}, which Taffrail does not provide. It provides the releases of WASI 0.2 and 0.3, `wasi:config/store`, `wasi:keyvalue/store`, `wasi:logging/logging` and `taffrail:workers`: build the component without other imports, or compose it with components that export them (`wac plug`)",
             missing.join(", ")
         )
     })

@@ -1,4 +1,4 @@
-//! Runs one invocation in a store of its own.
+//! Runs one invocation of a component in a store of its own.
 
 use crate::channels::Channels;
 use crate::component::Component;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use wasmtime_wasi_http::WasiBody;
 
-/// Has a component handle an event.
+/// Calls a component to handle an event.
 pub(crate) async fn run(
     component: &Component,
     invocation: &Arc<Invocation>,
@@ -39,8 +39,7 @@ pub(crate) async fn run(
     invocation.ended(call);
 }
 
-/// Runs the guest under its limits of time, and only as long as nobody wants
-/// it to end.
+/// Runs the guest within its limits of time, and until it is cut off.
 pub(crate) async fn run_with_limits(
     invocation: &Invocation,
     guest: impl Future<Output = Call>,
@@ -48,7 +47,7 @@ pub(crate) async fn run_with_limits(
     let mut guest = pin!(invocation.cpu.measure(guest));
     let mut turn = tokio::select! {
         biased;
-        // First, so that a guest does not hear of a client that left.
+        // First, so that a guest does not observe the disconnect of its client.
         () = invocation.until_cut() => Poll::Pending,
         turn = &mut guest => Poll::Ready(turn),
         () = wall_time_is_up(invocation) => {
@@ -56,9 +55,9 @@ pub(crate) async fn run_with_limits(
             Poll::Pending
         }
     };
-    // A guest that is cut off has one more turn, in which it traps where it is,
-    // so that there is a stack to record. If it does not, it waits in the host.
-    // That a client left is nothing to record a stack for.
+    // A guest that is cut off gets one more turn, in which it traps where it is, so that there is
+    // a stack to record. If it does not trap, it is waiting in the host. A client's disconnect
+    // needs no stack.
     if turn.is_pending() && invocation.cut_reason() != Some(Cut::ClientLeft) {
         turn = poll_once(guest.as_mut()).await;
     }
@@ -93,7 +92,7 @@ pub(crate) fn send_response(
         return invocation.response(Response::Informational(status.as_u16()));
     }
     invocation.response(Response::Streaming(status.as_u16()));
-    // Nobody is there to receive it only if the client left, and then the
-    // invocation is being dropped.
+    // The receiver is gone only if the client has disconnected, and then the invocation is being
+    // dropped.
     _ = respond.send(response);
 }

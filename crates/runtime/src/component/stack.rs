@@ -1,13 +1,13 @@
-//! The stack of a guest, as text that a person can use.
+//! Formats the stack of a guest.
 
 use crate::component::debug_file::{DebugFile, Symbol};
 use std::fmt::Write;
 use wasmtime::{FrameInfo, WasmBacktrace};
 
-/// The frames, innermost first, in the layout of JavaScript stacks, without
-/// those through which a Rust guest gives up. With debug information, in the
-/// component or else in `debug`, inlined functions have frames of their own,
-/// and each names its place in the source.
+/// Returns the frames, innermost first, in the layout of JavaScript stacks. The frames in which a
+/// Rust guest panics or aborts are left out. With debug information, from the component or from
+/// `debug`, inlined functions have frames of their own, and each frame names its place in the
+/// source.
 pub(crate) fn text(backtrace: &WasmBacktrace, debug: Option<&DebugFile>) -> Option<String> {
     let frames: Vec<Frame> = backtrace
         .frames()
@@ -18,14 +18,14 @@ pub(crate) fn text(backtrace: &WasmBacktrace, debug: Option<&DebugFile>) -> Opti
         .iter()
         .take_while(|frame| is_giving_up(&frame.function))
         .count();
-    // A guest that does nothing else still deserves a stack.
-    let told = if gives_up < frames.len() {
+    // If there are no other frames, all are kept.
+    let shown = if gives_up < frames.len() {
         &frames[gives_up..]
     } else {
         &frames[..]
     };
     let mut text = String::new();
-    for Frame { function, place } in told {
+    for Frame { function, place } in shown {
         if !text.is_empty() {
             text.push('\n');
         }
@@ -46,8 +46,8 @@ fn frames(frame: &FrameInfo, debug: Option<&DebugFile>) -> Vec<Frame> {
         .collect();
     match (frames.last_mut(), frame.func_name()) {
         (None, _) => frames.push(from_offset(frame)),
-        // The last one is not inlined. DWARF has its bare name, the name
-        // section the whole path.
+        // The last function is not inlined. DWARF has its bare name, but the name section has the
+        // full path.
         (Some(function), Some(name)) => function.function = demangled(name),
         (Some(_), None) => {}
     }
@@ -94,8 +94,7 @@ fn from_offset(frame: &FrameInfo) -> Frame {
     }
 }
 
-/// The name as it is in the source: Rust's without its hash, C++'s with its
-/// parameters.
+/// Returns a name as in the source: Rust's without the hash, C++'s with the parameters.
 fn demangled(name: &str) -> String {
     if let Ok(rust) = rustc_demangle::try_demangle(name) {
         return format!("{rust:#}");
@@ -106,7 +105,7 @@ fn demangled(name: &str) -> String {
         .unwrap_or_else(|| name.to_owned())
 }
 
-/// Whether a function is part of how Rust's standard library panics and aborts.
+/// Whether a function is part of the panic or abort code of Rust's standard library.
 fn is_giving_up(function: &str) -> bool {
     const NAMES: [&str; 4] = [
         "abort",

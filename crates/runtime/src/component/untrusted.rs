@@ -1,5 +1,4 @@
-//! Compiles the components that Workers load while they run: of strangers, for
-//! all that is known.
+//! Compiles components that Workers load at run time, which are untrusted.
 
 use crate::clock;
 use crate::component::{Component, effort};
@@ -9,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
-/// Compiles of strangers at a time, so that they take neither all processors nor
-/// all memory. One that has begun goes on without those who wait for it.
+/// Concurrent compilations of untrusted components, so that they take neither all processors nor
+/// all memory. A compilation that has begun is completed even if its caller is gone.
 const PLACES: usize = 2;
 
-/// Where untrusted components are compiled.
+/// Limits the compilation of untrusted components.
 pub(crate) struct Untrusted(Arc<Semaphore>);
 
 impl Default for Untrusted {
@@ -22,16 +21,15 @@ impl Default for Untrusted {
     }
 }
 
-/// What came of a compile, and the CPU time that it took.
+/// The result of a compilation, and the CPU time that it took.
 pub(crate) struct Compiled<T> {
     pub(crate) result: Result<T, Error>,
     pub(crate) cpu: Duration,
 }
 
 impl Untrusted {
-    /// Has `compile` run in a thread of its own, of a low priority, unless `bytes`
-    /// take too much. Dropping the future before that begins takes it out of the
-    /// queue.
+    /// Runs `compile` in a low-priority thread of its own, unless `bytes` are too expensive to
+    /// compile. Dropping the future before the compilation begins removes it from the queue.
     pub(crate) async fn compile<T: Send + 'static>(
         &self,
         bytes: impl AsRef<[u8]> + Send + 'static,
@@ -41,7 +39,7 @@ impl Untrusted {
             result: Err(result),
             cpu: Duration::ZERO,
         };
-        // It fails only when it is closed, which it never is.
+        // Fails only if the semaphore is closed, which it never is.
         let place = Arc::clone(&self.0).acquire_owned().await.ok();
         let (send, received) = oneshot::channel();
         let work = move || {
@@ -52,27 +50,27 @@ impl Untrusted {
             drop(place);
             _ = send.send(Compiled { result, cpu });
         };
-        // Wasmtime compiles in the pool of the thread that asks for it. In a pool of
-        // one thread all of it is done, and charged, here.
+        // Wasmtime compiles in the calling thread's rayon pool. In a pool of one thread, all work
+        // is done, and measured, here.
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(1)
             .thread_name(|_| "taffrail-compile".to_owned())
             .start_handler(|_| {
-                // Where it is refused, the threads compete as equals.
+                // If this is refused, the threads compete as equals.
                 _ = rustix::process::setpriority_process(None, NICENESS);
             })
-            // Whoever waits hears of it by the lost sender.
+            // The receiver notices the dropped sender.
             .panic_handler(|_| {})
             .build();
         match pool {
             Ok(pool) => pool.spawn(work),
             Err(error) => {
                 return failed(
-                    Error::host("the thread for a compile cannot start").caused_by(error),
+                    Error::host("the thread for a compilation cannot start").caused_by(error),
                 );
             }
         }
-        let broken = || failed(Error::host("the compile was given up".to_owned()));
+        let broken = || failed(Error::host("the compilation panicked".to_owned()));
         received.await.unwrap_or_else(|_| broken())
     }
 }

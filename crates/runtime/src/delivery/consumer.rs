@@ -5,6 +5,7 @@ use std::sync::Arc;
 use taffrail_trace::TraceItem;
 
 /// A native consumer, which receives the item of every invocation.
+///
 /// [`deliver`](Self::deliver) is called where the invocation ends, often while a request is being
 /// served. It must not block: longer work belongs on another task or thread.
 pub trait TailConsumer: Send + Sync + 'static {

@@ -79,6 +79,7 @@ impl Reason {
 const ENDED: &str = "Taffrail stopped";
 
 /// A bounded queue that never blocks a producer, and the calls of its Tail Worker.
+///
 /// While fewer than the limit of calls run, each item is delivered at once in a call of its own.
 /// Other items wait, and go out together as calls end.
 pub(crate) struct TailQueue {

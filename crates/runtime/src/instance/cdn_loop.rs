@@ -1,5 +1,5 @@
-//! How many calls and tails led to a request that went over the network: the
-//! header `CDN-Loop` of RFC 8586.
+//! Counts the calls and tails that led to a request over the network, in the `CDN-Loop` header of
+//! RFC 8586.
 
 use http::{HeaderMap, HeaderValue};
 use std::hash::{BuildHasher, RandomState};
@@ -7,26 +7,26 @@ use std::sync::LazyLock;
 
 pub(crate) const HEADER: &str = "cdn-loop";
 
-/// With what this process marks the entries that it makes.
+/// The key with which this process marks its entries.
 static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-/// How deep a request is.
+/// The depth of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Depth {
-    /// As the header says. A client may write into it what it likes, so this
-    /// counts against nothing but the calls of the request itself.
+    /// The depth that the header states. A client may state any number, so this limits only the
+    /// calls of the request itself.
     pub(crate) claimed: u32,
-    /// As this process has marked it.
+    /// The depth that this process has marked.
     pub(crate) known: u32,
 }
 
-/// The entry for a request that is this deep.
+/// Returns the entry for a request at this depth.
 pub(crate) fn entry(depth: u32) -> HeaderValue {
     let text = format!("taffrail; loops={depth}; mark={}", mark(depth));
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("taffrail"))
 }
 
-/// How deep a request with these headers is.
+/// Returns the depth of a request with these headers.
 pub(crate) fn depth(headers: &HeaderMap) -> Depth {
     let values = headers.get_all(HEADER).iter();
     let values = values.filter_map(|value| value.to_str().ok());
@@ -96,7 +96,7 @@ mod tests {
         ] {
             assert_eq!(claimed(nothing), expected(0), "{nothing}");
         }
-        // The mark of another number.
+        // A mark for another depth.
         let text = entry(3).to_str().unwrap().replace("loops=3", "loops=4");
         let forged = headers(&[text.parse().unwrap()]);
         assert_eq!(depth(&forged), expected(4));

@@ -12,27 +12,26 @@ use wasmtime::{
     PoolingAllocationConfig, WasmBacktraceDetails,
 };
 
-/// How often a running guest is interrupted to look at its CPU time and to let
-/// others run. It bounds how far a limit can be overrun.
+/// How often a running guest is interrupted to check its CPU time and to let others run. It
+/// bounds how far a limit can be exceeded.
 const TICK: Duration = Duration::from_millis(1);
 
-/// Tables of a component that go with one of its memories. Of these the pool
-/// has as many as of memories, times this.
+/// Tables that a component may have for each of its memories. The pool has this many tables for
+/// each of its memories.
 pub(crate) const TABLES_PER_MEMORY: u32 = 4;
 
-/// Core instances that a component may consist of. Python made into a component
-/// has some 30.
+/// The most core instances in a component. Components made from Python have about 30.
 const CORE_INSTANCES: u32 = 128;
 
-/// Memory that stays with a pool slot between two uses: resetting it is
-/// cheaper than faulting it in again.
+/// Memory that a pool slot retains between two uses: resetting it is cheaper than faulting it in
+/// again.
 const MEMORY_KEEP_RESIDENT: usize = 4 << 20;
 const TABLE_KEEP_RESIDENT: usize = 1 << 20;
 
 /// The two engines.
 pub(crate) struct Engines {
-    /// For components of WASI 0.2: without support for concurrency inside an
-    /// instance, a call costs a fifth and a fresh instance two thirds.
+    /// For components of WASI 0.2. Without support for concurrency inside an instance, a call
+    /// costs a fifth and a fresh instance two thirds.
     pub(crate) sequential: Engine,
     /// For components of WASI 0.3.
     pub(crate) concurrent: Engine,
@@ -40,7 +39,7 @@ pub(crate) struct Engines {
 }
 
 impl Engines {
-    /// Engines in which as many instances may exist as there are places.
+    /// Creates engines in which as many instances may exist as there are places.
     pub(crate) fn new(cache: Option<&Path>, instances: u32) -> Result<Self, Error> {
         let places = instances.saturating_add(RESERVED_FOR_TAILS);
         let cache = cache.map(open_cache).transpose()?;
@@ -74,9 +73,9 @@ fn open_cache(directory: &Path) -> Result<Cache, Error> {
 fn config(concurrent: bool, cache: Option<Cache>, places: u32) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(places)
-        // Components of WASI 0.3 run what they start on further stacks.
+        // Components of WASI 0.3 run their tasks on further stacks.
         .total_stacks(places.saturating_mul(2))
-        // A count and no reservation: they are not what is short.
+        // This only counts and reserves nothing, so it can be generous.
         .total_core_instances(places.saturating_mul(CORE_INSTANCES))
         .max_core_instances_per_component(CORE_INSTANCES)
         .total_memories(places)
@@ -89,7 +88,7 @@ fn config(concurrent: bool, cache: Option<Cache>, places: u32) -> Config {
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .cache(cache)
         .epoch_interruption(true)
-        // Read only when a stack is made.
+        // Read only when a stack is captured.
         .wasm_backtrace_details(WasmBacktraceDetails::Enable);
     if concurrent {
         config.wasm_component_model_async(true);
@@ -99,8 +98,8 @@ fn config(concurrent: bool, cache: Option<Cache>, places: u32) -> Config {
     config
 }
 
-/// A thread that advances the epoch of the engines while invocations run. It
-/// sleeps when nothing runs, and ends when it is dropped.
+/// A thread that advances the epoch of the engines while invocations run. It sleeps when nothing
+/// runs, and ends when this is dropped.
 pub(crate) struct Ticker {
     shared: Arc<Shared>,
     thread: Thread,
@@ -108,15 +107,15 @@ pub(crate) struct Ticker {
 
 #[derive(Default)]
 struct Shared {
-    /// Invocations that run.
+    /// The number of running invocations.
     running: AtomicUsize,
-    /// The thread sleeps until it is woken.
+    /// Whether the thread sleeps until it is woken.
     parked: AtomicBool,
     stop: AtomicBool,
 }
 
-/// Ticks without an invocation after which the thread goes to sleep. Waking it
-/// costs a system call, which a busy server is spared.
+/// Ticks without an invocation before the thread goes to sleep. Waking it costs a system call,
+/// which a busy server avoids.
 const IDLE_TICKS: u32 = 100;
 
 impl Ticker {
@@ -133,10 +132,10 @@ impl Ticker {
         })
     }
 
-    /// Keeps the ticks coming until the guard is dropped.
+    /// Keeps the thread ticking until the guard is dropped.
     pub(crate) fn keep_awake(self: &Arc<Self>) -> Awake {
-        // Sequentially consistent, as is the other side: either the thread
-        // sees the count or this sees that the thread is parked.
+        // Sequentially consistent on both sides: either the thread sees the count, or this code
+        // sees that the thread is parked.
         self.shared.running.fetch_add(1, SeqCst);
         if self.shared.parked.load(SeqCst) {
             self.thread.unpark();
@@ -145,7 +144,7 @@ impl Ticker {
     }
 }
 
-/// An invocation that runs.
+/// Keeps the thread ticking for one running invocation.
 pub(crate) struct Awake(Arc<Ticker>);
 
 impl Drop for Awake {

@@ -16,15 +16,15 @@ use std::sync::Arc;
 use taffrail_trace::LogLevel;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
-/// Sends a component's requests where they may go, as many as its limit allows.
+/// Sends a component's requests to their permitted destinations, up to its limit of subrequests.
 pub(crate) struct Outbound {
     current: CurrentInvocation,
     channels: Arc<dyn Channels>,
-    /// Whom the next request is for, if not for the network.
+    /// The Worker that the next request is for, if it is not for the network.
     pub(crate) callee: Option<Result<Callee, CallFailed>>,
 }
 
-/// A response under way, with the work that goes on behind it.
+/// A pending response, with the I/O that continues in the background.
 pub(crate) type Sending = Box<dyn Future<Output = Result<(Response<WasiBody>, Io), Error>> + Send>;
 pub(crate) type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
@@ -38,7 +38,7 @@ impl Outbound {
     }
 }
 
-/// A response with no work behind it.
+/// Returns a response without background I/O.
 pub(crate) fn answered(response: Response<WasiBody>) -> (Response<WasiBody>, Io) {
     (response, Box::new(async { Ok(()) }))
 }
@@ -69,7 +69,7 @@ impl WasiHttpHooks for Outbound {
         }
         Box::new(async move {
             let sent = send(&*channels, &caller, request, options).await;
-            // A component knows no more than a code.
+            // A component receives only an error code, so the reason is logged.
             sent.unwrap_or_else(|failed| {
                 caller.log_text(LogLevel::Warn, &failed.message);
                 Err(Error::HttpRequestDenied)
@@ -89,8 +89,8 @@ async fn call_worker(
     call::fetch(channels, caller, callee?, request, None).await
 }
 
-/// Sends a request to where the Worker's go. The outer error says why it may
-/// not go out.
+/// Sends a request to the destination that the Worker's egress permits. The outer error says why
+/// it may not go out.
 pub(crate) async fn send(
     channels: &dyn Channels,
     caller: &Arc<Invocation>,

@@ -11,8 +11,8 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
-/// A guest's stdout or stderr. Every handle that the guest opens on the same
-/// stream adds to the same lines.
+/// A guest's stdout or stderr. All handles that the guest opens on the same stream write to the
+/// same lines.
 #[derive(Clone)]
 pub(crate) struct Output {
     pub(crate) stream: Stream,
@@ -20,7 +20,7 @@ pub(crate) struct Output {
     pub(crate) record: Record,
 }
 
-/// Records what a guest writes.
+/// Records output of a guest.
 pub(crate) type Record = fn(&Invocation, Stream, &[u8]);
 
 impl Output {
@@ -29,9 +29,9 @@ impl Output {
     }
 }
 
-/// How much a guest may write at once; what `wasi:io` guests are told by
-/// wasmtime's own streams. Between two writes the guest can be interrupted, so
-/// this also bounds what the host does beyond a limit of CPU time.
+/// How much a guest may write at once, which is the limit of wasmtime's own streams for
+/// `wasi:io`. The guest can be interrupted between two writes, so this also bounds the host's
+/// work beyond a limit of CPU time.
 const WRITE_PERMIT: usize = 64 * 1024;
 
 impl IsTerminal for Output {
@@ -54,7 +54,7 @@ impl OutputStream for Output {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         if bytes.len() > WRITE_PERMIT {
             return Err(StreamError::trap(&format!(
-                "{} bytes were written to an output stream at once, of which `check-write` permits {WRITE_PERMIT}",
+                "{} bytes were written to an output stream at once, but `check-write` permits {WRITE_PERMIT}",
                 bytes.len()
             )));
         }

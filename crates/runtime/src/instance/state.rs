@@ -1,4 +1,4 @@
-//! What a store holds while it runs one invocation.
+//! The data of a store.
 
 use crate::channels::Channels;
 use crate::channels::dynamic::Reservation;
@@ -18,38 +18,38 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-/// Bytes that the host copies out of a guest in one call, counted as they lie in
-/// the host: the longest argument there is, the modules of a dynamic Worker, and
-/// what goes with it. A call with more traps before it begins.
+/// Bytes that the host copies out of a guest in one call, measured as they are stored in the
+/// host. Enough for the longest argument, the modules of a dynamic Worker. A call with more traps
+/// before it begins.
 const CALL_BYTES: usize = 72 << 20;
 
-/// Random bytes of one call: what takes about a millisecond, so that the guest can
-/// be interrupted in between.
+/// Random bytes of one call. They take about a millisecond, so the guest can be interrupted in
+/// between.
 const RANDOM_BYTES: u64 = 1 << 20;
 
-/// Bytes of the header fields of one message, for a guest: more than a client
-/// may send, and what does not fit into an item is recorded as such.
+/// The limit for the header fields of one message that a guest makes. It is above the limit for
+/// clients; fields that do not fit into an item are recorded as truncated.
 const FIELD_BYTES: usize = 4 << 20;
 
-/// The data of a store, by which its guest is kept within its limits.
+/// The data of a store, which keeps its guest within the limits.
 pub(crate) trait StoreData: WasiView + Sized + 'static {
     fn memory(&mut self) -> &mut MemoryLimiter;
 
-    /// Looks at the limits while the guest runs. Fails when it is to end.
+    /// Checks the limits while the guest runs. Fails if the guest must stop.
     fn tick(&mut self) -> Result<(), CutOff>;
 
-    /// Notes that the guest is to wait until one of so many pollables is ready.
+    /// Records that the guest is about to wait for one of this many pollables.
     fn waits(&self, pollables: usize);
 
-    /// Ready once a guest that waits is to end.
+    /// Completes once a waiting guest must stop.
     fn until_end(&self) -> impl Future<Output = ()> + Send + use<Self>;
 
-    /// A store with this data and its limits in force.
+    /// Creates a store with this data and enforces its limits.
     fn into_store(self, engine: &Engine) -> Store<Self> {
         let mut store = Store::new(engine, self);
         store.limiter(|data| data.memory());
         store.set_hostcall_fuel(CALL_BYTES);
-        // A new store's deadline is 0, which has passed: the guest would be
+        // The deadline of a new store is 0, which has already passed, so the guest would be
         // interrupted before it begins.
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut store| {
@@ -60,16 +60,16 @@ pub(crate) trait StoreData: WasiView + Sized + 'static {
     }
 }
 
-/// What a store holds for any guest.
+/// The store data of any guest.
 pub(crate) struct State {
     pub(crate) current: CurrentInvocation,
-    /// What the Worker can reach beyond the instance.
+    /// Everything that the Worker can reach beyond the instance.
     pub(crate) channels: Arc<dyn Channels>,
-    /// The events of a tail invocation.
+    /// The items of a tail event.
     pub(crate) events: Vec<Arc<TraceItem>>,
     pub(crate) memory: MemoryLimiter,
     pub(crate) table: ResourceTable,
-    /// Dynamic Workers whose code the guest has yet to give, by binding and id.
+    /// Dynamic Workers that the guest must still provide code for, by binding and id.
     pub(crate) reservations: HashMap<(String, String), Reservation>,
     wasi: WasiCtx,
     http: WasiHttpCtx,
@@ -77,7 +77,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// A store for one invocation of a component, with its limits in force.
+    /// Creates a store for one invocation of a component and enforces its limits.
     pub(crate) fn store(
         engine: &Engine,
         invocation: &Arc<Invocation>,
@@ -88,8 +88,8 @@ impl State {
         Self::new(invocation, current, channels, events, Invocation::write).into_store(engine)
     }
 
-    /// What a store holds that begins with an invocation. `record` records its
-    /// output for the one that is current.
+    /// Creates the data of a store that begins with an invocation. `record` records output for
+    /// the current invocation.
     pub(crate) fn new(
         invocation: &Invocation,
         current: CurrentInvocation,
@@ -107,8 +107,8 @@ impl State {
         wasi.stdout(output(Stream::Stdout));
         wasi.stderr(output(Stream::Stderr));
         wasi.max_random_size(RANDOM_BYTES);
-        // No address is allowed anyway, and a socket without one is a file
-        // descriptor of the host's.
+        // No address is allowed anyway, but each unconnected socket would take one of the host's
+        // file descriptors.
         wasi.allow_tcp(false).allow_udp(false);
         for (name, value) in settings.text_vars() {
             wasi.env(name, value);
@@ -128,8 +128,8 @@ impl State {
         }
     }
 
-    /// Looks at the limits of the invocation and of the store, and cuts the
-    /// invocation off that is over one.
+    /// Checks the limits of the invocation and of the store, and cuts the invocation off if one
+    /// is exceeded.
     pub(crate) fn look_at_limits(&mut self) -> Arc<Invocation> {
         let invocation = self.invocation();
         if invocation.cpu.is_exceeded() {
@@ -140,7 +140,7 @@ impl State {
         invocation
     }
 
-    /// The invocation on whose behalf the guest runs.
+    /// Returns the invocation on whose behalf the guest runs.
     pub(crate) fn invocation(&self) -> Arc<Invocation> {
         self.current.invocation()
     }

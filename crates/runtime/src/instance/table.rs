@@ -1,5 +1,5 @@
-//! What the entries of a guest's table weigh. Most of them are made by wasmtime,
-//! which bounds how many there are but not what is in them.
+//! Estimates the memory behind the entries of a guest's table. Wasmtime creates most of them, and
+//! limits their number but not their contents.
 
 use std::any::Any;
 use wasmtime::component::ResourceTable;
@@ -11,17 +11,16 @@ use wasmtime_wasi_http::p2::types::{
 };
 use wasmtime_wasi_http::p3;
 
-/// An entry itself, and what small ones have in them.
+/// The memory of an entry, including small contents.
 const ENTRY_BYTES: usize = 256;
 
-/// A header beside its text.
+/// The memory of a header in addition to its text.
 const HEADER_BYTES: usize = 64;
 
-/// Bytes of a guest's outgoing body that wait at most, for a request or a
-/// response that nobody takes: one chunk.
+/// The most bytes of a guest's outgoing body that wait to be read: one chunk.
 pub(crate) const BODY_CHUNK: usize = 64 << 10;
 
-/// Bytes of host memory behind all entries of a table.
+/// Returns the host memory behind all entries of a table, in bytes.
 pub(crate) fn weight(table: &mut ResourceTable) -> usize {
     table
         .iter_mut()

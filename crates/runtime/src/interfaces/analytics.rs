@@ -45,8 +45,7 @@ impl analytics::Host for State {
     }
 }
 
-/// Writes a data point to the dataset of a binding. The error is for the
-/// Worker.
+/// Writes a data point to the dataset of a binding. The error is reported to the Worker.
 pub(crate) async fn write(
     channels: &dyn Channels,
     invocation: &Invocation,
@@ -57,7 +56,7 @@ pub(crate) async fn write(
     else {
         return Err(format!("there is no dataset `{binding}`"));
     };
-    // What is refused does not count.
+    // A refused data point does not count towards the limit.
     point.check().map_err(|error| error.to_string())?;
     invocation.data_point()?;
     let now = clock::epoch_ms();

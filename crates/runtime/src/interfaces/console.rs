@@ -56,12 +56,12 @@ fn arguments(message: Vec<String>) -> serde_json::Result<Vec<Json>> {
     message.into_iter().map(json_or_string).collect()
 }
 
-/// The JSON that `text` is, or else `text` as a JSON string.
+/// Returns `text` if it is JSON, and otherwise as a JSON string.
 pub(super) fn json_or_string(text: String) -> serde_json::Result<Json> {
     match RawValue::from_string(text.clone()) {
         Ok(json) if json.get().contains(['\n', '\r']) => {
-            // Line breaks of JSON stand between its tokens only. An item is to
-            // fit on one line.
+            // An item must fit on one line. Outside of tokens, JSON permits spaces in place of
+            // line breaks.
             RawValue::from_string(text.replace(['\n', '\r'], " "))
         }
         Ok(json) => Ok(json),

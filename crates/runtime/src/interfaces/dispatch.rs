@@ -50,7 +50,7 @@ impl dispatch::Host for State {
     ) -> wasmtime::Result<Result<Resource<UserWorker>, String>> {
         let parameters = match serde_json::from_str(&parameters) {
             Ok(parameters) => parameters,
-            Err(error) => return Ok(Err(format!("`parameters` is no JSON object: {error}"))),
+            Err(error) => return Ok(Err(format!("`parameters` is not a JSON object: {error}"))),
         };
         let dispatch = Dispatch {
             dispatch: binding,

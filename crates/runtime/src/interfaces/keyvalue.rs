@@ -33,7 +33,7 @@ pub struct Bucket {
     namespace: String,
 }
 
-/// Keys of one page.
+/// The number of keys on one page.
 const PAGE: usize = 1000;
 
 pub(super) fn add_to_linker<T: Send + 'static>(
@@ -46,14 +46,14 @@ pub(super) fn add_to_linker<T: Send + 'static>(
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 impl State {
-    /// The storage and the namespace of a bucket.
+    /// Returns the storage and the namespace of a bucket.
     fn bucket(&self, bucket: &Resource<Bucket>) -> wasmtime::Result<(&Storage, String)> {
         let namespace = self.table.get(bucket)?.namespace.clone();
         Ok((self.channels.storage(), namespace))
     }
 }
 
-/// In seconds since 1970.
+/// Returns the time in seconds since 1970.
 fn now() -> u64 {
     clock::epoch_ms() / 1000
 }

@@ -48,11 +48,11 @@ mod generated {
 #[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
 pub struct DynamicWorker(WorkerId);
 
-/// What a dynamic Worker records of one invocation.
+/// The records of one invocation of a dynamic Worker.
 #[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
 pub struct Records(session::Receiver);
 
-/// The name under which a dynamic Worker has its component.
+/// The name of the component among a dynamic Worker's modules.
 const MAIN: &str = "main.wasm";
 
 pub(super) fn add_to_linker<T: Send + 'static>(
@@ -117,7 +117,9 @@ fn plan(caller: &Invocation, code: Code) -> Result<Plan, CallFailed> {
     let mut tails = Vec::new();
     for props in code.tails {
         let serde_json::Value::Object(props) = json("tails", &props)? else {
-            return Err(CallFailed::new("`tails` holds props that are no object"));
+            return Err(CallFailed::new(
+                "`tails` has `props` that are not an object",
+            ));
         };
         tails.push(Target {
             props: props.into(),

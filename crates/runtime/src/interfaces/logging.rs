@@ -14,7 +14,7 @@ mod generated {
     });
 }
 
-/// Its name in guests from before it had a version.
+/// The name that guests import which were built before the interface had a version.
 const UNVERSIONED: &str = "wasi:logging/logging";
 
 pub(super) fn add_to_linker<T: 'static>(

@@ -1,5 +1,5 @@
-//! The interfaces that a guest may import, one a file. Each has the code that is
-//! generated of its WIT, the implementation, and `add_to_linker`.
+//! The interfaces that a guest may import, one in each file. Each has the code that is generated
+//! from its WIT, the implementation, and `add_to_linker`.
 
 pub(crate) mod analytics;
 mod config;
@@ -20,7 +20,7 @@ use crate::instance::state::{State, StoreData};
 use wasmtime::component::Linker;
 use wasmtime_wasi_http::WasiHttpView;
 
-/// Adds everything that a Worker may import.
+/// Adds all interfaces that a Worker may import.
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let state: fn(&mut State) -> &mut State = |state| state;
     add_common_to_linker(linker, state)?;
@@ -34,7 +34,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     analytics::add_to_linker(linker, state)
 }
 
-/// Adds what Workers and the JavaScript engine import.
+/// Adds the interfaces that both Workers and the JavaScript engine import.
 pub(crate) fn add_common_to_linker<T: StoreData + WasiHttpView>(
     linker: &mut Linker<T>,
     state: fn(&mut T) -> &mut State,

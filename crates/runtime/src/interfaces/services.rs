@@ -30,12 +30,12 @@ pub(super) fn add_to_linker<T: 'static>(
     services::add_to_linker::<_, HasSelf<State>>(linker, state)
 }
 
-/// What comes of sending a request.
+/// The result of sending a request.
 pub(super) type Sent = wasmtime::Result<Result<Resource<HostFutureIncomingResponse>, ErrorCode>>;
 
 impl State {
-    /// Sends a request to a Worker. It goes the way of every request, at whose
-    /// end `Outbound` sees whom it is for.
+    /// Sends a request to a Worker. It takes the same path as any other request, until `Outbound`
+    /// finds the callee.
     pub(super) fn call(
         &mut self,
         callee: Result<Callee, CallFailed>,

@@ -1,4 +1,4 @@
-//! A trace item, as `taffrail:workers/types` has it.
+//! Converts a trace item to the types of `taffrail:workers/types`.
 
 use crate::instance::state::State;
 use crate::interfaces::types::{RawRequest, tail_request, types};
@@ -8,7 +8,7 @@ use taffrail_trace as trace;
 use taffrail_trace::{AttributeValue, EventInfo, ExecutionModel, LogLevel, Outcome};
 use wasmtime::component::ResourceTableError;
 
-/// The items of a tail event, with the resources that go with them.
+/// Converts the items of a tail event, with their resources.
 pub(crate) fn items(
     items: &[Arc<trace::TraceItem>],
     state: &mut State,

@@ -1,4 +1,4 @@
-//! `taffrail:workers/types`: what is in a trace item.
+//! `taffrail:workers/types`: the types of a trace item.
 
 use crate::instance::state::State;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl types::HostRawRequest for State {
     }
 }
 
-/// A request as a guest sees it.
+/// Returns a request as a guest sees it.
 pub(super) fn tail_request(request: &RequestData) -> types::TailRequest {
     types::TailRequest {
         url: request.url.clone(),

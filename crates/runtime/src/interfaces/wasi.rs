@@ -7,14 +7,13 @@ use wasmtime::{bail, ensure};
 use wasmtime_wasi::p2::bindings::io::poll;
 use wasmtime_wasi_http::WasiHttpView;
 
-/// Pollables that a guest may wait for at a time. Each costs the host a turn
-/// whenever one of them is ready.
+/// Pollables that a guest may wait for at once. The host polls all of them whenever one is ready.
 const POLLABLES: usize = 10_000;
 
-/// Where a WASI 0.2 guest waits, in the version that wasmtime 48 provides.
+/// The interface through which a WASI 0.2 guest waits, in the version that wasmtime 48 provides.
 const POLL: &str = "wasi:io/poll@0.2.12";
 
-/// Adds the generations of WASI that the linker's engine supports.
+/// Adds the versions of WASI that the linker's engine supports.
 pub(super) fn add_to_linker<T: StoreData + WasiHttpView>(
     linker: &mut Linker<T>,
 ) -> wasmtime::Result<()> {
@@ -28,8 +27,8 @@ pub(super) fn add_to_linker<T: StoreData + WasiHttpView>(
     Ok(())
 }
 
-/// Replaces the two functions in which a WASI 0.2 guest waits by ones that fail
-/// when the guest is to end, so that it ends with a stack.
+/// Replaces the two functions in which a WASI 0.2 guest waits. The replacements fail if the guest
+/// must stop, so that it traps and leaves a stack.
 fn interruptible_poll<T: StoreData>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     let is_there = linker
         .instance(POLL)?
@@ -42,7 +41,7 @@ fn interruptible_poll<T: StoreData>(linker: &mut Linker<T>) -> wasmtime::Result<
         Box::new(async move {
             if pollables.len() > POLLABLES {
                 bail!(
-                    "`poll` was called with {} pollables, which may be {POLLABLES} at most",
+                    "`poll` was called with {} pollables, but at most {POLLABLES} are allowed",
                     pollables.len()
                 );
             }

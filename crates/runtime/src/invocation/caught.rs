@@ -15,6 +15,7 @@ impl Panicked {
 }
 
 /// Runs `work` to its end. A panic ends it, and nothing else.
+///
 /// State that `work` shares with others must be consistent after a panic. It is behind locks
 /// whose poisoning is ignored, since no code that can panic runs in the middle of a change.
 pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> Result<T, Panicked> {

@@ -19,6 +19,7 @@ pub(crate) const NICENESS: i32 = 10;
 
 /// The threads for heavy invocations and those for the calls of Tail Workers. All other work runs
 /// on the caller's thread.
+///
 /// The kernel shares the processors between the threads for tails and those that serve sockets,
 /// so tails have a share however many connections there are. As tasks among those of the
 /// connections they would get one turn in hundreds.

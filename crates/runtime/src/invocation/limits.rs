@@ -10,6 +10,7 @@ use wasmtime::ResourceLimiter;
 
 /// Charges an invocation for the CPU time of the thread that runs it, but not for time spent
 /// waiting.
+///
 /// An invocation runs on one thread at a time, so relaxed atomics suffice. Other threads only add
 /// to the total.
 pub(crate) struct CpuMeter {

@@ -11,6 +11,7 @@ pub(crate) enum Stream {
 }
 
 /// Assembles the writes to one stream into lines.
+///
 /// A line holds at most [`MAX_TRACE_BYTES`], since a longer one could not be recorded. The rest
 /// of the line is discarded.
 #[derive(Default)]

@@ -1,5 +1,6 @@
 //! The places for instances. A process has a fixed number of them, and idle instances give theirs
 //! up to those that need to run.
+//!
 //! Memories are the scarcest resource of wasmtime's pools, so a place stands for one memory and
 //! what belongs to it. All instances of a process take their places here, and the pools are of
 //! the same size, so the pools never run out on their own.

@@ -15,26 +15,24 @@ use taffrail_store::{ObjectKey, Storage};
 use taffrail_trace::Outcome;
 use tokio::sync::{Notify, Semaphore};
 
-/// How often an alarm whose handler fails is tried again, and how long after
-/// its first failure; each time doubles it. Cloudflare's.
+/// How often an alarm is retried when its handler fails, and the pause before the first retry.
+/// Each pause is twice as long as the one before. As on Cloudflare.
 const RETRIES: usize = 6;
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 
-/// Alarms of one Worker that are handled at a time. Further ones that are due
-/// wait in the store.
+/// Alarms of one Worker that are handled at a time. Further due alarms wait in the store.
 const HANDLED: usize = 32;
 
-/// How long an alarm waits after each failure of its handler, before the next
-/// try.
+/// Returns the pauses before each retry.
 fn pauses() -> impl Iterator<Item = Duration> {
     let doubled = |pause: &Duration| Some(*pause * 2);
     std::iter::successors(Some(FIRST_RETRY), doubled).take(RETRIES)
 }
 
-/// The Workers whose objects have set alarms. When an alarm is due, the store
-/// knows; here is one task for each Worker, however many alarms there are.
+/// The tasks for alarms. Only the store knows when alarms are due. There is one task for each
+/// Worker, however many alarms it has.
 pub(crate) struct Alarms {
-    /// What tells the task of a Worker that an alarm has changed.
+    /// Notifies the task of a Worker that an alarm has changed.
     tasks: Mutex<HashMap<WorkerId, Arc<Notify>>>,
     registry: Arc<Registry>,
     users: Arc<UserWorkers>,
@@ -49,9 +47,8 @@ impl Alarms {
         }
     }
 
-    /// Has the alarms of a Worker's objects ring, those of an earlier process
-    /// included. To be called when the Worker is deployed, and when an alarm of
-    /// it has changed.
+    /// Schedules the alarms of a Worker's objects, including those that an earlier process has
+    /// set. Called when the Worker is deployed and when one of its alarms has changed.
     pub(crate) fn ring(self: &Arc<Self>, worker: &WorkerId) {
         let mut tasks = self.tasks();
         if let Some(changed) = tasks.get(worker) {
@@ -67,8 +64,7 @@ impl Alarms {
         tokio::spawn(Arc::new(alarms).run(changed));
     }
 
-    /// A Worker, if it is still there. A user Worker is looked for, since it may
-    /// have been let go.
+    /// Finds a Worker, if it still exists. A user Worker that has been dropped is found again.
     async fn find(&self, worker: &WorkerId) -> Option<Arc<Worker>> {
         match worker.user_worker() {
             Some((namespace, name)) => {
@@ -92,7 +88,7 @@ struct AlarmsOfWorker {
 }
 
 impl AlarmsOfWorker {
-    /// The alarm that is due next.
+    /// Returns the alarm that is due next.
     async fn next(&self) -> Option<(ObjectKey, u64)> {
         match self.storage.next_alarm().await {
             Ok(next) => next,
@@ -103,7 +99,7 @@ impl AlarmsOfWorker {
         }
     }
 
-    /// Takes an alarm out of the store, unless it has been changed since.
+    /// Removes an alarm from the store. Returns false if it has changed since.
     async fn take(&self, object: &ObjectKey, time: u64) -> bool {
         match self.storage.take_alarm(object.clone(), time).await {
             Ok(taken) => taken,
@@ -114,8 +110,8 @@ impl AlarmsOfWorker {
         }
     }
 
-    /// Keeps an alarm for the Worker that is deployed next under this identity, if
-    /// there can be one.
+    /// Restores an alarm for the next Worker that is deployed under this identity. A dynamic
+    /// Worker is never deployed again.
     async fn put_back(&self, object: ObjectKey, time: u64) {
         if self.worker.is_dynamic() {
             return;
@@ -125,30 +121,30 @@ impl AlarmsOfWorker {
         }
     }
 
-    /// What tells that the Worker is let go. None if that has happened.
+    /// Returns the notification that the Worker is dropped. `None` if it has been.
     fn until_dropped(&self) -> Option<Arc<Notify>> {
         let alarms = self.all.upgrade()?;
         match alarms.registry.find(&self.worker) {
             Some(worker) => Some(Arc::clone(&worker.context.dropped)),
-            // It is found again when its alarm is due.
+            // The user Worker is found again when its alarm is due.
             None if self.worker.user_worker().is_some() => Some(Arc::default()),
             None => None,
         }
     }
 
-    /// The Worker, to handle an alarm.
+    /// Finds the Worker that handles an alarm.
     async fn find(&self) -> Option<Arc<Worker>> {
         self.all.upgrade()?.find(&self.worker).await
     }
 
-    /// Rings them as long as there are any.
+    /// Runs the alarms for as long as there are any.
     async fn run(self: Arc<Self>, changed: Arc<Notify>) {
         self.ring(&changed).await;
         let Some(alarms) = self.all.upgrade() else {
             return;
         };
         alarms.tasks().remove(&self.worker);
-        // What has come meanwhile was told to this task.
+        // Only this task was notified of alarms that were set in the meantime.
         if self.next().await.is_some() && alarms.find(&self.worker).await.is_some() {
             alarms.ring(&self.worker);
         }
@@ -169,12 +165,12 @@ impl AlarmsOfWorker {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else {
                 return;
             };
-            // Without its Worker the alarm stays in the store, for the one that is
-            // deployed next under this identity.
+            // Without a Worker, the alarm stays in the store for the next one that is deployed
+            // under this identity.
             if self.find().await.is_none() {
                 return;
             }
-            // The handler may set the next one.
+            // Removed first, since the handler may set the next alarm.
             if self.take(&object, time).await {
                 let alarms = Arc::clone(self);
                 tokio::spawn(async move {
@@ -185,7 +181,7 @@ impl AlarmsOfWorker {
         }
     }
 
-    /// Has an object handle its alarm until that succeeds.
+    /// Calls the handler of an alarm until it succeeds.
     async fn handle(&self, object: ObjectKey, time: u64) {
         let mut pauses = pauses();
         for retry in 0.. {

@@ -13,8 +13,7 @@ use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
-/// Compiles components, to be run by the [`Runtime`](crate::Runtime) that it
-/// belongs to.
+/// Compiles components for the [`Runtime`](crate::Runtime) that it belongs to.
 ///
 /// A cheap handle: clones share everything.
 #[derive(Clone)]
@@ -31,7 +30,7 @@ struct Shared {
     untrusted: Untrusted,
 }
 
-/// What resolves the imports of Workers.
+/// Creates the linker that resolves the imports of Workers.
 fn workers(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     interfaces::add_to_linker(&mut linker)?;
@@ -50,14 +49,14 @@ impl Compiler {
         })))
     }
 
-    /// Compiles a component, or finds it in the cache. This takes seconds for
-    /// a large component and blocks the calling thread. One that was built of a
-    /// script comes to that script.
+    /// Compiles a component, or loads it from the cache. Compiling a large component takes
+    /// seconds, and blocks the calling thread. A component that was built from a script yields
+    /// that script.
     ///
     /// # Errors
     ///
-    /// When `bytes` are not a component, when it imports something that is not
-    /// provided, and when it exports no handler.
+    /// Fails if `bytes` are not a component, if the component has an import that is not provided,
+    /// or if it exports no handler.
     pub fn compile(&self, bytes: &[u8]) -> Result<Code, Error> {
         let shared = &*self.0;
         let names = Names::read(bytes)?;
@@ -72,12 +71,11 @@ impl Compiler {
         Component::compile(&names, linker, &shared.ticker, bytes).map(Code::Component)
     }
 
-    /// Compiles the JavaScript engine, as [`compile`](Self::compile) compiles a
-    /// component.
+    /// Compiles the JavaScript engine, as [`compile`](Self::compile) does for components.
     ///
     /// # Errors
     ///
-    /// When `bytes` are not an engine.
+    /// Fails if `bytes` are not an engine.
     pub fn compile_engine(&self, bytes: &[u8]) -> Result<ScriptEngine, Error> {
         let Shared {
             scripts, ticker, ..
@@ -85,15 +83,14 @@ impl Compiler {
         ScriptEngine::compile(&Names::read(bytes)?, scripts, ticker, bytes)
     }
 
-    /// Compiles a component that was read from `path`. Debug information that
-    /// it lacks is looked for beside it: for `X.wasm` in `X.debug.wasm`, else in
-    /// the file that a section `external_debug_info` of a core module in it
-    /// names (WebAssembly tool conventions). That file is read when the first
-    /// stack is made.
+    /// Compiles a component that was read from `path`. If it lacks debug information, this is
+    /// looked up beside it: for `X.wasm` in `X.debug.wasm`, or else in the file that the section
+    /// `external_debug_info` of one of its core modules names (WebAssembly tool conventions). The
+    /// file is read when the first stack is captured.
     ///
     /// # Errors
     ///
-    /// Those of [`compile`](Self::compile).
+    /// As for [`compile`](Self::compile).
     pub fn compile_from(&self, bytes: &[u8], path: &Path) -> Result<Code, Error> {
         Ok(match self.compile(bytes)? {
             Code::Component(component) => Code::Component(component.with_debug_file(bytes, path)),
@@ -101,12 +98,12 @@ impl Compiler {
         })
     }
 
-    /// Compiles an untrusted component while others run: in a thread of a low
-    /// priority, a few at a time, and only if that does not take too much.
+    /// Compiles an untrusted component at run time: in a low-priority thread, a few at a time,
+    /// and only if it is not too expensive to compile.
     ///
     /// # Errors
     ///
-    /// Those of [`compile`](Self::compile), and when it takes too much.
+    /// As for [`compile`](Self::compile), and if the component is too expensive to compile.
     pub async fn compile_untrusted(
         &self,
         bytes: impl AsRef<[u8]> + Send + 'static,
@@ -114,8 +111,8 @@ impl Compiler {
         self.measure_untrusted(bytes).await.result
     }
 
-    /// As [`compile_untrusted`](Self::compile_untrusted), with the CPU time that
-    /// it took.
+    /// Like [`compile_untrusted`](Self::compile_untrusted), but also returns the CPU time that it
+    /// took.
     pub(crate) async fn measure_untrusted(
         &self,
         bytes: impl AsRef<[u8]> + Send + 'static,

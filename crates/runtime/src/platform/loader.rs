@@ -1,4 +1,4 @@
-//! Workers that are made by others while they run: the worker loader.
+//! The worker loader: dynamic Workers, which other Workers make at run time.
 
 use crate::channels::dynamic::{Lookup, Module, Modules, Plan};
 use crate::channels::failed::CallFailed;
@@ -16,10 +16,10 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Makes scripts of modules, which takes a bundler and an engine.
+/// Bundles modules into scripts. This requires a bundler and an engine.
 pub trait ModuleBundler: Send + Sync + 'static {
-    /// Makes a script of `modules`, with an engine that `compiler` has compiled.
-    /// Dropping the future ends the work.
+    /// Bundles `modules` into a script that runs in an engine compiled by `compiler`. Dropping
+    /// the future stops the work.
     fn load<'a>(
         &'a self,
         compiler: &'a Compiler,
@@ -28,26 +28,25 @@ pub trait ModuleBundler: Send + Sync + 'static {
     ) -> BoxFuture<'a, Loaded>;
 }
 
-/// For whom a script is made.
+/// The invocation that requests a script.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadFor<'a> {
-    /// The Worker that asks for it, which has its share of the bundler.
+    /// The Worker that requests it, which has a fair share of the bundler.
     pub worker: &'a WorkerId,
-    /// The CPU time that its invocation has left.
+    /// The remaining CPU time of its invocation.
     pub cpu: Duration,
 }
 
-/// What came of making a script.
+/// The result of bundling a script.
 pub struct Loaded {
-    /// The script, or why there is none.
+    /// The script, or the reason for the failure.
     pub script: Result<Script, LoadError>,
-    /// The CPU time that it took on other threads, which the invocation that
-    /// asked is charged for.
+    /// The CPU time that was used on other threads. It is charged to the requesting invocation.
     pub cpu: Duration,
 }
 
 impl Loaded {
-    /// No script, at no cost.
+    /// Returns a failure that took no CPU time.
     #[must_use]
     pub fn failed(error: LoadError) -> Self {
         Self {
@@ -57,58 +56,58 @@ impl Loaded {
     }
 }
 
-/// Why modules do not make a script.
+/// Why modules cannot be bundled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoadError {
-    /// A module is wrong: the exception that a JavaScript engine would throw.
+    /// A module is invalid. Carries the exception that a JavaScript engine would throw.
     Module {
-        /// Its name.
+        /// The name of the exception.
         name: String,
-        /// What it says.
+        /// The message of the exception.
         message: String,
-        /// Its frames, one a line.
+        /// The stack frames, one on each line.
         stack: Option<String>,
     },
-    /// It takes more than it may, or the host cannot do it.
+    /// Bundling exceeds a limit, or the host failed.
     Host(String),
 }
 
-/// Dynamic Workers of one Worker that are kept. The one that was not asked for
-/// longest goes first; it is made again when it is asked for.
+/// Dynamic Workers that are kept for one Worker. The least recently used one is dropped first,
+/// and made again when it is requested.
 const KEPT: NonZeroUsize = NonZeroUsize::new(128).expect("it is not 0");
 
-/// Bytes of code that the dynamic Workers of one Worker hold together, likewise:
-/// those of four of the largest ones.
+/// The total code size of the dynamic Workers that are kept for one Worker: that of four of the
+/// largest.
 const KEPT_BYTES: usize = 4 * CODE_BYTES;
 
-/// Ids of one Worker that are known. Failures are remembered under them, too.
+/// Ids that are remembered for one Worker, including those whose Worker failed.
 const IDS: NonZeroUsize = NonZeroUsize::new(1024).expect("it is not 0");
 
-/// The size of the modules of one Worker: Cloudflare's limit for a Worker on
-/// paid plans, before compression.
+/// The limit for the modules of one Worker, in bytes. Cloudflare's limit on paid plans, before
+/// compression.
 const CODE_BYTES: usize = 64 << 20;
 
 /// The dynamic Workers of a runtime, by the Workers that made them.
 pub(crate) struct Loaders {
     registry: Arc<Registry>,
     compiler: Compiler,
-    /// None in a runtime that loads components only.
+    /// `None` in a runtime that loads only components.
     scripts: Option<Arc<dyn ModuleBundler>>,
     made: Mutex<HashMap<WorkerId, Made>>,
 }
 
-/// What one Worker has made.
+/// The dynamic Workers of one Worker.
 struct Made {
     slots: LruCache<Key, Slot>,
-    /// With the bytes of their code.
+    /// With the size of their code.
     kept: LruCache<WorkerId, usize>,
 }
 
-/// The name of a binding, and the id that the Worker uses.
+/// The name of the binding, and the id that the Worker uses.
 type Key = (String, String);
 
-/// The dynamic Worker of an id, or why it cannot run: none as long as it has
-/// not been made. The call that is to make it holds the lock.
+/// The dynamic Worker of an id, or the reason why it cannot run. `None` until it has been made.
+/// The call that makes it holds the lock.
 type Slot = Arc<tokio::sync::Mutex<Option<Result<WorkerId, CallFailed>>>>;
 
 impl Default for Made {
@@ -140,14 +139,14 @@ impl Loaders {
         Arc::clone(made.slots.get_or_insert(key, Slot::default))
     }
 
-    /// Notes that a Worker is in use.
+    /// Records that a dynamic Worker is in use.
     fn used(&self, owner: &WorkerId, worker: &WorkerId) {
         if let Some(made) = self.lock().get_mut(owner) {
             made.kept.promote(worker);
         }
     }
 
-    /// Notes that a Worker has been made, and returns those that are to go.
+    /// Records that a dynamic Worker was made, and returns those that must be dropped for it.
     fn made(&self, owner: &WorkerId, worker: &WorkerId, bytes: usize) -> Vec<WorkerId> {
         let mut loaders = self.lock();
         let kept = &mut loaders.entry(owner.clone()).or_default().kept;
@@ -164,14 +163,14 @@ impl Loaders {
         gone
     }
 
-    /// Forgets what the ids of a Worker stand for, since its code is replaced.
+    /// Forgets the dynamic Workers of all ids, since the code of their maker is replaced.
     pub(crate) fn forget_code(&self, owner: &WorkerId) {
         if let Some(made) = self.lock().get_mut(owner) {
             made.slots.clear();
         }
     }
 
-    /// Takes a Worker out, with those that it has made.
+    /// Removes a Worker together with its dynamic Workers.
     pub(crate) fn undeploy(&self, worker: &WorkerId) {
         let made = self.lock().remove(worker);
         for (dynamic, _) in made.into_iter().flat_map(|made| made.kept) {
@@ -180,8 +179,8 @@ impl Loaders {
         self.registry.remove(worker);
     }
 
-    /// Looks for the dynamic Worker of an id. While one call makes it, others that
-    /// ask for it wait.
+    /// Looks up the dynamic Worker of an id. While one call makes it, others that request it
+    /// wait.
     pub(super) async fn find(
         &self,
         owner: &WorkerId,
@@ -196,12 +195,12 @@ impl Loaders {
                 Ok(Lookup::Made(worker.clone()))
             }
             Some(Err(failed)) => Err(failed.clone()),
-            // None yet, or not any more.
+            // Not made yet, or already dropped.
             Some(Ok(_)) | None => Ok(Lookup::Vacant(slot)),
         }
     }
 
-    /// Makes a dynamic Worker for the Worker of `caller`.
+    /// Makes a dynamic Worker on behalf of `caller`.
     pub(super) async fn make(
         &self,
         caller: &Invocation,
@@ -218,8 +217,8 @@ impl Loaders {
             self.undeploy(&evicted);
         }
         if registry.find(owner).is_none() {
-            // The caller is the last of its Worker: no one else would let go what it
-            // makes.
+            // The Worker was removed while this invocation, its last, was running. Nothing else
+            // would remove the new Worker.
             self.undeploy(owner);
         }
         Ok(id)
@@ -229,7 +228,7 @@ impl Loaders {
         let bytes: usize = modules.modules.values().map(Module::size).sum();
         if bytes > CODE_BYTES {
             return Err(CallFailed::new(format!(
-                "The modules have {bytes} bytes; a dynamic Worker has {CODE_BYTES} at most."
+                "The modules have {bytes} bytes, but a dynamic Worker may have at most {CODE_BYTES}."
             )));
         }
         let _charge = caller.charged(caller.host_memory().charge(bytes))?;
@@ -250,7 +249,7 @@ impl Loaders {
             Some(Module::Js(_)) => {
                 let Some(scripts) = &self.scripts else {
                     return Err(CallFailed::new(
-                        "This runtime loads components only: no bundler was given to it.",
+                        "This runtime loads only components: it has no bundler.",
                     ));
                 };
                 let whom = LoadFor {

@@ -22,8 +22,8 @@ use crate::worker::Worker;
 use std::sync::{Arc, Weak};
 use taffrail_store::Storage;
 
-/// Everything that outlives a Worker. Workers hold on to it weakly, since they
-/// are a part of it.
+/// The Workers of a runtime, and everything that outlives a single one. Workers refer to it
+/// weakly, since it owns them.
 pub(crate) struct Platform {
     pub(crate) registry: Arc<Registry>,
     pub(crate) compiler: Compiler,
@@ -33,7 +33,7 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
-    /// What makes the channels of the Workers of a platform.
+    /// Returns a function that makes the channels of each Worker.
     pub(crate) fn make_channels(platform: &Weak<Self>) -> MakeChannels {
         let platform = Weak::clone(platform);
         Box::new(move |context, worker| {
@@ -46,8 +46,7 @@ impl Platform {
         })
     }
 
-    /// Puts a Worker in place, unless its tail consumers lead back to it over
-    /// other Workers.
+    /// Deploys a Worker, unless its tail consumers form a cycle.
     pub(crate) fn deploy(&self, worker: Arc<Worker>) -> Result<(), Error> {
         let settings = &worker.context.settings;
         let id = &worker.context.id;
@@ -64,7 +63,7 @@ impl Platform {
         if let Some(cycle) = tail_cycle(id, &tails_of) {
             let cycle: Vec<_> = cycle.iter().map(ToString::to_string).collect();
             return Err(Error::settings(format!(
-                "the tail consumers form a cycle: {}. Every item would cause another one without end",
+                "the tail consumers form a cycle: {}. Every item would cause another one endlessly",
                 cycle.join(" -> ")
             )));
         }
@@ -76,7 +75,7 @@ impl Platform {
         Ok(())
     }
 
-    /// Has the alarms of a Worker that has just been deployed ring.
+    /// Schedules the alarms of a Worker that has just been deployed.
     fn ring_alarms(&self, worker: &Worker) {
         let id = &worker.context.id;
         if worker.context.settings.has_objects(id) {
@@ -85,7 +84,7 @@ impl Platform {
     }
 }
 
-/// What one Worker can reach.
+/// The channels of one Worker.
 struct WorkerChannels {
     platform: Weak<Platform>,
     /// The Worker itself.
@@ -103,7 +102,7 @@ impl WorkerChannels {
 
 impl Channels for WorkerChannels {
     fn worker(&self, worker: &WorkerId) -> Result<Arc<dyn Channel>, CallFailed> {
-        // A Worker that calls itself calls the code that it runs.
+        // A Worker that calls itself reaches the code that it runs.
         if *worker == self.id
             && let Some(own) = self.worker.upgrade()
         {

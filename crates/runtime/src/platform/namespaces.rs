@@ -1,4 +1,4 @@
-//! Dispatch namespaces: user Workers that a dispatcher finds by name.
+//! Dispatch namespaces, whose user Workers are found by name.
 
 use crate::channels::BoxFuture;
 use crate::channels::call::NOT_FOUND;
@@ -17,11 +17,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Finds user Workers.
 ///
-/// What a user Worker may use is decided here: the settings that are found are
-/// taken as they are.
+/// The implementation decides what a user Worker may use: the settings that it returns are not
+/// restricted further.
 pub trait Namespaces: Send + Sync + 'static {
-    /// Finds a Worker of a namespace. What it runs is compiled by `compiler`. The
-    /// error says why it cannot run.
+    /// Finds a Worker of a namespace. Its code is compiled by `compiler`. The error says why it
+    /// cannot run.
     fn find<'a>(
         &'a self,
         compiler: &'a Compiler,
@@ -29,63 +29,61 @@ pub trait Namespaces: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Found, String>>;
 }
 
-/// The user Worker that is looked for.
+/// The user Worker to find.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     /// The dispatch namespace.
     pub namespace: &'a str,
-    /// The name that the dispatcher asks for. It may be any text.
+    /// The name that the dispatcher gave, which may be any text.
     pub name: &'a str,
-    /// The identity that the Worker is going to have, for bindings to classes
-    /// of its own.
+    /// The identity that the Worker will have, for bindings to its own classes.
     pub id: &'a WorkerId,
-    /// The version that was found last.
+    /// The version that was found last time.
     pub known: Option<u64>,
 }
 
-/// What was found.
+/// The result of a search for a user Worker.
 pub enum Found {
-    /// There is no such Worker.
+    /// The Worker does not exist.
     Nothing,
-    /// It is of the version that is known.
+    /// The version is the known one.
     Unchanged,
-    /// It is of this version.
+    /// There is a new version.
     Worker {
-        /// What tells it from earlier ones.
+        /// Distinguishes the version from earlier ones.
         version: u64,
-        /// Its settings.
+        /// The settings of the Worker.
         settings: Box<WorkerSettings>,
-        /// What there is to run.
+        /// The code of the Worker.
         code: Box<Code>,
     },
 }
 
-/// User Workers that are kept. The one that was not called longest goes first;
-/// it is found again when it is called.
+/// User Workers that are kept. The least recently called one is dropped first, and found again
+/// when it is called.
 const KEPT: NonZeroUsize = NonZeroUsize::new(1024).expect("it is not 0");
 
-/// The user Workers that are deployed.
+/// The deployed user Workers.
 pub(crate) struct UserWorkers {
     registry: Arc<Registry>,
     loaders: Arc<Loaders>,
     compiler: Compiler,
-    /// None in a runtime without dispatch namespaces.
+    /// `None` in a runtime without dispatch namespaces.
     namespaces: Option<Arc<dyn Namespaces>>,
     places: Mutex<LruCache<WorkerId, Version>>,
-    /// What the Workers of each namespace may run at a time. There are as many
-    /// as dispatchers are configured with.
+    /// The concurrency limits of each namespace. There are as many namespaces as dispatchers are
+    /// configured with.
     shares: Mutex<HashMap<String, Arc<Share>>>,
 }
 
-/// The version of a user Worker, once it is deployed. Held by the call that
-/// looks for the Worker: others that want the same one wait for it, and only
-/// they.
+/// The version of a user Worker, once it is deployed. The call that looks up the Worker holds the
+/// lock. Only calls for the same Worker wait for it.
 type Version = Arc<tokio::sync::Mutex<Option<u64>>>;
 
 /// A user Worker that was found.
 pub(crate) struct UserWorker {
     pub(crate) worker: Arc<Worker>,
-    /// Whether this call has deployed it.
+    /// Whether this call deployed it.
     pub(crate) is_new: bool,
 }
 
@@ -106,7 +104,7 @@ impl UserWorkers {
         }
     }
 
-    /// The user Worker of a name, as it is now.
+    /// Returns the current version of a user Worker.
     pub(crate) async fn find(&self, namespace: &str, name: &str) -> Result<UserWorker, CallFailed> {
         let Some(namespaces) = &self.namespaces else {
             return Err(CallFailed::new("this runtime has no dispatch namespaces"));
@@ -145,7 +143,7 @@ impl UserWorkers {
                 let worker = registry.worker(id.clone(), *settings, *code, Some(share));
                 *version = Some(found);
                 registry.deploy(Arc::clone(&worker));
-                // It may have lost its place while it was looked for.
+                // Another Worker may have displaced it during the search.
                 self.place(&id);
                 Ok(UserWorker {
                     worker,
@@ -165,7 +163,7 @@ impl UserWorkers {
         }
     }
 
-    /// The place of a user Worker. Another one is let go if need be.
+    /// Returns the entry of a user Worker. If there are too many, another one is dropped.
     fn place(&self, worker: &WorkerId) -> Version {
         let mut places = self.places();
         if let Some(place) = places.get(worker) {
@@ -180,8 +178,7 @@ impl UserWorkers {
         place
     }
 
-    /// What the Workers of a namespace may run at a time, together: half of what
-    /// there is room for.
+    /// Returns the shared concurrency limit of a namespace: half of all places.
     fn share(&self, namespace: &str) -> Arc<Share> {
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         let limit = self.registry.places.instances() / 2;

@@ -1,4 +1,4 @@
-//! The Workers of one runtime by their identities, and what all of them share.
+//! The Workers of one runtime by identity, and the resources that they share.
 
 use crate::channels::Channels;
 use crate::delivery::{Consumers, Queues, Tail, TailConsumer, TailQueue, TailWorker, Tails};
@@ -23,7 +23,7 @@ type Workers = HashMap<WorkerId, Arc<Worker>>;
 pub(crate) type MakeChannels =
     Box<dyn Fn(&WorkerContext, &Weak<Worker>) -> Arc<dyn Channels> + Send + Sync>;
 
-/// The Workers that are deployed, and what each of them is made with.
+/// The deployed Workers, and the resources that each of them receives.
 pub(crate) struct Registry {
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) places: Arc<Isolates>,
@@ -44,14 +44,14 @@ impl Registry {
         self.read().values().cloned().collect()
     }
 
-    /// Puts a Worker in place, or in the place of an earlier one.
+    /// Deploys a Worker, or replaces an earlier one.
     pub(crate) fn deploy(&self, worker: Arc<Worker>) {
         let replaced = self.write().insert(worker.context.id.clone(), worker);
-        // Not under the lock: this may end its isolates.
+        // Outside of the lock, since this may end isolates.
         drop(replaced);
     }
 
-    /// Takes a Worker out.
+    /// Removes a Worker.
     pub(crate) fn remove(&self, worker: &WorkerId) {
         let removed = self.write().remove(worker);
         drop(removed);
@@ -65,8 +65,8 @@ impl Registry {
         self.workers.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A Worker that is not in place yet. What it runs counts for the share
-    /// above it, too.
+    /// Creates a Worker without deploying it. Its invocations also count for the share of its
+    /// parent.
     pub(crate) fn worker(
         self: &Arc<Self>,
         id: WorkerId,

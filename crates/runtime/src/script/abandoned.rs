@@ -1,17 +1,16 @@
-//! Requests that a script may give up before they are answered.
+//! Requests that a script may abandon before they are answered.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
-/// The requests of one isolate that may be given up, by the numbers that the
-/// script has for them.
+/// The requests of one isolate that may be abandoned, by the numbers that the script gave them.
 #[derive(Clone, Default)]
 pub(crate) struct Abandonable(Arc<Mutex<HashMap<u32, oneshot::Sender<()>>>>);
 
 impl Abandonable {
-    /// What `answer` comes to, or nothing once the script gives the request up,
-    /// which it may do from now on.
+    /// Returns the output of `answer`, or nothing once the script abandons the request. The
+    /// script may do so from now on.
     pub(crate) fn until_abandoned<T>(
         self,
         number: u32,
@@ -21,7 +20,7 @@ impl Abandonable {
         {
             let mut requests = self.requests();
             if requests.len() == requests.capacity() {
-                // The guest may have dropped some.
+                // Entries whose request the guest has dropped are removed.
                 requests.retain(|_, request| !request.is_closed());
             }
             requests.insert(number, sender);
@@ -37,7 +36,7 @@ impl Abandonable {
         }
     }
 
-    /// Gives a request up.
+    /// Abandons a request.
     pub(crate) fn abandon(&self, number: u32) {
         self.requests().remove(&number);
     }

@@ -1,13 +1,13 @@
-//! Header values as the engine has them: a character for each byte.
+//! Header values as the engine represents them, with one character for each byte.
 
 use http::HeaderValue;
 
-/// The value as a text of its bytes.
+/// Returns the text that represents a value.
 pub(super) fn text(value: &HeaderValue) -> String {
     value.as_bytes().iter().copied().map(char::from).collect()
 }
 
-/// The value that a text stands for, if each of its characters is a byte.
+/// Returns the value that a text represents, if each of its characters is a byte.
 pub(super) fn value(text: &str) -> Option<HeaderValue> {
     let bytes: Option<Vec<u8>> = text
         .chars()
@@ -28,7 +28,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_byte_is_no_value() {
+    fn a_text_with_other_characters_is_not_a_value() {
         assert_eq!(value("\u{100}"), None);
         assert_eq!(value("a\nb"), None);
     }

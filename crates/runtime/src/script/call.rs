@@ -20,56 +20,56 @@ use serde_json::Value;
 use serde_json::value::to_raw_value;
 use wasmtime_wasi_http::WasiBody;
 
-/// The header of a host request that holds its arguments, as JSON.
+/// The header of a host request that holds the arguments, as JSON.
 const ARGUMENTS: &str = "arguments";
 
-/// A call as the script writes it.
+/// A call, as sent by the script.
 #[derive(Deserialize)]
 struct Call {
     #[serde(flatten)]
     callee: CalledBy,
     object: Option<ObjectId>,
-    /// The number of the stream that tells what the callee records.
+    /// The number of the stream for the callee's records.
     live: Option<u32>,
     #[serde(flatten)]
     way: Way,
 }
 
-/// How it is called.
+/// The kind of a call.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Way {
     /// With a request.
     Request(Head),
-    /// With an event, which is the body.
+    /// With an event, which is the body of the request.
     Event {},
-    /// In a session.
+    /// As an RPC session.
     Rpc(Session),
-    /// In a session for the bytes of a connection.
+    /// As a session for the bytes of a connection.
     Connect(Session),
 }
 
-/// A session as the script that begins it writes it.
+/// A session, as sent by the script that begins it.
 #[derive(Deserialize)]
 struct Session {
-    /// The number that it has for the script.
+    /// The script's number for the session.
     session: u32,
-    /// What is called, to be recorded.
+    /// The method that is called, for the record.
     #[serde(default)]
     method: String,
 }
 
-/// A request, whose body is that of the script's request to its host.
+/// The head of a request. The body is that of the host request.
 #[derive(Deserialize)]
 struct Head {
     method: String,
     url: String,
     headers: Vec<(String, String)>,
-    /// As a value, since raw JSON cannot be a part of an untagged enum.
+    /// A `Value`, since raw JSON cannot be part of an untagged enum.
     cf: Option<Value>,
 }
 
-/// An event as a script writes it.
+/// An event, as sent by a script.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Called {
@@ -86,7 +86,7 @@ impl From<Called> for Event {
     }
 }
 
-/// How a script finds whom it calls.
+/// How a script identifies the Worker that it calls.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum CalledBy {
@@ -94,8 +94,8 @@ enum CalledBy {
     Callee(Callee),
 }
 
-/// Answers a script that asks its host for something. Any component may be an
-/// engine, so it may ask for anything.
+/// Answers a script's request to its host. Any component may be an engine, so the request may be
+/// anything.
 pub(crate) async fn answer(
     channels: &dyn Channels,
     run: &Run,
@@ -106,7 +106,7 @@ pub(crate) async fn answer(
     match request.uri().path() {
         "/load" => {
             let load = arguments(invocation, &request)?;
-            // What it may have is the memory that it was written in.
+            // The limit is that of the memory from which it was written.
             let code = invocation.collect(request.into_body(), usize::MAX).await?;
             let _parsed = invocation.charge_parsing(&code)?;
             let worker = load::answer(channels, run, load, &code).await?;
@@ -120,11 +120,13 @@ pub(crate) async fn answer(
             let call = arguments(invocation, &request)?;
             make(channels, run, call, request.into_body()).await
         }
-        other => Err(CallFailed::new(format!("the host has no `{other}`"))),
+        other => Err(CallFailed::new(format!(
+            "the host does not support `{other}`"
+        ))),
     }
 }
 
-/// The arguments of a host request, which counts as a subrequest.
+/// Parses the arguments of a host request, which counts as a subrequest.
 fn arguments<T: DeserializeOwned>(
     invocation: &Invocation,
     request: &Request<WasiBody>,
@@ -195,7 +197,7 @@ fn parts(head: &Head) -> Result<request::Parts, CallFailed> {
     Ok(parts)
 }
 
-/// The event in a body.
+/// Parses the event in a body.
 fn event(body: &[u8]) -> Result<Event, CallFailed> {
     let malformed = |_| CallFailed::new("the event is malformed");
     let called: Called = serde_json::from_slice(body).map_err(malformed)?;
@@ -232,7 +234,7 @@ mod properties {
     use proptest::prelude::*;
     use serde_json::{Map, Value};
 
-    /// Requests of every shape, those of the engine among them.
+    /// Generates requests of every shape, including those of the engine.
     fn host_request() -> impl Strategy<Value = Value> {
         const KEYS: &[&str] = &[
             "binding",

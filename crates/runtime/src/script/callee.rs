@@ -1,4 +1,4 @@
-//! How a script refers to a Worker.
+//! References of a script to a Worker.
 
 use crate::channels::call;
 use crate::channels::failed::CallFailed;
@@ -9,12 +9,12 @@ use crate::settings::{Binding, ObjectId, Target};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// Whom a script calls, or has called by others.
+/// A Worker that a script calls, or that it refers to in settings.
 #[derive(Deserialize)]
 pub(super) struct Referred {
     #[serde(flatten)]
     pub(super) callee: Callee,
-    /// The Durable Object, if it is one of that class.
+    /// The Durable Object, if the callee is a class.
     pub(super) object: Option<ObjectId>,
 }
 
@@ -24,13 +24,13 @@ pub(super) struct Referred {
 pub(super) enum Callee {
     /// The Worker of a binding.
     Binding { binding: String },
-    /// An export of its own.
+    /// An export of the Worker itself.
     Export {
         export: String,
         #[serde(default)]
         props: Map<String, Value>,
     },
-    /// A dynamic Worker that it has loaded, by its handle.
+    /// A dynamic Worker that it has loaded, by handle.
     Loaded {
         loaded: String,
         entrypoint: Option<String>,

@@ -35,7 +35,7 @@ mod generated {
     });
 }
 
-/// A compiled JavaScript engine, to run any number of [scripts](crate::Script).
+/// A compiled JavaScript engine, which can run any number of [scripts](crate::Script).
 pub struct ScriptEngine {
     pub(super) linked: Linked<IsolateState>,
     pub(super) pre: generated::EnginePre<IsolateState>,
@@ -54,15 +54,15 @@ impl ScriptEngine {
         let linked = Linked::compile(names, linker, ticker, bytes)?;
         let pre = generated::EnginePre::new(linked.pre.clone()).map_err(|error| {
             Error::component(format!(
-                "it is no engine of this version of Taffrail: {error:#}. Build it again"
+                "it is not an engine of this version of Taffrail: {error:#}. Build it again"
             ))
         })?;
         Ok(Self { linked, pre })
     }
 }
 
-/// A linker with everything that an engine may import: less than a component, and
-/// what it asks of its host.
+/// Creates a linker with everything that an engine may import: fewer interfaces than a component
+/// may import, plus those of the script host.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<IsolateState>> {
     let mut linker = Linker::new(engine);
     add_common_to_linker(&mut linker, |isolate: &mut IsolateState| &mut isolate.state)?;

@@ -1,4 +1,4 @@
-//! Events as the engine component is told of them, in JSON.
+//! Events in the JSON form in which the engine component receives them.
 
 use crate::event::{Alarm, Event, Fetch, Queue, Scheduled};
 use crate::invocation::Invocation;
@@ -18,10 +18,10 @@ use std::sync::Arc;
 use taffrail_trace::{EventInfo, Json, RequestData, TraceItem};
 use wasmtime_wasi_http::WasiBody;
 
-/// An event as a script is told of it.
+/// An event, as a script receives it.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
-enum Told<'a> {
+enum EventJson<'a> {
     Fetch(Request<'a>),
     Tail(Items<'a>),
     Scheduled(&'a Scheduled),
@@ -30,25 +30,25 @@ enum Told<'a> {
     Session {},
 }
 
-/// A request. Its body does not come with it.
+/// A request. Its body is sent separately.
 #[derive(Serialize)]
 struct Request<'a> {
     method: &'a str,
     url: String,
     headers: Vec<(&'a str, String)>,
-    /// Whether it has a body.
+    /// Whether the request has a body.
     body: bool,
     cf: Option<&'a Json>,
 }
 
-/// Trace items, and for each the unredacted request if it has one.
+/// Trace items, with the unredacted request of each that has one.
 #[derive(Serialize)]
 struct Items<'a> {
     events: Vec<&'a TraceItem>,
     raw: Vec<Option<&'a RequestData>>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> EventJson<'a> {
     fn of(event: &'a Event) -> Self {
         match event {
             Event::Fetch(fetch) => Self::Fetch(Request::of(fetch)),
@@ -77,11 +77,11 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Whether a request has a body, be it an empty one that it tells of.
+/// Whether a request has a body, or headers that announce an empty one.
 fn has_body(request: &http::Request<WasiBody>) -> bool {
     let headers = request.headers();
-    let told = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
-    request.method() != Method::HEAD && (told || !request.body().is_end_stream())
+    let announced = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
+    request.method() != Method::HEAD && (announced || !request.body().is_end_stream())
 }
 
 impl<'a> Items<'a> {
@@ -98,30 +98,30 @@ impl<'a> Items<'a> {
     }
 }
 
-/// An event with the entrypoint that is to handle it, in JSON.
+/// Returns an event as JSON, with the entrypoint that handles it.
 pub(super) fn to_json(event: &Event, invocation: &Invocation) -> serde_json::Result<String> {
     #[derive(Serialize)]
     struct Entry<'a> {
         #[serde(flatten)]
-        event: Told<'a>,
+        event: EventJson<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
         entrypoint: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         props: Option<&'a Map<String, Value>>,
-        /// What is in `env` for this event alone.
+        /// Additional values in `env` for this event.
         #[serde(skip_serializing_if = "Option::is_none")]
         parameters: Option<&'a Map<String, Value>>,
     }
     let target = invocation.origin.target.as_deref();
     serde_json::to_string(&Entry {
-        event: Told::of(event),
+        event: EventJson::of(event),
         entrypoint: invocation.origin.entrypoint(),
         props: target.map(|target| &*target.props),
         parameters: invocation.origin.parameters.as_deref(),
     })
 }
 
-/// What a script exchanges with its host while it handles the event.
+/// Returns the exchange of the event between script and host.
 pub(super) fn exchange(event: Event) -> Exchange {
     match event {
         Event::Fetch(fetch) => Exchange::of_request(fetch.request.into_body(), fetch.respond),
@@ -132,18 +132,18 @@ pub(super) fn exchange(event: Event) -> Exchange {
     }
 }
 
-/// What a script is told when it starts.
+/// Returns the data that a script receives when it starts, as JSON.
 pub(crate) fn setup(invocation: &Invocation, source: &Source, token: &Token) -> String {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Setup<'a> {
         token: &'a str,
         vars: &'a BTreeMap<String, Value>,
-        /// What the ids of its classes of Durable Objects are made of.
+        /// The prefix from which the ids of the Worker's own Durable Object classes are derived.
         name: String,
         bindings: BTreeMap<&'a String, Kind>,
         service_worker: bool,
-        /// Whether there is somebody who can answer in the Worker's place.
+        /// Whether there is an origin that can respond in the Worker's place.
         has_origin: bool,
     }
     let settings = &invocation.worker.settings;
@@ -159,16 +159,15 @@ pub(crate) fn setup(invocation: &Invocation, source: &Source, token: &Token) -> 
         service_worker: source.is_service_worker(),
         has_origin: matches!(settings.egress, Egress::Worker(_)),
     };
-    // Maps with text as keys always have a JSON form.
+    // Maps with text keys always have a JSON form.
     serde_json::to_string(&setup).unwrap_or_default()
 }
 
-/// What the engine makes an object of for `env`.
+/// The kind of a binding, from which the engine makes the object in `env`.
 #[derive(Serialize)]
 struct Kind {
     kind: &'static str,
-    /// What the ids of a class of Durable Objects are made of: wrangler's
-    /// unique key.
+    /// The key from which the ids of a Durable Object class are derived: wrangler's unique key.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
 }

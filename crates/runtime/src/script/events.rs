@@ -1,5 +1,4 @@
-//! The turns of one isolate: which of its events it runs for at each moment, and
-//! how each ends.
+//! The events of one isolate: which of them it runs for at each moment, and how each one ends.
 
 use crate::clock;
 use crate::component::run::wall_time_is_up;
@@ -24,41 +23,40 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
 use wasmtime_wasi_http::WasiBody;
 
-/// Events that one isolate runs at a time. Each may hold what it likes of the
-/// memory that they share.
-const TOGETHER: usize = 64;
+/// Concurrent events of one isolate. They share its memory without limits of their own.
+const MAX_CONCURRENT_EVENTS: usize = 64;
 
-/// The host's side of one isolate.
+/// The events of one isolate, as its host tracks them.
 #[derive(Default)]
 pub(crate) struct Events {
     queue: Mutex<Queue>,
-    /// Raised once there is something to tell.
+    /// Notified when there is an event or a cancellation for the script.
     arrived: Notify,
-    /// Whether the script waits for that.
+    /// Whether the script waits for one.
     is_asked: AtomicBool,
-    /// Raised once the isolate is to end with its only event.
-    doomed: Notify,
-    /// Since when the guest has its turn, if it has.
+    /// Notified when the isolate must end together with its only event.
+    ending: Notify,
+    /// The start of the guest's current turn, if it has one.
     turn_began: Mutex<Option<Instant>>,
     current: CurrentInvocation,
-    /// The run that is current.
+    /// The current run.
     run: Mutex<Option<Arc<Run>>>,
-    /// On whose behalf a Durable Object runs between its events. Nobody is told.
+    /// The run for work that a Durable Object does between events. It has no item.
     resident: Option<Arc<Run>>,
 }
 
-/// How long a script may compute after the last client has left.
-const DEAF: Duration = Duration::from_millis(100);
+/// How long a script may compute without a break after its last client has disconnected.
+const ABANDONED_TURN: Duration = Duration::from_millis(100);
 
-/// Why an event is not taken.
+/// Why an event was refused.
 pub(super) enum Refused {
     Full,
-    /// Nothing will be taken any more, and here it is.
+    /// The isolate takes no more events. The event is returned.
     Closed(Job),
 }
 
 impl Events {
-    /// Those of a Durable Object.
+    /// Creates the events of a Durable Object.
     pub(super) fn of_object(resident: Arc<Run>) -> Self {
         Self {
             resident: Some(resident),
@@ -66,23 +64,23 @@ impl Events {
         }
     }
 
-    /// The invocation that the isolate runs at each moment.
+    /// Returns the handle to the isolate's current invocation.
     pub(super) fn current(&self) -> &CurrentInvocation {
         &self.current
     }
 
-    /// What the isolate runs at this moment.
+    /// Returns the current run.
     pub(super) fn run(&self) -> Arc<Run> {
         let run = self.current_run().clone();
         run.expect("a script runs only as part of an event")
     }
 
-    /// Has the isolate go on for another event, or wait for none.
+    /// Sets the current run, or none while the isolate is idle.
     pub(super) fn set_run(&self, run: Option<Arc<Run>>) {
         let invocation = run.as_ref().map(|run| Arc::clone(&run.invocation));
         self.current.set(invocation);
         let left = std::mem::replace(&mut *self.current_run(), run);
-        // Not under the lock: its item may go out.
+        // Outside of the lock, since this may deliver its item.
         drop(left);
     }
 
@@ -90,12 +88,12 @@ impl Events {
         self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes events from now on.
+    /// Opens the isolate for events.
     pub(super) fn open(&self) {
         self.queue().state = State::Open;
     }
 
-    /// Adds an event, of which `most` may wait.
+    /// Adds an event, unless `most` are already waiting.
     pub(super) fn push(&self, job: Job, most: usize) -> Result<u32, Refused> {
         let queue = self.queue();
         if queue.state != State::Open {
@@ -107,14 +105,14 @@ impl Events {
         Ok(self.add(queue, job))
     }
 
-    /// Adds an event unless it is better off in another isolate: where it would
-    /// wait for one that has yet to answer and computes, or another one waits.
+    /// Adds an event, unless it had better run in another isolate: if it would wait behind an
+    /// event that is still computing its response, or if another event is already waiting.
     pub(super) fn join(&self, job: Job) -> Result<u32, Job> {
         let queue = self.queue();
         let is_busy = self.turn_exceeds(HEAVY) && queue.awaits_an_answer();
         let is_taken = queue.state != State::Open
             || !queue.waiting.is_empty()
-            || queue.running.len() >= TOGETHER
+            || queue.running.len() >= MAX_CONCURRENT_EVENTS
             || is_busy;
         if is_taken {
             return Err(job);
@@ -126,7 +124,7 @@ impl Events {
         queue.latest += 1;
         let number = queue.latest;
         queue.waiting.push_back((number, job));
-        // The first event of a call is its argument.
+        // The first event of a call is passed as its argument.
         let is_first = self.resident.is_none() && queue.running.is_empty();
         drop(queue);
         if !is_first {
@@ -135,7 +133,7 @@ impl Events {
         number
     }
 
-    /// The next thing that the script is to be told of, as it is told.
+    /// Returns the next message for the script, in the form that the script receives.
     pub(super) fn next(&self) -> Option<String> {
         let mut queue = self.queue();
         if let Some(number) = queue.cancelled.pop_front() {
@@ -146,8 +144,7 @@ impl Events {
         queue.begin().map(|(_, event)| event)
     }
 
-    /// Begins the next event, of which the script is told as the first one of a
-    /// call. It knows of no other.
+    /// Begins the next event, to be passed to the script as the first one of a call.
     pub(super) fn begin(&self) -> Option<(u32, String)> {
         let mut queue = self.queue();
         queue.cancelled.clear();
@@ -156,7 +153,7 @@ impl Events {
         Some((number, event))
     }
 
-    /// Whose turn it is once it has begun.
+    /// Returns the run of the first event once it has begun.
     pub(super) fn first(&self) -> Option<Arc<Run>> {
         let queue = self.queue();
         let (_, job) = queue.waiting.front()?;
@@ -168,17 +165,17 @@ impl Events {
         self.queue().running.contains_key(&number)
     }
 
-    /// Answers the script once there is something to tell.
+    /// Answers the script once there is a message for it.
     pub(crate) fn answer(self: &Arc<Self>) -> Answer {
         self.ask();
         let events = Arc::clone(self);
         Box::pin(async move {
             events.until_arrived().await;
-            events.told(StatusCode::OK)
+            events.answer_with(StatusCode::OK)
         })
     }
 
-    /// Waits until there is something to tell.
+    /// Waits until there is a message for the script.
     pub(super) async fn until_arrived(&self) {
         loop {
             let arrived = self.arrived.notified();
@@ -189,13 +186,13 @@ impl Events {
         }
     }
 
-    /// Notes that the script waits for what is to tell.
+    /// Records that the script waits for messages.
     pub(super) fn ask(&self) {
         self.is_asked.store(true, Relaxed);
     }
 
-    /// Tells the script that there is something, or that there will be nothing.
-    pub(super) fn told(&self, status: StatusCode) -> Response<WasiBody> {
+    /// Answers the script: there is a message, or there will be none.
+    pub(super) fn answer_with(&self, status: StatusCode) -> Response<WasiBody> {
         self.is_asked.store(false, Relaxed);
         let mut response =
             Response::new(Empty::new().map_err(|never| match never {}).boxed_unsync());
@@ -203,44 +200,45 @@ impl Events {
         response
     }
 
-    /// Whether the script waits for further events, beside whatever else.
+    /// Whether the script waits for further events, possibly among other things.
     pub(crate) fn is_asked(&self) -> bool {
         self.is_asked.load(Relaxed)
     }
 
-    /// Whether the isolate may end with this invocation: it runs no other.
+    /// Whether the isolate runs no other invocation, and so may end with this one.
     pub(crate) fn is_alone(&self, invocation: &Arc<Invocation>) -> bool {
         let queue = self.queue();
         let mut running = queue.running.values();
         match (&self.resident, running.next(), running.next()) {
             (None, Some(only), None) => Arc::ptr_eq(&only.run.invocation, invocation),
-            // It evaluates its script.
+            // The script is being evaluated.
             (None, None, None) => queue.state == State::Idle,
             _ => false,
         }
     }
 
-    /// Whether nobody waits for what the isolate computes, and it goes on for
-    /// longer than it takes to hear of that.
-    pub(crate) fn is_forsaken(&self) -> bool {
+    /// Whether the clients of all events have disconnected, and the isolate goes on computing for
+    /// longer than it takes to notice.
+    pub(crate) fn is_abandoned(&self) -> bool {
         let queue = self.queue();
-        let is_forsaken = queue.running.is_empty() && !queue.cancelled.is_empty();
-        let is_deaf = is_forsaken && self.resident.is_none() && self.turn_exceeds(DEAF);
-        queue.state == State::Doomed || is_deaf
+        let is_abandoned = queue.running.is_empty() && !queue.cancelled.is_empty();
+        let is_too_long =
+            is_abandoned && self.resident.is_none() && self.turn_exceeds(ABANDONED_TURN);
+        queue.state == State::Ending || is_too_long
     }
 
-    /// Waits until the isolate is to end with its events.
-    pub(crate) async fn until_doomed(&self) {
+    /// Waits until the isolate must end together with its events.
+    pub(crate) async fn until_ending(&self) {
         loop {
-            let doomed = self.doomed.notified();
-            if self.queue().state == State::Doomed {
+            let ending = self.ending.notified();
+            if self.queue().state == State::Ending {
                 return;
             }
-            doomed.await;
+            ending.await;
         }
     }
 
-    /// Ends an event for which nobody waits any more.
+    /// Cancels an event whose client has disconnected.
     fn cancel(&self, number: u32) {
         let mut queue = self.queue();
         queue.waiting.retain(|(waiting, _)| *waiting != number);
@@ -252,15 +250,16 @@ impl Events {
         self.arrived.notify_one();
     }
 
-    /// Ends the isolate with an event that is cut off, if it runs no other, or
-    /// what was used up is everybody's. Else the event is to be cancelled.
+    /// Ends the isolate together with an event that is cut off, if it runs no other event or if
+    /// it has exhausted a shared resource. Otherwise returns false, and the event is to be
+    /// cancelled.
     fn cut(&self, number: u32, cut: Option<Cut>) -> bool {
         let mut queue = self.queue();
         if !queue.running.contains_key(&number) {
             return false;
         }
         let ends_isolate = match (cut, &self.resident) {
-            // A Durable Object has other ways to end an event, but for this.
+            // An event of a Durable Object is otherwise ended by cancellation.
             (Some(Cut::Cpu), Some(_)) => return true,
             (_, Some(_)) => false,
             (Some(Cut::Cpu | Cut::Memory), None) => true,
@@ -268,14 +267,14 @@ impl Events {
             (_, None) => queue.running.len() == 1,
         };
         if ends_isolate {
-            queue.state = State::Doomed;
+            queue.state = State::Ending;
             drop(queue);
-            self.doomed.notify_waiters();
+            self.ending.notify_waiters();
         }
         ends_isolate
     }
 
-    /// What the isolate does from now on, it does for this event.
+    /// Makes this event the current one.
     pub(super) fn enter(&self, number: u32) {
         let mut queue = self.queue();
         queue.turn = Some(number);
@@ -287,7 +286,7 @@ impl Events {
         self.switch(next);
     }
 
-    /// The script has handled an event, and others have not ended.
+    /// Records that the handler of an event has returned while others have not.
     pub(super) fn finish(&self, number: u32, is_reusable: bool, memory: &MemoryLimiter) {
         let mut queue = self.queue();
         let Some(running) = queue.running.remove(&number) else {
@@ -302,8 +301,8 @@ impl Events {
         running.over();
     }
 
-    /// For whom the isolate goes on until the script says whose turn it is: not
-    /// for an event that is over, whose item does not wait for that.
+    /// Returns the run to continue with until the script names another event. An event that has
+    /// ended is not kept, so that its item is delivered.
     fn leave(&self, mut queue: MutexGuard<'_, Queue>) -> Option<Arc<Run>> {
         queue.turn = None;
         let other = queue.running.values().next();
@@ -311,7 +310,7 @@ impl Events {
         self.resident.clone().or(other)
     }
 
-    /// Whether no event runs or waits: then none is taken any more.
+    /// Closes the isolate for further events if none runs or waits. Returns whether it is closed.
     pub(super) fn close_if_empty(&self) -> bool {
         let mut queue = self.queue();
         let is_empty = queue.running.is_empty() && queue.waiting.is_empty();
@@ -326,13 +325,12 @@ impl Events {
         self.queue().running.is_empty()
     }
 
-    /// Charges the turns of the guest to those on whose behalf it runs, until it
-    /// has returned or is to end: then it has one turn more, in which it traps
-    /// where it is.
+    /// Charges each turn of the guest to the event that it runs for, until the guest returns or
+    /// must stop. A guest that must stop gets one more turn, in which it traps where it is.
     pub(super) async fn measure(&self, mut life: Pin<&mut impl Future<Output = Call>>) -> Call {
         let call = tokio::select! {
             biased;
-            () = self.until_doomed() => None,
+            () = self.until_ending() => None,
             call = poll_fn(|cx| self.turn(|| life.as_mut().poll(cx))) => Some(call),
         };
         match call {
@@ -358,21 +356,22 @@ impl Events {
         invocation.cpu.end();
         self.set_turn(None);
         if turn.is_pending() && invocation.cpu.left().is_zero() {
-            // By many short turns, between which it is never interrupted.
+            // Exceeded by many short turns, during which the guest is never interrupted.
             invocation.cut(Cut::Cpu);
             return Poll::Ready(Call::Unfinished);
         }
         turn
     }
 
-    /// Whether an event has used more CPU time than a light one.
+    /// Whether an event has used more CPU time than a light one may.
     pub(super) fn is_heavy(&self) -> bool {
         let queue = self.queue();
         let mut running = queue.running.values();
         running.any(|running| running.run.invocation.cpu.used() > running.light)
     }
 
-    /// Ends what runs as the isolate did, and sends on what waits.
+    /// Ends the running events with the result of the isolate, and moves the waiting ones to
+    /// another isolate.
     pub(super) fn end(&self, call: Call, memory: &MemoryLimiter) {
         let (running, waiting) = {
             let mut queue = self.queue();
@@ -380,7 +379,7 @@ impl Events {
             let running = std::mem::take(&mut queue.running);
             (running, std::mem::take(&mut queue.waiting))
         };
-        // Then none of the events is to blame.
+        // In this case no event is to blame.
         let host_failed = match &call {
             Call::HostFailed(reason) => Some(reason.clone()),
             _ => None,
@@ -411,7 +410,7 @@ impl Events {
         }
     }
 
-    /// Ends what waits, since there is no place for the isolate.
+    /// Ends the waiting events, since there is no place for the isolate.
     pub(super) fn shed(&self) {
         let waiting = {
             let mut queue = self.queue();
@@ -425,8 +424,8 @@ impl Events {
         }
     }
 
-    /// The end of the last event, whose handler has returned. Sends on what waits
-    /// if the isolate is to be given up.
+    /// Ends the last event, whose handler has returned. Moves the waiting events to another
+    /// isolate if this one must be discarded.
     pub(super) fn rest(&self, is_reusable: bool, memory: &MemoryLimiter) -> Rest {
         let running = std::mem::take(&mut self.queue().running);
         let mut is_kept = is_reusable;
@@ -455,7 +454,7 @@ impl Events {
         }
     }
 
-    /// What becomes of the other events of an isolate that one of them ended.
+    /// Returns the result for the other events of an isolate that one of them ended.
     fn reset(&self) -> Call {
         let what = match self.resident {
             Some(_) => "The Durable Object was reset, since another event ended it.",
@@ -482,7 +481,7 @@ impl Events {
             .unwrap_or_else(PoisonError::into_inner) = began;
     }
 
-    /// Whether the turn of the guest takes longer than this.
+    /// Whether the guest's current turn takes longer than `limit`.
     fn turn_exceeds(&self, limit: Duration) -> bool {
         let began = self
             .turn_began
@@ -496,8 +495,8 @@ impl Events {
     }
 }
 
-/// Somebody who waits for the end of an event. Dropped before that, it tells the
-/// isolate that nobody does any more.
+/// Waits for the end of an event. If it is dropped before that, the isolate is told that the
+/// client has disconnected.
 pub(super) struct Ticket<'a> {
     pub(super) events: Arc<Events>,
     pub(super) number: u32,
@@ -506,7 +505,7 @@ pub(super) struct Ticket<'a> {
 }
 
 impl Ticket<'_> {
-    /// Waits for the end. False if the isolate ended before the event began.
+    /// Waits for the end. Returns false if the isolate ended before the event began.
     pub(super) async fn has_begun(mut self) -> bool {
         let invocation = &self.run.invocation;
         tokio::select! {
@@ -516,7 +515,7 @@ impl Ticket<'_> {
             () = wall_time_is_up(invocation) => invocation.cut(Cut::WallTime),
         }
         if self.events.cut(self.number, invocation.cut_reason()) {
-            // It meets its end where it is.
+            // The guest traps where it is.
             let end = (&mut self.end).await;
             return self.ended(end);
         }
@@ -529,7 +528,7 @@ impl Ticket<'_> {
     }
 }
 
-/// The number of no event.
+/// A number that no event has.
 const OVER: u32 = 0;
 
 impl Drop for Ticket<'_> {

@@ -1,8 +1,8 @@
-//! What a script and its host exchange for one event: the bodies of request
-//! and response, and the messages of sessions with other scripts.
+//! The data that a script and its host exchange for one event: the bodies of the request and the
+//! response, and the messages of sessions with other scripts.
 //!
-//! What a script has to wait for it asks for by a request, since requests are all
-//! that the engine can wait for besides timers.
+//! A script waits for the host by making a request to it, since the engine can wait only for
+//! requests and timers.
 
 use crate::channels::dynamic::Reservation;
 use crate::channels::failed::CallFailed;
@@ -23,11 +23,10 @@ use std::task::{Context, Poll};
 use tokio::sync::{Notify, mpsc};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// Chunks of a response body that wait for the client. The engine makes
-/// chunks of up to 64 KiB.
+/// Chunks of a response body that wait for the client. The engine makes chunks of up to 64 KiB.
 const CHUNKS: usize = 16;
 
-/// The host's side of the exchange for one event.
+/// The exchange for one event.
 #[derive(Default)]
 pub(crate) struct Exchange(Mutex<Event>);
 
@@ -36,25 +35,24 @@ struct Event {
     request: Option<WasiBody>,
     respond: Option<Respond>,
     body: Option<mpsc::Sender<Bytes>>,
-    /// Sessions with other scripts, by the numbers that the script has for
-    /// them: 0 is the one of the event itself.
+    /// Sessions with other scripts, by the numbers that the script gave them. The session of the
+    /// event itself has number 0.
     sessions: HashMap<u32, session::Sender>,
-    /// Streams that tell what callees record, for calls that are to come.
+    /// Streams for the records of callees that have not been called yet.
     live: HashMap<u32, session::Sender>,
-    /// Bodies of responses that the script has received, by number. What it does
-    /// not read to its end would stay until it is collected as garbage.
+    /// Response bodies that the script has received, by number. A body that the script does not
+    /// read to its end would otherwise stay until it is garbage collected.
     leased: Vec<(u32, Lease)>,
-    /// How many there have been.
+    /// The number of response bodies so far.
     leases: u32,
-    /// Dynamic Workers whose code the script has yet to give, by binding and
-    /// id.
+    /// Dynamic Workers that the script must still provide code for, by binding and id.
     reservations: HashMap<(String, String), Reservation>,
 }
 
-/// Streams of what callees record that wait for their calls.
+/// The most streams for records that wait for their calls.
 const LIVE: usize = 64;
 
-/// How a script hears that it waits for nothing else.
+/// Reports to a script that it waits for nothing else.
 #[derive(Default)]
 pub(crate) struct Idle {
     raised: Arc<Notify>,
@@ -62,13 +60,12 @@ pub(crate) struct Idle {
 }
 
 impl Idle {
-    /// Whether the guest asked to be told once it waits for nothing else. True
-    /// once for each time.
+    /// Whether the guest asked for this report since the last call.
     pub(crate) fn take(&self) -> bool {
         self.waited_for.swap(false, Relaxed)
     }
 
-    /// Tells the guest that it waits for nothing else.
+    /// Reports to the guest that it waits for nothing else.
     pub(crate) fn raise(&self) {
         self.raised.notify_one();
     }
@@ -89,20 +86,20 @@ type Lease = Arc<Mutex<Option<Lent>>>;
 /// A body that the script has not read to its end.
 struct Lent {
     body: WasiBody,
-    /// What is to be decoded once the script begins to read.
+    /// The encoding to be decoded once the script begins to read.
     encoding: Option<Encoding>,
-    /// The script has asked for the next piece, and has not got it.
+    /// Whether the script waits for the next piece.
     is_awaited: bool,
 }
 
-/// How a response says which of the bodies is its own.
+/// The name of the header in which a response carries the number of its body.
 const BODY: &str = "body";
 
-/// An answer to a script that waits for it.
+/// A pending answer to a script.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Response<WasiBody>> + Send>>;
 
 impl Exchange {
-    /// That of a fetch event, which is answered by `respond`.
+    /// Creates the exchange of a fetch event. The response is sent to `respond`.
     pub(crate) fn of_request(body: WasiBody, respond: Respond) -> Self {
         Self(Mutex::new(Event {
             request: Some(body),
@@ -111,7 +108,7 @@ impl Exchange {
         }))
     }
 
-    /// That of an event that is a session.
+    /// Creates the exchange of a session event.
     pub(crate) fn of_session(end: session::End) -> Self {
         let messages = end.receiver.map_err(|never| match never {});
         Self(Mutex::new(Event {
@@ -126,7 +123,7 @@ impl Exchange {
         self.event().sessions.insert(number, sender);
     }
 
-    /// Sends a message, which is one line, in one of the sessions.
+    /// Sends a message, which is one line, in a session.
     pub(crate) fn send(&self, session: u32, line: Bytes) -> Result<(), session::Full> {
         match self.event().sessions.get(&session) {
             Some(sender) => sender.send(line),
@@ -139,41 +136,40 @@ impl Exchange {
         self.event().sessions.remove(&session);
     }
 
-    /// Keeps the duty to make a dynamic Worker until its code is there.
+    /// Keeps the reservation of a dynamic Worker until the script provides its code.
     pub(crate) fn reserve(&self, binding: String, id: String, reservation: Reservation) {
         self.event().reservations.insert((binding, id), reservation);
     }
 
-    /// The duty to make a dynamic Worker whose code is there.
+    /// Takes the reservation of a dynamic Worker whose code has arrived.
     pub(crate) fn take_reservation(&self, binding: String, id: String) -> Option<Reservation> {
         self.event().reservations.remove(&(binding, id))
     }
 
-    /// Who is to tell what a callee records.
+    /// Takes the sender for the records of a callee.
     pub(crate) fn take_live(&self, number: u32) -> Option<session::Sender> {
         self.event().live.remove(&number)
     }
 
-    /// Whether the script waits for a piece of a body. The engine does not survive
-    /// that from one event to the next.
+    /// Whether the script waits for a piece of a body. The engine cannot be reused for another
+    /// event in that state.
     pub(crate) fn awaits_body(&self) -> bool {
         let event = self.event();
         let mut leased = event.leased.iter();
         leased.any(|(_, lease)| locked(lease).as_ref().is_some_and(|lent| lent.is_awaited))
     }
 
-    /// Ends it: the body of the response breaks off unless it was ended.
+    /// Ends the exchange. A response body that has not ended breaks off.
     pub(crate) fn finish(&self) {
         let ended = std::mem::take(&mut *self.event());
         for (_, lease) in ended.leased {
-            // Dropped outside of any lock: this may end another invocation.
+            // Dropped outside of any lock, since this may end another invocation.
             let lent = locked(&lease).take();
             drop(lent);
         }
     }
 
-    /// Where the response goes, and the body that goes with it; once an
-    /// exchange.
+    /// Takes the sender of the response, and the response body. Returns `None` the second time.
     pub(crate) fn respond(&self) -> Option<(Respond, WasiBody)> {
         let mut event = self.event();
         let respond = event.respond.take()?;
@@ -183,33 +179,33 @@ impl Exchange {
         Some((respond, body.boxed_unsync()))
     }
 
-    /// Adds to the body. False once it is the guest's turn to wait.
+    /// Writes to the response body. Returns false if the guest must wait before it writes more.
     pub(crate) fn write(&self, chunk: Bytes) -> bool {
         match &self.event().body {
-            // It fails when nobody reads on, which `drained` tells, or when the
-            // guest does not wait: its own loss.
+            // Fails if nothing reads the body any more, which `drained` reports, or if the guest
+            // did not wait, in which case the chunk is lost.
             Some(body) => body.try_send(chunk).is_ok() && body.capacity() > 0,
             None => true,
         }
     }
 
-    /// The body is complete.
+    /// Ends the response body.
     pub(crate) fn end(&self) {
         self.event().body = None;
     }
 
-    /// A body that lasts no longer than the event.
+    /// Returns a body that lasts no longer than the event.
     pub(crate) fn lease(&self, body: WasiBody) -> WasiBody {
         if body.is_end_stream() {
-            // Whoever sent it need not wait until the script drops it.
+            // The sender need not wait until the script drops the body.
             return empty();
         }
         let (_, lease) = self.lend(body, None);
         Leased::new(lease, None).boxed_unsync()
     }
 
-    /// A response whose body lasts no longer than the event, and which is
-    /// decoded if the script reads it, at the cost of `account`.
+    /// Returns a response whose body lasts no longer than the event. It is decoded if the script
+    /// reads it, and `account` is charged for that.
     pub(crate) fn lease_response(
         &self,
         response: Response<WasiBody>,
@@ -238,14 +234,14 @@ impl Exchange {
         event.leases = number.wrapping_add(1);
         let leased = &mut event.leased;
         if leased.len() == leased.capacity() {
-            // Nobody reads what only this knows of.
+            // Bodies that are only referred to from this list are removed.
             leased.retain(|(_, lease)| Arc::strong_count(lease) > 1);
         }
         leased.push((number, Arc::clone(&lease)));
         (number, lease)
     }
 
-    /// Takes a body back to send it as it came, unless the script has begun to
+    /// Takes a body back, to forward it as received. Returns `None` if the script has begun to
     /// read it.
     pub(crate) fn unread(&self, number: u32) -> Option<WasiBody> {
         let event = self.event();
@@ -254,17 +250,17 @@ impl Exchange {
         Some(lent.body)
     }
 
-    /// Whether the body has begun and not ended.
+    /// Whether the response body has begun and not ended.
     pub(crate) fn is_open(&self) -> bool {
         self.event().body.is_some()
     }
 
-    /// The body of the request, once.
+    /// Takes the request body. Returns an empty body the second time.
     pub(crate) fn request(&self) -> WasiBody {
         self.event().request.take().unwrap_or_else(empty)
     }
 
-    /// Answers once there is room for more of the response, or nobody reads it.
+    /// Answers once there is room for more of the response, or nothing reads it any more.
     pub(crate) fn drained(&self) -> Answer {
         let body = self.event().body.clone();
         Box::pin(async move {
@@ -278,16 +274,16 @@ impl Exchange {
         })
     }
 
-    /// What the callee of a call that is to come records. The script has a
-    /// number for it.
+    /// Creates the stream for the records of a callee that is yet to be called, under the
+    /// script's number for it.
     pub(crate) fn live(&self, number: &str) -> Result<WasiBody, CallFailed> {
-        let malformed = |_| CallFailed::new("what is observed has no number");
+        let malformed = |_| CallFailed::new("the observed call has no number");
         let number = number.parse().map_err(malformed)?;
         let (sender, receiver) = session::channel(session::LIVE_BYTES);
         let live = &mut self.event().live;
         if live.len() >= LIVE {
             return Err(CallFailed::new(format!(
-                "{LIVE} entrypoints are observed and not called: call them first"
+                "{LIVE} entrypoints are observed but not called: call them first"
             )));
         }
         live.insert(number, sender);
@@ -316,10 +312,10 @@ fn locked(lease: &Lease) -> MutexGuard<'_, Option<Lent>> {
 /// A body that the host may take back.
 struct Leased {
     lease: Lease,
-    /// Who pays for the decoding, if there is any.
+    /// The account that is charged for decoding, if it is necessary.
     account: Option<Arc<HostMemory>>,
-    /// The script waits for the next piece. If the body is taken back meanwhile it
-    /// waits for good, since the engine takes no end then.
+    /// Whether the script waits for the next piece. If the body is taken back in the meantime,
+    /// the script waits forever, since the engine cannot handle an end in that state.
     is_awaited: bool,
 }
 
@@ -369,7 +365,7 @@ impl Body for Leased {
             }
         };
         let is_over = !matches!(frame, Some(Ok(_))) || body.is_end_stream();
-        // Whoever sent it may end now, not only with the script's own event.
+        // The sender may end now, rather than with the script's event.
         let ended = lease.take_if(|_| is_over);
         drop(lease);
         drop(ended);
@@ -388,7 +384,7 @@ impl Lent {
     }
 }
 
-/// The body of a response as the script writes it.
+/// The response body that the script writes.
 struct Chunks(mpsc::Receiver<Bytes>);
 
 impl Body for Chunks {

@@ -1,4 +1,4 @@
-//! What the engine component asks of its host.
+//! The host functions that the engine component imports.
 
 use crate::component::run::send_response;
 use crate::interfaces::analytics;
@@ -14,7 +14,7 @@ use taffrail_store::DataPoint;
 use wasmtime::bail;
 use wasmtime_wasi_http::WasiBody;
 
-/// A data point as the script writes it.
+/// A data point, as sent by the script.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct PointJson {

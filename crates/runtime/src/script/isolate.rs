@@ -1,4 +1,4 @@
-//! An instance of the engine with a script in it.
+//! An instance of the engine that runs a script.
 
 use crate::component::failure::{call_failed, instantiation_failed};
 use crate::instance::state::StoreData;
@@ -14,7 +14,7 @@ use crate::script::state::IsolateState;
 use std::sync::Arc;
 use wasmtime::Store;
 
-/// The places of a process, with the isolates that idle.
+/// The places of a process, with its idle isolates.
 pub(crate) type Isolates = Places<Isolate>;
 
 /// An instance of the engine that has evaluated the script, or is about to.
@@ -22,7 +22,7 @@ pub(crate) struct Isolate {
     store: Store<IsolateState>,
     guest: Option<Guest>,
     events: Arc<Events>,
-    /// Behind the store, to be dropped after it.
+    /// Declared after the store, so that it is dropped after it.
     _place: Place,
 }
 
@@ -49,17 +49,18 @@ impl Isolate {
         &self.store.data().state.memory
     }
 
-    /// Whether it has evaluated the script.
+    /// Whether the script has been evaluated.
     pub(super) fn has_started(&self) -> bool {
         self.guest.is_some()
     }
 
-    /// Has it be a Durable Object.
+    /// Makes the isolate a Durable Object.
     pub(super) fn set_object(&mut self, object: &Arc<Object>) {
         self.store.data_mut().host.object = Some(Arc::clone(object));
     }
 
-    /// The instance, which has evaluated the script. None if that failed.
+    /// Returns the instance, after evaluating the script if necessary. Returns `None` if that
+    /// failed.
     pub(super) async fn guest(
         &mut self,
         engine: &ScriptEngine,
@@ -78,7 +79,7 @@ impl Isolate {
         let setup = event::setup(&state.invocation(), source, &host.token);
         let script = guest.taffrail_javascript_script();
         let started = script.call_start(store, source.text(), &setup).await;
-        // A script that fails tells why itself.
+        // A script that fails reports the exception itself.
         if started.map_err(|error| failed(&error))? {
             self.guest = Some(guest);
         } else {
@@ -87,8 +88,8 @@ impl Isolate {
         Ok(self.guest.as_ref())
     }
 
-    /// Handles an event and those that come meanwhile, and tells whether the
-    /// isolate can take another one.
+    /// Handles an event, and those that arrive in the meantime. Returns whether the isolate can
+    /// take another one.
     pub(super) async fn run(
         &mut self,
         engine: &ScriptEngine,
@@ -103,7 +104,7 @@ impl Isolate {
             Err(call) => return call,
         };
         if !self.events.is_running(number) {
-            // It was cancelled before the script was there.
+            // The event was cancelled before the script was evaluated.
             return Call::Returned;
         }
         match handler.call_handle(&mut self.store, event).await {
@@ -116,7 +117,7 @@ impl Isolate {
     }
 }
 
-/// The end of a call that failed. Its stack would be the engine's.
+/// Returns the end of a failed call. The stack is left out, since it would be the engine's.
 fn failed(error: &wasmtime::Error) -> Call {
     match call_failed(error, None) {
         Call::Trapped(mut trapped) => {

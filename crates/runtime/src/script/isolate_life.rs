@@ -1,4 +1,4 @@
-//! The lives of isolates that run events.
+//! Runs isolates that handle events.
 
 use crate::component::run::poll_once;
 use crate::invocation::caught::{Panicked, caught};
@@ -9,7 +9,7 @@ use crate::script::program::{Program, Surroundings};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-/// Has an isolate live, here as long as nothing has to be waited for.
+/// Runs an isolate: on this thread until it first has to wait.
 pub(super) async fn begin(program: Arc<Program>, surroundings: Surroundings, isolate: Isolate) {
     let events = Arc::clone(isolate.events());
     let Surroundings { lanes, places, .. } = surroundings;
@@ -22,7 +22,7 @@ pub(super) async fn begin(program: Arc<Program>, surroundings: Surroundings, iso
     }
 }
 
-/// The life of an isolate, from one event until it runs none.
+/// Runs an isolate from one event until no event is left.
 async fn live(program: Arc<Program>, places: Arc<Isolates>, mut isolate: Isolate) {
     let _awake = program.engine.linked.keep_awake();
     let events = Arc::clone(isolate.events());
@@ -40,7 +40,7 @@ async fn live(program: Arc<Program>, places: Arc<Isolates>, mut isolate: Isolate
                 let call = caught(events.measure(pin!(run))).await;
                 call.unwrap_or_else(|_| Call::HostFailed(Panicked::MESSAGE.to_owned()))
             }
-            // Nobody waits for it any more.
+            // The client has already disconnected.
             None => Call::Returned,
         };
         let mut running = program.running();
@@ -59,7 +59,7 @@ async fn live(program: Arc<Program>, places: Arc<Isolates>, mut isolate: Isolate
         if let Some(next) = &rest.next {
             events.set_run(Some(Arc::clone(next)));
             drop(running);
-            rest.tell();
+            rest.notify();
             continue;
         }
         leave(&mut running);
@@ -67,7 +67,7 @@ async fn live(program: Arc<Program>, places: Arc<Isolates>, mut isolate: Isolate
             program.keep(isolate, &places);
         }
         drop(running);
-        rest.tell();
+        rest.notify();
         return;
     }
 }

@@ -16,7 +16,7 @@ use serde_json::{Number, Value, json};
 use taffrail_store::{Entry, KvError, Listed, Page, Put, Storage, VALUE_BYTES};
 use wasmtime_wasi_http::WasiBody;
 
-/// A request as the script writes it.
+/// A request, as sent by the script.
 #[derive(Deserialize)]
 pub(super) struct Request {
     kv: String,
@@ -28,7 +28,7 @@ pub(super) struct Request {
 #[serde(rename_all = "camelCase")]
 enum Operation {
     Get(String),
-    /// The value is the body.
+    /// The value is the body of the request.
     Put(PutJson),
     Delete(String),
     List(ListJson),
@@ -53,10 +53,10 @@ struct ListJson {
     cursor: Option<String>,
 }
 
-/// Under which name the host tells the metadata of a value, in JSON.
+/// The name of the header that holds the metadata of a value, as JSON.
 const METADATA: &str = "metadata";
 
-/// Cloudflare's default.
+/// The default number of listed keys, which is Cloudflare's.
 const LISTED: usize = 1000;
 
 pub(super) async fn answer(
@@ -74,7 +74,7 @@ pub(super) async fn answer(
     };
     let namespace = namespace.clone();
     let value = match &request.operation {
-        // One byte more is enough to be refused.
+        // One byte above the limit, so that a longer value is noticed.
         Operation::Put(_) => match caller.collect(body, VALUE_BYTES + 1).await {
             Err(CannotCollect::TooLong) => return Err(too_large()),
             value => value?,
@@ -90,13 +90,13 @@ pub(super) async fn answer(
     let response = done.map_err(|Refused { status, reason }| {
         CallFailed::new(format!("KV {name} failed: {status} {reason}"))
     })?;
-    // At once: no more values wait without their charge than a Worker has turns.
+    // Charged at once: so there are never more uncharged values than turns of Workers.
     let charge = caller.host_memory().charge(response.body().len());
     let charge = caller.charged(charge)?;
     Ok(response.map(|value| body_of(charge.bytes(value))))
 }
 
-/// Why an operation is refused.
+/// Why an operation was refused.
 struct Refused {
     status: u16,
     reason: String,
@@ -193,7 +193,7 @@ fn listing(page: Page) -> Response<Vec<u8>> {
 }
 
 impl PutJson {
-    /// When it expires, in seconds since 1970. The wording is Cloudflare's.
+    /// Returns the time of expiry, in seconds since 1970. The wording of errors is Cloudflare's.
     fn expires(&self, now: u64) -> Result<Option<u64>, Refused> {
         let refused = |key: &str, number: &Number, rule: &str| Refused {
             status: 400,

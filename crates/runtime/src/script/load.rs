@@ -17,19 +17,18 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// A request as the script writes it.
+/// A request, as sent by the script.
 #[derive(Deserialize)]
 pub(super) struct Load {
     loader: String,
-    /// None is for a Worker of its own.
+    /// `None` makes a new Worker each time.
     id: Option<String>,
-    /// Whether the code is in the body. Without it the question is whether it
-    /// is wanted.
+    /// Whether the body is the code. If not, the request asks whether the code is needed.
     #[serde(default)]
     code: bool,
 }
 
-/// What the script's callback returned, or threw.
+/// The result of the script's callback: the code, or the exception that it threw.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Body {
@@ -50,7 +49,7 @@ struct Code {
     tails: Vec<Referred>,
     #[serde(default)]
     limits: LimitsJson,
-    /// Null is for none, and what is not there for the maker's own.
+    /// `null` permits no outgoing requests. If it is missing, the maker's own egress applies.
     #[serde(default, deserialize_with = "present")]
     global_outbound: Option<Option<Referred>>,
 }
@@ -68,12 +67,12 @@ enum ModuleJson {
     Cjs(String),
     Text(String),
     Json(Value),
-    /// In base64, like the next.
+    /// In base64, like the next one.
     Data(String),
     Wasm(String),
 }
 
-/// Answers with the handle of the Worker, or with null if its code is wanted.
+/// Answers with the handle of the Worker, or with `null` if its code is needed.
 pub(super) async fn answer(
     channels: &dyn Channels,
     Run {

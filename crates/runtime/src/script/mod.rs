@@ -1,5 +1,5 @@
-//! Workers that are scripts: the engine component evaluates them once and is
-//! kept for further events.
+//! Workers that are scripts. The engine component evaluates a script once, and is kept for
+//! further events.
 
 mod abandoned;
 mod byte_string;
@@ -49,17 +49,17 @@ use std::sync::Arc;
 use std::time::Duration;
 use taffrail_store::ObjectKey;
 
-/// A script, and the engine that runs it.
+/// A script with the engine that runs it.
 pub struct Script(Arc<Program>);
 
 impl Script {
-    /// The script of a Worker, to be run by `engine`.
+    /// Creates a script that `engine` runs.
     #[must_use]
     pub fn new(engine: Arc<ScriptEngine>, source: Source) -> Self {
         Self(Arc::new(Program::new(engine, source)))
     }
 
-    /// The script that a component was built of, which `engine` is.
+    /// Returns the script that a component was built from. `engine` is that component.
     pub(crate) fn built(engine: ScriptEngine, names: &Names) -> Result<Self, Error> {
         match &names.script {
             Some(json) => Ok(Self::new(Arc::new(engine), Source::built(json))),
@@ -90,7 +90,7 @@ impl Script {
         run_event(&self.0, &run, surroundings, &json, light).await;
     }
 
-    /// Ends its isolates that idle, and those that run once they do.
+    /// Ends its idle isolates, and the running ones once they are idle.
     pub(crate) fn retire(&self, places: &Isolates) {
         self.0.retire(places);
     }
@@ -147,7 +147,7 @@ async fn run_event(
     }
 }
 
-/// Finds an isolate for an event, or makes one.
+/// Finds an isolate for an event, or creates one.
 async fn hand_over(
     program: &Arc<Program>,
     run: &Arc<Run>,
@@ -178,17 +178,19 @@ async fn hand_over(
     let events = Arc::clone(isolate.events());
     events.open();
     let Ok(number) = events.join(job) else {
-        return Err(Call::HostFailed("the isolate takes no event".to_owned()));
+        return Err(Call::HostFailed(
+            "a new isolate refused its event".to_owned(),
+        ));
     };
     program.running().push(Arc::clone(&events));
     begin(Arc::clone(program), surroundings.clone(), isolate).await;
     Ok((events, number))
 }
 
-/// An isolate that runs already, or one that idles.
+/// Finds a running isolate that takes the event, or an idle one.
 fn running_or_kept(program: &Program, run: &Arc<Run>, places: &Isolates, mut job: Job) -> Found {
-    // Held, so that an isolate whose last event ends is found as the one or
-    // as the other.
+    // The lock is held throughout, so that an isolate whose last event is ending is found either
+    // as running or as idle.
     let running = program.running();
     for events in running.iter() {
         match events.join(job) {
@@ -205,7 +207,7 @@ fn running_or_kept(program: &Program, run: &Arc<Run>, places: &Isolates, mut job
     }
 }
 
-/// Where an event goes.
+/// The isolate for an event.
 enum Found {
     Running(Arc<Events>, u32),
     Kept(Isolate, Job),

@@ -1,4 +1,4 @@
-//! Durable Objects as their scripts know them, and which ones are alive.
+//! Durable Objects: their ids, and which of them are alive.
 
 use crate::invocation::limits::MemoryLimiter;
 use crate::places::{IdleObjects, Leave, OwnerId};
@@ -13,26 +13,26 @@ use std::time::Duration;
 use taffrail_store::ObjectKey;
 use tokio::time::timeout;
 
-/// How long an object lives on without an event: what workerd does.
+/// How long an object without events is kept alive, as in workerd.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// The objects of one script that are alive.
+/// The live objects of one script.
 #[derive(Default)]
 pub(super) struct Objects(Mutex<HashMap<ObjectKey, Arc<Events>>>);
 
-/// What an object has beside its events.
+/// A live Durable Object.
 pub(crate) struct Object {
     key: ObjectKey,
-    /// What the caller that had it made knows it by.
+    /// The name by which its first caller referred to it, if it did.
     name: Option<String>,
     events: Arc<Events>,
-    /// Under which it idles.
+    /// The id under which it idles.
     id: OwnerId,
-    /// Raised when its place is needed.
+    /// Notified when its place is needed.
     leave: Leave,
-    /// The objects of its script.
+    /// The live objects of its script.
     alive: Arc<Objects>,
-    /// The objects of the process that idle.
+    /// The idle objects of the process.
     idle: Arc<IdleObjects>,
 }
 
@@ -41,7 +41,7 @@ impl Objects {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes an object out.
+    /// Removes an object.
     fn remove(&self, object: &Object) {
         let mut objects = self.lock();
         let events = objects.get(&object.key);
@@ -50,7 +50,7 @@ impl Objects {
         }
     }
 
-    /// Takes an object out, unless an event waits for it.
+    /// Removes an object, unless an event is waiting for it. Returns whether it was removed.
     fn leave(&self, key: &ObjectKey, events: &Events) -> bool {
         let mut objects = self.lock();
         let leaves = events.close_if_empty();
@@ -88,13 +88,13 @@ impl Object {
         self.name.as_deref()
     }
 
-    /// Takes it out of the objects that are alive.
+    /// Removes the object from the live ones.
     pub(super) fn remove(&self) {
         self.alive.remove(self);
     }
 
-    /// Answers the script once there is something to tell, or when the object
-    /// has idled for long or its place is needed.
+    /// Answers the script once there is a message for it, or when the object has been idle for
+    /// too long or its place is needed.
     pub(crate) fn answer(self: Arc<Self>) -> Answer {
         self.events.ask();
         Box::pin(async move {
@@ -106,26 +106,26 @@ impl Object {
                     () = self.leave.notified() => false,
                 };
                 if has_news {
-                    return self.events.told(StatusCode::OK);
+                    return self.events.answer_with(StatusCode::OK);
                 }
                 if self.leaves() {
-                    return self.events.told(StatusCode::NO_CONTENT);
+                    return self.events.answer_with(StatusCode::NO_CONTENT);
                 }
             }
         })
     }
 
-    /// Takes it out of the objects that are alive, unless it has an event.
+    /// Removes the object from the live ones, unless an event is waiting for it.
     fn leaves(&self) -> bool {
         self.alive.leave(&self.key, &self.events)
     }
 
-    /// An event begins.
+    /// Records that an event begins.
     pub(super) fn runs(&self) {
         self.idle.runs(self.id);
     }
 
-    /// An event has ended.
+    /// Records that an event has ended.
     pub(super) fn ran(&self, memory: &MemoryLimiter) {
         if self.events.runs_nothing() {
             let leave = Arc::clone(&self.leave);
@@ -138,8 +138,8 @@ impl Object {
     }
 }
 
-/// The id of the object of a class that has a name, or of a new one: workerd's,
-/// for the unique key `class`.
+/// Returns the id of the object with this name, or of a new one if there is none. It is the id
+/// that workerd derives from the unique key `class`.
 pub(super) fn id(class: &str, name: Option<&str>) -> String {
     let key = Sha256::digest(class);
     let mac = |bytes: &[u8]| {
@@ -156,7 +156,7 @@ pub(super) fn id(class: &str, name: Option<&str>) -> String {
     bytes.map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Whether a text may be the id of an object.
+/// Whether a text has the form of an object's id.
 pub(super) fn is_id(text: &str) -> bool {
     let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     text.len() == 64 && text.bytes().all(is_digit)

@@ -1,4 +1,4 @@
-//! The lives of Durable Objects: isolates that go on between their events.
+//! Runs Durable Objects, which are isolates that outlive their events.
 
 use crate::invocation::Invocation;
 use crate::invocation::caught::{Panicked, caught};
@@ -16,11 +16,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use taffrail_store::ObjectKey;
 
-/// Events that wait for one object.
+/// The most events that wait for one object.
 const QUEUED_EVENTS: usize = 1024;
 
-/// Adds an event to those of an object, which is made if it is not alive.
-/// Fails when too many wait for it.
+/// Adds an event to an object, which is created if it is not alive. Fails if too many events are
+/// waiting.
 pub(super) fn push(
     program: &Arc<Program>,
     run: &Run,
@@ -35,7 +35,7 @@ pub(super) fn push(
         Some(events) => match events.push(job, QUEUED_EVENTS) {
             Ok(number) => return Ok((Arc::clone(events), number)),
             Err(Refused::Full) => return Err(Shed::Object),
-            // It is ending.
+            // The object is ending.
             Err(Refused::Closed(job)) => job,
         },
     };
@@ -52,11 +52,11 @@ pub(super) fn push(
     Ok((events, number))
 }
 
-/// The life of an object, from its first event until it is idle or fails.
+/// Runs an object from its first event until it is idle or fails.
 async fn live(program: Arc<Program>, surroundings: Surroundings, object: Arc<Object>) {
     let events = object.events();
     let Some(first) = events.first() else {
-        // Nobody waits for it any more.
+        // The client has already disconnected.
         object.remove();
         return events.end(Call::Unfinished, &MemoryLimiter::new(0));
     };
@@ -64,7 +64,7 @@ async fn live(program: Arc<Program>, surroundings: Surroundings, object: Arc<Obj
     let isolate = program
         .new_isolate(&first, &surroundings, Arc::clone(events))
         .await;
-    // Held by whoever runs it, so that its item does not wait for the object.
+    // The task that runs the event holds it, so that its item does not wait for the object.
     drop(first);
     let mut isolate = match isolate {
         Ok(isolate) => isolate,
@@ -81,7 +81,7 @@ async fn live(program: Arc<Program>, surroundings: Surroundings, object: Arc<Obj
     events.end(call, isolate.memory());
 }
 
-/// Runs the one call in which an object handles all its events.
+/// Runs the single call in which an object handles all its events.
 async fn run(program: &Program, object: &Object, isolate: &mut Isolate) -> Call {
     let Some((number, first)) = object.events().begin() else {
         return Call::Unfinished;

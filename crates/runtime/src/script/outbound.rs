@@ -1,4 +1,4 @@
-//! The requests that a script makes: those to its host are answered here.
+//! The requests of a script, including those to its host.
 
 use crate::channels::failed::CallFailed;
 use crate::instance::outbound::{Io, Sending, answered, send};
@@ -13,8 +13,7 @@ use http::{Request, Response};
 use std::sync::Arc;
 use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks};
 
-/// What a script is told of everything that the network does not do. The wording
-/// is workerd's.
+/// The message of every network error. The wording is workerd's.
 const CONNECTION_LOST: &str = "Network connection lost.";
 
 impl WasiHttpHooks for ScriptHost {
@@ -32,17 +31,17 @@ impl WasiHttpHooks for ScriptHost {
         options: Option<RequestOptions>,
         _guest_io: Io,
     ) -> Sending {
-        // StarlingMonkey aborts when it cannot write what it wants to send.
+        // StarlingMonkey aborts if it cannot write the body that it sends.
         let mut request = request.map(drain_on_drop);
         let Some(number) = self.token.take_number(request.headers_mut()) else {
             return self.sending(request, options);
         };
         let abandonable = self.abandonable.clone();
         let sending = Box::into_pin(self.sending(request, options));
-        // The script may give it up before it is polled for the first time.
+        // The script may abandon the request before it is first polled.
         let sent = abandonable.until_abandoned(number, sending);
         Box::new(async move {
-            // Nobody waits for this any more.
+            // The script does not wait for this response any more.
             let given_up = || Ok(answered(Response::new(empty())));
             sent.await.unwrap_or_else(given_up)
         })
@@ -58,7 +57,7 @@ impl ScriptHost {
         let channels = Arc::clone(&self.channels);
         let token = self.token.clone();
         Box::new(async move {
-            // A script throws a failure as it is.
+            // A script throws the failure unchanged.
             let (response, io) = match send(&*channels, &caller.invocation, request, options).await
             {
                 Ok(Ok(sent)) => sent,
@@ -74,8 +73,8 @@ impl ScriptHost {
         let caller = self.events.run();
         let exchange = &caller.exchange;
         match (request.uri().path(), &self.object) {
-            // What is waited for outlasts the invocation, and so must not hold
-            // on to it.
+            // These wait for longer than the invocation may last, so they must not hold a
+            // reference to it.
             ("/idle", _) => waited(self.idle.answer()),
             ("/drained", _) => waited(exchange.drained()),
             ("/events", Some(object)) => {
@@ -83,8 +82,7 @@ impl ScriptHost {
                 waited(object.answer())
             }
             ("/events", None) => waited(self.events.answer()),
-            // The exchange has to know at once what is asked for, not only when
-            // the answer is waited for.
+            // The exchange must be asked at once, and not only when the response is awaited.
             ("/request", _) => ready(Response::new(exchange.lease(exchange.request()))),
             (path, _) if path.starts_with("/live/") => {
                 let number = path.trim_start_matches("/live/");
@@ -104,7 +102,7 @@ impl ScriptHost {
     }
 }
 
-/// A response for a script.
+/// Returns a response for a script.
 fn leased(caller: &Run, token: &Token, response: Response<WasiBody>) -> Response<WasiBody> {
     let account = caller.invocation.host_memory();
     caller.exchange.lease_response(response, token, account)

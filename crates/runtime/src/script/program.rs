@@ -1,4 +1,4 @@
-//! What a script shares with its isolates.
+//! The part of a script that its isolates share.
 
 use crate::channels::Channels;
 use crate::invocation::ending::Call;
@@ -14,27 +14,26 @@ use crate::script::state::IsolateState;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Isolates of one script that wait for a further event. Each holds the memory
-/// of its script.
+/// The most idle isolates of one script. Each holds the memory of its script.
 const IDLE_ISOLATES: usize = 16;
 
-/// What a script shares with its isolates.
+/// The part of a script that its isolates share.
 pub(super) struct Program {
     pub(super) engine: Arc<ScriptEngine>,
     pub(super) source: Arc<Source>,
-    /// Under which its isolates idle.
+    /// The id under which its isolates idle.
     id: OwnerId,
     pub(super) objects: Arc<Objects>,
-    /// The isolates that run events, but for Durable Objects.
+    /// The isolates that run events, without Durable Objects.
     running: Mutex<Vec<Arc<Events>>>,
-    /// Whether its Worker is gone, so that no isolate has a use any more.
+    /// Whether its Worker is gone. If so, isolates are not kept.
     retired: AtomicBool,
 }
 
-/// What isolates live in.
+/// The parts of the runtime that isolates depend on.
 #[derive(Clone)]
 pub(crate) struct Surroundings {
-    /// What their Worker can reach.
+    /// Everything that their Worker can reach.
     pub(crate) channels: Arc<dyn Channels>,
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) places: Arc<Isolates>,
@@ -52,18 +51,18 @@ impl Program {
         }
     }
 
-    /// The isolate that idles and was used last.
+    /// Returns the most recently used idle isolate.
     pub(super) fn reuse(&self, places: &Isolates) -> Option<Isolate> {
         places.reuse(self.id)
     }
 
-    /// Ends the isolates that idle, and those that run once they do.
+    /// Ends its idle isolates, and the running ones once they are idle.
     pub(super) fn retire(&self, places: &Isolates) {
         self.retired.store(true, SeqCst);
         places.forget(self.id);
     }
 
-    /// An isolate that is yet to evaluate the script.
+    /// Creates an isolate that has yet to evaluate the script.
     pub(super) async fn new_isolate(
         &self,
         run: &Arc<Run>,

@@ -1,4 +1,4 @@
-//! The events of one isolate as they stand: those that wait, and those that run.
+//! The state of one isolate's events: those that wait, and those that run.
 
 use crate::invocation::ending::Call;
 use crate::invocation::limits::MemoryLimiter;
@@ -12,33 +12,33 @@ use tokio::sync::oneshot;
 pub(super) struct Queue {
     pub(super) state: State,
     pub(super) latest: u32,
-    /// What the script has yet to be told of.
+    /// Events that the script has not received yet.
     pub(super) waiting: VecDeque<(u32, Job)>,
     pub(super) cancelled: VecDeque<u32>,
     pub(super) running: BTreeMap<u32, Running>,
-    /// Whose turn it is, as far as the script has said.
+    /// The event that the script last entered.
     pub(super) turn: Option<u32>,
 }
 
-/// What an isolate takes.
+/// Whether an isolate takes events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum State {
-    /// Nothing: nobody runs it.
+    /// It takes none, and runs none.
     #[default]
     Idle,
-    /// Further events.
+    /// It takes further events.
     Open,
-    /// Nothing more: what it runs goes on.
+    /// It takes no more events, but continues with those that it runs.
     Retired,
-    /// Nothing more, and what it runs ends where it is.
-    Doomed,
+    /// It takes no more events, and stops those that it runs.
+    Ending,
 }
 
 /// One event for an isolate.
 pub(super) struct Job {
     pub(super) run: Arc<Run>,
     pub(super) event: Arc<str>,
-    /// The CPU time of a light one.
+    /// The CPU time up to which the event counts as light.
     pub(super) light: Duration,
     pub(super) ended: oneshot::Sender<End>,
 }
@@ -49,25 +49,25 @@ pub(super) struct Running {
     pub(super) ended: oneshot::Sender<End>,
 }
 
-/// What became of an event.
+/// The result of an event.
 pub(super) enum End {
     Over,
-    /// The isolate ended before it began.
+    /// The isolate ended before the event began.
     NotBegun,
 }
 
-/// What is to be done when no event of an isolate runs.
+/// What to do when an isolate runs no more events.
 pub(super) struct Rest {
     pub(super) ended: Vec<Running>,
-    /// Whether the isolate can go on.
+    /// Whether the isolate can be reused.
     pub(super) is_kept: bool,
-    /// For whom it does, if an event waits.
+    /// The run to continue with, if an event is waiting.
     pub(super) next: Option<Arc<Run>>,
 }
 
 impl Rest {
-    /// Tells those who wait for the events that have ended.
-    pub(super) fn tell(self) {
+    /// Notifies the waiters of the events that have ended.
+    pub(super) fn notify(self) {
         for running in self.ended {
             running.over();
         }
@@ -75,7 +75,7 @@ impl Rest {
 }
 
 impl Queue {
-    /// Takes what has waited longest, as the script is told of it.
+    /// Takes the event that has waited longest, in the form that the script receives.
     pub(super) fn begin(&mut self) -> Option<(u32, String)> {
         let (number, job) = self.waiting.pop_front()?;
         let text = format!(r#"{{"number":{number},"event":{}}}"#, job.event);
@@ -88,14 +88,14 @@ impl Queue {
         Some((number, text))
     }
 
-    /// Takes nothing more.
+    /// Stops taking events.
     pub(super) fn retire(&mut self) {
-        if self.state != State::Doomed {
+        if self.state != State::Ending {
             self.state = State::Retired;
         }
     }
 
-    /// Whether the event whose turn it is has yet to answer.
+    /// Whether the current event has yet to respond.
     pub(super) fn awaits_an_answer(&self) -> bool {
         let running = self.turn.and_then(|turn| self.running.get(&turn));
         running.is_some_and(|running| !running.run.invocation.is_handled())
@@ -107,25 +107,24 @@ impl Queue {
 }
 
 impl Running {
-    /// Records that the handler has returned. False when the isolate is better
-    /// given up.
+    /// Records that the handler has returned. Returns false if the isolate should not be reused.
     pub(super) fn returned(&self, memory: &MemoryLimiter) -> bool {
         self.run.handler_ended();
         let invocation = &self.run.invocation;
         invocation.memory(memory);
-        // One that does not do what it is for may never do it again.
+        // A script that has not handled its event may be in a broken state.
         let is_handled = invocation.is_handled();
         let awaits_body = self.run.exchange.awaits_body();
         invocation.ended(Call::Returned);
-        // What one event was refused explains nothing of the next one's end, and
-        // one that keeps much is given up before it meets its limit.
+        // A refusal of memory must not be blamed on a later event, and an isolate that holds much
+        // memory is replaced before it reaches its limit.
         is_handled
             && !awaits_body
             && !memory.refused()
             && memory.peak() < invocation.worker.settings.limits.memory / 2
     }
 
-    /// Lets go of the event. It may end callees, whose tails want the isolate next.
+    /// Drops the event. This may end callees, whose tails may use the isolate next.
     pub(super) fn over(self) {
         self.run.exchange.finish();
         _ = self.ended.send(End::Over);
@@ -133,8 +132,8 @@ impl Running {
 }
 
 impl Job {
-    /// An event, and how to hear of its end. `light` is the CPU time that a light
-    /// one may use.
+    /// Creates an event, and the receiver of its end. `light` is the CPU time up to which it
+    /// counts as light.
     pub(super) fn new(
         run: &Arc<Run>,
         event: &Arc<str>,
@@ -150,7 +149,7 @@ impl Job {
         (job, end)
     }
 
-    /// What its caller knows the Durable Object by that is to handle it.
+    /// Returns the name of the Durable Object that handles the event, if its caller knows it.
     pub(super) fn object_name(&self) -> Option<String> {
         self.run.invocation.origin.object()?.name.clone()
     }

@@ -4,7 +4,7 @@ use crate::invocation::Invocation;
 use crate::script::exchange::Exchange;
 use std::sync::Arc;
 
-/// An invocation of a script, and what it exchanges with its host.
+/// An invocation of a script, with its exchange.
 pub(crate) struct Run {
     pub(super) invocation: Arc<Invocation>,
     pub(super) exchange: Exchange,
@@ -18,8 +18,7 @@ impl Run {
         })
     }
 
-    /// Records that the handler has ended, with the body of its response open or
-    /// not.
+    /// Records that the handler has ended, and whether its response body is still open.
     pub(super) fn handler_ended(&self) {
         if self.exchange.is_open() {
             self.invocation.response_cut_off();

@@ -1,28 +1,27 @@
-//! The text of a script, and the way back from its bundle to the user's own
-//! source.
+//! The text of a script, and the mapping from its bundle back to the user's source.
 
 use serde::Deserialize;
 use sourcemap::SourceMap;
 use std::fmt::Write;
 use std::sync::OnceLock;
 
-/// A script in one file, with the map to the files that it was made of.
+/// A script in one file, with a map to the source files.
 pub struct Source {
     text: String,
     map_json: Option<Vec<u8>>,
-    /// Read when something fails.
+    /// Parsed when it is first needed, after a failure.
     map: OnceLock<Option<SourceMap>>,
     service_worker: bool,
 }
 
-/// How many frames SpiderMonkey tells of. Each costs a look at the script.
+/// The most frames that are read from a stack of SpiderMonkey. Each costs a search in the script.
 const NATIVE_FRAMES: usize = 128;
 
-/// The name under which the engine evaluates the script.
+/// The file name under which the engine evaluates the script.
 const FILE: &str = "worker.js";
 
 impl Source {
-    /// A script that sets `module.exports`, as bundlers make of ES modules.
+    /// Creates a script that sets `module.exports`, as bundlers produce from ES modules.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self {
@@ -33,7 +32,7 @@ impl Source {
         }
     }
 
-    /// Adds the source map, in JSON. One that cannot be read counts as none.
+    /// Adds the source map, as JSON. An invalid one is ignored.
     #[must_use]
     pub fn with_map(self, json: impl Into<Vec<u8>>) -> Self {
         Self {
@@ -42,8 +41,8 @@ impl Source {
         }
     }
 
-    /// Says that the script has the Service Worker syntax: its handlers are
-    /// listeners, and its vars are globals.
+    /// Sets whether the script has the Service Worker syntax: its handlers are listeners, and its
+    /// vars are globals.
     #[must_use]
     pub fn service_worker(self, service_worker: bool) -> Self {
         Self {
@@ -52,8 +51,8 @@ impl Source {
         }
     }
 
-    /// The source that a component was built of, as told in it. What cannot be
-    /// read is missing in stacks only.
+    /// Reads the source from the component that was built from it. If the map cannot be read,
+    /// only stacks are affected.
     pub(crate) fn built(json: &[u8]) -> Self {
         #[derive(Default, Deserialize)]
         #[serde(default, rename_all = "camelCase")]
@@ -76,16 +75,15 @@ impl Source {
         self.service_worker
     }
 
-    /// The first frames of a stack as SpiderMonkey writes it (`name@file:line:column`,
-    /// one a line), without the engine's own, in the layout of V8's and at
-    /// their places in the user's source.
+    /// Returns the first frames of a SpiderMonkey stack (`name@file:line:column`, one on each
+    /// line), without the engine's own, in V8's layout and with positions in the user's source.
     pub(crate) fn frames(&self, stack: &str, limit: usize) -> String {
         let lines = stack.lines().take(NATIVE_FRAMES);
-        let told: Vec<_> = lines
+        let frames: Vec<_> = lines
             .filter_map(|line| self.frame(line))
             .take(limit)
             .collect();
-        told.join("\n")
+        frames.join("\n")
     }
 
     fn frame(&self, line: &str) -> Option<String> {
@@ -108,16 +106,14 @@ impl Source {
         Some(frame)
     }
 
-    /// Whether a call is one that the bundler added to make generators of
-    /// `async` functions.
+    /// Whether a call was added by the bundler, which converts `async` functions to generators.
     fn is_added(&self, line: u32, column: u32) -> bool {
         place_of(&self.text, line, column)
             .and_then(|at| self.text.get(at..))
             .is_some_and(|call| call.starts_with("__async"))
     }
 
-    /// The text that a function has in the user's source, or `text` itself
-    /// where that cannot be told.
+    /// Returns the text of a function in the user's source, or `text` itself if that is unknown.
     pub(crate) fn original_text(&self, text: String) -> String {
         self.find_original(&text).unwrap_or(text)
     }
@@ -134,8 +130,8 @@ impl Source {
         original.ends_with(last).then(|| original.to_owned())
     }
 
-    /// Where the character at `at` of the bundle comes from: itself, or what
-    /// stands before it if it was added.
+    /// Returns the original position of the character at `at` in the bundle. If the character was
+    /// added by the bundler, this is the position of the text before it.
     fn original(&self, at: usize) -> Option<Original<'_>> {
         let map = self.map()?;
         let before = self.text.get(..at)?;
@@ -147,7 +143,7 @@ impl Source {
         let source = map.get_source_contents(token.get_src_id())?;
         let place = |column| place_of(source, token.get_src_line(), column);
         let token_at = place(token.get_src_col())?;
-        // Inside a token, as at the last digit of a number.
+        // Inside a token, such as at the last digit of a number.
         let inside = (token.get_dst_line() == line)
             .then(|| column.checked_sub(token.get_dst_col()))
             .flatten()
@@ -169,39 +165,40 @@ impl Source {
     }
 }
 
-/// A place in a file of the user's.
+/// A position in a file of the user's.
 struct Original<'a> {
     source: &'a str,
     at: usize,
 }
 
-/// A line or column as SpiderMonkey counts it, from 1, counted from 0.
+/// Converts a line or column from SpiderMonkey's count, which begins with 1, to one that begins
+/// with 0.
 fn from_zero(text: &str) -> Option<u32> {
     text.parse::<u32>().ok()?.checked_sub(1)
 }
 
-/// A place by its line and column in the bundle, both from 0. None is for what
-/// the bundler added.
+/// Returns the source position of a line and column in the bundle, both counted from 0. `None` if
+/// the bundler added the code there.
 fn place_in(map: &SourceMap, line: u32, column: u32) -> Option<String> {
     let token = map.lookup_token(line, column)?;
     let source = token.get_source()?;
     Some(shown(source, token.get_src_line(), token.get_src_col()))
 }
 
-/// A place whose line and column count from 0, as it is shown: from 1.
+/// Formats a position whose line and column count from 0. The output counts from 1.
 fn shown(file: &str, line: u32, column: u32) -> String {
     let (line, column) = (u64::from(line) + 1, u64::from(column) + 1);
     format!("{file}:{line}:{column}")
 }
 
-/// The name of a function. SpiderMonkey marks how a callback was called
-/// (`async*`) and where a function without a name stands (`outer/inner<`).
+/// Returns the name of a function. SpiderMonkey marks how a callback was called (`async*`) and
+/// where an anonymous function is defined (`outer/inner<`).
 fn function(name: &str) -> &str {
     let name = name.rsplit_once('*').map_or(name, |(_, name)| name);
     name.split(['/', '<']).next().unwrap_or_default()
 }
 
-/// The byte at which `text` has a line and column, both from 0.
+/// Returns the byte offset of a line and column in `text`, both counted from 0.
 fn place_of(text: &str, line: u32, column: u32) -> Option<usize> {
     let start = match line.checked_sub(1) {
         None => 0,
@@ -214,7 +211,7 @@ fn utf16_len(text: &str) -> u32 {
     text.chars().map(|c| c.len_utf16() as u32).sum()
 }
 
-/// The byte at which a line has its UTF-16 unit `column`.
+/// Returns the byte offset of the UTF-16 unit `column` in a line.
 fn utf16_offset(line: &str, column: u32) -> Option<usize> {
     let mut units = 0;
     for (offset, character) in line.char_indices() {
@@ -231,8 +228,8 @@ mod tests {
     use super::Source;
     use proptest::prelude::*;
 
-    /// A source map of one file with these contents, whose mappings say that
-    /// the bundle is that file, line by line and character by character.
+    /// Returns the source map of one file with these contents, which maps the bundle to that file
+    /// character by character.
     fn identity(contents: &str) -> String {
         let mut builder = sourcemap::SourceMapBuilder::new(None);
         let source = builder.add_source("a.js");

@@ -1,4 +1,4 @@
-//! What the store of an isolate holds.
+//! The store data of an isolate.
 
 use crate::channels::Channels;
 use crate::instance::state::{State, StoreData};
@@ -18,12 +18,12 @@ use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 /// The data of an isolate's store.
 pub(crate) struct IsolateState {
-    /// What every guest has.
+    /// The data that every guest has.
     pub(super) state: State,
     pub(super) host: ScriptHost,
 }
 
-/// What only a script has.
+/// The data that only a script has.
 pub(crate) struct ScriptHost {
     pub(super) source: Arc<Source>,
     pub(super) channels: Arc<dyn Channels>,
@@ -31,12 +31,12 @@ pub(crate) struct ScriptHost {
     pub(super) idle: Idle,
     pub(super) abandonable: Abandonable,
     pub(super) events: Arc<Events>,
-    /// The Durable Object that it is, if it is one.
+    /// The Durable Object, if the isolate is one.
     pub(super) object: Option<Arc<Object>>,
 }
 
 impl IsolateState {
-    /// For the script of `source`, which is evaluated for `invocation`.
+    /// Creates the data for the script of `source`, which is evaluated on behalf of `invocation`.
     pub(super) fn new(
         invocation: &Invocation,
         channels: &Arc<dyn Channels>,
@@ -59,8 +59,8 @@ impl IsolateState {
     }
 }
 
-/// Scripts have a console of their own: what the engine itself prints on stderr
-/// may be why it ends.
+/// Scripts have a console of their own. The engine writes to stderr only by itself, possibly to
+/// say why it aborts.
 fn record(invocation: &Invocation, stream: Stream, bytes: &[u8]) {
     if stream == Stream::Stderr {
         invocation.engine_said(bytes);
@@ -68,8 +68,8 @@ fn record(invocation: &Invocation, stream: Stream, bytes: &[u8]) {
 }
 
 impl ScriptHost {
-    /// Whether these are all things that a script waits for: what it has asked
-    /// its host to tell. To an object further events may come.
+    /// Whether the script waits only for messages from its host, given how many things it waits
+    /// for. A Durable Object may then still receive events.
     fn waits_for_nothing_else(&self, things: usize) -> bool {
         let asked = 1 + usize::from(self.events.is_asked());
         things == asked && self.object.is_none()
@@ -86,15 +86,15 @@ impl StoreData for IsolateState {
         let events = &self.host.events;
         let ends_guest = match invocation.cut_reason() {
             None | Some(Cut::Cpu | Cut::Memory) => true,
-            // The script is told, and lives on.
+            // The script is notified, and goes on.
             Some(Cut::ClientLeft) => false,
-            // One of several events of an isolate cannot be cut out of it.
+            // One of several events cannot be stopped without ending the isolate.
             Some(_) => events.is_alone(&invocation),
         };
         if ends_guest {
             invocation.check_cut()?;
         }
-        match events.is_forsaken() {
+        match events.is_abandoned() {
             true => Err(CutOff),
             false => Ok(()),
         }
@@ -103,7 +103,7 @@ impl StoreData for IsolateState {
     fn waits(&self, pollables: usize) {
         if self.host.waits_for_nothing_else(pollables) && self.host.idle.take() {
             match self.state.memory.refused() {
-                // The engine goes on without what it had no memory for.
+                // The engine continues without the memory that it was refused.
                 true => self.state.invocation().cut(Cut::Memory),
                 false => self.host.idle.raise(),
             }
@@ -112,7 +112,7 @@ impl StoreData for IsolateState {
 
     fn until_end(&self) -> impl Future<Output = ()> + Send + use<> {
         let events = Arc::clone(&self.host.events);
-        async move { events.until_doomed().await }
+        async move { events.until_ending().await }
     }
 }
 

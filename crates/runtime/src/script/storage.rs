@@ -1,4 +1,4 @@
-//! What Durable Objects keep: `ctx.storage`.
+//! The storage of Durable Objects: `ctx.storage`.
 
 use crate::channels::Channels;
 use serde::Deserialize;
@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use taffrail_store::{Listing, ObjectError, ObjectKey, Storage};
 
-/// A request as the script writes it. Values are text that the script made of
-/// them.
+/// A request, as sent by the script. Values are texts that the script has serialized.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Request {
@@ -17,7 +16,7 @@ enum Request {
     List(ListJson),
     DeleteAll {},
     GetAlarm {},
-    /// In milliseconds since 1970, null for none.
+    /// In milliseconds since 1970. `null` removes the alarm.
     SetAlarm(Option<u64>),
 }
 
@@ -45,7 +44,7 @@ impl From<ListJson> for Listing {
     }
 }
 
-/// Answers a request of an object, both in JSON.
+/// Answers a request of an object. Request and answer are JSON.
 pub(super) async fn answer(channels: &dyn Channels, object: &ObjectKey, request: &str) -> String {
     let request: Request = match serde_json::from_str(request) {
         Ok(request) => request,

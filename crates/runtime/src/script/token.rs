@@ -1,4 +1,4 @@
-//! What an isolate and its host alone know.
+//! The secret that an isolate shares with its host.
 
 use crate::channels::failed::CallFailed;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, Uri};
@@ -6,17 +6,16 @@ use http_body_util::{BodyExt, Empty};
 use std::sync::Arc;
 use wasmtime_wasi_http::WasiBody;
 
-/// The secret of one isolate, which the engine's JavaScript keeps from the
-/// script. It makes the address at which the host answers, and the names of the
-/// headers in which the host says something about its answers: so what a script
-/// asks for, and what others answer it, is never taken for either.
+/// The secret of one isolate, which the engine's JavaScript hides from the script. It is part of
+/// the host's address and of the headers that the host adds to its answers. So no request of a
+/// script is taken for one of the engine, and no response from elsewhere for one of the host.
 #[derive(Clone)]
 pub(crate) struct Token(Arc<str>);
 
-/// Why there is no answer, in JSON.
+/// The name of the header with the reason for a failure, as JSON.
 const FAILED: &str = "failed";
 
-/// What the script calls a request.
+/// The name of the header with the number of a request.
 const NUMBER: &str = "number";
 
 impl Token {
@@ -24,7 +23,7 @@ impl Token {
         Self(format!("{:032x}", rand::random::<u128>()).into())
     }
 
-    /// As the engine is told of it.
+    /// Returns the text that the engine receives.
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
@@ -35,7 +34,7 @@ impl Token {
         host == Some(&*self.0)
     }
 
-    /// Has the headers of a response say something, in JSON.
+    /// Adds a header with this JSON to a response.
     pub(super) fn say(&self, about: &str, json: &str, headers: &mut HeaderMap) {
         let name = HeaderName::try_from(format!("{}-{about}", self.0));
         if let (Ok(name), Ok(json)) = (name, HeaderValue::from_str(&escaped(json))) {
@@ -43,13 +42,14 @@ impl Token {
         }
     }
 
-    /// Takes the number out of the headers of a request that may be given up.
+    /// Takes the number out of the headers of a request. Only requests that may be abandoned have
+    /// one.
     pub(crate) fn take_number(&self, headers: &mut HeaderMap) -> Option<u32> {
         let number = headers.remove(format!("{}-{NUMBER}", self.0))?;
         number.to_str().ok()?.parse().ok()
     }
 
-    /// What the script makes an exception of.
+    /// Returns a response that the script turns into an exception.
     pub(crate) fn failure(&self, failed: &CallFailed) -> Response<WasiBody> {
         let body = Empty::new().map_err(|never| match never {});
         let mut response = Response::new(body.boxed_unsync());
@@ -59,7 +59,7 @@ impl Token {
     }
 }
 
-/// JSON in ASCII, as headers have it.
+/// Escapes JSON to ASCII, which headers require.
 fn escaped(json: &str) -> String {
     let mut ascii = String::with_capacity(json.len());
     for character in json.chars() {

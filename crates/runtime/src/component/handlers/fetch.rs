@@ -20,7 +20,7 @@ use wasmtime_wasi_http::{WasiBody, WasiHttpView, p3};
 const P2: &str = "wasi:http/incoming-handler@0.2.";
 const P3: &str = "wasi:http/handler@0.3.";
 
-/// The handler, in the two generations of `wasi:http`.
+/// The handler, for either version of `wasi:http`.
 pub(super) enum Handler {
     P2(ProxyPre<State>),
     P3(ServicePre<State>),
@@ -52,7 +52,7 @@ impl super::Handler for Handler {
 }
 
 impl Handler {
-    /// Whether the guest was stopped with its response body still open.
+    /// Whether the guest was stopped before the end of its response body.
     pub(super) fn response_is_cut_off(&self, store: &mut Store<State>, call: &Call) -> bool {
         if matches!(call, Call::Returned) {
             return false;
@@ -64,7 +64,7 @@ impl Handler {
                 .table
                 .iter_mut()
                 .any(|entry| entry.is::<HostOutgoingBody>()),
-            // A stream says no more than that its writer is gone.
+            // A stream only reports that its writer is gone.
             Self::P3(_) => true,
         }
     }
@@ -130,7 +130,7 @@ async fn call_p3(
             }
             Err(code) => invocation.response(Response::Refused(format!("{code:?}"))),
         }
-        // The handler has returned; what it started goes on, body included.
+        // The handler has returned. Its tasks go on, including the response body.
         poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
         wasmtime::error::Ok(())
     });

@@ -1,4 +1,4 @@
-//! The handlers that a component may export, one a file.
+//! The handlers that a component may export, one in each file.
 
 mod fetch;
 mod queue;
@@ -16,26 +16,26 @@ use taffrail_trace::LogLevel;
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 
-/// A handler that a component exports.
+/// A handler that a component may export.
 trait Handler: Sized {
-    /// How the names of the interfaces begin that have it. The first that a
-    /// component exports counts.
+    /// The prefixes of the interfaces that contain the handler. The first one that a component
+    /// exports is used.
     const EXPORTS: &'static [&'static str];
-    /// Its name in JavaScript.
+    /// The name of the handler in JavaScript.
     const NAME: &'static str;
-    /// What workerd logs when an event meets a Worker without it.
+    /// The message that workerd logs when a Worker without the handler receives the event.
     const MISSING: &'static str;
-    /// What it handles.
+    /// The event that it handles.
     type Event;
 
-    /// Fails if the interface `export` is not of the type that it should be.
+    /// Fails if the interface `export` does not have the expected type.
     fn new(export: &str, pre: InstancePre<State>) -> wasmtime::Result<Self>;
 
-    /// Has an instance handle an event.
+    /// Calls the handler of an instance.
     async fn call(&self, on: On<'_>, event: Self::Event) -> Call;
 }
 
-/// What a handler is called on.
+/// The store and the invocation in which a handler is called.
 pub(super) struct On<'a> {
     pub(super) store: &'a mut Store<State>,
     pub(super) invocation: &'a Arc<Invocation>,
@@ -51,7 +51,7 @@ pub(super) struct Handlers {
 }
 
 impl Handlers {
-    /// Whether there is a handler among exports of these names.
+    /// Whether any of these export names is a handler.
     pub(super) fn are_among(exports: &[String]) -> bool {
         [
             fetch::Handler::EXPORTS,
@@ -81,14 +81,14 @@ impl Handlers {
         self.tail.is_some()
     }
 
-    /// Has the handler of an event called, if there is one.
+    /// Calls the handler of an event, if there is one.
     pub(super) async fn call(&self, on: On<'_>, event: Event) -> Call {
         match event {
             Event::Fetch(event) => call(self.fetch.as_ref(), on, event).await,
             Event::Tail(event) => call(self.tail.as_ref(), on, event).await,
             Event::Scheduled(event) => call(self.scheduled.as_ref(), on, event).await,
             Event::Queue(event) => call(self.queue.as_ref(), on, event).await,
-            // No component has a handler for what follows.
+            // No component has a handler for the following events.
             Event::Alarm(_) => no_handler("alarm"),
             Event::Session(event) => no_handler(match event.purpose {
                 Purpose::Rpc(_) => "rpc",
@@ -97,14 +97,14 @@ impl Handlers {
         }
     }
 
-    /// Whether the guest was stopped with the body of its response still open.
+    /// Whether the guest was stopped before the end of its response body.
     pub(super) fn response_is_cut_off(&self, store: &mut Store<State>, call: &Call) -> bool {
         let fetch = self.fetch.as_ref();
         fetch.is_some_and(|fetch| fetch.response_is_cut_off(store, call))
     }
 }
 
-/// The handler of one kind, if it is among `exports`.
+/// Returns the handler of type `H`, if it is among `exports`.
 fn find<H: Handler>(exports: &[String], pre: &InstancePre<State>) -> wasmtime::Result<Option<H>> {
     let mut prefixes = H::EXPORTS.iter();
     let export = prefixes.find_map(|prefix| exports.iter().find(|name| name.starts_with(prefix)));
@@ -119,7 +119,7 @@ async fn call<H: Handler>(handler: Option<&H>, on: On<'_>, event: H::Event) -> C
     no_handler(H::NAME)
 }
 
-/// The end of an event without a handler, in workerd's words.
+/// Returns the end of an event without a handler, in workerd's words.
 fn no_handler(name: &str) -> Call {
     Call::NoHandler(format!("Handler does not export a {name}() function."))
 }

@@ -17,14 +17,14 @@ fn object() -> ObjectKey {
     }
 }
 
-/// Waits until no Worker has a task for its alarms.
+/// Waits until no Worker has a task for alarms.
 async fn until_there_are_no_tasks(alarms: &Alarms) {
     while !alarms.tasks().is_empty() {
         tokio::task::yield_now().await;
     }
 }
 
-/// A dynamic Worker that is in place, and its data.
+/// Deploys a dynamic Worker and returns it with its data.
 fn dynamic_worker(platform: &Platform) -> (WorkerId, Arc<Storage>) {
     let id = WorkerId::new_dynamic(&WorkerId::from("maker"));
     let (settings, code) = (WorkerSettings::new(""), Code::Missing(String::new()));

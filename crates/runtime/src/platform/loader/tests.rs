@@ -19,7 +19,7 @@ async fn of_10_000_ids_the_latest_are_known() {
         loaders.slot(&owner, key(id));
     }
     assert_eq!(loaders.lock()[&owner].slots.len(), IDS.get());
-    // An id that was forgotten has a slot of its own again.
+    // A forgotten id gets a new slot.
     assert!(!Arc::ptr_eq(&first, &loaders.slot(&owner, key(0))));
     let latest = loaders.slot(&owner, key(9_999));
     assert!(Arc::ptr_eq(&latest, &loaders.slot(&owner, key(9_999))));

@@ -2,7 +2,7 @@ use crate::platform::namespaces::*;
 use crate::runtime::Runtime;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// A namespace that has a Worker of any name, and counts those that are made.
+/// A namespace that has a Worker of every name, and counts those that are made.
 #[derive(Default)]
 struct All(AtomicUsize);
 
@@ -41,7 +41,7 @@ async fn of_10_000_names_the_workers_that_were_called_last_are_kept() {
     assert_eq!(users.places().len(), KEPT.get());
     assert_eq!(runtime.platform.registry.all().len(), KEPT.get());
     assert_eq!(all.0.load(Relaxed), 10_000);
-    // One that was let go is found again.
+    // A dropped Worker is found again.
     find("1").await;
     assert_eq!(all.0.load(Relaxed), 10_001);
 }

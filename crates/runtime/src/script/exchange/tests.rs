@@ -15,7 +15,7 @@ fn of_10_000_bodies_those_that_the_script_has_dropped_are_forgotten() {
     }
     assert!(exchange.event().leased.len() < 100);
     exchange.finish();
-    // It lasts no longer than the event.
+    // The body lasts no longer than the event.
     let mut held = std::pin::pin!(held);
     let mut context = Context::from_waker(std::task::Waker::noop());
     assert!(matches!(
