@@ -42,7 +42,7 @@ fn no_file() {
     assert_eq!(
         finished.stderr,
         "Building w with `true`\n\
-         error: w/wrangler.toml: `main` is `w/built/w.wasm`, which cannot be read: No such file or directory (os error 2); `build.command` (`true`) did not make it\n"
+         error: w/wrangler.toml: `main` is `w/built/w.wasm`, which cannot be read: No such file or directory (os error 2); `build.command` (`true`) did not create it\n"
     );
     assert_eq!(finished.code, Some(1));
 }

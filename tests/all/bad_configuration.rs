@@ -195,7 +195,7 @@ async fn tail_consumers_in_a_circle() {
     check_refused(
         &folder,
         &["a", "b"],
-        "the tail consumers form a cycle: a → b → a; take one of them out of its `tail_consumers` in b/wrangler.toml or a/wrangler.toml",
+        "the tail consumers form a cycle: a → b → a; remove one of them from the `tail_consumers` in b/wrangler.toml or a/wrangler.toml",
     ).await;
 }
 
@@ -212,7 +212,7 @@ fn a_build_command_that_fails() {
         "Building w with `echo compiling; echo no such type >&2; exit 3`\n\
          compiling\n\
          no such type\n\
-         error: w/wrangler.toml: `build.command` failed with exit status: 3; what it printed stands above",
+         error: w/wrangler.toml: `build.command` failed with exit status: 3; its output is above",
     );
 }
 

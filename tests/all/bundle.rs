@@ -72,7 +72,7 @@ fn rules_add_to_the_default_ones_or_take_their_place() {
     };
     assert_eq!(
         warning,
-        "warning: w/wrangler.toml: the default rule for `**/*.txt`, `**/*.html`, `**/*.sql` is ignored: `rules[0]` has the same type; add `fallthrough = true` to that one to use both, or `fallthrough = false` to say no more of it"
+        "warning: w/wrangler.toml: the default rule for `**/*.txt`, `**/*.html`, `**/*.sql` is ignored: `rules[0]` has the same type; add `fallthrough = true` to that one to use both, or `fallthrough = false` to silence this warning"
     );
     assert_eq!(
         error,

@@ -174,7 +174,7 @@ fn a_build_that_fails_leaves_the_running_version() {
     );
     assert_eq!(
         server.until_stderr(""),
-        "error: w/wrangler.toml: `build.command` failed with exit status: 1; what it printed stands above"
+        "error: w/wrangler.toml: `build.command` failed with exit status: 1; its output is above"
     );
     assert_eq!(server.until_stderr(""), "Keeping the running version of w");
     assert_hello(&server);

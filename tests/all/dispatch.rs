@@ -142,5 +142,5 @@ async fn a_namespace_without_a_place_is_an_error_at_the_start() {
     let binding = "dispatch_namespaces = [{ binding = \"D\", namespace = \"production\" }]";
     folder.script("w", DISPATCHER, binding);
     let error = refused(&folder, &["w"]).await;
-    assert!(error.contains("the namespace `production`, whose Workers are nowhere"));
+    assert!(error.contains("the namespace `production`, whose Workers have no folder"));
 }

@@ -199,7 +199,7 @@ fn exit_status_1_says_that_taffrail_could_not() {
         ),
         (
             ["--items", "missing/items"],
-            "error: `--items missing/items`: the file cannot be made: No such file or directory (os error 2)\n",
+            "error: `--items missing/items`: the file cannot be created: No such file or directory (os error 2)\n",
         ),
     ] {
         let finished = invoke("hello", &arguments);
@@ -371,7 +371,7 @@ fn compiled_components_are_kept() {
     );
     let place = folder.path().join("file/taffrail");
     let warning = format!(
-        "warning: compiled components are not kept, since `{}` cannot be made: Not a directory (os error 20); set XDG_CACHE_HOME to a directory that can be written to\n",
+        "warning: compiled components are not kept, since `{}` cannot be created: Not a directory (os error 20); set XDG_CACHE_HOME to a writable directory\n",
         place.display()
     );
     assert!(uncached.stderr.starts_with(&warning), "{}", uncached.stderr);

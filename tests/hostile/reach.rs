@@ -229,7 +229,7 @@ export default { async fetch(request, env) {
         "{answer}"
     );
     let answer = asks("two", source, "limits.cpu_ms = 51");
-    assert!(answer.contains("allows 50 at most"), "{answer}");
+    assert!(answer.contains("allows at most 50"), "{answer}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `taffrail build`: a component of a script.
+//! `taffrail build`: builds a component from a script.
 
 use crate::args::BuildOptions;
 use crate::workers;
@@ -14,7 +14,7 @@ pub(crate) async fn run(options: BuildOptions) -> Result<u8> {
     project.run_build_command(&worker).await?;
     if !config::is_script(&worker.main) {
         bail!(
-            "{}: `main` is `{}`, which is no script (.js, .mjs, .ts): there is nothing to build",
+            "{}: `main` is `{}`, which is not a script (.js, .mjs, .ts): there is nothing to build",
             worker.path.display(),
             worker.main.display()
         );

@@ -1,9 +1,8 @@
-//! Stopping and starting a Worker of a `dev` or `serve` that runs already, and
-//! asking what has become of its items.
+//! Stops and starts Workers of a running `dev` or `serve`, and queries their deliveries.
 //!
-//! A Unix socket takes one request a connection and answers with one line.
-//! `stop NAME` and `start NAME` are answered with `ok`, `status` with a JSON
-//! array of deliveries. Another answer is what is wrong.
+//! A Unix socket takes one request for each connection and answers with one line. The answer to
+//! `stop NAME` and `start NAME` is `ok`, the answer to `status` is a JSON array of deliveries.
+//! Any other answer is an error message.
 
 use crate::args::ControlOptions;
 use crate::exit;
@@ -18,13 +17,13 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream as Connection};
 use tokio::task::JoinHandle;
 
-/// Longer than any request with a Worker's name in it.
+/// Longer than any request that names a Worker.
 const MAX_REQUEST_BYTES: u64 = 4096;
 
-/// Listens for requests until it is dropped, and then removes the socket.
+/// Listens for requests. Removes the socket when it is dropped.
 pub(crate) struct Control {
     socket: PathBuf,
-    /// Which file that is.
+    /// The device and inode of the socket.
     identity: Option<(u64, u64)>,
     listening: JoinHandle<()>,
 }
@@ -69,7 +68,7 @@ async fn answer(mut connection: Connection, runtime: Runtime) {
         return;
     }
     let answer = act(request.trim(), &runtime).unwrap_or_else(|error| error);
-    // Whoever asked has gone, if this fails.
+    // If this fails, the client has already disconnected.
     _ = writer.write_all(format!("{answer}\n").as_bytes()).await;
 }
 
@@ -81,13 +80,13 @@ fn act(request: &str, runtime: &Runtime) -> Result<String, String> {
             let deliveries = serde_json::to_string(&runtime.deliveries());
             return deliveries.map_err(|error| error.to_string());
         }
-        _ => return Err(format!("`{request}` is no request")),
+        _ => return Err(format!("`{request}` is not a request")),
     };
     done.map(|()| "ok".to_owned())
         .map_err(|error| error.to_string())
 }
 
-/// Stops or starts a Worker of the process that listens.
+/// Sends a request to stop or start a Worker to the listening process.
 pub(crate) fn request(verb: &str, options: &ControlOptions) -> Result<u8> {
     let answer = ask(&options.control, &format!("{verb} {}", options.worker))?;
     if answer != "ok" {
@@ -96,7 +95,7 @@ pub(crate) fn request(verb: &str, options: &ControlOptions) -> Result<u8> {
     Ok(exit::OK)
 }
 
-/// Sends a request to the process that listens, and returns its answer.
+/// Sends a request to the listening process and returns its answer.
 pub(crate) fn ask(socket: &Path, request: &str) -> Result<String> {
     let shown = socket.display();
     let mut connection = UnixStream::connect(socket).with_context(|| {

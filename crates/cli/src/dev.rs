@@ -1,4 +1,4 @@
-//! `taffrail dev`: serve, and again whenever something changes.
+//! `taffrail dev`: serves Workers, and reloads them when their files change.
 
 use crate::args::{Format, ServeOptions, WorkerOptions};
 use crate::workers::{self, Opened};
@@ -16,7 +16,7 @@ use taffrail_server::Settings;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio_util::task::AbortOnDropHandle;
 
-/// Editors and compilers write in bursts.
+/// Editors and compilers write files in bursts.
 const QUIET: Duration = Duration::from_millis(100);
 
 pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
@@ -42,13 +42,13 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     Ok(code)
 }
 
-/// The Workers of a `dev` run, and what is known of their files.
+/// The Workers of a `dev` run, and the state of their files.
 struct Watched {
     opened: Arc<Opened>,
     options: WorkerOptions,
     configs: Vec<WorkerConfig>,
-    /// What was last tried for each Worker, by name; it runs unless it was
-    /// broken. None is for a `main` that did not exist.
+    /// The version that was last deployed, or tried, for each Worker, by name. `None` if `main`
+    /// did not exist.
     tried: HashMap<String, (WorkerConfig, Option<Main>)>,
     crons: Crons,
     watcher: Watcher,
@@ -74,8 +74,8 @@ impl Watched {
         })
     }
 
-    /// Deploys all Workers for the first time. They are watched already while
-    /// they are built, so that no change goes unnoticed.
+    /// Deploys all Workers for the first time. Watching begins before they are built, so that no
+    /// change is missed.
     async fn start(&mut self) -> Result<()> {
         self.watch();
         for worker in self.configs.clone() {
@@ -84,7 +84,7 @@ impl Watched {
         Ok(())
     }
 
-    /// Brings the Workers up to date after each change, for ever.
+    /// Updates the Workers after each change. Never returns.
     async fn follow(mut self, mut changes: UnboundedReceiver<Vec<PathBuf>>) {
         while let Some(mut paths) = changes.recv().await {
             while let Ok(more) = changes.try_recv() {
@@ -94,8 +94,8 @@ impl Watched {
         }
     }
 
-    /// Watches what the configurations name, as far as it exists. What is
-    /// watched already stays so.
+    /// Watches the existing files that the configurations name. Paths that are already watched
+    /// stay watched.
     fn watch(&mut self) {
         let scripts = self.tried.values().filter_map(|(_, main)| main.as_ref());
         let vars = self.options.var_files.iter().map(|file| whole(file));
@@ -109,7 +109,7 @@ impl Watched {
         if changed.iter().any(|path| self.configures(path)) {
             self.reconfigure();
         }
-        // What did not exist before may exist now.
+        // New files may exist now.
         self.watch();
         for worker in self.configs.clone() {
             let tried = self.tried.get(&worker.name);
@@ -129,7 +129,7 @@ impl Watched {
         }
     }
 
-    /// Whether a file is a configuration or one of variables.
+    /// Whether a file is a configuration or a file of variables.
     fn configures(&self, path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         self.configs.iter().any(|worker| {
@@ -144,7 +144,7 @@ impl Watched {
             .any(|file| whole(file) == path)
     }
 
-    /// Reads the configurations again; says so if that cannot be done.
+    /// Reads the configurations again. If that fails, warns and keeps the running ones.
     fn reconfigure(&mut self) {
         match workers::configure(&self.options, true) {
             Ok(configs) if configs[0].name != self.configs[0].name => {
@@ -158,8 +158,7 @@ impl Watched {
         }
     }
 
-    /// Deploys a Worker unless this version of it was tried before, and tells
-    /// whether it did.
+    /// Deploys a Worker unless this version was already tried. Returns whether it was deployed.
     async fn deploy(&mut self, worker: &WorkerConfig, build: bool) -> Result<bool> {
         if build {
             self.opened.project.run_build_command(worker).await?;
@@ -186,17 +185,17 @@ impl Watched {
                     .deploy(worker, &self.configs, main)
                     .await?;
                 self.crons.set(worker);
-                // A script may import from elsewhere now.
+                // The script may import other files now.
                 self.watch();
             }
-            // The attempt says what to do about it.
+            // Fails with an error that says what to do.
             None => _ = self.opened.project.load(worker).await?,
         }
         Ok(true)
     }
 }
 
-/// Tells of changes to what it watches, in bursts.
+/// Returns a watcher that sends changes in bursts.
 fn watcher(changes: UnboundedSender<Vec<PathBuf>>) -> Result<Watcher> {
     let watcher = new_debouncer(QUIET, None, move |result: DebounceEventResult| {
         let paths: Vec<_> = result
@@ -206,15 +205,14 @@ fn watcher(changes: UnboundedSender<Vec<PathBuf>>) -> Result<Watcher> {
             .flat_map(|event| event.event.paths)
             .collect();
         if !paths.is_empty() {
-            // Nobody listens any more only when everything ends.
+            // The receiver is gone only if the process is ending.
             _ = changes.send(paths);
         }
     })?;
     Ok(watcher)
 }
 
-/// Watches the Workers' configurations, components and sources, and what their
-/// scripts import.
+/// Watches the Workers' configurations, components and sources, and the imports of their scripts.
 fn watch(
     watcher: &mut Watcher,
     workers: &[WorkerConfig],
@@ -222,7 +220,7 @@ fn watch(
 ) -> Result<()> {
     let mut watch = |path: &Path, mode| {
         let path = whole(path);
-        // What does not exist yet shows in the nearest folder that does.
+        // Until a path exists, its nearest existing parent is watched.
         let Some(found) = path.ancestors().find(|path| path.exists()) else {
             return Ok(());
         };
@@ -245,7 +243,7 @@ fn watch(
     for folder in folders {
         watch(folder, RecursiveMode::NonRecursive)?;
     }
-    // Last, since a folder is watched in the way that was asked for last.
+    // Last, since the mode of a folder is that of the last call.
     for sources in workers.iter().flat_map(sources) {
         watch(sources, RecursiveMode::Recursive)?;
     }
@@ -256,8 +254,7 @@ fn sources(worker: &WorkerConfig) -> impl Iterator<Item = &PathBuf> {
     worker.build.iter().flat_map(|build| &build.watch)
 }
 
-/// Whether the Worker is to be built again. What the build itself makes does
-/// not count.
+/// Whether the Worker must be built again. The output of the build does not count.
 fn has_changed_sources(worker: &WorkerConfig, changed: &[PathBuf]) -> bool {
     let main = whole(&worker.main);
     sources(worker).map(|path| whole(path)).any(|sources| {
@@ -267,7 +264,7 @@ fn has_changed_sources(worker: &WorkerConfig, changed: &[PathBuf]) -> bool {
     })
 }
 
-/// The path from the root, as changes are told.
+/// Returns the absolute path, in which form changes are reported.
 fn whole(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

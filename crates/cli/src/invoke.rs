@@ -1,4 +1,4 @@
-//! `taffrail invoke`: one event, in process.
+//! `taffrail invoke`: runs one event in this process.
 
 use crate::args::{EventKind, InvokeOptions, UsageError};
 use crate::items::{Collector, json_line};
@@ -60,8 +60,8 @@ pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
     })
 }
 
-/// Runs the event and writes the body of the response as it comes. Returns how
-/// that broke off, if it did.
+/// Runs the event and writes the response body as it arrives. Returns the error with which the
+/// body broke off, if it did.
 async fn fetch(
     runtime: &Runtime,
     worker: &str,
@@ -90,7 +90,7 @@ async fn fetch(
     Ok(broken)
 }
 
-/// What the Worker is given.
+/// The event to run.
 enum Invoked {
     Request(Request<RequestBody>),
     Event(Event),
@@ -108,7 +108,7 @@ fn messages(options: &InvokeOptions) -> Result<Vec<QueueMessage>> {
     let json = options.data.as_deref().map_or(Ok(b"[]".to_vec()), data)?;
     let bodies: Vec<Json> = serde_json::from_slice(&json).map_err(|error| {
         UsageError::new(format!(
-            "--data of a `queue` event is not a JSON array with a message in each place: {error}"
+            "--data of a `queue` event is not a JSON array of messages: {error}"
         ))
     })?;
     let sent = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default();
@@ -201,7 +201,7 @@ fn items_writer(path: &Path) -> Result<Box<dyn Write>> {
         return Ok(Box::new(stdout()));
     }
     let file = File::create(path)
-        .with_context(|| format!("`--items {}`: the file cannot be made", path.display()))?;
+        .with_context(|| format!("`--items {}`: the file cannot be created", path.display()))?;
     Ok(Box::new(BufWriter::new(file)))
 }
 
@@ -213,7 +213,7 @@ fn write_items(mut writer: Box<dyn Write>, items: &[Arc<TraceItem>]) -> Result<(
         .context("cannot write the items")
 }
 
-/// Shows the items where they are not in the way of the response body.
+/// Shows the items on stderr, so that stdout has only the response body.
 fn show(items: &[Arc<TraceItem>]) {
     let zone = TimeZone::system();
     for item in items {
@@ -221,8 +221,8 @@ fn show(items: &[Arc<TraceItem>]) {
     }
 }
 
-/// Whether an item is of the event that was invoked. The Worker may be a tail
-/// consumer of its own besides.
+/// Whether an item is that of the invoked event. If the Worker is its own tail consumer, it has
+/// other items too.
 fn is_of(item: &TraceItem, worker: &str) -> bool {
     item.script.script_name.as_deref() == Some(worker)
         && !matches!(item.event, Some(EventInfo::Tail { .. }))

@@ -1,4 +1,4 @@
-//! Recorded items on their way to the terminal or into a file.
+//! Writes items to the terminal or to a file.
 
 use crate::args::Format;
 use crate::pretty::Pretty;
@@ -13,14 +13,14 @@ use taffrail_runtime::{Ledger, TailConsumer};
 use taffrail_trace::TraceItem;
 use tokio::sync::oneshot;
 
-/// Bytes of the items that may wait for a slow stdout.
+/// The most bytes of items that wait for a slow stdout.
 const WAITING_BYTES: usize = 64 << 20;
 
-/// Bytes that are written at once.
+/// The size of one write.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// Prints items on stdout from a thread of its own. When stdout is slower than
-/// the Workers, items are left out and counted.
+/// Prints items to stdout on a thread of its own. If stdout is slower than the Workers, items are
+/// dropped and counted.
 pub(crate) struct Printer {
     items: Sender<Message>,
     waiting: Arc<AtomicUsize>,
@@ -32,10 +32,10 @@ enum Message {
     End,
 }
 
-/// The end of a [`Printer`].
+/// Waits for the end of a [`Printer`].
 pub(crate) struct Printing {
     items: Sender<Message>,
-    /// Fails when the thread has ended.
+    /// Fails once the thread has ended.
     printed: oneshot::Receiver<()>,
     ledger: Arc<Ledger>,
 }
@@ -69,8 +69,8 @@ impl Printer {
 }
 
 impl Printing {
-    /// Waits until everything that came so far is printed, or until `patience`
-    /// ends. What is not printed then counts as lost.
+    /// Waits until all earlier items are printed, or until `patience` completes. Items that are
+    /// not printed by then count as lost.
     pub(crate) async fn finish(self, patience: impl Future<Output = ()>) {
         _ = self.items.send(Message::End);
         tokio::select! {
@@ -90,8 +90,7 @@ impl TailConsumer for Printer {
             self.waiting.fetch_sub(bytes, Relaxed);
             return self.ledger.lost(1, "stdout is too slow");
         }
-        // The thread ends only when everything does, and then the ledger is
-        // closed.
+        // The thread ends only with the process, and by then the ledger is closed.
         _ = self.items.send(Message::Item(Arc::clone(item)));
     }
 
@@ -100,7 +99,7 @@ impl TailConsumer for Printer {
     }
 }
 
-/// What the thread has.
+/// The state of the printing thread.
 struct Thread {
     output: Output,
     waiting: Arc<AtomicUsize>,
@@ -111,7 +110,7 @@ struct Thread {
 
 impl Thread {
     fn run(&mut self, messages: &Receiver<Message>) {
-        // What waits is written in one go.
+        // All waiting items are written at once.
         while let Ok(first) = messages.recv() {
             for message in std::iter::once(first).chain(messages.try_iter()) {
                 let Message::Item(item) = message else {
@@ -145,7 +144,7 @@ pub(crate) fn json_line(mut out: impl Write, item: &TraceItem) -> io::Result<()>
     out.write_all(b"\n")
 }
 
-/// Keeps all items.
+/// A consumer that keeps all items.
 #[derive(Default)]
 pub(crate) struct Collector(Mutex<Vec<Arc<TraceItem>>>);
 

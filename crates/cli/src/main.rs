@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         .with_writer(anstream::stderr)
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("TAFFRAIL_LOG")
-                // What a guest's request ran into is for the guest to log.
+                // Failures of a guest's requests are for the guest to log.
                 .unwrap_or_else(|_| "warn,wasmtime_wasi_http=error".into()),
         )
         .event_format(terminal::LogLine)
@@ -56,7 +56,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
             Command::Status(options) => status::run(&options),
         }
     });
-    // Whatever a guest left hanging must not keep the process.
+    // Work that a guest left hanging must not keep the process running.
     tokio.shutdown_background();
     code
 }

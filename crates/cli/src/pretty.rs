@@ -1,4 +1,4 @@
-//! A trace item as `wrangler tail` prints it.
+//! Formats a trace item as `wrangler tail` does.
 
 use crate::terminal::{self, line};
 use anstyle::{AnsiColor, Style};
@@ -12,12 +12,12 @@ const RED: Style = AnsiColor::Red.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 const DIM: Style = Style::new().dimmed();
 
-/// What begins a line that goes on with an entry of an item: more than what
-/// begins an entry.
+/// The indentation of a line that continues an entry of an item. It is deeper than that of the
+/// entry.
 const INDENT: &str = "    ";
 
-/// Displays an item: a line for the event, one for each log and each
-/// exception. Colours are for the stream to strip where there is no terminal.
+/// Displays an item: a line for the event, and one for each log and each exception. The stream
+/// strips the colours if it is not a terminal.
 pub(crate) struct Pretty<'a> {
     pub(crate) item: &'a TraceItem,
     pub(crate) zone: &'a TimeZone,
@@ -58,7 +58,7 @@ impl Pretty<'_> {
     }
 }
 
-/// The kinds and their order are wrangler's.
+/// The kinds, and their order, are wrangler's.
 fn event(
     f: &mut Formatter<'_>,
     event: Option<&EventInfo>,
@@ -115,7 +115,7 @@ fn outcome(outcome: Outcome) -> (&'static str, Style) {
         Outcome::ExceededCpu => ("Exceeded CPU Limit", RED),
         Outcome::ExceededMemory => ("Exceeded Memory Limit", RED),
         Outcome::Exception => ("Exception Thrown", RED),
-        // wrangler says "Unknown" to all of these.
+        // wrangler shows "Unknown" for all of these.
         Outcome::ExceededWallTime => ("Exceeded Wall Time Limit", RED),
         Outcome::ScriptNotFound => ("Script Not Found", RED),
         Outcome::LoadShed => ("Load Shed", RED),
@@ -142,7 +142,7 @@ fn log(f: &mut Formatter<'_>, log: &TraceLog) -> fmt::Result {
     writeln!(f)
 }
 
-/// A string as it is, anything else as its JSON.
+/// Returns a string unquoted, and any other value as JSON.
 fn shown(argument: &Json) -> String {
     serde_json::from_str(argument.get()).unwrap_or_else(|_| argument.get().to_owned())
 }

@@ -1,4 +1,4 @@
-//! Directories and sockets that no other user of the machine may touch.
+//! Directories and sockets that other users of the machine cannot access.
 
 use crate::progress;
 use anyhow::{Context, Result, bail, ensure};
@@ -15,18 +15,18 @@ const OTHERS_MAY_WRITE: u32 = 0o022;
 const ANYBODY_MAY_WRITE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
-/// Where what takes long to make is kept: the engine of scripts, and compiled
-/// code. It is run as it is found.
+/// The directory for results that take long to produce: the JavaScript engine, and compiled code.
+/// Its contents are executed without further checks.
 pub(crate) enum Cache {
     Kept(PathBuf),
-    /// Where there is no place for it: until the process ends.
+    /// A temporary directory, used if there is no place for a permanent one.
     Fresh(TempDir),
 }
 
 impl Cache {
-    /// Finds the directory, and makes it if need be.
+    /// Finds the directory, and creates it if necessary.
     ///
-    /// Errors: others could have put something into it.
+    /// Fails if other users could have written to it.
     pub(crate) fn open() -> Result<Self> {
         let xdg = std::env::var_os("XDG_CACHE_HOME");
         let default = BaseDirs::new().map(|dirs| dirs.cache_dir().to_owned());
@@ -35,7 +35,7 @@ impl Cache {
         };
         if let Err(error) = make(&directory) {
             let shown = directory.display();
-            return Self::fresh(&format!("`{shown}` cannot be made: {error}"));
+            return Self::fresh(&format!("`{shown}` cannot be created: {error}"));
         }
         check(&directory)?;
         Ok(Self::Kept(directory))
@@ -43,7 +43,7 @@ impl Cache {
 
     fn fresh(reason: &str) -> Result<Self> {
         progress::warning(&format!(
-            "compiled components are not kept, since {reason}; set XDG_CACHE_HOME to a directory that can be written to"
+            "compiled components are not kept, since {reason}; set XDG_CACHE_HOME to a writable directory"
         ));
         let directory = tempfile::Builder::new().prefix("taffrail-").tempdir();
         let directory = directory.context("there is no place for temporary files")?;
@@ -58,14 +58,14 @@ impl Cache {
     }
 }
 
-/// As the XDG specification has it: a relative path does not count.
+/// As in the XDG specification, a relative path is ignored.
 fn cache_directory(xdg: Option<OsString>, default: Option<PathBuf>) -> Option<PathBuf> {
     let xdg = xdg.map(PathBuf::from).filter(|path| path.is_absolute());
     Some(xdg.or(default)?.join("taffrail"))
 }
 
-/// Makes a directory, and those on the way to it, for this user alone. One that
-/// exists stays as it is.
+/// Creates a directory and its parents for this user alone. Existing directories are left
+/// unchanged.
 fn make(directory: &Path) -> io::Result<()> {
     DirBuilder::new()
         .recursive(true)
@@ -73,42 +73,42 @@ fn make(directory: &Path) -> io::Result<()> {
         .create(directory)
 }
 
-/// Refuses a directory in which another user can put programs.
+/// Refuses a directory in which another user could place programs.
 fn check(directory: &Path) -> Result<()> {
     let metadata = fs::metadata(directory)?;
     let shown = directory.display();
     ensure!(
         metadata.uid() == user()?,
-        "`{shown}` belongs to another user, and what is in it is run; set XDG_CACHE_HOME to a directory of your own"
+        "`{shown}` belongs to another user, and its contents are executed; set XDG_CACHE_HOME to a directory of your own"
     );
     ensure!(
         metadata.mode() & OTHERS_MAY_WRITE == 0,
-        "other users may write to `{shown}`, and what is in it is run; remove it, or set XDG_CACHE_HOME to a directory of your own"
+        "other users may write to `{shown}`, and its contents are executed; remove it, or set XDG_CACHE_HOME to a directory of your own"
     );
     for parent in fs::canonicalize(directory)?.ancestors().skip(1) {
         let mode = fs::metadata(parent)?.mode();
         ensure!(
             mode & ANYBODY_MAY_WRITE == 0 || mode & STICKY != 0,
-            "other users may replace `{shown}`, since they may write to `{}`, and what is in it is run; set XDG_CACHE_HOME to a directory of your own",
+            "other users may replace `{shown}`, since they may write to `{}`, and its contents are executed; set XDG_CACHE_HOME to a directory of your own",
             parent.display()
         );
     }
     Ok(())
 }
 
-/// The user that this process runs as: the owner of what it makes.
+/// Returns the user that this process runs as, who owns the files that it creates.
 fn user() -> io::Result<u32> {
     Ok(tempfile::tempfile()?.metadata()?.uid())
 }
 
-/// A socket that this user alone may connect to, at a path where nothing is but
-/// perhaps one that was left behind.
+/// Binds a socket that only this user may connect to. Nothing may exist at the path except a
+/// socket that was left behind.
 pub(crate) fn bind(path: &Path) -> Result<UnixListener> {
     let parent = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
-    // In a directory that nobody else can enter it has its rights before anybody
-    // can connect.
+    // In a directory that other users cannot enter, the permissions are set before anyone can
+    // connect.
     let made = tempfile::Builder::new()
         .prefix(".t")
         .tempdir_in(parent.unwrap_or(Path::new(".")))?;
@@ -125,13 +125,12 @@ pub(crate) fn bind(path: &Path) -> Result<UnixListener> {
     Ok(listener)
 }
 
-/// Refuses a file that is no socket of the user `own` belongs to, or that
-/// a process listens on.
+/// Refuses a file that is not a socket of the owner of `own`, or that a process listens on.
 fn check_left_behind(path: &Path, own: &Metadata) -> Result<()> {
     let found = fs::symlink_metadata(path)?;
     ensure!(
         found.file_type().is_socket(),
-        "there is something else, which is left alone; choose another path"
+        "another file exists there; choose another path"
     );
     ensure!(
         found.uid() == own.uid(),
@@ -144,7 +143,7 @@ fn check_left_behind(path: &Path, own: &Metadata) -> Result<()> {
     }
 }
 
-/// Which file a path leads to.
+/// Returns the device and inode of the file at a path.
 pub(crate) fn identity(path: &Path) -> Option<(u64, u64)> {
     let metadata = fs::symlink_metadata(path).ok()?;
     Some((metadata.dev(), metadata.ino()))
@@ -208,7 +207,10 @@ mod tests {
                 _ => fs::write(&other, "precious").unwrap(),
             }
             let refused = bind(&other).unwrap_err().to_string();
-            assert!(refused.starts_with("there is something else"), "{refused}");
+            assert!(
+                refused.starts_with("another file exists there"),
+                "{refused}"
+            );
             assert!(fs::symlink_metadata(&other).is_ok());
         }
         let left: Vec<_> = fs::read_dir(home.path()).unwrap().collect();

@@ -1,4 +1,4 @@
-//! What goes to stderr while the user waits.
+//! Messages on stderr.
 
 use crate::terminal;
 use anstyle::{AnsiColor, Style};
@@ -6,10 +6,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Duration;
 use taffrail_project::{Progress, Step, Underway};
 
-/// What takes longer than this is worth a line.
+/// Steps that take longer than this are reported when they end.
 const WORTH_TELLING: Duration = Duration::from_millis(500);
 
-/// A word at the beginning of a line, in the colour it has in cargo.
+/// Returns the first word of a line, in the colour that cargo gives it.
 fn label(word: &str) -> String {
     let color = match word {
         "error" => AnsiColor::Red,
@@ -42,7 +42,7 @@ fn say(word: &str, text: &str) {
     anstream::eprintln!("{} {text}", label(word));
 }
 
-/// Shows on a terminal what a project is doing.
+/// Shows the progress of a project on a terminal.
 pub(crate) struct Terminal;
 
 impl Progress for Terminal {
@@ -56,7 +56,7 @@ impl Progress for Terminal {
             Step::MakeEngine => {
                 let once = format!("{ENGINE}, once for this version of Taffrail");
                 status("Making", &once);
-                let doing = format!("Fetching and making {ENGINE}");
+                let doing = format!("Fetching and building {ENGINE}");
                 (doing, Some(("Made", ENGINE.to_owned())))
             }
             Step::CompileEngine => {
@@ -82,10 +82,10 @@ impl Progress for Terminal {
     }
 }
 
-/// A step under way.
+/// A step that is under way.
 struct Spinning {
     spinner: Spinner,
-    /// What is told in the end, if it took long.
+    /// The message for the end of the step, if it took long.
     done: Option<(&'static str, String)>,
 }
 
@@ -101,7 +101,7 @@ impl Underway for Spinning {
     }
 }
 
-/// Shows that something goes on, until it is dropped.
+/// Shows activity until it is dropped.
 struct Spinner(ProgressBar);
 
 impl Spinner {

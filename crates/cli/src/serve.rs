@@ -1,4 +1,4 @@
-//! `taffrail serve`, and the serving part of `taffrail dev`.
+//! `taffrail serve`, and the server of `taffrail dev`.
 
 use crate::args::{Format, ServeOptions};
 use crate::control::Control;
@@ -42,16 +42,16 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     Ok(code)
 }
 
-/// The socket for `taffrail stop` and `status`, if one is wanted.
+/// Opens the socket for `taffrail stop`, `start` and `status`, if the user wants one.
 pub(crate) fn control(options: &ServeOptions, runtime: &Runtime) -> Result<Option<Control>> {
     let listen = |socket| Control::listen(socket, runtime.clone());
     options.control.as_deref().map(listen).transpose()
 }
 
-/// Consumers for the items of all Workers.
+/// Consumers of the items of all Workers.
 type Consumers = Vec<Arc<dyn TailConsumer>>;
 
-/// The consumer that prints, unless nothing is to be printed.
+/// Returns the consumer that prints items, if there is a format for them.
 pub(crate) fn printer(format: Format) -> Result<(Consumers, Option<Printing>)> {
     if format == Format::None {
         return Ok((Vec::new(), None));
@@ -60,7 +60,7 @@ pub(crate) fn printer(format: Format) -> Result<(Consumers, Option<Printing>)> {
     Ok((vec![printer], Some(printing)))
 }
 
-/// Listens before anything is built, so that a taken port is known at once.
+/// Listens before anything is built, so that a port in use is reported at once.
 pub(crate) async fn listen(ip: IpAddr, port: u16) -> Result<TcpListener> {
     let address = SocketAddr::new(ip, port);
     TcpListener::bind(address).await.map_err(|error| {
@@ -74,13 +74,12 @@ pub(crate) async fn listen(ip: IpAddr, port: u16) -> Result<TcpListener> {
     })
 }
 
-/// How long stdout gets to take the last items when the grace period is over,
-/// and when a second signal asks for the end at once.
+/// How long stdout may take for the last items after the grace period, and after a second signal.
 const LAST_ITEMS: Duration = Duration::from_secs(2);
 const AT_ONCE: Duration = Duration::from_millis(500);
 
-/// Serves until a signal, and tells what was left behind. `active` is what
-/// starts events by itself, and is dropped at the signal.
+/// Serves until a signal, and reports what remained unfinished. `active` starts events by itself,
+/// and is dropped at the signal.
 pub(crate) async fn serve(
     listener: TcpListener,
     runtime: &Runtime,
@@ -99,7 +98,7 @@ pub(crate) async fn serve(
     let served = taffrail_server::serve(listener, runtime.clone(), settings, shutdown);
     let mut served = pin!(served);
     tokio::select! {
-        // Before it is asked to end, it ends with an error only.
+        // Before the signal, this completes only with an error.
         stopped = &mut served => { stopped?; }
         () = signals.next() => {}
     }
@@ -131,13 +130,13 @@ pub(crate) async fn serve(
     Ok(end(unfinished, &runtime.deliveries()))
 }
 
-/// How long the process may take to end beyond the grace period, and after a
-/// second signal, before it is ended where it stands.
+/// How long the process may take to end after the grace period, and after a second signal, before
+/// it is forced to exit.
 const OVERDUE: Duration = Duration::from_secs(20);
 const OVERDUE_AT_ONCE: Duration = Duration::from_secs(5);
 
-/// Ends the process if it does not end by itself: stderr, too, may be a pipe
-/// that nothing reads, and the last words wait for it.
+/// Forces the process to exit if it does not end by itself. Even the last messages may block, if
+/// stderr is a pipe that nothing reads.
 async fn end_in_any_case(grace: Duration, mut signals: StopSignals) {
     tokio::select! {
         () = tokio::time::sleep(grace + OVERDUE) => {}
@@ -149,7 +148,7 @@ async fn end_in_any_case(grace: Duration, mut signals: StopSignals) {
     std::process::exit(exit::HOST_ERROR.into());
 }
 
-/// Tells what is unfinished and what was lost, and returns the exit status.
+/// Reports unfinished work and lost items, and returns the exit status.
 fn end(unfinished: usize, deliveries: &[Delivery]) -> u8 {
     let mut code = exit::OK;
     if unfinished > 0 {
@@ -166,7 +165,7 @@ fn end(unfinished: usize, deliveries: &[Delivery]) -> u8 {
     code
 }
 
-/// The signals by which a user or a process manager asks for the end.
+/// The signals with which a user or a process manager stops the process.
 struct StopSignals {
     terminate: Signal,
     interrupt: Signal,

@@ -1,4 +1,4 @@
-//! `taffrail status`: what has become of the items of a running process.
+//! `taffrail status`: shows the deliveries of a running process.
 
 use crate::args::{StatusFormat, StatusOptions};
 use crate::{control, exit, terminal};
@@ -47,7 +47,7 @@ fn table(deliveries: &[Delivery]) -> String {
     text
 }
 
-/// What a consumer has lost when everything ends, if it has lost anything.
+/// Describes the items that a consumer lost by the end of the process, if any.
 pub(crate) fn losses(delivery: &Delivery) -> Option<String> {
     let mut delivery = delivery.clone();
     if delivery.waiting > 0 {
@@ -62,7 +62,7 @@ pub(crate) fn losses(delivery: &Delivery) -> Option<String> {
     })
 }
 
-/// The reasons for losses, each with how many items it cost.
+/// Lists the reasons for losses, each with the number of items.
 fn reasons(delivery: &Delivery) -> String {
     let reasons = delivery.reasons.iter();
     let reasons: Vec<_> = reasons

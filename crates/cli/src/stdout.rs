@@ -1,4 +1,4 @@
-//! Stdout as the printer writes to it: whether an item is out is known exactly.
+//! Writes items to stdout, and knows exactly which of them were written.
 
 use anstream::{AutoStream, ColorChoice};
 use std::fs::File;
@@ -9,20 +9,20 @@ use std::thread;
 use std::time::Duration;
 use taffrail_runtime::Ledger;
 
-/// How long to wait for a stdout that another program has made non-blocking.
+/// The pause before another write to a stdout that another program has made non-blocking.
 const BLOCKED: Duration = Duration::from_millis(10);
 
-/// Items on their way to stdout, without a buffer behind it.
+/// Items to be written to an unbuffered stdout.
 pub(crate) struct Output<W = File> {
     out: W,
     color: ColorChoice,
     ledger: Arc<Ledger>,
     bytes: Vec<u8>,
-    /// Where in `bytes` each item ends.
+    /// The end of each item in `bytes`.
     ends: Vec<usize>,
-    /// The last line that went out is not complete.
+    /// Whether the last line that was written is incomplete.
     torn: bool,
-    /// Nothing reads it any more.
+    /// Whether the reader of stdout has closed it.
     closed: bool,
 }
 
@@ -47,7 +47,7 @@ impl<W: Write> Output<W> {
         }
     }
 
-    /// The bytes that are to be written.
+    /// Returns how many bytes are to be written.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
@@ -61,13 +61,13 @@ impl<W: Write> Output<W> {
             self.bytes.push(b'\n');
         }
         let mut out = AutoStream::new(std::mem::take(&mut self.bytes), self.color);
-        // Memory takes everything.
+        // Writing to memory does not fail.
         _ = print(&mut out);
         self.bytes = out.into_inner();
         self.ends.push(self.bytes.len());
     }
 
-    /// Writes what was added, and counts what goes out and what does not.
+    /// Writes the added items, and counts those that were written and those that were not.
     pub(crate) fn write(&mut self) {
         let mut written = 0;
         let mut out = 0;
@@ -93,7 +93,7 @@ impl<W: Write> Output<W> {
         self.ends.clear();
     }
 
-    /// Counts everything that is not out as lost.
+    /// Counts all items that were not written as lost.
     fn fail(&mut self, error: &io::Error, written: usize, out: usize) {
         if error.kind() == ErrorKind::BrokenPipe {
             self.closed = true;

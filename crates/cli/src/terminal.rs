@@ -1,8 +1,8 @@
-//! Text of others on its way to a terminal.
+//! Makes untrusted text safe for a terminal.
 //!
-//! What Workers, clients, configuration files and remotes say may hold
-//! characters that a terminal acts upon: they move the cursor, colour or hide
-//! text, and write the clipboard. All of it goes through [`line()`] or [`lines`].
+//! Text from Workers, clients, configuration files and remotes may contain characters that
+//! control a terminal: they move the cursor, colour or hide text, and write to the clipboard. All
+//! such text goes through [`line()`] or [`lines`].
 
 use anstyle::{AnsiColor, Style};
 use std::fmt;
@@ -12,8 +12,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// A text as one line, with an escape such as `\u{1b}` for each character that
-/// does something to a terminal.
+/// Returns a text as one line. Each character that controls a terminal is replaced with an escape
+/// such as `\u{1b}`.
 pub(crate) fn line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
@@ -28,14 +28,14 @@ pub(crate) fn line(text: &str) -> String {
     line
 }
 
-/// A text of several lines. All but the first are indented, so that none of
-/// them looks like the beginning of something else.
+/// Returns a text of several lines. All but the first are indented, so that none looks like a
+/// line of Taffrail's own.
 pub(crate) fn lines(text: &str, indent: &str) -> String {
     let lines: Vec<_> = text.lines().map(line).collect();
     lines.join(&format!("\n{indent}"))
 }
 
-/// Control characters, and those that reorder or hide the text around them.
+/// Whether it is a control character, or one that reorders or hides the text around it.
 fn is_active(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -45,10 +45,10 @@ fn is_active(character: char) -> bool {
         )
 }
 
-/// Where a response body goes that a terminal shows: lines as [`line()`] makes them.
+/// A writer for a response body on a terminal, which escapes each line as [`line()`] does.
 pub(crate) struct Readable<W> {
     out: W,
-    /// The beginning of a character.
+    /// The beginning of an incomplete character.
     rest: Vec<u8>,
 }
 
@@ -82,7 +82,7 @@ impl<W: io::Write> io::Write for Readable<W> {
     }
 }
 
-/// Writes what Taffrail logs about itself, a line each.
+/// Formats Taffrail's own log, one line for each event.
 pub(crate) struct LogLine;
 
 impl<S, N> FormatEvent<S, N> for LogLine

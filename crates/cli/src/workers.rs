@@ -1,4 +1,4 @@
-//! The Workers that the command line gives, and the project that runs them.
+//! The Workers on the command line, and the project that runs them.
 
 use crate::args::{UsageError, WorkerOptions};
 use crate::private::Cache;
@@ -9,11 +9,10 @@ use taffrail_project::Project;
 use taffrail_project::config::{self, WorkerConfig};
 use taffrail_runtime::{Runtime, TailConsumer};
 
-/// A project with the cache of this user, and with a store beside the first of
-/// the Workers.
+/// A project with the user's cache, and with a store beside the first Worker.
 pub(crate) struct Opened {
     pub(crate) project: Project,
-    /// It may end with the process.
+    /// May be a temporary directory that is removed when this is dropped.
     _cache: Cache,
 }
 
@@ -40,9 +39,10 @@ pub(crate) fn open(
     })
 }
 
-/// Reads and checks the configuration of all Workers given, warnings included.
+/// Reads and checks the configurations of all Workers, and prints warnings.
 ///
-/// In `development` the `.dev.vars` of each count, and packages are told so.
+/// In `development`, the `.dev.vars` of each Worker are read, and packages see a development
+/// environment.
 pub(crate) fn configure(options: &WorkerOptions, development: bool) -> Result<Vec<WorkerConfig>> {
     let mut workers = options
         .paths

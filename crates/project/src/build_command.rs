@@ -1,4 +1,4 @@
-//! The `build.command` of a Worker.
+//! Runs the `build.command` of a Worker.
 
 use crate::config::{Build, WorkerConfig};
 use crate::error::{Error, Result};
@@ -24,7 +24,7 @@ pub(crate) async fn run(worker: &WorkerConfig, build: &Build) -> Result<()> {
         })?;
     if !status.success() {
         return Err(Error::build(format!(
-            "{}: `build.command` failed with {status}; what it printed stands above",
+            "{}: `build.command` failed with {status}; its output is above",
             worker.path.display()
         )));
     }

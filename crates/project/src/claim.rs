@@ -1,4 +1,4 @@
-//! The claim of one process on a directory for what Workers keep.
+//! The claim of one process on the directory with the data of Workers.
 
 use crate::error::{Error, Result};
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
@@ -6,26 +6,23 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
-/// The file that is locked; it holds the id of the process.
+/// The file that is locked. It contains the id of the process.
 const FILE: &str = "lock";
 
-/// Keeps other processes from a directory until it is dropped, or the process
-/// ends in any way.
+/// Keeps other processes from using a directory, until it is dropped or the process ends in any
+/// way.
 pub(crate) struct Claim {
     _locked: File,
 }
 
 impl Claim {
-    /// Makes the directory if need be, for this user alone, and claims it.
+    /// Creates the directory if necessary, accessible to this user alone, and claims it.
     pub(crate) fn new(directory: &Path) -> Result<Self> {
         make(directory)
             .and_then(|()| claim(directory))
             .map_err(|error| {
                 let shown = directory.display();
-                Error::host(format!(
-                    "`{shown}` cannot be used, where Workers keep their data"
-                ))
-                .caused_by(error)
+                Error::host(format!("the data directory `{shown}` cannot be used")).caused_by(error)
             })?
             .ok_or_else(|| in_use(directory))
     }
@@ -67,7 +64,7 @@ fn in_use(directory: &Path) -> Error {
         Err(_) => "another process".to_owned(),
     };
     Error::host(format!(
-        "`{}` is in use by {process}, and the Workers of one process at a time may keep data there; stop that process first",
+        "`{}` is in use by {process}, and only one process at a time may keep data there; stop that process first",
         directory.display()
     ))
 }

@@ -7,15 +7,15 @@ use std::time::Duration;
 use taffrail_runtime::{Event, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 
-/// The cron triggers of the Workers that run. They stop when this is dropped.
+/// The cron triggers of the running Workers. They stop when this is dropped.
 pub struct Crons {
     runtime: Runtime,
-    /// By the name of the Worker.
+    /// By name of the Worker.
     timers: HashMap<String, Vec<AbortOnDropHandle<()>>>,
 }
 
 impl Crons {
-    /// Starts the Workers of `runtime`, once their triggers are set.
+    /// Creates an empty set of triggers for the Workers of `runtime`.
     #[must_use]
     pub fn new(runtime: &Runtime) -> Self {
         Self {
@@ -24,7 +24,7 @@ impl Crons {
         }
     }
 
-    /// Has the triggers of a Worker fire, and no earlier ones of it.
+    /// Sets the triggers of a Worker, in place of earlier ones.
     pub fn set(&mut self, worker: &WorkerConfig) {
         let timers = worker.crons.iter().map(|cron| {
             let fire = fire(self.runtime.clone(), worker.name.clone(), cron.clone());
@@ -34,8 +34,7 @@ impl Crons {
     }
 }
 
-/// Fires whenever the expression is due. A run that takes longer than that
-/// does not hold up the next.
+/// Fires whenever the expression is due. A slow run does not delay the next one.
 async fn fire(runtime: Runtime, worker: String, cron: Cron) {
     let mut last = Timestamp::now();
     while let Some(due) = cron.next(last) {
@@ -58,7 +57,7 @@ async fn wait_until(due: Timestamp) {
         if left.is_zero() {
             return;
         }
-        // The clock of the machine may be set meanwhile.
+        // The system clock may be changed in the meantime.
         tokio::time::sleep(left.min(Duration::from_secs(60))).await;
     }
 }

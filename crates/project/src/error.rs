@@ -1,13 +1,13 @@
-//! Why a project does not run.
+//! The errors of a project.
 
 use std::error::Error as StdError;
 use std::fmt;
 
 /// Why a Worker of a project cannot be configured, built or deployed.
 ///
-/// The text names the file and what to do about it; it is not stable. As with
-/// other errors it leaves out the cause, which [`source`](StdError::source) has,
-/// and the alternate form `{:#}` adds.
+/// The message names the file and how to correct the mistake; it is not stable. As usual, it does
+/// not contain the cause, which is the [`source`](StdError::source). The alternate form `{:#}`
+/// includes it.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -15,20 +15,19 @@ pub struct Error {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// What an [`Error`] is about.
+/// The kind of an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A configuration, or what is laid over it, is missing, malformed, or
-    /// contradicts that of another Worker.
+    /// A configuration, or an override of it, is missing, malformed, or contradicts that of
+    /// another Worker.
     Configuration,
-    /// A `build.command` fails or cannot be run.
+    /// A `build.command` failed or cannot be run.
     Build,
     /// The component or the script of a Worker cannot be read, bundled, compiled
     /// or evaluated.
     Code,
-    /// The host is at fault or short of something, or another process uses the
-    /// store.
+    /// The host failed or ran out of a resource, or another process uses the store.
     Host,
 }
 
@@ -66,12 +65,12 @@ impl Error {
         }
     }
 
-    /// An error of the same kind that is caused by this one.
+    /// Returns an error of the same kind, with this one as its cause.
     pub(crate) fn context(self, message: impl Into<String>) -> Self {
         Self::new(self.kind, message).caused_by(self)
     }
 
-    /// The same error, with the place where it is.
+    /// Returns the same error, prefixed with a place.
     pub(crate) fn at(self, place: impl fmt::Display) -> Self {
         Self {
             message: format!("{place}: {}", self.message),
@@ -79,7 +78,7 @@ impl Error {
         }
     }
 
-    /// What this error is about.
+    /// Returns the kind of this error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -132,14 +131,14 @@ impl From<taffrail_javascript::Error> for Error {
     }
 }
 
-/// Returns an error of a configuration.
+/// Returns a configuration error from the function.
 macro_rules! bail {
     ($($message:tt)*) => {
         return Err($crate::error::Error::configuration(format!($($message)*)))
     };
 }
 
-/// Returns an error of a configuration unless a condition holds.
+/// Returns a configuration error from the function unless a condition holds.
 macro_rules! ensure {
     ($condition:expr, $($message:tt)*) => {
         if !$condition {

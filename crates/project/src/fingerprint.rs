@@ -1,14 +1,14 @@
-//! What tells the contents of files from earlier ones.
+//! Detects changes of files.
 
 use jiff::Timestamp;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
-/// How far the time of a file may be behind the clock, in milliseconds.
+/// How far a file's modification time may lag behind the clock, in milliseconds.
 const COARSE: i64 = 10;
 
-/// Changes when one of the files does. There is none if one is gone.
+/// Returns a value that changes when one of the files does. `None` if one does not exist.
 pub(crate) fn fingerprint(files: &[PathBuf]) -> Option<u64> {
     let mut hasher = DefaultHasher::new();
     for file in files {
@@ -18,8 +18,8 @@ pub(crate) fn fingerprint(files: &[PathBuf]) -> Option<u64> {
     Some(hasher.finish())
 }
 
-/// Whether one of the files has been written since `began`. A time in the future
-/// is that of another clock.
+/// Whether one of the files has been written since `began`. A modification time in the future
+/// comes from another clock, and does not count.
 pub(crate) fn written_since(files: &[PathBuf], began: Timestamp) -> bool {
     let span = began.as_millisecond() - COARSE..=Timestamp::now().as_millisecond();
     files.iter().any(|file| {

@@ -1,4 +1,4 @@
-//! Workers in JavaScript and TypeScript: their engine and their bundles.
+//! Workers in JavaScript and TypeScript: the engine and the bundles.
 
 use crate::blocking::blocking;
 use crate::config::WorkerConfig;
@@ -14,8 +14,7 @@ use taffrail_runtime::{
 };
 use tokio::sync::OnceCell;
 
-/// The engine and the bundler, made and compiled when the first script asks for
-/// them.
+/// The engine and the bundler. They are built and compiled when the first script needs them.
 pub(crate) struct JavaScript {
     toolchain: Toolchain,
     progress: Arc<dyn Progress>,
@@ -24,7 +23,7 @@ pub(crate) struct JavaScript {
 }
 
 impl JavaScript {
-    /// Keeps the engine below `cache`.
+    /// Creates the toolchain, which keeps the engine below `cache`.
     pub(crate) fn new(cache: &Path, progress: Arc<dyn Progress>) -> Self {
         Self {
             toolchain: Toolchain::new(&cache.join("javascript")),
@@ -34,7 +33,7 @@ impl JavaScript {
         }
     }
 
-    /// Makes one file of the script of a Worker of the operator's.
+    /// Bundles the script of one of the operator's Workers into one file.
     pub(crate) async fn bundle(&self, worker: &WorkerConfig) -> Result<Bundle> {
         let (path, name) = (worker.path.display(), &worker.name);
         let requester = format!("own {name}");
@@ -44,8 +43,8 @@ impl JavaScript {
         bundle.map_err(|error| error.context(format!("{path}: Worker `{name}` cannot be bundled")))
     }
 
-    /// Makes one file of the script of a Worker whose errors its own author may
-    /// see. The CPU time is what that took.
+    /// Bundles the script of a Worker whose author may see the errors. Also returns the CPU time
+    /// that this took.
     pub(crate) async fn bundle_within(
         &self,
         boundary: Boundary,
@@ -70,7 +69,7 @@ impl JavaScript {
         Ok((bundle, cpu))
     }
 
-    /// The script of a bundle, ready to be run.
+    /// Returns the script of a bundle, ready to run.
     pub(crate) async fn script(&self, compiler: &Compiler, bundle: &Bundle) -> Result<Script> {
         let engine = self
             .engine
@@ -82,7 +81,7 @@ impl JavaScript {
         Ok(Script::new(Arc::clone(engine), source))
     }
 
-    /// Makes a component of a Worker's script.
+    /// Builds a component from a Worker's script.
     pub(crate) async fn componentize(
         &self,
         worker: &WorkerConfig,
@@ -134,7 +133,7 @@ impl JavaScript {
             .map_err(|error| error.context("the JavaScript engine cannot run"))
     }
 
-    /// Takes a step that blocks the thread.
+    /// Runs a step that blocks its thread.
     async fn take<T, E>(
         &self,
         step: Step<'_>,
@@ -178,7 +177,7 @@ impl ModuleBundler for JavaScript {
                     stack: wrong.place.map(|place| format!("    at {place}")),
                 }),
                 Err(BundleError::Limit(message)) => Err(LoadError::Host(format!(
-                    "The modules of `{}` make no Worker: {message}.",
+                    "The modules of `{}` cannot be bundled: {message}.",
                     modules.main
                 ))),
                 Err(BundleError::Host(error)) => Err(host(&Error::from(error))),
@@ -188,11 +187,11 @@ impl ModuleBundler for JavaScript {
     }
 }
 
-/// The operator reads why; whoever asked is told that it is not their fault.
+/// Logs the reason for the operator. The requesting Worker only learns that it is not to blame.
 fn host(error: &Error) -> LoadError {
-    tracing::error!("a dynamic Worker cannot be made: {error:#}");
+    tracing::error!("a dynamic Worker cannot be bundled: {error:#}");
     LoadError::Host(
-        "The bundler of dynamic Workers does not work; its host's log says why.".to_owned(),
+        "The bundler of dynamic Workers failed; the log of the host says why.".to_owned(),
     )
 }
 

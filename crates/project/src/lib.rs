@@ -1,6 +1,5 @@
-//! From folders on disk to Workers in a runtime: Wrangler's configurations,
-//! scripts that are bundled, components that are compiled, dispatch namespaces
-//! and cron triggers.
+//! Deploys Workers from folders on disk to a runtime: reads Wrangler configurations, bundles
+//! scripts, compiles components, and provides dispatch namespaces and cron triggers.
 //!
 //! ```no_run
 //! use http_body_util::{BodyExt, Empty};

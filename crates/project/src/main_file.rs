@@ -1,4 +1,4 @@
-//! What the `main` of a configuration names.
+//! The file that the `main` of a configuration names.
 
 use crate::config::WorkerConfig;
 use crate::error::{Error, Result};
@@ -8,8 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use taffrail_javascript::Bundle;
 
-/// What the `main` of a Worker names, as it was read. Two are equal if there is
-/// nothing to deploy anew.
+/// The contents of a Worker's `main`. Two are equal if a new deployment would change nothing.
 #[derive(Clone, PartialEq)]
 pub struct Main(pub(crate) Kind);
 
@@ -20,7 +19,7 @@ pub(crate) enum Kind {
 }
 
 impl Main {
-    /// The files of a script.
+    /// Returns the source files of a script.
     #[must_use]
     pub fn files(&self) -> &[PathBuf] {
         match &self.0 {
@@ -34,7 +33,7 @@ impl Main {
 pub(crate) fn read_component(worker: &WorkerConfig) -> Result<Vec<u8>> {
     fs::read(&worker.main).map_err(|error| {
         let next = match &worker.build {
-            Some(build) => format!("`build.command` (`{}`) did not make it", build.command),
+            Some(build) => format!("`build.command` (`{}`) did not create it", build.command),
             None => "build it first, or set `build.command`".to_owned(),
         };
         Error::code(format!(

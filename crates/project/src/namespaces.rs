@@ -1,5 +1,4 @@
-//! The Workers of dispatch namespaces: folders that are looked into when a
-//! Worker is asked for.
+//! The Workers of dispatch namespaces. Their folders are searched when a Worker is called.
 
 use crate::blocking::blocking;
 use crate::config::{self, Grant, Namespace, WorkerConfig};
@@ -16,37 +15,37 @@ use taffrail_javascript::{Boundary, Bundle, read_main};
 use taffrail_runtime::{BoxFuture, Code, Compiler, Found, Namespaces, Wanted};
 use tokio::time::Instant;
 
-/// Finds user Workers, and notices when one changes.
+/// Finds user Workers, and detects changes of their files.
 pub(crate) struct UserWorkers {
     namespaces: BTreeMap<String, Arc<[Namespace]>>,
     env: Option<String>,
     javascript: Arc<JavaScript>,
-    /// The files that each was made of.
+    /// The source files of each Worker.
     files: Mutex<HashMap<Key, Vec<PathBuf>>>,
-    /// Those that could not be bundled the last time.
+    /// The failures of Workers whose last bundling failed.
     failures: Mutex<HashMap<Key, Failure>>,
 }
 
-/// A namespace and a name.
+/// The namespace and the name of a Worker.
 type Key = (String, String);
 
-/// Why a script was not bundled.
+/// A failed bundling.
 struct Failure {
-    /// That of the main file and the configuration.
+    /// The version of the main file and the configuration.
     version: Option<u64>,
-    /// When it is tried again with the same main file and configuration: another
+    /// Until this time, it is not tried again with the same main file and configuration. Another
     /// file may have changed.
     until: Instant,
     error: String,
 }
 
-/// How much longer than a failure took it is not repeated: a Worker that cannot
-/// be bundled costs a tenth of a processor at most, however often it is asked
-/// for.
+/// How long a failed bundling is not repeated, as a multiple of the time that it took. So a
+/// Worker that cannot be bundled costs at most a tenth of a processor, however often it is
+/// called.
 const PAUSE: u32 = 10;
 
 impl UserWorkers {
-    /// The Workers in the places that `configs` give for their namespaces.
+    /// Creates the namespaces that `configs` define.
     pub(crate) fn new(
         configs: &[WorkerConfig],
         env: Option<String>,
@@ -106,8 +105,8 @@ impl UserWorkers {
             let bytes = bytes.map_err(|error| Error::code(error.to_string()))?;
             compiler.compile_untrusted(bytes).await?
         };
-        // One that goes away meanwhile is found to be gone the next time, and one
-        // that changes is read again.
+        // A file that has been removed in the meantime is noticed next time, and one that changes
+        // is read again.
         let version = fingerprint(&files).unwrap_or_default();
         if !written_since(&files, began) {
             self.files().insert(key, files);
@@ -127,7 +126,7 @@ impl UserWorkers {
         blocking(move || locate(&known, &name, env.as_deref())).await?
     }
 
-    /// Makes one file of a script, unless it is known that this fails.
+    /// Bundles a script, unless a previous failure is still recent.
     async fn bundle(&self, key: &Key, config: &WorkerConfig, files: &[PathBuf]) -> Result<Bundle> {
         let version = fingerprint(files);
         if let Some(failure) = self.failures().get(key)
@@ -166,8 +165,8 @@ impl UserWorkers {
     }
 }
 
-/// Which files a Worker may be made of: those beside one that is one file belong
-/// to others.
+/// Returns which files a Worker may include. If it is a single file, the files beside it belong
+/// to other Workers.
 fn boundary(config: &WorkerConfig) -> Boundary {
     match config.path == config.main {
         true => Boundary::File,
@@ -175,8 +174,8 @@ fn boundary(config: &WorkerConfig) -> Boundary {
     }
 }
 
-/// The configuration of a Worker: by the name of its folder or file, or else by
-/// the name in it.
+/// Finds the configuration of a Worker: by the name of its folder or file, or else by the `name`
+/// in it.
 fn locate(
     namespaces: &[Namespace],
     name: &str,
@@ -226,8 +225,8 @@ impl Namespaces for UserWorkers {
 }
 
 impl UserWorkers {
-    /// What is wrong with a Worker, for those who wrote it: they are not told
-    /// where on the host their namespace is.
+    /// Rewrites an error for the authors of a Worker. It must not reveal where the namespace is
+    /// on the host.
     fn without_host(&self, namespace: &str, error: &str) -> String {
         let known = self
             .namespaces

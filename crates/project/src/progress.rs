@@ -1,49 +1,47 @@
-//! What a user is told while a project is built and deployed.
+//! Reports the progress of building and deploying a project.
 
-/// Something that may take long.
+/// A step that may take long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step<'a> {
-    /// The `build.command` of a Worker runs. What it prints goes to the stderr
-    /// of this process.
+    /// Runs the `build.command` of a Worker. The output goes to the stderr of this process.
     BuildCommand {
         /// The name of the Worker.
         worker: &'a str,
         /// The command line.
         command: &'a str,
     },
-    /// The JavaScript engine is fetched and made, which is done once for each
-    /// version of Taffrail.
+    /// Fetches and builds the JavaScript engine. This is done once for each version of Taffrail.
     MakeEngine,
-    /// The JavaScript engine is compiled.
+    /// Compiles the JavaScript engine.
     CompileEngine,
-    /// The bundler of scripts is compiled.
+    /// Compiles the bundler.
     CompileBundler,
-    /// The component of a Worker is compiled.
+    /// Compiles the component of a Worker.
     Compile {
         /// The name of the Worker.
         worker: &'a str,
     },
-    /// A component is made of the script of a Worker.
+    /// Builds a component from the script of a Worker.
     Componentize {
         /// The name of the Worker.
         worker: &'a str,
     },
 }
 
-/// Is told how a project gets on. `()` ignores it.
+/// Receives reports about the progress of a project. `()` ignores them.
 pub trait Progress: Send + Sync {
-    /// A step begins. It is under way until what this returns is dropped.
+    /// Reports that a step begins. It is under way until the returned value is dropped.
     fn begin(&self, step: Step<'_>) -> Box<dyn Underway>;
 
-    /// Something will not work as the user may expect.
+    /// Reports a condition that the user may not expect.
     fn warn(&self, text: &str);
 }
 
-/// A step under way. It is dropped without a call of [`done`](Self::done) when
-/// the step fails or is given up.
+/// A step that is under way. If the step fails or is cancelled, this is dropped without a call of
+/// [`done`](Self::done).
 pub trait Underway: Send {
-    /// The step has succeeded.
+    /// Reports that the step has succeeded.
     fn done(self: Box<Self>);
 }
 
@@ -59,7 +57,7 @@ impl Underway for () {
     fn done(self: Box<Self>) {}
 }
 
-/// Runs a step, and tells of it.
+/// Runs a step, and reports its progress.
 pub(crate) async fn during<T, E>(
     progress: &dyn Progress,
     step: Step<'_>,

@@ -16,18 +16,18 @@ use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};
 use taffrail_runtime::{Binding, Code, Component, Runtime};
 
-/// Deploys Workers, as their configurations have them, to a runtime.
+/// Deploys configured Workers to a runtime.
 pub struct Project {
     runtime: Runtime,
     javascript: Arc<JavaScript>,
     progress: Arc<dyn Progress>,
-    /// Where Workers keep data.
+    /// The directory for the data of Workers.
     store: Option<PathBuf>,
-    /// Taken once a Worker does.
+    /// Taken when a Worker that keeps data is deployed.
     claim: Mutex<Option<Claim>>,
 }
 
-/// What a [`Project`] is made of.
+/// Configures and starts a [`Project`].
 #[must_use]
 pub struct Builder {
     cache: PathBuf,
@@ -38,40 +38,39 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Adds to a runtime that has been begun, for example one with tail
-    /// consumers. What the project brings itself is replaced: the cache, the
-    /// store, the scripts and the namespaces.
+    /// Uses this builder for the runtime, for example one with tail consumers. The project
+    /// replaces its cache, store, bundler and namespaces.
     pub fn runtime(mut self, runtime: taffrail_runtime::Builder) -> Self {
         self.runtime = runtime;
         self
     }
 
-    /// Keeps what Workers store in `directory`, which one process at a time may
-    /// use. Without it, it is in memory.
+    /// Keeps the data of Workers in `directory`, which only one process at a time may use.
+    /// Without a directory, the data is kept in memory.
     pub fn store(mut self, directory: impl Into<PathBuf>) -> Self {
         self.store = Some(directory.into());
         self
     }
 
-    /// Uses this environment of the configurations of user Workers. Those that are
-    /// given have been read in one.
+    /// Sets the environment for the configurations of user Workers. The given Workers have
+    /// already been read for an environment.
     pub fn env(mut self, env: Option<String>) -> Self {
         self.env = env;
         self
     }
 
-    /// Tells `progress` what is built.
+    /// Reports progress to `progress`.
     pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
         self.progress = progress;
         self
     }
 
-    /// Starts the runtime. User Workers are looked for in the dispatch namespaces
-    /// of `workers`, none of which is deployed yet.
+    /// Starts the runtime. User Workers are searched for in the dispatch namespaces of `workers`.
+    /// None of `workers` is deployed yet.
     ///
     /// # Errors
     ///
-    /// When the runtime cannot start.
+    /// Fails if the runtime cannot start.
     pub fn build(self, workers: &[WorkerConfig]) -> Result<Project> {
         let javascript = Arc::new(JavaScript::new(&self.cache, Arc::clone(&self.progress)));
         let users = UserWorkers::new(workers, self.env, Arc::clone(&javascript));
@@ -94,8 +93,8 @@ impl Builder {
 }
 
 impl Project {
-    /// Begins the making of a project. What takes long to make is kept in `cache`:
-    /// the JavaScript engine and compiled code, which is run as it is found.
+    /// Returns a builder for a project. Results that take long to produce are kept in `cache`:
+    /// the JavaScript engine and compiled code. They are executed without further checks.
     pub fn builder(cache: impl Into<PathBuf>) -> Builder {
         Builder {
             cache: cache.into(),
@@ -106,7 +105,7 @@ impl Project {
         }
     }
 
-    /// The runtime that the Workers run in.
+    /// Returns the runtime that the Workers run in.
     #[must_use]
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
@@ -116,7 +115,7 @@ impl Project {
     ///
     /// # Errors
     ///
-    /// When one of them cannot be deployed. Those before it are.
+    /// Fails if one of them cannot be deployed. The Workers before it stay deployed.
     pub async fn deploy_all(&self, workers: &[WorkerConfig]) -> Result<()> {
         for worker in workers {
             self.run_build_command(worker).await?;
@@ -130,7 +129,7 @@ impl Project {
     ///
     /// # Errors
     ///
-    /// When the command fails or cannot be run.
+    /// Fails if the command fails or cannot be run.
     pub async fn run_build_command(&self, worker: &WorkerConfig) -> Result<()> {
         let Some(build) = &worker.build else {
             return Ok(());
@@ -142,11 +141,11 @@ impl Project {
         during(&*self.progress, step, build_command::run(worker, build)).await
     }
 
-    /// Reads a component, or a script with all that it imports.
+    /// Reads a component, or a script with all its imports.
     ///
     /// # Errors
     ///
-    /// When `main` cannot be read, or the script cannot be bundled.
+    /// Fails if `main` cannot be read, or if the script cannot be bundled.
     pub async fn load(&self, worker: &WorkerConfig) -> Result<Main> {
         Ok(Main(if config::is_script(&worker.main) {
             Kind::Script(Arc::new(self.javascript.bundle(worker).await?))
@@ -155,13 +154,12 @@ impl Project {
         }))
     }
 
-    /// Deploys one of the Workers given. The first of them must answer
-    /// requests; the others may.
+    /// Deploys one of the given Workers. The first of them must handle requests; the others may.
     ///
     /// # Errors
     ///
-    /// When it cannot run, or another process uses the store. An earlier version
-    /// of it stays in place.
+    /// Fails if it cannot run, or if another process uses the store. An earlier version of it
+    /// stays deployed.
     pub async fn deploy(
         &self,
         worker: &WorkerConfig,
@@ -190,7 +188,7 @@ impl Project {
         Ok(())
     }
 
-    /// Takes the store for this process if the Worker keeps data.
+    /// Claims the store for this process if the Worker keeps data.
     fn claim(&self, worker: &WorkerConfig) -> Result<()> {
         let mut bindings = worker.bindings.values();
         let keeps = bindings.any(|binding| match binding {
@@ -207,25 +205,24 @@ impl Project {
         Ok(())
     }
 
-    /// Makes a component of a Worker's script and the JavaScript engine.
+    /// Builds a component from a Worker's script and the JavaScript engine.
     ///
     /// # Errors
     ///
-    /// When the script cannot be bundled or evaluated, or the component cannot be
-    /// made.
+    /// Fails if the script cannot be bundled or evaluated, or if the component cannot be built.
     pub async fn componentize(&self, worker: &WorkerConfig) -> Result<Vec<u8>> {
         let bundle = self.javascript.bundle(worker).await?;
         let script = Main(Kind::Script(Arc::new(bundle.clone())));
-        // An exception is told in terms of the user's source only like this.
+        // Evaluated here first, so that an exception refers to the user's source.
         self.deploy(worker, slice::from_ref(worker), script).await?;
         self.javascript.componentize(worker, bundle).await
     }
 
-    /// Deploys a Worker that has nothing to run: its events fail for `reason`.
+    /// Deploys a Worker without code. Its events fail with `reason`.
     ///
     /// # Errors
     ///
-    /// When its settings contradict those of others.
+    /// Fails if its settings contradict those of other Workers.
     pub fn deploy_missing(&self, worker: &WorkerConfig, reason: String) -> Result<()> {
         Ok(self
             .runtime
@@ -246,7 +243,7 @@ impl Project {
         during(&*self.progress, step, compiled).await
     }
 
-    /// Looks at whether a component has the handlers that its place asks for.
+    /// Checks that a component has the handlers that its role requires.
     fn check_handlers(
         &self,
         worker: &WorkerConfig,
@@ -267,7 +264,7 @@ impl Project {
         Ok(())
     }
 
-    /// Says that a Worker which others name as their tail consumer cannot be one.
+    /// Warns if a Worker that others name as their tail consumer has no tail handler.
     fn warn_of_missing_tail(
         &self,
         worker: &WorkerConfig,

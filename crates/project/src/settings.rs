@@ -1,10 +1,10 @@
-//! From a configuration to the settings of the runtime.
+//! Converts a configuration to the settings of the runtime.
 
 use crate::config::{ConfiguredLimits, WorkerConfig};
 use std::time::Duration;
 use taffrail_runtime::{Limits, MAX_BATCH, WorkerSettings};
 
-/// What the runtime needs to know of a configuration.
+/// Returns the settings of the runtime for a configuration.
 pub(crate) fn settings(worker: &WorkerConfig) -> WorkerSettings {
     WorkerSettings {
         vars: worker.vars.clone(),

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Takes so many bytes, and then fails.
+/// Accepts this many bytes, and then fails.
 struct Full {
     taken: Vec<u8>,
     room: usize,

@@ -1,11 +1,10 @@
-//! Cron expressions, as Cloudflare reads them.
+//! Cron expressions, in Cloudflare's syntax.
 
 use crate::error::{Error, Result};
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::{Timestamp, tz::TimeZone};
 
-/// A cron expression of five fields, in UTC. Weekdays count from 1, which is
-/// Sunday.
+/// A cron expression of five fields, in UTC. Weekdays count from 1, which is Sunday.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cron {
     /// The expression as it was written.
@@ -14,11 +13,11 @@ pub struct Cron {
 }
 
 impl Cron {
-    /// Reads an expression.
+    /// Parses an expression.
     ///
     /// # Errors
     ///
-    /// When it is not a cron expression of five fields.
+    /// Fails if the text is not a cron expression of five fields.
     pub fn parse(text: &str) -> Result<Self> {
         let parser = CronParser::builder()
             .seconds(Seconds::Disallowed)
@@ -29,7 +28,7 @@ impl Cron {
             let error = error.to_string();
             let error = error.trim_end_matches('.');
             Error::configuration(format!(
-                "`{text}` is no cron expression such as `*/5 * * * *`: {error}"
+                "`{text}` is not a cron expression such as `*/5 * * * *`: {error}"
             ))
         })?;
         Ok(Self {
@@ -38,7 +37,7 @@ impl Cron {
         })
     }
 
-    /// When it is due next after `now`, if ever.
+    /// Returns the next due time after `now`, if there is one.
     #[must_use]
     pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
         let now = now.to_zoned(TimeZone::UTC);
@@ -70,11 +69,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cron_expression_is_told() {
+    fn an_invalid_expression_is_an_error() {
         for text in ["", "* * * *", "61 * * * *", "* * * * * *", "often"] {
             let error = Cron::parse(text).unwrap_err().to_string();
             assert!(
-                error.starts_with(&format!("`{text}` is no cron")),
+                error.starts_with(&format!("`{text}` is not a cron")),
                 "{error}"
             );
         }

@@ -1,4 +1,4 @@
-//! What `--env` makes of a configuration file: which value of each key counts.
+//! Applies `--env` to a configuration file, which decides which value of each key counts.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::keys::{self, Keys, Scope, Support};
 use super::quote::list;
 use super::schema::WorkerTable;
 
-/// A key's value and where it stands in the file.
+/// The value of a key, and its path in the file.
 pub(super) struct Entry {
     /// `limits`, or `env.staging.limits`.
     pub(super) path: String,
@@ -19,24 +19,23 @@ pub(super) struct Entry {
     pub(super) value: Value,
 }
 
-/// The keys that count once an environment is chosen, by their names.
+/// The effective keys for a chosen environment, by name.
 #[derive(Default)]
 pub(super) struct Selection {
     pub(super) entries: BTreeMap<String, Entry>,
-    /// The environment chosen, which a name from the top level is extended with.
+    /// The chosen environment, which is appended to a name from the top level.
     pub(super) env: Option<String>,
-    /// What the user should know, without the file's name.
+    /// Warnings for the user, without the name of the file.
     pub(super) warnings: Vec<String>,
 }
 
 /// Chooses environment `env` of a file, or its top level.
 ///
-/// As in Wrangler: an empty name means the top level; a value is inherited whole
-/// or not at all; `null` is the same as leaving the key out; and a file without
-/// any environment serves for each, so that Workers which have environments can
-/// run beside Workers which have none.
+/// As in Wrangler: an empty name means the top level; a value is inherited as a whole or not at
+/// all; `null` is the same as leaving the key out; and a file without environments is valid for
+/// every environment, so that Workers with and without environments can run together.
 ///
-/// Errors: a key nobody knows, and an environment the file does not define.
+/// Fails for an unknown key, and for an environment that the file does not define.
 pub(super) fn select(mut top: Table, env: Option<&str>) -> Result<Selection> {
     let environments = environments(top.remove("env").unwrap_or_default())?;
     let mut selection = Selection::default();
@@ -63,10 +62,10 @@ pub(super) fn select(mut top: Table, env: Option<&str>) -> Result<Selection> {
 }
 
 impl Selection {
-    /// The Worker's table: the values of the entries that count.
+    /// Returns the Worker's table with the effective values.
     ///
-    /// The error names the path of the value that has the wrong type, as it stands in
-    /// the file, what it is and what it should be.
+    /// The error names the path of a value with the wrong type, as it appears in the file, its
+    /// type, and the expected type.
     pub(super) fn table(&self) -> Result<WorkerTable> {
         let entries = self.entries.iter();
         let table = entries.map(|(name, entry)| (name.clone(), entry.value.clone()));
@@ -85,8 +84,8 @@ impl Selection {
         Ok(())
     }
 
-    /// Puts the environment's own keys in place of the top level's, and drops
-    /// those of the top level that an environment does not inherit.
+    /// Replaces the keys of the top level with those of the environment, and removes those that
+    /// an environment does not inherit.
     fn lay_over(&mut self, env: &str, table: Table) -> Result<()> {
         let top = std::mem::take(&mut self.entries);
         for (name, value) in table {
@@ -110,11 +109,11 @@ impl Selection {
             .extract_if(.., |_, entry| entry.keys.scope == Scope::TopLevel);
         self.warnings.extend(misplaced.map(|(name, entry)| {
             let path = entry.path;
-            format!("`{path}` is ignored: `{name}` counts at the top level only")
+            format!("`{path}` is ignored: `{name}` is only allowed at the top level")
         }));
     }
 
-    /// Says what the top level sets and the environment goes without.
+    /// Warns of values at the top level that the environment does not inherit.
     fn warn_of_lost(&mut self, env: &str, name: &str, top: &Value) {
         let own = self.entries.get(name).map(|entry| &entry.value);
         let warning = match (top, own) {
@@ -138,7 +137,7 @@ impl Selection {
     }
 }
 
-/// The environments that a file's `env` defines.
+/// Returns the environments that a file's `env` defines.
 fn environments(env: Value) -> Result<BTreeMap<String, Table>> {
     match env {
         Value::Null => Ok(BTreeMap::new()),

@@ -1,4 +1,4 @@
-//! Finding a Worker's configuration file and reading it into plain JSON values.
+//! Finds a Worker's configuration file and reads it into plain JSON values.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -9,16 +9,17 @@ use crate::error::{Error, Result, bail};
 use jsonc_parser::ParseOptions;
 use serde_json::{Number, Value};
 
-/// Far more than any configuration has.
+/// Far larger than any real configuration.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// One table of a configuration file, whichever language it is written in.
+/// One table of a configuration file, independent of its language.
 pub(super) type Table = BTreeMap<String, Value>;
 
-/// The names a directory is searched for, in Wrangler's order: the first found wins.
+/// The file names that a directory is searched for, in Wrangler's order. The first one that
+/// exists is used.
 const FILE_NAMES: [&str; 3] = ["wrangler.json", "wrangler.jsonc", "wrangler.toml"];
 
-/// What a path given by the user stands for.
+/// The meaning of a path that the user gave.
 pub(super) enum Source {
     /// A configuration file and its language.
     Config(PathBuf, Syntax),
@@ -36,7 +37,7 @@ pub(super) enum Syntax {
 }
 
 impl Syntax {
-    /// The language that a file's extension stands for.
+    /// Returns the language for a file's extension.
     fn of(file: &Path) -> Option<Self> {
         match file.extension()?.to_str()? {
             "toml" => Some(Self::Toml),
@@ -45,7 +46,7 @@ impl Syntax {
         }
     }
 
-    /// An assignment as a user would write it in this language.
+    /// Returns an assignment in the syntax of this language.
     pub(super) fn assignment(self, key: &str, text: &str) -> String {
         match self {
             Self::Toml => format!("{key} = \"{text}\""),
@@ -54,8 +55,8 @@ impl Syntax {
     }
 }
 
-/// Decides what `path` is: a directory with a configuration file, such a file
-/// itself, a component, or a script.
+/// Determines what `path` is: a directory with a configuration file, a configuration file, a
+/// component, or a script.
 pub(super) fn locate(path: &Path) -> Result<Source> {
     let kind = match fs::metadata(path) {
         Ok(kind) => kind,
@@ -91,7 +92,7 @@ pub(super) fn locate(path: &Path) -> Result<Source> {
     }
 }
 
-/// The ending of files that are components.
+/// The extension of components.
 const COMPONENT: &str = "wasm";
 
 fn is_component(file: &Path) -> bool {
@@ -99,17 +100,17 @@ fn is_component(file: &Path) -> bool {
         .is_some_and(|extension| extension == COMPONENT)
 }
 
-/// The endings of files that are scripts, as Wrangler has them.
+/// The extensions of scripts, as in Wrangler.
 const SCRIPTS: [&str; 7] = ["js", "mjs", "cjs", "jsx", "ts", "mts", "tsx"];
 
-/// Whether a file is a script and not a component.
+/// Whether a file is a script rather than a component.
 pub fn is_script(file: &Path) -> bool {
     file.extension()
         .is_some_and(|extension| SCRIPTS.iter().any(|script| extension == *script))
 }
 
-/// Where the Worker `name` of a folder is, unless its files have other names: its
-/// own folder, a script, or a component.
+/// Returns where the Worker `name` of a folder usually is: in a folder of that name, or in a
+/// script or component of that name.
 pub(crate) fn likely_paths(folder: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
     let endings = SCRIPTS.into_iter().chain([COMPONENT]);
     let files = endings.map(move |ending| folder.join(format!("{name}.{ending}")));
@@ -123,7 +124,7 @@ pub(crate) fn may_be_worker(path: &Path) -> bool {
 
 /// Reads a whole configuration file.
 ///
-/// Errors name the file, and line and column where the text itself is broken.
+/// Errors name the file, and the line and column of a syntax error.
 pub(super) fn read(file: &Path, syntax: Syntax) -> Result<Table> {
     let text = read_text(file)
         .map_err(|error| Error::configuration(format!("{}: {error}", file.display())))?;
@@ -134,11 +135,10 @@ pub(super) fn read(file: &Path, syntax: Syntax) -> Result<Table> {
     }
 }
 
-/// A configuration may be that of a stranger, and so no device or pipe is read
-/// as one.
+/// Reads a file. A configuration may be untrusted, so devices and pipes are refused.
 fn read_text(file: &Path) -> io::Result<String> {
     if !fs::metadata(file)?.is_file() {
-        let problem = "it is not a regular file; a configuration is one";
+        let problem = "it is not a regular file";
         return Err(io::Error::other(problem));
     }
     let mut text = String::new();
@@ -146,7 +146,7 @@ fn read_text(file: &Path) -> io::Result<String> {
     let length = BufReader::new(read).read_to_string(&mut text)?;
     if length as u64 > MAX_FILE_BYTES {
         return Err(io::Error::other(format!(
-            "it is larger than {MAX_FILE_BYTES} bytes; a configuration is smaller"
+            "it is larger than {MAX_FILE_BYTES} bytes, the limit for a configuration"
         )));
     }
     Ok(text)
@@ -194,7 +194,7 @@ fn read_jsonc(file: &Path, text: &str) -> Result<Table> {
     Ok(table.unwrap_or_default())
 }
 
-/// Line and column of a byte offset, both counted from 1, columns in characters.
+/// Returns the line and column of a byte offset. Both count from 1, and columns count characters.
 fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -204,8 +204,8 @@ fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     )
 }
 
-/// TOML has two kinds of value that JSON lacks, and no key of Wrangler's takes
-/// either, so they are refused under the name of the key that holds them.
+/// Converts a TOML value to JSON. Two kinds of TOML values do not exist in JSON. No key of
+/// Wrangler's takes them, so they are refused in an error that names the key.
 fn json_from_toml(key: &str, value: toml::Value) -> Result<Value> {
     Ok(match value {
         toml::Value::String(text) => Value::String(text),

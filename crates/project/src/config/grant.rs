@@ -1,4 +1,4 @@
-//! What a dispatch namespace allows of the configuration of a user Worker.
+//! Applies the grant of a dispatch namespace to the configuration of a user Worker.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +10,8 @@ use super::namespace::Grant;
 use super::worker::WorkerConfig;
 
 impl Grant {
-    /// Turns the configuration of a user Worker, which is to be `id`, into what
-    /// the grant allows of it.
+    /// Restricts the configuration of a user Worker, whose identity will be `id`, to what the
+    /// grant allows.
     ///
     /// Errors name the key of the user Worker's configuration that asks for more.
     pub(crate) fn apply(&self, worker: &mut WorkerConfig, id: &WorkerId) -> Result<()> {
@@ -39,7 +39,7 @@ impl Grant {
             Binding::DurableObject(class) => {
                 ensure!(
                     class.worker == *own,
-                    "`durable_objects.bindings` has `{name}`, a class of the Worker `{}`; a user Worker has classes of its own only",
+                    "`durable_objects.bindings` has `{name}`, a class of the Worker `{}`; a user Worker may only use its own classes",
                     class.worker
                 );
                 class.worker = id.clone();
@@ -52,7 +52,7 @@ impl Grant {
             )?,
             Binding::Loader => ensure!(
                 self.worker_loaders,
-                "`worker_loaders` has `{name}`, and the dispatch namespace lets its Workers load none"
+                "`worker_loaders` has `{name}`, but the dispatch namespace does not let its Workers load others"
             ),
             Binding::Dispatch(_) => {
                 bail!("`dispatch_namespaces` has `{name}`; a user Worker cannot dispatch to others")
@@ -69,7 +69,7 @@ impl Grant {
             (Egress::Hosts(wanted), Some(hosts)) => {
                 if let Some(other) = wanted.iter().find(|pattern| !hosts.contains(pattern)) {
                     bail!(
-                        "`taffrail.allowed_outbound_hosts` has `{other}`, which is not one of those that the dispatch namespace allows"
+                        "`taffrail.allowed_outbound_hosts` has `{other}`, which the dispatch namespace does not allow"
                     );
                 }
                 Ok(Egress::Hosts(wanted.clone()))
@@ -81,8 +81,8 @@ impl Grant {
     }
 }
 
-/// The target as it is granted. Its props are those of the grant: a Worker does
-/// not say about itself what a service is to believe.
+/// Returns the granted target, with the props of the grant: a Worker may not choose what a
+/// service believes about it.
 fn granted(key: &str, grant: &[Target], wanted: &Target) -> Result<Target> {
     ensure!(
         wanted.props.is_empty(),
@@ -108,7 +108,7 @@ fn allowed(key: &str, grant: &BTreeSet<String>, wanted: &str) -> Result<()> {
     Ok(())
 }
 
-/// The code of a user Worker stands in the Worker's own folder.
+/// Checks that the code of a user Worker is in the Worker's own folder.
 fn check_main(worker: &WorkerConfig) -> Result<()> {
     let (dir, main) = (worker.dir.canonicalize(), worker.main.canonicalize());
     if let (Ok(dir), Ok(main)) = (dir, main) {

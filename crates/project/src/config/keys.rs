@@ -1,7 +1,7 @@
-//! Every key that may stand in a configuration file, and what Taffrail does with it.
+//! All keys of a configuration file, and how Taffrail treats each of them.
 //!
-//! The names, and which of them an environment inherits, are those of Wrangler 4
-//! (`config.ts`, `environment.ts` and `validation.ts` of cloudflare/workers-sdk).
+//! The names, and which of them an environment inherits, are those of Wrangler 4 (`config.ts`,
+//! `environment.ts` and `validation.ts` of cloudflare/workers-sdk).
 
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
@@ -9,31 +9,32 @@ use serde_json::{Map, Value};
 use Scope::{Inherited, PerEnvironment, TopLevel};
 use Support::{Harmless, Ignored, Read};
 
-/// What Taffrail does with a key.
+/// How Taffrail treats a key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Support {
     /// Taffrail reads it.
     Read,
-    /// It makes no difference to a component that runs locally: deployment,
-    /// accounts, bundling of JavaScript.
+    /// It has no effect on a component that runs locally: deployment, accounts, bundling of
+    /// JavaScript.
     Harmless,
-    /// A Worker that relies on it behaves differently without it: the user is told.
+    /// It is not supported, and a Worker that relies on it may behave differently. The user is
+    /// warned.
     Ignored,
 }
 
-/// Where a key may stand, and what `[env.<name>]` makes of it.
+/// Where a key may appear, and how `[env.<name>]` inherits it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// At the top level only.
+    /// Only at the top level.
     TopLevel,
-    /// An environment that does not set it has the top level's value, whole.
-    /// A key inside a table travels with its table.
+    /// An environment that does not set it inherits the whole value of the top level. A key
+    /// inside a table is inherited with its table.
     Inherited,
-    /// An environment has it only by setting it.
+    /// An environment does not inherit it.
     PerEnvironment,
 }
 
-/// Keys that are treated alike.
+/// A group of keys that are treated alike.
 pub(super) struct Keys {
     pub(super) support: Support,
     pub(super) scope: Scope,
@@ -48,7 +49,7 @@ const fn keys(support: Support, scope: Scope, names: &'static [&'static str]) ->
     }
 }
 
-/// The keys of a Worker: of the file's top level and of `[env.<name>]`.
+/// The keys of a Worker, at the top level and in `[env.<name>]`.
 const WORKER: &[Keys] = &[
     keys(Read, TopLevel, &["alias", "env"]),
     keys(
@@ -176,7 +177,7 @@ const WORKER: &[Keys] = &[
             "workflows",
         ],
     ),
-    // Wrangler 3 had these, and files written for it still hold them.
+    // Keys of Wrangler 3, which may still appear in older files.
     keys(
         Harmless,
         Inherited,
@@ -187,7 +188,7 @@ const WORKER: &[Keys] = &[
     keys(Ignored, PerEnvironment, &["constellation"]),
 ];
 
-/// The tables (or lists of tables) inside a Worker's that Taffrail reads.
+/// The tables (or lists of tables) of a Worker that Taffrail reads.
 const INNER: &[(&str, &[Keys])] = &[
     (
         "build",
@@ -260,16 +261,15 @@ const INNER: &[(&str, &[Keys])] = &[
     ),
 ];
 
-/// How a Worker's key `name`, standing at `path` in the file, is treated.
+/// Returns the group of a Worker's key `name`, which is at `path` in the file.
 ///
-/// A key that nobody knows is an error with the likeliest correction.
+/// An unknown key is an error that suggests the most similar one.
 pub(super) fn of_worker(path: &str, name: &str) -> Result<&'static Keys> {
     find(WORKER, name).ok_or_else(|| unknown(path, name, WORKER))
 }
 
-/// Looks through a value that Taffrail reads, standing at `path` under the
-/// Worker's key `name`, for keys of its own: the ignored ones are returned with
-/// their paths, unknown ones are an error.
+/// Searches a value that Taffrail reads, at `path` under the Worker's key `name`, for nested
+/// keys. Returns the paths of ignored keys. An unknown key is an error.
 pub(super) fn ignored_inside(path: &str, name: &str, value: &Value) -> Result<Vec<String>> {
     let Some((_, known)) = INNER.iter().find(|(table, _)| *table == name) else {
         return Ok(Vec::new());
@@ -305,7 +305,7 @@ fn ignored_in_table(
     Ok(ignored)
 }
 
-/// The keys inside tables that Taffrail reads, each with its table.
+/// Returns the keys inside tables that Taffrail reads, each with its table.
 #[cfg(test)]
 pub(super) fn read_inside() -> impl Iterator<Item = (&'static str, &'static str)> {
     INNER.iter().flat_map(|(table, known)| {
@@ -314,8 +314,8 @@ pub(super) fn read_inside() -> impl Iterator<Item = (&'static str, &'static str)
     })
 }
 
-/// Whether leaving the key out would mean the same: `null`, an empty list or
-/// table, or one that holds only such.
+/// Whether a value is the same as leaving the key out: `null`, an empty list or table, or one
+/// that contains only such values.
 pub(super) fn says_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -343,8 +343,7 @@ fn unknown(path: &str, name: &str, known: &'static [Keys]) -> Error {
     }
 }
 
-/// Where there is a key of this very name: in TOML one slips into the table above
-/// it all too easily.
+/// Returns where this key belongs. In TOML, a key easily ends up in the table above it.
 fn home(name: &str) -> Option<String> {
     if find(WORKER, name).is_some() {
         return Some("at the top level".to_owned());
@@ -355,8 +354,8 @@ fn home(name: &str) -> Option<String> {
         .map(|(table, _)| format!("in `{table}`"))
 }
 
-/// The known name closest to `name`, if it is within a third of its length, as
-/// Cargo measures for its own suggestions.
+/// Returns the known name that is closest to `name`, if it is within a third of its length. Cargo
+/// uses the same measure for its suggestions.
 fn nearest(name: &str, known: &'static [Keys]) -> Option<&'static str> {
     known
         .iter()

@@ -1,45 +1,44 @@
-//! What the invocations of a Worker may use.
+//! The limits that a configuration may set.
 
 use crate::error::{Result, bail};
 
-/// The most CPU time that Cloudflare grants an invocation, in milliseconds.
+/// The most CPU time that Cloudflare allows an invocation, in milliseconds.
 pub(super) const MAX_CPU_MS: u64 = 300_000;
 
-/// The most subrequests that Cloudflare grants an invocation.
+/// The most subrequests that Cloudflare allows an invocation.
 pub(super) const MAX_SUBREQUESTS: u64 = 10_000_000;
 
-/// What a 32-bit WebAssembly memory can address, in MiB.
+/// The addressable size of a 32-bit WebAssembly memory, in MiB.
 pub(super) const MAX_MEMORY_MB: u64 = 4096;
 
-/// A day. What takes longer is no invocation.
+/// One day, in milliseconds.
 pub(super) const MAX_WALL_MS: u64 = 86_400_000;
 
-/// As many as the runtime has room for.
+/// The number of instances that the runtime has room for.
 pub(super) const MAX_INSTANCES: u64 = 1000;
 
-/// The most messages of one batch in Cloudflare's queues.
+/// The most messages in one batch of Cloudflare's queues.
 pub(super) const MAX_BATCH: u64 = 100;
 
-/// The limits that a configuration sets; the runtime has defaults for the
-/// others.
+/// The limits that a configuration sets. The runtime has defaults for the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfiguredLimits {
     /// CPU time in milliseconds.
     pub cpu_ms: Option<u64>,
-    /// Outgoing requests.
+    /// Subrequests.
     pub subrequests: Option<u64>,
     /// Memory in MiB.
     pub memory_mb: Option<u64>,
-    /// Time, waiting included, in milliseconds.
+    /// Wall time, including time spent waiting, in milliseconds.
     pub wall_ms: Option<u64>,
     /// Time after the response, in milliseconds.
     pub wait_until_ms: Option<u64>,
-    /// Requests at a time.
+    /// Concurrent requests.
     pub instances: Option<u64>,
 }
 
 impl ConfiguredLimits {
-    /// The limit of this name, with the most that it may be.
+    /// Returns the limit of this name, with the highest permitted value.
     pub(super) fn get_mut(&mut self, name: &str) -> Option<(&mut Option<u64>, u64)> {
         Some(match name {
             "cpu_ms" => (&mut self.cpu_ms, MAX_CPU_MS),
@@ -53,8 +52,8 @@ impl ConfiguredLimits {
     }
 }
 
-/// Gives a user Worker the limits that are `ceilings`, and lower ones where its
-/// own configuration has them. Without a ceiling the runtime's default is one.
+/// Restricts the limits of a user Worker to `ceilings`. The user Worker's configuration may set
+/// lower limits. Where there is no ceiling, the runtime's default is the ceiling.
 ///
 /// Errors name the key of a limit that is above its ceiling.
 pub(super) fn hold_under(own: &mut ConfiguredLimits, ceilings: &ConfiguredLimits) -> Result<()> {
@@ -92,7 +91,7 @@ pub(super) fn hold_under(own: &mut ConfiguredLimits, ceilings: &ConfiguredLimits
     ] {
         match (*own, ceiling) {
             (Some(wanted), Some(ceiling)) if wanted > ceiling => {
-                bail!("`{key}` is {wanted}; the dispatch namespace allows {ceiling} at most")
+                bail!("`{key}` is {wanted}; the dispatch namespace allows at most {ceiling}")
             }
             (Some(_), _) => {}
             (None, ceiling) => *own = ceiling,

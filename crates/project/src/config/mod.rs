@@ -1,9 +1,9 @@
-//! From the paths a user gives to typed, checked Worker configurations.
+//! Reads the paths that a user gives into typed, checked Worker configurations.
 //!
-//! The files and their keys are Wrangler's; what is Taffrail's own stands under
-//! `[taffrail]`. [`load`] turns one path into one [`WorkerConfig`]; [`apply_dev_vars`],
-//! [`apply_var_files`], [`apply_vars`] and [`apply_limits`] lay variables and limits over
-//! a set of them; and [`check_set`] looks at what only the set can tell: names and tail consumers.
+//! The files and their keys are Wrangler's. Taffrail's own keys are in `[taffrail]`. [`load`]
+//! reads one path into one [`WorkerConfig`]. [`apply_dev_vars`], [`apply_var_files`],
+//! [`apply_vars`] and [`apply_limits`] override variables and limits of a set of configurations.
+//! [`check_set`] checks a whole set: names, services and tail consumers.
 
 mod cron;
 mod environment;

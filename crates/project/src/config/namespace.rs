@@ -1,7 +1,7 @@
-//! A dispatch namespace: where its user Workers are, and what they may use.
+//! Dispatch namespaces: where their user Workers are, and what those may use.
 //!
-//! A user Worker's own configuration grants it nothing. The configuration of
-//! the dispatcher does.
+//! The configuration of a user Worker grants it nothing. Only the configuration of the dispatcher
+//! does.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,16 +12,16 @@ use super::limits::ConfiguredLimits;
 use super::paths::below;
 use super::schema::{NamespaceTable, Paths, TailConsumer};
 
-/// A dispatch namespace as a dispatcher's configuration has it.
+/// A dispatch namespace in a dispatcher's configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Namespace {
-    /// Folders of user Workers, or user Workers.
+    /// The folders of user Workers, or the user Workers themselves.
     pub places: Vec<PathBuf>,
-    /// What they may use.
+    /// What the user Workers may use.
     pub grant: Grant,
 }
 
-/// What user Workers may use of the operator's.
+/// The operator's resources that user Workers may use.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Grant {
     pub(super) services: Vec<Target>,
@@ -54,7 +54,7 @@ impl Namespace {
 }
 
 impl Grant {
-    /// The Workers of the operator that it names, with the key of each.
+    /// Returns the operator's Workers that the grant names, with the key of each.
     pub(super) fn targets(&self) -> impl Iterator<Item = (&'static str, &Target)> {
         let services = self.services.iter().map(|target| ("services", target));
         let tails = self.tail_consumers.iter();

@@ -1,11 +1,11 @@
-//! Variables and limits that are laid over those of the configurations.
+//! Overrides the variables and limits of configurations.
 
 use crate::error::{Error, Result};
 
 use super::quote::list;
 use super::worker::WorkerConfig;
 
-/// `KEY`, for every Worker, or `WORKER.KEY`, for one. A key has no dot in it.
+/// A key of the form `KEY`, for every Worker, or `WORKER.KEY`, for one. `KEY` has no dot.
 pub(super) struct OverrideKey<'a> {
     worker: Option<&'a str>,
     pub(super) key: &'a str,
@@ -21,9 +21,9 @@ impl<'a> OverrideKey<'a> {
         is_whole.then_some(Self { worker, key })
     }
 
-    /// The Workers that it is for.
+    /// Returns the Workers that the key applies to.
     ///
-    /// Errors: the Worker named is not among those given.
+    /// Fails if the named Worker is not among those given.
     pub(super) fn workers<'w>(
         &self,
         workers: &'w mut [WorkerConfig],
@@ -41,18 +41,19 @@ impl<'a> OverrideKey<'a> {
     }
 }
 
-/// Lays variables over the Workers' own, in order.
+/// Overrides variables of the Workers, in order.
 ///
-/// `KEY:VALUE` is for every Worker, `WORKER.KEY:VALUE` for the one of that name;
-/// so a key has no dot in it. The value is a string and may be empty or hold colons.
+/// `KEY:VALUE` applies to every Worker, `WORKER.KEY:VALUE` to the one of that name, so a key has
+/// no dot. The value is a string, which may be empty or contain colons.
 ///
 /// # Errors
 ///
-/// A variable of another form, and a `WORKER` that was not given.
+/// Fails for a variable of another form, and for a `WORKER` that was not given.
 pub fn apply_vars<S: AsRef<str>>(workers: &mut [WorkerConfig], vars: &[S]) -> Result<()> {
     for var in vars {
         let var = var.as_ref();
-        // The value may be a secret: messages stop before it, even if `=` was typed.
+        // The value may be a secret, so messages end before it, even if `=` was typed instead of
+        // `:`.
         let given = var.split([':', '=']).next().unwrap_or_default();
         apply_var(workers, given, &var[given.len()..])
             .map_err(|error| Error::configuration(format!("{given}: {error}")))?;
@@ -70,14 +71,14 @@ fn apply_var(workers: &mut [WorkerConfig], given: &str, value: &str) -> Result<(
     Ok(())
 }
 
-/// Lays limits over the Workers' own, in order.
+/// Overrides limits of the Workers, in order.
 ///
-/// `KEY=VALUE` is for every Worker, `WORKER.KEY=VALUE` for the one of that name.
+/// `KEY=VALUE` applies to every Worker, `WORKER.KEY=VALUE` to the one of that name.
 ///
 /// # Errors
 ///
-/// A limit of another form, one that does not exist, a value out of its
-/// range, and a `WORKER` that was not given.
+/// Fails for a limit of another form, an unknown limit, a value out of range, and a `WORKER` that
+/// was not given.
 pub fn apply_limits<S: AsRef<str>>(workers: &mut [WorkerConfig], limits: &[S]) -> Result<()> {
     for limit in limits {
         let limit = limit.as_ref();

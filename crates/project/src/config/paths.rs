@@ -1,8 +1,8 @@
-//! Paths as they stand in a configuration.
+//! Paths in a configuration.
 
 use std::path::{Path, PathBuf};
 
-/// The directory that a file stands in, `.` for a bare file name.
+/// Returns the directory of a file: `.` for a bare file name.
 pub(super) fn directory_of(file: &Path) -> PathBuf {
     match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
@@ -10,7 +10,7 @@ pub(super) fn directory_of(file: &Path) -> PathBuf {
     }
 }
 
-/// `path` as seen from `dir`, without `.` on the way.
+/// Returns `path` relative to `dir`, without `.` components.
 pub(super) fn below(dir: &Path, path: &Path) -> PathBuf {
     dir.join(path).components().collect()
 }

@@ -1,23 +1,23 @@
-//! Which files are no code: `rules`, and those that Wrangler has by default.
+//! Which files are not code: `rules`, and Wrangler's default rules.
 
 use super::quote::list;
 use super::schema::{RuleTable, RuleType};
 use taffrail_javascript::{Rule, RuleKind};
 
-/// Wrangler's own rules, which come after those of a configuration.
+/// Wrangler's default rules, which follow those of a configuration.
 const DEFAULT: [(RuleType, &[&str]); 3] = [
     (RuleType::Text, &["**/*.txt", "**/*.html", "**/*.sql"]),
     (RuleType::Data, &["**/*.bin"]),
     (RuleType::CompiledWasm, &["**/*.wasm"]),
 ];
 
-/// The rules of a Worker whose configuration has none.
+/// Returns the rules of a Worker whose configuration has none.
 pub(super) fn default() -> Vec<Rule> {
     of_table(&[]).0
 }
 
-/// The rules that count, and what the user should know of the others. As for
-/// Wrangler, a rule without `fallthrough = true` is the last of its type.
+/// Returns the effective rules, and warnings about the others. As in Wrangler, a rule without
+/// `fallthrough = true` is the last of its type.
 pub(super) fn of_table(tables: &[RuleTable]) -> (Vec<Rule>, Vec<String>) {
     let own = tables.iter().enumerate().map(|(index, table)| Given {
         place: format!("`rules[{index}]`"),
@@ -38,7 +38,7 @@ pub(super) fn of_table(tables: &[RuleTable]) -> (Vec<Rule>, Vec<String>) {
         if let Some(earlier) = earlier {
             if earlier.fallthrough.is_none() {
                 warnings.push(format!(
-                    "{} is ignored: {} has the same type; add `fallthrough = true` to that one to use both, or `fallthrough = false` to say no more of it",
+                    "{} is ignored: {} has the same type; add `fallthrough = true` to that one to use both, or `fallthrough = false` to silence this warning",
                     rule.place, earlier.place
                 ));
             }
@@ -50,7 +50,7 @@ pub(super) fn of_table(tables: &[RuleTable]) -> (Vec<Rule>, Vec<String>) {
             RuleType::PythonModule | RuleType::PythonRequirement
         ) {
             warnings.push(format!(
-                "{} is ignored: Taffrail runs no Python source",
+                "{} is ignored: Taffrail does not run Python source",
                 rule.place
             ));
         }
@@ -71,7 +71,7 @@ struct Given {
 }
 
 impl Given {
-    /// The rule for the bundler, which knows what code is by itself.
+    /// Returns the rule for the bundler. The bundler recognises code without a rule.
     fn made(&self, instead: Option<RuleKind>) -> Option<Rule> {
         let kind = match self.kind {
             RuleType::Text => RuleKind::Text,

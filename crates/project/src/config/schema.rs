@@ -1,4 +1,4 @@
-//! The types of the values that Taffrail reads, as they stand in the file.
+//! The types of the values that Taffrail reads, as they appear in the file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,7 +15,7 @@ use super::limits::{
     MAX_WALL_MS,
 };
 
-/// A Worker's table: the top level, or an environment laid over it.
+/// A Worker's table: the top level, merged with an environment.
 #[derive(Deserialize)]
 pub(super) struct WorkerTable {
     pub(super) name: Option<String>,
@@ -56,7 +56,7 @@ pub(super) struct WorkerTable {
     pub(super) taffrail: TaffrailTable,
 }
 
-/// Which secrets there are.
+/// The required secrets.
 #[derive(Deserialize)]
 #[serde(expecting = "a table with the key `required`")]
 pub(super) struct SecretsTable {
@@ -64,7 +64,7 @@ pub(super) struct SecretsTable {
     pub(super) required: Vec<String>,
 }
 
-/// What files of certain names are to those who import them.
+/// The module type of files whose names match.
 #[derive(Deserialize)]
 #[serde(expecting = "a table with the keys `type` and `globs`")]
 pub(super) struct RuleTable {
@@ -74,7 +74,7 @@ pub(super) struct RuleTable {
     pub(super) fallthrough: Option<bool>,
 }
 
-/// Wrangler's types of modules.
+/// Wrangler's module types.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 pub(super) enum RuleType {
     ESModule,
@@ -95,7 +95,7 @@ pub(super) struct BuildTable {
     pub(super) watch_dir: Option<Paths>,
 }
 
-/// One Worker that is told of this Worker's invocations.
+/// A Tail Worker of this Worker.
 #[derive(Deserialize)]
 #[serde(expecting = "a table with the key `service`")]
 pub(super) struct TailConsumer {
@@ -115,7 +115,7 @@ impl From<TailConsumer> for Target {
     }
 }
 
-/// One Worker that this Worker may call.
+/// A Worker that this Worker may call.
 #[derive(Deserialize)]
 #[serde(expecting = "a table with the keys `binding` and `service`")]
 pub(super) struct Service {
@@ -133,7 +133,7 @@ pub(super) struct WorkerLoader {
     pub(super) binding: String,
 }
 
-/// The bindings to Durable Objects.
+/// The bindings of Durable Objects.
 #[derive(Default, Deserialize)]
 #[serde(expecting = "a table with the key `bindings`")]
 pub(super) struct DurableObjects {
@@ -141,7 +141,7 @@ pub(super) struct DurableObjects {
     pub(super) bindings: Vec<DurableObject>,
 }
 
-/// A class of Durable Objects, of this Worker or another one.
+/// A class of Durable Objects, of this Worker or of another one.
 #[derive(Deserialize)]
 #[serde(expecting = "a table with the keys `name` and `class_name`")]
 pub(super) struct DurableObject {
@@ -159,14 +159,14 @@ pub(super) struct Dispatch {
     pub(super) outbound: Option<Outbound>,
 }
 
-/// The Worker that receives the requests of user Workers.
+/// The outbound Worker of a dispatch namespace.
 #[derive(Deserialize)]
 #[serde(expecting = "a table with the key `service`")]
 pub(super) struct Outbound {
     pub(super) service: String,
 }
 
-/// A KV namespace. Without an id it is the one of its binding.
+/// A KV namespace. The default id is the name of the binding.
 #[derive(Deserialize)]
 #[serde(expecting = "a table with the key `binding`")]
 pub(super) struct KvNamespace {
@@ -175,7 +175,7 @@ pub(super) struct KvNamespace {
     pub(super) preview_id: Option<String>,
 }
 
-/// A dataset of Analytics Engine. Without a name it is the one of its binding.
+/// An Analytics Engine dataset. The default name is the name of the binding.
 #[derive(Deserialize)]
 #[serde(expecting = "a table with the key `binding`")]
 pub(super) struct Dataset {
@@ -183,7 +183,7 @@ pub(super) struct Dataset {
     pub(super) dataset: Option<String>,
 }
 
-/// What one invocation may use.
+/// The limits of one invocation.
 #[derive(Default, Deserialize)]
 #[serde(expecting = "a table")]
 pub(super) struct LimitsTable {
@@ -191,7 +191,7 @@ pub(super) struct LimitsTable {
     pub(super) subrequests: Option<UpTo<MAX_SUBREQUESTS>>,
 }
 
-/// What starts a Worker by itself.
+/// The cron triggers of a Worker.
 #[derive(Default, Deserialize)]
 #[serde(expecting = "a table")]
 pub(super) struct TriggersTable {
@@ -214,7 +214,7 @@ pub(super) struct TaffrailTable {
     pub(super) dispatch_namespaces: BTreeMap<String, NamespaceTable>,
 }
 
-/// The Worker that answers requests without a binding: its name, or a table.
+/// The Worker that receives requests which are not made through a binding: its name, or a table.
 #[derive(Deserialize)]
 #[serde(
     untagged,
@@ -225,8 +225,7 @@ pub(super) enum GlobalOutbound {
     Table(TailConsumer),
 }
 
-/// A dispatch namespace: the places of its Workers, or a table that also says
-/// what they may use.
+/// A dispatch namespace: the paths of its Workers, or a table that also has the grant.
 #[derive(Default, Deserialize)]
 #[serde(remote = "Self", deny_unknown_fields)]
 pub(super) struct NamespaceTable {
@@ -281,7 +280,7 @@ impl<'de> Deserialize<'de> for NamespaceTable {
     }
 }
 
-/// The most that user Workers may set for themselves.
+/// The ceilings of the limits that user Workers may set.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct CeilingsTable {

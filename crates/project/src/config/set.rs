@@ -1,4 +1,4 @@
-//! What only all the Workers of a run together can get wrong.
+//! Checks that concern all Workers of a run together.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use super::worker::WorkerConfig;
 
 /// Checks the Workers of one run against each other.
 ///
-/// A Worker that lists itself as its tail consumer is no circle: what it does as
-/// a tail consumer is not handed to it again.
+/// A Worker may list itself as its tail consumer: it does not receive the items of its own tail
+/// events.
 ///
 /// # Errors
 ///
-/// Two Workers of one name, a tail consumer or a service that is not among the
-/// Workers, and Workers that consume each other's tails in a circle, where each
-/// item would make the next without end. The text names the files to change.
+/// Fails if two Workers have the same name, if a tail consumer or a service is not among the
+/// Workers, and if the tail consumers form a cycle, in which each item would cause another one
+/// endlessly. The message names the files to change.
 pub fn check_set(workers: &[WorkerConfig]) -> Result<()> {
     let mut by_name = BTreeMap::new();
     for worker in workers {
@@ -78,7 +78,7 @@ pub fn check_set(workers: &[WorkerConfig]) -> Result<()> {
     check_tails_end(workers, &by_name)
 }
 
-/// Every namespace that is bound has a place.
+/// Checks that every bound namespace has a folder.
 fn check_namespaces(workers: &[WorkerConfig]) -> Result<()> {
     for worker in workers {
         for (name, binding) in &worker.bindings {
@@ -88,7 +88,7 @@ fn check_namespaces(workers: &[WorkerConfig]) -> Result<()> {
                     .any(|other| other.namespaces.contains_key(namespace))
             {
                 bail!(
-                    "{}: the binding `{name}` in `dispatch_namespaces` is for the namespace `{namespace}`, whose Workers are nowhere; name their folder, for example: [taffrail.dispatch_namespaces] {namespace} = \"user-workers\"",
+                    "{}: the binding `{name}` in `dispatch_namespaces` is for the namespace `{namespace}`, whose Workers have no folder; name one, for example: [taffrail.dispatch_namespaces] {namespace} = \"user-workers\"",
                     worker.path.display()
                 );
             }
@@ -121,7 +121,7 @@ fn check_tails_end(
         .map(|worker| worker.path.display().to_string())
         .collect();
     bail!(
-        "the tail consumers form a cycle: {}; take one of them out of its `tail_consumers` in {}",
+        "the tail consumers form a cycle: {}; remove one of them from the `tail_consumers` in {}",
         cycle
             .iter()
             .map(ToString::to_string)

@@ -1,5 +1,5 @@
-//! Files and arguments on one side, what the user gets on the other: the Workers'
-//! configurations, each value on a line of its own, or the error.
+//! Tests with files and arguments as input. The output is the Workers' configurations, each value
+//! on a line of its own, or the error.
 
 mod environments;
 mod files;
@@ -16,8 +16,8 @@ use taffrail_runtime::{Binding, Egress, Target};
 
 use super::{WorkerConfig, apply_limits, apply_vars, check_set, load};
 
-/// Writes `files` to a fresh directory, loads them by `args` as the command line
-/// does (paths, `--env=NAME`, `--var=VAR`, `--limit=LIMIT`), and compares all there is to see.
+/// Writes `files` to a new directory, loads them with `args` as the command line does (paths,
+/// `--env=NAME`, `--var=VAR`, `--limit=LIMIT`), and compares the result with `expected`.
 #[track_caller]
 fn check(files: &[(&str, &str)], args: &str, expected: &str) {
     let dir = tempfile::tempdir().unwrap();

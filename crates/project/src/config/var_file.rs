@@ -1,9 +1,9 @@
-//! Files of variables: `.dev.vars`, `.env`, and those that are given.
+//! Files of variables: `.dev.vars`, `.env`, and those on the command line.
 //!
-//! The syntax is that of the `dotenv` package, as Wrangler reads such files:
-//! nothing in a value stands for something in the environment. The crates for
-//! such files put that in, and so change values with a `$` in them. In a `.env`
-//! file, and there alone, a `$` stands for what the files themselves hold.
+//! The syntax is that of the `dotenv` package, which Wrangler uses: values are not expanded with
+//! variables of the environment. The available crates do expand them, and so change values that
+//! contain a `$`. Only in a `.env` file are variables expanded, with those of the files
+//! themselves.
 
 use super::overrides::OverrideKey;
 use super::quote::list;
@@ -17,19 +17,19 @@ use std::path::{Path, PathBuf};
 /// The name of the file beside a configuration.
 pub const DEV_VARS: &str = ".dev.vars";
 
-/// The start of the names of the files that are read where there is no such file.
+/// The prefix of the files that are read if there is no `.dev.vars`.
 pub const DOT_ENV: &str = ".env";
 
-/// Lays the variables in the `.dev.vars` of each Worker over those in its
-/// configuration; in the environment `env` those in `.dev.vars.<env>`, if there
-/// is one. Where there is neither, those in `.env` files, as Wrangler does.
+/// Overrides the variables of each Worker with those in its `.dev.vars`. In the environment
+/// `env`, `.dev.vars.<env>` is used instead if it exists. If neither exists, `.env` files are
+/// read, as in Wrangler.
 ///
-/// A Worker that says which secrets it has gets those and no others; they may be
-/// in the environment of this process, too.
+/// If a Worker's configuration lists its secrets, it receives only those. They may also come from
+/// the environment of this process.
 ///
 /// # Errors
 ///
-/// A file that cannot be read or is malformed. The text has nothing of its values.
+/// Fails for a file that cannot be read or is malformed. The message contains no values.
 pub fn apply_dev_vars(workers: &mut [WorkerConfig], env: Option<&str>) -> Result<()> {
     let env = env.filter(|env| !env.is_empty());
     for worker in workers {
@@ -84,7 +84,7 @@ fn dev_vars(folder: &Path, env: Option<&str>) -> Result<Option<Vars>> {
     Ok(None)
 }
 
-/// What the `.env` files hold together; the later one counts.
+/// Returns the variables of all `.env` files. Later files override earlier ones.
 fn dot_env(folder: &Path, env: Option<&str>) -> Result<Vars> {
     let mut names = vec![DOT_ENV.to_owned(), format!("{DOT_ENV}.local")];
     names.extend(env.map(|env| format!("{DOT_ENV}.{env}")));
@@ -108,8 +108,8 @@ fn dot_env(folder: &Path, env: Option<&str>) -> Result<Vars> {
     Ok(vars)
 }
 
-/// A value with those of other variables in place of `$NAME`, `${NAME}` and
-/// `${NAME:-DEFAULT}`, as the `dotenv-expand` package has them.
+/// Replaces `$NAME`, `${NAME}` and `${NAME:-DEFAULT}` in a value with the values of variables, as
+/// the `dotenv-expand` package does.
 fn expanded(value: &str, vars: &Vars) -> String {
     let mut text = String::new();
     let mut rest = value;
@@ -135,7 +135,7 @@ fn expanded(value: &str, vars: &Vars) -> String {
     text + rest
 }
 
-/// What stands behind a `$`, and its length with the braces.
+/// Returns the expression after a `$`, and its length including braces.
 fn expression(text: &str) -> Option<(&str, usize)> {
     if let Some(braced) = text.strip_prefix('{') {
         let inner = &braced[..braced.find('}')?];
@@ -147,13 +147,13 @@ fn expression(text: &str) -> Option<(&str, usize)> {
     starts.then_some((&text[..end], end))
 }
 
-/// Lays the variables in `files` over the Workers' own, in order. `KEY` is for
-/// every Worker, `WORKER.KEY` for the one of that name.
+/// Overrides the variables of the Workers with those in `files`, in order. `KEY` applies to every
+/// Worker, `WORKER.KEY` to the one of that name.
 ///
 /// # Errors
 ///
-/// A file that cannot be read or is malformed, and a `WORKER` that was not given.
-/// The text has nothing of its values.
+/// Fails for a file that cannot be read or is malformed, and for a `WORKER` that was not given.
+/// The message contains no values.
 pub fn apply_var_files(workers: &mut [WorkerConfig], files: &[PathBuf]) -> Result<()> {
     for file in files {
         let text = read(file)?.ok_or_else(|| {
@@ -193,7 +193,7 @@ struct Var {
     value: String,
 }
 
-/// What is wrong in a file, without a word of what it holds.
+/// An error in a file. It reveals none of the contents.
 #[derive(Debug, PartialEq)]
 struct Wrong {
     line: usize,
@@ -227,11 +227,11 @@ fn parse(text: &str) -> Result<Vec<Var>, Wrong> {
     Ok(vars)
 }
 
-/// A name and its value, unless a line has none.
+/// A name and its value, or `None` for a line without them.
 type Entry = Option<(String, String)>;
 
-/// What the first line holds, or lines if its value goes on in quotes, and its
-/// length.
+/// Parses the first entry of a text and returns its length. It may span several lines if its
+/// value is in quotes.
 fn entry(text: &str) -> Result<(Entry, usize), &'static str> {
     let end = text.find('\n').map_or(text.len(), |end| end + 1);
     let line = text[..end].trim();
@@ -265,7 +265,7 @@ fn entry(text: &str) -> Result<(Entry, usize), &'static str> {
         .map_or(text.len(), |end| after + end + 1);
     let comment = text[after..end].trim();
     if !comment.is_empty() && !comment.starts_with('#') {
-        return Err("there is more behind the closing quote");
+        return Err("there is more text after the closing quote");
     }
     let value = match quote {
         '"' => quoted.replace("\\n", "\n").replace("\\r", "\r"),
@@ -274,8 +274,7 @@ fn entry(text: &str) -> Result<(Entry, usize), &'static str> {
     Ok((Some((key.to_owned(), value)), end))
 }
 
-/// Where a value in quotes ends. A quote with a backslash before it is a part of
-/// it.
+/// Returns where a quoted value ends. A quote after a backslash is part of the value.
 fn closing(text: &str, quote: char) -> Option<usize> {
     let mut found = text.match_indices(quote).map(|(index, _)| index);
     found.find(|index| !text[..*index].ends_with('\\'))
@@ -292,7 +291,7 @@ mod tests {
             parse(text).unwrap_err(),
             Wrong {
                 line: 5,
-                problem: "there is more behind the closing quote".into()
+                problem: "there is more text after the closing quote".into()
             }
         );
         let text = "A=1\nexport B = two words # said\r\nC='# $HOME \\n'\nD=\"a\\nb\nc\"\nE=\nF=a=b\nG=pa$$word\nlast.H=`\"`";

@@ -1,4 +1,4 @@
-//! One Worker's configuration, checked and resolved.
+//! The configuration of one Worker, checked and resolved.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,29 +25,29 @@ use super::schema::{
 /// How a Worker's component is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Build {
-    /// A command line for the shell.
+    /// The command, in shell syntax.
     pub command: String,
-    /// Where the command runs: `build.cwd` below the Worker's directory, or that
-    /// directory itself. Wrangler starts from its own working directory instead,
-    /// which cannot be right for several Workers at once.
+    /// Where the command runs: `build.cwd` relative to the Worker's directory, or that directory
+    /// itself. Wrangler uses its own working directory instead, which cannot be right for several
+    /// Workers at once.
     pub cwd: PathBuf,
-    /// What to watch for changes: `build.watch_dir` below the Worker's directory,
-    /// `src` unless set.
+    /// The paths that are watched for changes: `build.watch_dir` relative to the Worker's
+    /// directory. The default is `src`.
     pub watch: Vec<PathBuf>,
 }
 
-/// Everything that a Worker's configuration says and Taffrail uses.
+/// The parts of a Worker's configuration that Taffrail uses.
 ///
-/// Paths are relative where the path that the user gave is.
+/// Paths are relative if the path that the user gave is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkerConfig {
     /// The configuration file, or the component or script if there is none.
     pub path: PathBuf,
-    /// The directory that [`path`](Self::path) stands in.
+    /// The directory that contains [`path`](Self::path).
     pub dir: PathBuf,
-    /// The Worker's name, with `-<env>` after it if the environment sets no name of its own.
+    /// The name of the Worker. If the environment does not set one, `-<env>` is appended.
     pub name: String,
-    /// The component or the script. It need not exist before [`build`](Self::build) has run.
+    /// The component or the script. It may not exist until [`build`](Self::build) has run.
     pub main: PathBuf,
     /// How to build the component, if a command is set.
     pub build: Option<Build>,
@@ -55,39 +55,37 @@ pub struct WorkerConfig {
     pub bundling: Bundling,
     /// The Worker's variables: strings, or any JSON.
     pub vars: BTreeMap<String, Value>,
-    /// The variables that are secrets, if the configuration says which are.
+    /// The names of the secrets, if the configuration lists them.
     pub secrets: Option<Vec<String>>,
-    /// The Workers that are told of this Worker's invocations, as
-    /// written and in order: `--env` adds nothing to them, and a name listed
-    /// twice is told twice.
+    /// The Tail Workers, in order. Unlike a Worker's own name, `--env` does not change their
+    /// names. One that is listed twice is called twice.
     pub tail_consumers: Vec<Target>,
-    /// The most items of one tail event of it; the runtime has a default.
+    /// The most items of one tail event for this Worker. The runtime has a default.
     pub max_batch: Option<u64>,
-    /// What else is in its `env`, by name.
+    /// Its bindings, by name.
     pub bindings: BTreeMap<String, Binding>,
-    /// The dispatch namespaces that it has a place for, by name.
+    /// The dispatch namespaces whose folders the configuration names, by name.
     pub namespaces: BTreeMap<String, Namespace>,
-    /// Where its requests without a binding go.
+    /// Where requests go that are not made through a binding.
     pub egress: Egress,
-    /// When it is started by itself.
+    /// Its cron triggers.
     pub crons: Vec<Cron>,
-    /// What its invocations may use.
+    /// The limits of its invocations.
     pub limits: ConfiguredLimits,
-    /// What the user should know, one line each, with the file's name.
+    /// Warnings for the user, one line each, with the name of the file.
     pub warnings: Vec<String>,
 }
 
 /// Reads the configuration of the Worker at `path`, in environment `env`.
 ///
-/// `path` is a Worker's directory, a configuration file, a component or a
-/// script; the last two make a Worker without configuration, named after the file.
+/// `path` is a Worker's directory, a configuration file, a component or a script. A component or
+/// a script without configuration is named after its file.
 ///
 /// # Errors
 ///
-/// A path or file that cannot be read, broken TOML or JSON, unknown keys, values
-/// of a wrong type or out of range, an unknown environment, and a missing `name`
-/// or `main`. The text is one line and names the file and, where there is one, the
-/// place or the key.
+/// Fails for a path or file that cannot be read, for invalid TOML or JSON, unknown keys, values
+/// of a wrong type or out of range, an unknown environment, and a missing `name` or `main`. The
+/// message is one line, and names the file and, if known, the position or the key.
 pub fn load(path: &Path, env: Option<&str>) -> Result<WorkerConfig> {
     let (file, syntax) = match file::locate(path)? {
         Source::Main(main) => return Ok(bare(main)),
@@ -195,7 +193,7 @@ fn configured(
     })
 }
 
-/// The warnings of the selection, then one for each key that counts and is ignored.
+/// Returns the warnings of the selection, and one for each effective key that is ignored.
 fn warnings(selection: &Selection) -> Result<Vec<String>> {
     let mut ignored = Vec::new();
     for (name, Entry { path, keys, value }) in &selection.entries {
@@ -211,8 +209,8 @@ fn warnings(selection: &Selection) -> Result<Vec<String>> {
     Ok(selection.warnings.iter().cloned().chain(ignored).collect())
 }
 
-/// The name by Wrangler's rule. Only what stands in the file is held against it:
-/// the environment's name is added as it is.
+/// Returns the name of the Worker, after checking it against Wrangler's rule. The name of the
+/// environment is appended unchecked.
 fn worker_name(name: Option<String>, selection: &Selection, syntax: Syntax) -> Result<String> {
     let name = name
         .filter(|name| !name.is_empty())
@@ -237,8 +235,8 @@ fn component(main: Option<PathBuf>, dir: &Path, syntax: Syntax) -> Result<PathBu
         .ok_or_else(|| missing("main", syntax.assignment("main", "build/worker.wasm")))
 }
 
-/// The bindings by name, with the key that each stands under. A name in `env`
-/// is given once.
+/// Collects the bindings by name. Each comes with the key that defines it. A name may be used
+/// only once.
 fn bindings(
     bindings: impl IntoIterator<Item = (&'static str, String, Binding)>,
     vars: &BTreeMap<String, Value>,
@@ -291,7 +289,7 @@ fn dispatch(dispatch: Dispatch) -> (&'static str, String, Binding) {
     )
 }
 
-/// Wrangler uses the preview of a namespace locally, too.
+/// As in Wrangler, the preview id of a namespace takes precedence locally.
 fn kv_namespace(namespace: KvNamespace) -> (&'static str, String, Binding) {
     let id = namespace.preview_id.or(namespace.id);
     let id = id.unwrap_or_else(|| namespace.binding.clone());
@@ -314,7 +312,7 @@ fn egress(hosts: Option<Vec<HostPattern>>, outbound: Option<GlobalOutbound>) -> 
         (None, Some(GlobalOutbound::Name(name))) => Egress::Worker(name.into()),
         (None, Some(GlobalOutbound::Table(table))) => Egress::Worker(table.into()),
         (Some(_), Some(_)) => bail!(
-            "`taffrail` has both `allowed_outbound_hosts` and `global_outbound`, which receives every request; take one of them out"
+            "`taffrail` has both `allowed_outbound_hosts` and `global_outbound`, which receives every request; remove one of them"
         ),
     })
 }

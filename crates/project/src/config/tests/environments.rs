@@ -113,7 +113,7 @@ fn services_are_taken_as_written_and_top_level_keys_are_ignored() {
          tail = a-extra
          cpu_ms = 10
          subrequests = 1
-         warning: a/wrangler.toml: `env.extra.dev` is ignored: `dev` counts at the top level only
+         warning: a/wrangler.toml: `env.extra.dev` is ignored: `dev` is only allowed at the top level
          warning: a/wrangler.toml: `routes` is not supported by Taffrail yet and is ignored",
     );
 }

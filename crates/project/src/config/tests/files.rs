@@ -1,4 +1,4 @@
-//! Which file is read, and what is wrong with its text.
+//! Which file is read, and errors in its syntax.
 
 use super::check;
 

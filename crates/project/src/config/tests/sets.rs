@@ -2,7 +2,7 @@
 
 use super::check;
 
-/// Runs Workers of the given names and tail consumers, each in a directory of its name.
+/// Loads Workers with these names and tail consumers, each in a directory of its name.
 #[track_caller]
 fn check_set(workers: &[(&str, &[&str])], more: &str, expected: &str) {
     let files: Vec<_> = workers
@@ -96,7 +96,7 @@ fn tail_cycles_are_named() {
     check_set(
         &[("a", &["b"]), ("b", &["a"])],
         "",
-        "the tail consumers form a cycle: a → b → a; take one of them out of its `tail_consumers` in b/wrangler.toml or a/wrangler.toml",
+        "the tail consumers form a cycle: a → b → a; remove one of them from the `tail_consumers` in b/wrangler.toml or a/wrangler.toml",
     );
     check_set(
         &[
@@ -106,7 +106,7 @@ fn tail_cycles_are_named() {
             ("d", &[]),
         ],
         "",
-        "the tail consumers form a cycle: b → c → b; take one of them out of its `tail_consumers` in c/wrangler.toml or b/wrangler.toml",
+        "the tail consumers form a cycle: b → c → b; remove one of them from the `tail_consumers` in c/wrangler.toml or b/wrangler.toml",
     );
 }
 

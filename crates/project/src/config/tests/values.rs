@@ -10,7 +10,7 @@ fn check_toml(rest: &str, expected: &str) {
     check(&[("a/wrangler.toml", &text)], "a", expected);
 }
 
-/// The same where nothing but warnings is to be seen besides.
+/// Checks such a file, of which only the warnings differ.
 #[track_caller]
 fn check_warnings(rest: &str, warnings: &str) {
     let worker = "path = a/wrangler.toml\ndir = a\nname = a\nmain = a/a.wasm\n";
@@ -330,12 +330,12 @@ fn crons_and_the_entrypoints_of_tail_consumers() {
     );
     check_toml(
         "triggers = { crons = [\"* * *\"] }",
-        "a/wrangler.toml: `triggers.crons`: `* * *` is no cron expression such as `*/5 * * * *`: Invalid pattern: Pattern must have 5 fields when seconds are disallowed",
+        "a/wrangler.toml: `triggers.crons`: `* * *` is not a cron expression such as `*/5 * * * *`: Invalid pattern: Pattern must have 5 fields when seconds are disallowed",
     );
 }
 
-/// No key takes a list of a list: what is read is refused, and what is not read is
-/// not looked at.
+/// Each key that is read is refused if its value is a list of lists, which no key accepts. A key
+/// that is not read is ignored.
 #[test]
 fn every_key_that_is_said_to_be_read_is_read() {
     let dir = tempfile::tempdir().unwrap();
