@@ -76,7 +76,7 @@ fn rules_add_to_the_default_ones_or_take_their_place() {
     );
     assert_eq!(
         error,
-        "error: w/wrangler.toml: Worker `w` cannot be bundled: worker.js imports `note.txt`, which is of a rule in `rules` that is ignored, since a rule before it has the same `type`; set `fallthrough = true` in that one"
+        "error: w/wrangler.toml: Worker `w` cannot be bundled: worker.js imports `note.txt`, which matches a rule in `rules` that is ignored, since an earlier rule has the same `type`; set `fallthrough = true` in the earlier one"
     );
 }
 
@@ -86,12 +86,12 @@ fn what_cannot_be_imported_is_told_with_the_file_that_imports_it() {
         (
             "import m from './m.wasm';",
             &["w/m.wasm"][..],
-            "worker.js imports `m.wasm`, which is WebAssembly, which scripts cannot use: the engine has none",
+            "worker.js imports `m.wasm`, which is WebAssembly, which scripts cannot use: the engine does not support it",
         ),
         (
             "import { connect } from 'node:net'; globalThis.c = connect;",
             &[],
-            "worker.js imports `node:net`, which Taffrail does not have; it has `cloudflare:workers`, `node:async_hooks`, `node:diagnostics_channel`, `taffrail:workers`",
+            "worker.js imports `node:net`, which Taffrail does not provide; it provides `cloudflare:workers`, `node:async_hooks`, `node:diagnostics_channel`, `taffrail:workers`",
         ),
     ] {
         let folder = worker(import, "1", "");

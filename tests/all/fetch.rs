@@ -230,7 +230,7 @@ async fn the_length_of_a_body_is_the_true_one() {
             "fixed": "PUT [content-length: 4] four",
             "too long": "TypeError: Attempt to write too many bytes through a FixedLengthStream.",
             "too short": "TypeError: FixedLengthStream did not see all expected bytes before close().",
-            "no length": "TypeError: Failed to construct 'FixedLengthStream': constructor parameter 1 is no number of bytes.",
+            "no length": "TypeError: Failed to construct 'FixedLengthStream': constructor parameter 1 is not a number of bytes.",
         })
     );
 }

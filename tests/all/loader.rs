@@ -133,10 +133,13 @@ async fn bad_code_is_a_clear_error() {
         ),
         (
             "tails: [ctx.exports.Tail({ props: { f() {} } })]",
-            "`props` is not what JSON can hold.",
+            "`props` cannot be represented as JSON.",
         ),
-        ("env: { f: () => 1 }", "`env.f` is not what JSON can hold."),
-        ("tails: [{}]", "`tails` is to hold entrypoints"),
+        (
+            "env: { f: () => 1 }",
+            "`env.f` cannot be represented as JSON.",
+        ),
+        ("tails: [{}]", "`tails` must hold entrypoints"),
         (
             "modules: { 'm.js': \"import x from '/etc/passwd.js'; export default {}\" }",
             "Uncaught Error: No such module \"etc/passwd.js\".\n  imported from \"m.js\"",

@@ -337,7 +337,7 @@ fn modules_that_take_too_much_are_an_error_of_the_worker_that_loads_them() {
         "bundling takes more than 256 MiB of memory",
         "there are 100001 modules; a Worker has 4096 at most",
         "has 1048579 bytes; a name has 1024 at most",
-        "differ in case only",
+        "differ only in case",
         "Handler does not export a fetch() function.",
         "is not a path, like",
         "is not a path, like",

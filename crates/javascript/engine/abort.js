@@ -1,4 +1,4 @@
-// Signals, as far as they differ from the engine's.
+// AbortController and AbortSignal, as far as they differ from the engine's own.
 
 import {
   controllerAbort,
@@ -36,7 +36,7 @@ const STATICS = {
     controllerAbort(controller, reason);
     return controllerSignal(controller);
   },
-  // A signal that follows the first of others.
+  // Returns a signal that aborts with the first of several others.
   any(signals) {
     const sources = sourcesOf(signals);
     const controller = new AbortController();

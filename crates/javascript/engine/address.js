@@ -1,8 +1,8 @@
-// Addresses of requests.
+// URLs of requests.
 
 import { indexOf, setUrlPassword, setUrlUsername, slice, startsWith, urlText } from "./builtins.js";
 
-// An address without what is for whoever asks alone: a fragment and credentials.
+// Returns a URL without the parts that are not sent: the fragment and the credentials.
 export function plainAddress(text) {
   const hash = indexOf(text, "#");
   const address = hash < 0 ? text : slice(text, 0, hash);

@@ -1,4 +1,4 @@
-// `env.ANALYTICS`: datasets of Analytics Engine.
+// `env.ANALYTICS`: Analytics Engine datasets.
 
 import { isFinite, listed, mapped, stringify } from "./builtins.js";
 import { writeDataPoint } from "./host.js";

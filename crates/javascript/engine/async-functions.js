@@ -1,6 +1,6 @@
-// `async` functions and generators are plain functions here, made so by the
-// bundler. Whoever looks at one sees what it was: packages ask for its prototype
-// and for its constructor.
+// The bundler turns `async` functions and generators into plain functions. This module
+// restores what reflection shows of them: packages inspect their prototypes and
+// constructors.
 
 import {
   define,
@@ -22,18 +22,18 @@ const { create } = Object;
 const functions = Function.prototype;
 const objects = Object.prototype;
 
-// What stays of the native ones are their prototypes.
+// Only the prototypes of the native ones are kept.
 const ASYNC = getPrototypeOf(evaluateText("(async function () {})"));
 const ASYNC_GENERATOR = getPrototypeOf(evaluateText("(async function* () {})"));
 const generators = ASYNC_GENERATOR.prototype;
 
-// How the bundler writes such a function: it forwards its arguments.
+// The form in which the bundler writes such a function: it forwards its arguments.
 const LOWERED = /^[^({]*\([\w$, .]*\) *(?:=> *|\{\s*return )__async(Generator)?\d*\(/;
 
-// What functions were that somebody has asked about.
+// The prototypes of functions that have been inspected.
 const known = new WeakMap();
 
-// The prototype that a function had in its source.
+// Returns the prototype that a function had in its source.
 function prototypeOf(callable) {
   const seen = weakGet(known, callable);
   if (seen !== undefined) return seen;
@@ -46,18 +46,18 @@ function prototypeOf(callable) {
 function shown(value, prototype) {
   if (prototype === functions) return typeof value === "function" ? prototypeOf(value) : prototype;
   if (prototype !== objects || !hasOwn(value, "constructor")) return prototype;
-  // What `prototype` of a generator is, whose objects are generators.
+  // Whether this is the `prototype` of a generator, from which its objects inherit.
   const { value: maker } = getOwn(value, "constructor");
   const isOfGenerator = typeof maker === "function" && maker.prototype === value;
   return isOfGenerator && prototypeOf(maker) === ASYNC_GENERATOR ? generators : prototype;
 }
 
-// What a call of an async generator returns.
+// Creates the result of calling an async generator.
 export function generator() {
   return create(generators);
 }
 
-// `new AsyncFunction("…")` would be code that the bundler has not seen.
+// Code passed to `new AsyncFunction("…")` would bypass the bundler.
 function replaceConstructor(name, prototype) {
   const constructor = function () {
     throw new EvalError("Code generation from strings disallowed for this context");
@@ -71,8 +71,9 @@ function replaceConstructor(name, prototype) {
   define(prototype, "constructor", { value: constructor, configurable: true });
 }
 
-// A property of all functions that is another one for those which were `async`.
-// As any property of a prototype, one of a function's own takes its place.
+// Defines a property of all functions that has another value for those which were
+// `async`. As with any property of a prototype, a function's own property takes
+// precedence.
 function defineForFunctions(name, of) {
   define(functions, name, {
     get() {

@@ -1,4 +1,4 @@
-// The class Blob, as far as it differs from the engine's: the content type of a
+// The class Blob, as far as it differs from the engine's own: the content type of a
 // body keeps the case of its parameters.
 
 import { blobType, matches, weakGet, weakSet } from "./builtins.js";
@@ -11,7 +11,7 @@ const types = new WeakMap();
 
 const NOT_PRINTABLE = /[^ -~]/;
 
-// The blob of a body that has this content type, or null.
+// Returns the blob of a body with this content type, which may be null.
 export function blobOf(bytes, contentType) {
   const blob = new Native([bytes]);
   const type = contentType === null || matches(NOT_PRINTABLE, contentType) !== null ? null : parsed(contentType);

@@ -1,4 +1,4 @@
-// What requests and responses have in common: bodies.
+// Bodies, which requests and responses have in common.
 
 import {
   byteLength,
@@ -32,7 +32,7 @@ const USED =
   "Body has already been used. It can only be used once. Use tee() first if you need to read it twice.";
 const LOCKED = "This ReadableStream is currently locked to a reader.";
 
-// How the body of an object of the engine's is reached.
+// How to access the body of an object of the engine's.
 export const OF_REQUEST = {
   __proto__: null,
   arrayBuffer: requestArrayBuffer,
@@ -46,14 +46,14 @@ export const OF_RESPONSE = {
   bodyUsed: responseBodyUsed,
 };
 
-// Who holds the bodies that objects of the engine cannot hold themselves: what
-// is left to those that have been cloned, and those of GET requests.
+// Responses that hold bodies which the engine's objects cannot hold themselves: the
+// remaining half of a cloned body, and the bodies of GET requests.
 const holders = new WeakMap();
 
-// Requests whose body another one has taken.
+// Requests whose body was moved to another request.
 const taken = new WeakSet();
 
-// The body is that of a response of the engine's.
+// Lets a response of the engine's hold the body of `owner`.
 export function hold(owner, holder) {
   weakSet(holders, owner, holder);
 }
@@ -79,7 +79,7 @@ export function isUsed(owner, own) {
   return weakHas(taken, owner) || reach(owner, own, "bodyUsed");
 }
 
-// The body, for another object.
+// Takes the body, for another object.
 export function take(owner, own) {
   if (isUsed(owner, own)) throw new TypeError("Cannot reconstruct a Request with a used body.");
   const body = bodyOf(owner, own);
@@ -87,13 +87,13 @@ export function take(owner, own) {
   return body;
 }
 
-// Notes that a body that can be made again is sent.
+// Records that a body which can be recreated has been sent.
 export function spend(owner, own) {
   if (isUsed(owner, own)) throw new TypeError("Cannot reconstruct a Request with a used body.");
   weakAdd(taken, owner);
 }
 
-// One of two bodies that are the same; the other one becomes the owner's.
+// Splits the body in two. Returns one; the owner keeps the other.
 export function divide(owner, own) {
   if (isUsed(owner, own)) throw new TypeError(USED);
   const body = bodyOf(owner, own);
@@ -107,7 +107,7 @@ export function divide(owner, own) {
 const TEXT = "text/plain;charset=UTF-8";
 const FORM = "application/x-www-form-urlencoded;charset=UTF-8";
 
-// A body as the engine takes it, and the type that it has of its own accord.
+// Returns a body in a form that the engine accepts, and its default content type.
 export function extracted(body) {
   if (body === undefined || body === null) return { __proto__: null, content: null, type: null };
   if (typeof body === "string") return { __proto__: null, content: body, type: TEXT };
@@ -133,7 +133,7 @@ export function extracted(body) {
 
 const decoder = new TextDecoder();
 
-// What is decoded at a time: the engine needs several times the memory meanwhile.
+// How much is decoded at a time. Meanwhile the engine needs several times the memory.
 const PIECE = 1 << 20;
 
 function textOf(buffer) {
@@ -150,8 +150,8 @@ function textOf(buffer) {
 
 const MORE = { __proto__: null, stream: true };
 
-// The members that have to do with the body; `contentType` tells the content type,
-// and `length` how long the body is if that is known.
+// The members that concern the body. `contentType` returns the content type, and
+// `length` the length of the body if it is known.
 export function bodyMembers(own, contentType, length) {
   const consumed = (owner) => {
     if (isUsed(owner, own)) throw new TypeError(USED);

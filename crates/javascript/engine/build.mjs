@@ -1,5 +1,5 @@
-// Makes the engine component: `node build.mjs SOURCE WIT OUTPUT`, where SOURCE is
-// the engine's JavaScript in one file.
+// Builds the engine component: `node build.mjs SOURCE WIT OUTPUT`, where SOURCE is the
+// engine's JavaScript in one file.
 
 import { componentize } from "@bytecodealliance/componentize-js";
 import { readFile, writeFile } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { changed } from "./embedding.mjs";
 
 const [sourcePath, witPath, output] = argv.slice(2);
 
-// What writes the bindings is a part of the package that it does not export.
+// The module that generates the bindings is not exported by its package.
 const main = import.meta.resolve("@bytecodealliance/componentize-js");
 const { splicer } = await import(new URL("../lib/spidermonkey-embedding-splicer.js", main));
 
@@ -17,18 +17,19 @@ function replaced(text, pattern, replacement) {
   return text.replace(pattern, replacement);
 }
 
-// The bundler's helper for `async` functions becomes one that uses what the
-// engine keeps of promises and generators, whatever a Worker makes of them.
+// Replaces the bundler's helper for `async` functions with one that uses the built-ins
+// which the engine keeps, so that it is independent of changes that a Worker makes.
 const source = await readFile(sourcePath, "utf8");
 const driven = replaced(source, /^var __async = \([^]*?^};$/m, "var __async = drive;");
 await writeFile(sourcePath, driven);
 
-// The bindings between JavaScript and the host run in a global scope of their
-// own, but for these: how texts are encoded, and how pairs are taken apart.
+// The bindings between JavaScript and the host run in a global scope of their own,
+// except for two things that are replaced here: how text is encoded, and how pairs are
+// destructured.
 //
-// No script can import what the engine can (`embedding.mjs`), and if one could, it would
-// get nothing: the functions of a module are handed out once, and nothing of that scope
-// besides.
+// No script can import the engine's modules (`embedding.mjs`). As a second line of
+// defence, the functions of a module are handed out only once, and nothing else of that
+// scope is.
 const ONCE = `const once = (functions) => {
   const take = () => {
     const taken = functions;
@@ -48,7 +49,7 @@ function hardened(bindings) {
   const pairs = replaced(coders, /var \[(\w+), (\w+)\] = (\w+);/g, "var $1 = $3[0], $2 = $3[1];");
   const module = /^defineBuiltinModule\('([^']+)', (\{[^]*?^\})\);$/gm;
   return ONCE + replaced(pairs, module, (_, name, functions) =>
-    // The engine has no use for resources.
+    // The engine uses no resources.
     name.includes("/types@") ? "" : `defineBuiltinModule('${name}', once(${functions}));`,
   );
 }
@@ -63,7 +64,7 @@ const { component } = await componentize({
   sourcePath,
   witPath,
   worldName: "engine",
-  // Events come through `script`.
+  // Events are passed to `script`.
   disableFeatures: ["fetch-event"],
 });
 await writeFile(output, component);

@@ -1,4 +1,4 @@
-// The engine with a script in it, for `taffrail build`.
+// The engine with an embedded script, for `taffrail build`.
 
 import { embed, script } from "./engine.js";
 import source from "./script.txt";

@@ -1,9 +1,9 @@
-// The built-ins that the engine needs, kept before any code of a Worker runs.
+// The built-ins that the engine needs, saved before any code of a Worker runs.
 //
-// A Worker may change every built-in that it can reach. The engine's own code
-// goes on all the same: it calls the functions of this module, makes records
-// without a prototype, and iterates over nothing but indices. No identifier
-// here may be that of a global, since the bundler gives those to `globals.js`.
+// A Worker may change every built-in that it can reach. The engine's own code must
+// still work. It therefore calls the functions of this module, creates records without
+// a prototype, and iterates only by index. No identifier here may be the name of a
+// global, since the bundler replaces those with the exports of `globals.js`.
 
 const {
   Array: { isArray },
@@ -20,7 +20,7 @@ const {
   Reflect: { apply, construct, ownKeys },
 } = globalThis;
 
-// A method as a function that takes its receiver first.
+// Converts a method to a function that takes its receiver first.
 export const uncurried = functions.bind.bind(functions.call);
 const method = (holder, name) => uncurried(holder.prototype[name]);
 const getter = (holder, name) =>
@@ -42,7 +42,7 @@ export {
 const { parse: parseJson, stringify } = globalThis.JSON;
 export { stringify };
 
-// The value of a text in JSON. An object has no prototype, on the first level.
+// Parses JSON. An object has no prototype, but nested objects do.
 export function parse(text) {
   const value = parseJson(text);
   return typeof value === "object" && value !== null && !isArray(value)
@@ -50,18 +50,18 @@ export function parse(text) {
     : value;
 }
 
-// An array that nothing but its indices and length can be read of.
+// Returns an array that only has its indices and its length.
 export function bare(array) {
   return setPrototypeOf(array, null);
 }
 
-// Defines a property, with what `attributes` say beside `value`, `get` or `set`.
+// Defines a property. `attributes` has `value`, `get` or `set`, and further attributes.
 export function define(target, name, attributes) {
   return defineProperty(target, name, setPrototypeOf(attributes, null));
 }
 
-// Gives an object a property of its own, as an assignment does where no
-// prototype has a say.
+// Sets an own property of an object. Unlike an assignment, this ignores setters of
+// prototypes.
 export function set(target, name, value) {
   return defineProperty(target, name, {
     __proto__: null,
@@ -76,7 +76,7 @@ export function append(array, value) {
   set(array, array.length, value);
 }
 
-// What `change` makes of each element.
+// Returns the results of `change` for all elements.
 export function mapped(array, change) {
   const results = [];
   for (let index = 0; index < array.length; index += 1) append(results, change(array[index], index));
@@ -88,17 +88,17 @@ export function includes(array, value) {
   return false;
 }
 
-// The elements of something that a Worker hands over to be iterated.
+// Returns the elements of an iterable that a Worker passes in.
 export function listed(iterable) {
   return isArray(iterable) ? iterable : [...iterable];
 }
 
-// Whether a value is an object, a function being one.
+// Whether a value is an object. Functions are objects.
 export function isObject(value) {
   return value !== null && (typeof value === "object" || typeof value === "function");
 }
 
-// Whether `prototype` is in the chain of an object.
+// Whether `prototype` is in the prototype chain of a value.
 export function inherits(value, prototype) {
   return isObject(value) && isPrototypeOf(prototype, value);
 }
@@ -148,7 +148,7 @@ export const wellFormed = method(String, "toWellFormed");
 export const { fromCharCode } = String;
 export const numberToString = method(Number, "toString");
 
-// A map with the same entries.
+// Returns a copy of a map.
 export function copied(map) {
   const copy = new Map();
   mapForEach(map, (value, key) => mapSet(copy, key, value));
@@ -190,7 +190,7 @@ export const transformReadable = getter(TransformStream, "readable");
 export const transformWritable = getter(TransformStream, "writable");
 const unlisten = method(EventTarget, "removeEventListener");
 
-// Calls back when a signal is raised, unless what is returned is called before.
+// Calls back when a signal is aborted. The returned function cancels this.
 export function onceAborted(signal, callback) {
   listen(signal, "abort", callback);
   return () => unlisten(signal, "abort", callback);
@@ -262,7 +262,7 @@ export const responseStatusText = getter(Response, "statusText");
 export const responseText = method(Response, "text");
 export const responseUrl = getter(Response, "url");
 
-// The class of what a transformer is given is no global.
+// The class of a transformer's controller is not a global.
 function enqueueOf(TransformStream) {
   let found;
   new TransformStream({ start: (controller) => void (found = controller.enqueue) });

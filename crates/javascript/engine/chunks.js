@@ -1,4 +1,4 @@
-// What a stream of bytes may be given.
+// Chunks of a stream of bytes.
 
 import { inherits, isView } from "./builtins.js";
 

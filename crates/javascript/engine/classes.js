@@ -1,14 +1,14 @@
-// How a class of the engine's becomes one of ours.
+// Replaces classes of the engine.
 
 import { define, getOwn, keys } from "./builtins.js";
 
-// Has the engine's class have these members, and makes it the global of that
-// name with this constructor.
+// Adds members to a class of the engine, and makes the class the global of that name,
+// with another constructor.
 export function replace(Native, Own, members) {
   const { prototype } = Native;
   addMembers(prototype, members);
   const { name } = Native;
-  // The bundler may have given it another one.
+  // The bundler may have renamed the constructor.
   define(Own, "name", { value: name });
   define(Own, "prototype", { value: prototype, writable: false });
   define(prototype, "constructor", { value: Own, writable: true, configurable: true });
@@ -24,12 +24,12 @@ export function addMembers(target, members) {
   }
 }
 
-// What is told of one that is called as a function.
+// Returns the message for a class that is called as a function.
 export function needsNew(name) {
   return `Failed to construct '${name}': Please use the 'new' operator, this object constructor cannot be called as a function.`;
 }
 
-// What a version of the engine may lack.
+// Defines a property that a version of the engine may lack.
 export function lacked(target, name, value) {
   if (!(name in target)) define(target, name, { value, writable: true, configurable: true });
 }

@@ -1,4 +1,4 @@
-// `console`: five methods are recorded, the others are there and do nothing.
+// `console`: five methods are recorded. The others exist, but do nothing.
 
 import * as host from "./host.js";
 import { append, define, getPrototypeOf, isArray, objectPrototype, stringify } from "./builtins.js";
@@ -42,8 +42,8 @@ export function record(level, args) {
   else host.log(level, message);
 }
 
-// An argument as JSON, by workerd's rules: what JSON can hold, and everything
-// else as the string it converts to.
+// Returns an argument as JSON, by workerd's rules: values that JSON can represent as
+// they are, and everything else converted to a string.
 function json(value) {
   try {
     return stringify(holds(value) ? value : `${value}`) ?? "null";

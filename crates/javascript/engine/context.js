@@ -1,6 +1,6 @@
-// Which invocation the running code belongs to, and what `AsyncLocalStorage`
-// holds for it. A frame is captured where a callback is registered and put
-// back when it runs.
+// Which invocation the running code belongs to, and what `AsyncLocalStorage` holds for
+// it. A frame is captured where a callback is registered, and restored when the
+// callback runs.
 
 import * as host from "./host.js";
 import { apply, copied, mapGet, mapSet } from "./builtins.js";
@@ -10,8 +10,8 @@ const { Map } = globalThis;
 const OUTSIDE = { invocation: null, values: new Map() };
 
 let frame = OUTSIDE;
-// The invocation whose turn it is, as far as the host has been told. What comes
-// without a frame counts for it.
+// The invocation that the host takes to be the current one. Code without a frame is
+// counted to it.
 let running = null;
 
 export function begin(invocation) {
@@ -22,7 +22,7 @@ export function finish() {
   running = null;
 }
 
-// The host has to be told for which one the instance does what it does.
+// Tells the host which invocation the instance now works for.
 function switchTo({ invocation }) {
   if (invocation === null || invocation === running) return;
   running = invocation;
@@ -49,12 +49,12 @@ export function enter(next, callback, receiver, args) {
   }
 }
 
-// Whether what runs in `frame` may still run: nothing outlives its invocation.
+// Whether code in a frame must not run any more: nothing outlives its invocation.
 export function isOver({ invocation }) {
   return invocation !== null && invocation.over;
 }
 
-// Runs what belongs to the instance and to no invocation.
+// Runs code that belongs to the instance rather than to an invocation.
 export function outside(callback) {
   return enter(OUTSIDE, callback, undefined, []);
 }

@@ -1,4 +1,4 @@
-// The class CustomEvent: what there is to tell of it is optional.
+// The class CustomEvent, whose second argument is optional.
 
 import { construct } from "./builtins.js";
 import { needsNew, replace } from "./classes.js";

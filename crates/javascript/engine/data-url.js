@@ -1,4 +1,4 @@
-// What a `data:` URL stands for.
+// The contents of `data:` URLs.
 
 import { charCodeAt, contains, fromCharCode, indexOf, matches, parseInteger, slice } from "./builtins.js";
 
@@ -34,7 +34,7 @@ function decoded(base64, url) {
   }
 }
 
-// A character for each byte.
+// Returns a string with one character for each byte.
 function percentDecoded(text) {
   let characters = "";
   for (let index = 0; index < text.length; index += 1) {

@@ -1,4 +1,4 @@
-// `node:diagnostics_channel`: every message is recorded, subscriber or not.
+// `node:diagnostics_channel`: every message is recorded, with or without subscribers.
 
 import * as host from "./host.js";
 import { append, apply, mapGet, mapHas, mapSet, stringify } from "./builtins.js";
@@ -21,7 +21,7 @@ export class Channel {
     return this.#subscribers.length > 0;
   }
 
-  // Those that hear a message stay as they are meanwhile.
+  // The list is copied, so that it does not change while a message is published.
   subscribe(subscriber) {
     this.#subscribers = without(this.#subscribers, undefined);
     append(this.#subscribers, subscriber);
@@ -35,9 +35,9 @@ export class Channel {
 
   publish(message) {
     host.publish(String(this.name), json(message));
-    const told = this.#subscribers;
-    for (let index = 0; index < told.length; index += 1) {
-      const subscriber = told[index];
+    const current = this.#subscribers;
+    for (let index = 0; index < current.length; index += 1) {
+      const subscriber = current[index];
       try {
         subscriber(message, this.name);
       } catch (error) {

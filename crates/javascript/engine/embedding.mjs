@@ -1,30 +1,31 @@
-// What is changed in the engine's own code, which comes compiled. Each change is of
-// a few bytes that are found in one place.
+// Changes to the engine's own compiled code. Each one changes a few bytes that occur
+// exactly once.
 
 const MIB = 1 << 20;
 const I32 = { constant: 0x41, store: 0x36, align: 2 };
 const I64 = { constant: 0x42, store: 0x37, align: 3 };
 const PAIR = { ...I64, align: 2 };
 
-// How the engine manages its heap: where it stores which number, and a better one.
+// Parameters of the garbage collector: where the engine stores them, and better values.
 //
-// The heap may be as large as the memory of the component, which the host limits,
-// and a limit of the engine's own would come first. In little memory, garbage has
-// to go early, or it takes the place of what is none.
+// The heap may grow to the memory of the component, which the host limits. The engine's
+// own limit would be reached first. With little memory, garbage must be collected
+// early, since it takes the place of live objects.
 const HEAP = [
-  // The most bytes of the heap.
+  // The maximum size of the heap.
   [I32, 0, 32n * BigInt(MIB), -1n],
-  // The fewest and most bytes for objects that are young.
+  // The minimum and maximum sizes of the nursery.
   [PAIR, 2324, pair(MIB / 4, 64 * MIB), pair(MIB / 4, 8 * MIB)],
-  // By how much it grows between one collection and the next soon after it.
+  // The growth factor of the heap between frequent collections.
   [I64, 2376, double(3), double(1.5)],
-  // Nanoseconds between two collections because memory was refused.
+  // Nanoseconds between two collections that are caused by refused memory.
   [I64, 2440, 60_000_000_000n, 1_000_000_000n],
 ];
 
-// `InitClass` chooses the class of a prototype: `protoClass ? protoClass : PlainObject`.
-// The engine's own classes pass that of their instances, and take a prototype for an
-// instance, with nothing in it. So it is that of plain objects.
+// `InitClass` chooses the class of a prototype: `protoClass ? protoClass :
+// PlainObject`. The engine's own classes pass the class of their instances, so a
+// prototype counts as an instance without data. With this change, it has the class of
+// plain objects.
 const PLAIN_OBJECT = [0x41, 0x90, 0x9d, 0x87, 0x01];
 const SELECT = 0x1b;
 const GIVEN = [0x20, 0x02];
@@ -32,11 +33,11 @@ const NEVER = [0x41, 0x00];
 const PROTOTYPE = [...GIVEN, ...PLAIN_OBJECT, ...GIVEN, SELECT];
 const PLAIN_PROTOTYPE = [...GIVEN, ...PLAIN_OBJECT, ...NEVER, SELECT];
 
-// `import()` looks for a file unless the engine has a module of that name, and to look
-// for files is the end of a component that has none. What a bundler finds it replaces;
-// the rest of it, in texts that are evaluated, fails with an error. So the branch is
-// taken in which there is no hook to load modules, its error is kept, and the call of
-// the hook is left out, but for the local variable that it sets.
+// `import()` looks for a file unless the engine has a module of that name, and the
+// search for files aborts a component that has none. The bundler replaces the imports
+// that it finds. The others, in text that is evaluated, must fail with an error. So the
+// branch for a missing module hook is always taken, its error message is replaced, and
+// the call of the hook is removed, except for the local variable that it sets.
 const IMPORT = [
   ["2203 45 0440 2000 41fda4c200 108349", "2203 01 0440 2000 41fda4c200 108349"],
   ["0c01 0b", "0101 0b"],
@@ -55,7 +56,7 @@ function double(value) {
   return new BigInt64Array(Float64Array.of(value).buffer)[0];
 }
 
-// A number as WebAssembly has it, in `length` bytes or as few as will do.
+// Encodes a number in LEB128, in `length` bytes or as few as possible.
 function leb128(value, length) {
   const bytes = [];
   for (let isLast = false; !isLast; value >>= 7n) {
@@ -84,7 +85,7 @@ function replace(code, from, to) {
   Buffer.from(to).copy(code, at);
 }
 
-// The embedding with all changes.
+// Returns the embedding with all changes applied.
 export function changed(embedding) {
   const code = Buffer.from(embedding);
   for (const [type, offset, from, to] of HEAP) {

@@ -1,4 +1,4 @@
-// The engine component: evaluates a Worker's script and hands it its events.
+// The engine component: evaluates a Worker's script and passes events to it.
 
 import * as asyncFunctions from "./async-functions.js";
 import * as console from "./console.js";
@@ -40,11 +40,11 @@ import { structuredClone } from "./trace-item.js";
 
 const worker = { exports: undefined, env: {}, loopback: {}, isEmpty: false, hasOrigin: false };
 
-// The script of a component that was built with one.
+// The script that was built into the component.
 let embedded;
 
-// Compiles a script ahead of everything, to become a part of the component. It
-// is evaluated once it is known what its `env` holds.
+// Compiles a script that becomes part of the component. It is evaluated at the start,
+// when the contents of `env` are known.
 export function embed(source) {
   embedded = compiled(source);
 }
@@ -106,7 +106,7 @@ function environment(vars, bindings) {
   return env;
 }
 
-// What is in `env` for each kind of binding.
+// How each kind of binding is created in `env`.
 const BINDINGS = {
   __proto__: null,
   analytics: (binding) => new AnalyticsEngineDataset(binding),
@@ -117,7 +117,7 @@ const BINDINGS = {
   service: (binding) => fetcher({ __proto__: null, binding }),
 };
 
-// The objects of a class of the Worker of this name.
+// Creates the namespace of a class of the Worker with this name.
 function namespaceOf(name) {
   return (callee, className) => new DurableObjectNamespace(callee, `${name}-${className}`);
 }
@@ -125,7 +125,7 @@ function namespaceOf(name) {
 const NOTHING_TO_RUN =
   "No event handlers were registered. This script does nothing: export a default object or class with fetch(), tail(), scheduled() or queue().";
 
-// Whether an event could be handled at all.
+// Whether the script has any event handler.
 function handlesAnything(exports) {
   const names = keys(exports);
   for (let index = 0; index < names.length; index += 1) {

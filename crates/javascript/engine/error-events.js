@@ -1,4 +1,4 @@
-// The events that tell a script of errors that nobody handles.
+// The events that notify a script of unhandled errors.
 
 import { define, eventPrevented, matches } from "./builtins.js";
 import { dispatch, listens } from "./events.js";
@@ -7,31 +7,31 @@ import { failure, isError, report } from "./failure.js";
 const { Event, Number, Symbol } = globalThis;
 
 export class ErrorEvent extends Event {
-  #told;
+  #init;
 
   constructor(type, { message = "", filename = "", lineno = 0, colno = 0, error, ...init } = {}) {
     super(type, init);
-    this.#told = { __proto__: null, message, filename, lineno, colno, error };
+    this.#init = { __proto__: null, message, filename, lineno, colno, error };
   }
 
   get message() {
-    return this.#told.message;
+    return this.#init.message;
   }
 
   get filename() {
-    return this.#told.filename;
+    return this.#init.filename;
   }
 
   get lineno() {
-    return this.#told.lineno;
+    return this.#init.lineno;
   }
 
   get colno() {
-    return this.#told.colno;
+    return this.#init.colno;
   }
 
   get error() {
-    return this.#told.error;
+    return this.#init.error;
   }
 }
 
@@ -49,7 +49,7 @@ define(PromiseRejectionEvent.prototype, Symbol.toStringTag, {
   configurable: true,
 });
 
-// Records an error that no code can handle any more, and tells of it.
+// Records an error that nothing can handle any more, and dispatches an event for it.
 export function reportError(error) {
   report(error);
   if (!listens("error")) return;
@@ -60,7 +60,7 @@ export function reportError(error) {
 
 const PLACE = /\n? +at (?:.*\()?(.*):(\d+):(\d+)\)?(?:\n|$)/;
 
-// The file, line and column of the first frame of a stack.
+// Returns the file, line and column of the first frame of a stack.
 function placeOf(stack) {
   const place = stack === undefined ? null : matches(PLACE, stack);
   if (place === null) return {};
@@ -68,8 +68,8 @@ function placeOf(stack) {
   return { __proto__: null, filename, lineno: Number(lineno), colno: Number(colno) };
 }
 
-// Tells that a promise was rejected and that nobody handles it. False if a
-// listener says that it is no failure.
+// Dispatches the event for an unhandled rejection. Returns false if a listener calls
+// `preventDefault()`.
 export function isFailure(promise, reason) {
   const init = { __proto__: null, promise, reason, cancelable: true };
   const event = new PromiseRejectionEvent("unhandledrejection", init);
@@ -77,7 +77,7 @@ export function isFailure(promise, reason) {
   return !eventPrevented(event);
 }
 
-// Tells that somebody handles a rejection after all.
+// Dispatches the event for a rejection that was handled late.
 export function handledLate(promise) {
   if (!listens("rejectionhandled")) return;
   tell(new PromiseRejectionEvent("rejectionhandled", { __proto__: null, promise }));

@@ -1,5 +1,5 @@
-// `addEventListener` for the global scope: the events of Service Worker syntax,
-// and those that tell of errors.
+// `addEventListener` for the global scope: the events of Service Worker syntax, and
+// those that report errors.
 
 import { append, apply, eventPrevented, eventType, includes, mapGet, mapSet, mapSize } from "./builtins.js";
 
@@ -12,8 +12,8 @@ function listenersOf(type) {
   return mapGet(listeners, type) ?? NONE;
 }
 
-// All but one of the listeners. Those that are told of an event stay as they
-// are meanwhile.
+// Returns all listeners but one. The list is copied, so that it does not change while
+// an event is dispatched.
 function others(type, listener) {
   const known = listenersOf(type);
   const rest = [];
@@ -34,7 +34,7 @@ export function removeEventListener(type, listener) {
   mapSet(listeners, type, others(type, listener));
 }
 
-// Whether a script in Service Worker syntax handles any event.
+// Whether a script in Service Worker syntax has any listener.
 export function areListenedTo() {
   return mapSize(listeners) > 0;
 }
@@ -44,9 +44,9 @@ export function listens(type) {
 }
 
 export function dispatch(event) {
-  const told = listenersOf(eventType(event));
-  for (let index = 0; index < told.length; index += 1) {
-    const listener = told[index];
+  const notified = listenersOf(eventType(event));
+  for (let index = 0; index < notified.length; index += 1) {
+    const listener = notified[index];
     if (typeof listener === "function") apply(listener, globalThis, [event]);
     else listener.handleEvent(event);
   }

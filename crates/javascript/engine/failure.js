@@ -1,5 +1,5 @@
-// What is recorded of a value that was thrown. That may be anything, objects
-// that throw when they are looked at included: nothing here throws.
+// How a thrown value is recorded. It may be anything, including objects that throw when
+// they are inspected. No function here throws.
 
 import * as host from "./host.js";
 import {
@@ -18,7 +18,7 @@ import { textOf } from "./function-text.js";
 
 const { DOMException, Error, InternalError, Object, RangeError, String } = globalThis;
 
-// Errors keep their names when they are cloned on Workers, others lose them.
+// Errors with these names keep them when they are cloned, as on Workers.
 const NAMES = {
   __proto__: null,
   Error: true,
@@ -30,13 +30,13 @@ const NAMES = {
   URIError: true,
 };
 
-// Longer messages are cut, and their stacks dropped, as workerd does.
+// Longer messages are truncated, and their stacks removed, as in workerd.
 const MESSAGE_LENGTH = 4096;
 
-// What is told of an error whose message cannot be read.
+// Recorded if the message of an error cannot be read.
 const UNREADABLE = "(the message cannot be read)";
 
-// What V8 tells of an object that does not tell of itself.
+// V8's text for an object without a description.
 const SOME_OBJECT = "#<Object>";
 
 const isException = (value) => inherits(value, DOMException.prototype);
@@ -46,7 +46,7 @@ export function report(value) {
   host.report(failure(value));
 }
 
-// Records that the handler itself failed.
+// Records a failure of the handler itself.
 export function uncaught(value) {
   host.uncaught(failure(value));
 }
@@ -56,24 +56,24 @@ export function isError(value) {
 }
 
 export function failure(value) {
-  const told = isError(value) ? ofError(value) : ofAnything(value);
-  if (told.message.length > MESSAGE_LENGTH) {
-    return { ...told, message: slice(told.message, 0, MESSAGE_LENGTH), stack: undefined };
+  const info = isError(value) ? ofError(value) : ofAnything(value);
+  if (info.message.length > MESSAGE_LENGTH) {
+    return { ...info, message: slice(info.message, 0, MESSAGE_LENGTH), stack: undefined };
   }
-  return told;
+  return info;
 }
 
-// What a value says that went wrong, if it is an error.
+// Returns the message of a value, if it is an error.
 export function messageOf(value) {
   return isObject(value) ? read(value, "message") : undefined;
 }
 
-// An error as it describes itself, if it does.
+// Returns the error's own description, if it can be read.
 export function errorInfo(error) {
   return attempt(() => {
     const { name, message, stack } = error;
-    const told = { name: String(name), message: String(message) };
-    return { ...told, stack: stack === undefined ? undefined : withoutHeader(String(stack), told.name, told.message) };
+    const info = { name: String(name), message: String(message) };
+    return { ...info, stack: stack === undefined ? undefined : withoutHeader(String(stack), info.name, info.message) };
   }, undefined);
 }
 
@@ -82,7 +82,8 @@ function ofError(error) {
   return named(hasOwn(NAMES, name) ? name : "Error", error);
 }
 
-// A stack keeps the line with another name than the one that is told.
+// If the recorded name differs from the error's, the stack keeps the original first
+// line.
 function named(name, error) {
   const message = attempt(() => String(error.message), UNREADABLE);
   return { name, message, stack: withoutHeader(read(error, "stack"), name, message) };
@@ -96,15 +97,15 @@ function ofAnything(value) {
   }
   const name = read(value, "name");
   const message = read(value, "message");
-  const told = {
+  const info = {
     name: typeof name === "string" ? name : "Error",
     message: typeof message === "string" ? message : describe(value),
   };
-  if (attempt(() => isException(value), false)) return { ...told, stack: undefined };
-  return { ...told, stack: withoutHeader(read(value, "stack"), told.name, told.message) };
+  if (attempt(() => isException(value), false)) return { ...info, stack: undefined };
+  return { ...info, stack: withoutHeader(read(value, "stack"), info.name, info.message) };
 }
 
-// An object in words, without running any code of its own, as V8 does.
+// Describes an object without running any of its code, as V8 does.
 function describe(object) {
   return attempt(() => {
     if (object.toString === objectPrototype.toString && typeof object.constructor === "function") {
@@ -120,7 +121,7 @@ function nameOf(error) {
   return typeof name === "string" ? name : "Error";
 }
 
-// The frames of a stack that begins with `name: message`.
+// Returns the frames of a stack that begins with `name: message`.
 function withoutHeader(stack, name, message) {
   if (typeof stack !== "string") return undefined;
   let rest = stack;
@@ -134,7 +135,7 @@ function withoutHeader(stack, name, message) {
   return rest === "" ? undefined : rest;
 }
 
-// A property, or nothing where it cannot be read.
+// Returns a property, or undefined if it cannot be read.
 function read(object, name) {
   return attempt(() => object[name], undefined);
 }
@@ -147,8 +148,8 @@ function attempt(work, otherwise) {
   }
 }
 
-// What another Worker is told of a value that was thrown: an error with a name
-// that is known everywhere.
+// Returns the error that another Worker receives for a thrown value. Its name is one
+// that every Worker knows.
 export function passedOn(value) {
   const describesItself = isNativeError(value) || attempt(() => isException(value), false);
   const message = isObject(value) && !describesItself ? describe(value) : failure(value).message;
@@ -158,7 +159,7 @@ export function passedOn(value) {
   return isKnown ? define(error, "name", { value: name, configurable: true }) : error;
 }
 
-// What only this engine has: where it says so, V8 throws a RangeError.
+// V8 throws a RangeError where this engine throws its own InternalError.
 export function install() {
   setPrototypeOf(InternalError.prototype, RangeError.prototype);
   delete InternalError.prototype.name;

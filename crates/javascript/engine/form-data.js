@@ -1,4 +1,4 @@
-// The class FormData, and how it is sent.
+// The class FormData, and its encoding.
 
 import {
   append,
@@ -23,7 +23,7 @@ let entriesOf;
 let fillWith;
 
 export class FormData {
-  // A name and a value each.
+  // Each has a name and a value.
   #entries = bare([]);
 
   static {
@@ -70,7 +70,7 @@ export class FormData {
     this.#entries = this.#without(set.name, set);
   }
 
-  // The entries, where `instead` stands for all those of a name, if given.
+  // Returns the entries without those of a name. `instead` takes their place, if given.
   #without(name, instead) {
     const rest = bare([]);
     let isThere = instead === undefined;
@@ -114,7 +114,7 @@ export class FormData {
   }
 }
 
-// A form that has these entries.
+// Returns a form with these entries.
 export function formOf(entries) {
   const form = new FormData();
   fillWith(form, entries);
@@ -142,8 +142,8 @@ function valueOf(name, value, filename) {
   return new File([value], filename === undefined ? name : `${filename}`, options);
 }
 
-// What a form is sent as, as the body of a request or response; nothing if the
-// value is no form.
+// Returns the body and the content type with which a form is sent, or undefined if the
+// value is not a form.
 export function multipart(form) {
   const entries = entriesOf(form);
   if (entries === undefined) return undefined;

@@ -1,4 +1,4 @@
-// Forms that are received, read as workerd reads them.
+// Parses received forms as workerd does.
 
 import {
   append,
@@ -28,7 +28,7 @@ const CR = 0x0d;
 const LF = 0x0a;
 const DASH = 0x2d;
 
-// The form in a body of this content type, or null.
+// Returns the form in a body with this content type, which may be null.
 export function readForm(bytes, contentType) {
   if (contentType === null) {
     throw new TypeError("Parsing a Body as FormData requires a Content-Type header.");
@@ -51,7 +51,7 @@ function pairs(bytes, { parameters }) {
     throw new TypeError("Non-utf-8 application/x-www-form-urlencoded body.");
   }
   const entries = bare([]);
-  // A question mark at the beginning is a part of the first name.
+  // A leading question mark is part of the first name.
   const params = new URLSearchParams(`&${decode(decoder, bytes)}`);
   searchParamsForEach(params, (value, name) => append(entries, { __proto__: null, name, value }));
   return entries;
@@ -83,7 +83,7 @@ function parts(bytes, boundary) {
 
 const TRUNCATED = "No subsequent boundary string after multipart message.";
 
-// Where the delimiter stands at the beginning of a line.
+// Returns the position of the next delimiter at the beginning of a line.
 function nextDelimiter(bytes, delimiter, line) {
   while (!hasAt(bytes, delimiter, line)) {
     const newline = bytesIndexOf(bytes, LF, line);
@@ -110,7 +110,7 @@ function beforeNewline(bytes, at) {
   return bytes[at - 2] === CR ? at - 2 : at - 1;
 }
 
-// What the head of a part says, and where its content begins.
+// Returns the headers of a part, and where its content begins.
 function headOf(bytes, at) {
   const head = { __proto__: null, end: at, disposition: undefined, type: "" };
   for (;;) {

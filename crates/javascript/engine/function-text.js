@@ -1,4 +1,4 @@
-// The text of a function as it stands in the user's own source.
+// The text of functions in the user's own source.
 
 import { contains, functionToString } from "./builtins.js";
 import { sourceText } from "./host.js";

@@ -1,6 +1,6 @@
-// What the names of globals stand for in the engine's own code and in the
-// packages that it uses: the bundler puts these in their place, so that it does
-// not matter what a Worker does to its global scope.
+// The values of global names in the engine's own code and in its packages. The bundler
+// inserts these, so that changes which a Worker makes to its global scope have no
+// effect.
 
 const frozen = (holder) =>
   globalThis.Object.freeze(

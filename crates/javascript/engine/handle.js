@@ -1,4 +1,4 @@
-// What happens for each type of event.
+// Handles events by type.
 
 import {
   append,
@@ -25,11 +25,11 @@ import { serve } from "./rpc.js";
 import { traceItem } from "./trace-item.js";
 import { askHost } from "./wire.js";
 
-// Nobody reads the body any more.
+// The host's status if the client has disconnected.
 const GONE = 410;
 
-// For each type of event what handles it, and what workerd logs when a script
-// lacks the handler.
+// The handler for each type of event, and the message that workerd logs if a script
+// lacks it.
 const EVENTS = {
   __proto__: null,
   alarm: {
@@ -59,20 +59,20 @@ const EVENTS = {
   },
   session: {
     handle: onSession,
-    // It lacks a handler only as one of connections.
+    // Only a connection can lack its handler.
     lacking:
       "Received a ConnectEvent but we lack a handler for ConnectEvents. Did you remember to export a connect() function?",
   },
 };
 
 export async function handle(worker, invocation, event) {
-  // A turn more would cost every other event, too.
+  // An additional microtask would delay every other event.
   if (invocation.object !== undefined && !(await isReady(invocation.object))) return;
   const result = await EVENTS[event.type].handle(worker, invocation, event);
   try {
     await invocation.orHung(invocation.settled());
   } catch {
-    // What hangs here would be told of nowhere.
+    // An event that hangs here has no response in which this could be reported.
   }
   if (result !== undefined) setResult(stringify(result));
 }
@@ -101,7 +101,7 @@ async function onFetch(worker, invocation, event) {
   }
 }
 
-// Has the origin answer in the Worker's place.
+// Lets the origin respond in the Worker's place.
 function passThrough(invocation, request) {
   passedThrough();
   const sent = chain(fetch(request), (response) => send(invocation, sendable(response)));
@@ -119,7 +119,7 @@ function fetchHandler(worker, invocation) {
   throw lacking("fetch");
 }
 
-// Service Worker syntax: the response is what a listener says that it is.
+// Service Worker syntax: a listener passes the response to `respondWith()`.
 function respondWith(invocation, request) {
   return new Promise((resolve, reject) => {
     let answered = false;
@@ -156,7 +156,7 @@ async function send(invocation, { status, headers, body, isEncoded, number }) {
   const reader = getReader(body);
   for (;;) {
     const { done, value } = await chain(readerRead(reader), undefined, brokenOff);
-    // The host breaks off what does not end here.
+    // The host breaks off a body that is not ended.
     if (done === undefined) return;
     if (done) return end();
     if (write(bytes(value))) continue;
@@ -164,8 +164,8 @@ async function send(invocation, { status, headers, body, isEncoded, number }) {
   }
 }
 
-// A body that was received and passed on has failed on its way here, which is
-// no failure of the script.
+// Whether a body that was received and forwarded failed on the way here. This is not a
+// failure of the script.
 function brokenOff(error) {
   if (messageOf(error) === "IO error reading from incoming response body") {
     return { __proto__: null };
@@ -173,8 +173,8 @@ function brokenOff(error) {
   throw error;
 }
 
-// A handler that throws decides the outcome; the promise that it returns is as
-// good as given to `waitUntil`.
+// If a handler throws, this decides the outcome. The promise that it returns is treated
+// as if it was passed to `waitUntil`.
 async function onTail(worker, invocation, { events, raw }) {
   const items = mapped(events, (event, index) => traceItem(event, raw[index]));
   const entrypoint = new Entrypoint(worker, invocation);
@@ -192,7 +192,7 @@ async function onTail(worker, invocation, { events, raw }) {
   } catch (error) {
     uncaught(error);
   }
-  // Tail handlers tend not to wait for what they send.
+  // Tail handlers often do not await their own requests.
   await allSettled(invocation.requests);
 }
 
@@ -200,7 +200,7 @@ async function onScheduled(worker, invocation, { cron, scheduledTime }) {
   const result = { __proto__: null, noRetry: false };
   const controller = { cron, scheduledTime, noRetry: () => void (result.noRetry = true) };
   invocation.backgroundFailure = uncaught;
-  // To try again makes no handler.
+  // Retrying does not help if there is no handler.
   if (!(await run(worker, invocation, "scheduled", controller))) result.noRetry = true;
   return result;
 }
@@ -253,7 +253,7 @@ async function onSession(worker, invocation) {
   }
 }
 
-// False if there is nothing to run.
+// Returns false if there is no handler.
 async function run(worker, invocation, type, argument) {
   const handler = new Entrypoint(worker, invocation).find(type);
   const isHandled = handler !== undefined || listens(type);
@@ -267,8 +267,7 @@ async function run(worker, invocation, type, argument) {
   return isHandled;
 }
 
-// The failure of an event that meets a script without its handler, in workerd's
-// words.
+// Returns the failure of an event without a handler, in workerd's words.
 function lacking(type, name = type) {
   record("warn", [EVENTS[type].lacking]);
   const sentence = `Handler does not export a ${name}() function`;

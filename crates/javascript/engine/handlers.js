@@ -1,8 +1,8 @@
-// From an event to the function of the script that handles it.
+// Finds the function of the script that handles an event.
 
 import { apply, define, hasOwn } from "./builtins.js";
 
-// What `ctx` is in a handler.
+// The `ctx` of a handler.
 export class ExecutionContext {
   #invocation;
 
@@ -31,13 +31,13 @@ define(ExecutionContext.prototype, Symbol.toStringTag, {
   configurable: true,
 });
 
-// Leaves the code that has aborted what it is a part of. None of it runs on: who
-// catches this records nothing more, and waits for ever.
+// Leaves the code that has aborted its own invocation. It does not go on: if code
+// catches this error, nothing more is recorded for it, and it waits forever.
 export function unwind() {
   throw new Error("The invocation was aborted.");
 }
 
-// A handler of one event: `call(name, ...args)` calls the function of that name.
+// An entrypoint for one event: `call(name, ...args)` calls the function with that name.
 export class Entrypoint {
   #object;
   #instance;
@@ -59,14 +59,14 @@ export class Entrypoint {
     this.#script = isExported ? script.exports[exported] : undefined;
   }
 
-  // What has the handlers: an instance if the script exports a class.
+  // The object with the handlers, which is an instance if the script exports a class.
   target() {
     if (this.#object !== undefined) return this.#object.instance;
     if (!isClass(this.#script)) return this.#script;
     return (this.#instance ??= new this.#script(this.#ctx, this.#env));
   }
 
-  // The function of a name, to be called with an event's argument.
+  // Finds the function with this name, which takes the argument of an event.
   find(name) {
     const target = this.target();
     const handler = target?.[name];

@@ -1,5 +1,5 @@
-// The class Headers. To a script values are text. The engine's class holds the
-// bytes of that text in UTF-8, a character for each.
+// The class Headers. Scripts see values as text. The engine's class holds the UTF-8
+// bytes of that text, with one character for each byte.
 
 import {
   append,
@@ -41,7 +41,7 @@ const NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 const NOT_ASCII = /[^\0-\x7f]/;
 const NEVER_IN_A_VALUE = /[\0\r\n]/;
 
-// Headers that a script may only read.
+// Headers that a script may not change.
 const immutable = new WeakSet();
 
 export function Headers(init) {
@@ -51,7 +51,7 @@ export function Headers(init) {
   return headers;
 }
 
-// Adds what is in other headers, in pairs or in a record.
+// Adds other headers, pairs, or the properties of a record.
 export function fill(headers, init) {
   if (isHeaders(init)) {
     headersForEach(init, (value, name) => headersAppend(headers, name, value));
@@ -93,7 +93,7 @@ export function copyOf(headers) {
   return copy;
 }
 
-// Headers of names and values as the host has them.
+// Creates headers from the host's names and values.
 export function received(all) {
   const headers = construct(Native, []);
   for (let index = 0; index < all.length; index += 1) {
@@ -107,7 +107,8 @@ export function readOnly(headers) {
   return headers;
 }
 
-// Names and values in pairs, as the host takes them, without those of one name.
+// Returns pairs of names and values for the host. Headers with the name `left` are left
+// out.
 export function pairs(headers, left) {
   const all = bare([]);
   let bytes = 0;
@@ -120,7 +121,8 @@ export function pairs(headers, left) {
   return all;
 }
 
-// What the host takes of the headers of one message. More would end the isolate.
+// The host's limits for the headers of one message. Exceeding them would end the
+// isolate.
 const FIELDS = 16_384;
 const BYTES = 2 << 20;
 
@@ -130,8 +132,8 @@ export function checkSize(fields, bytes) {
   }
 }
 
-// The same as a record, as the engine takes them: it would iterate over headers
-// as a script does.
+// Returns the headers as a record for the engine. The engine would iterate over headers
+// with methods that a script may have changed.
 export function record(headers) {
   const all = { __proto__: null };
   headersForEach(headers, (value, name) => {
@@ -164,7 +166,7 @@ function encoded(value) {
   return characters;
 }
 
-// Without white space at either end.
+// Removes white space at both ends.
 export function trimmed(text) {
   let start = 0;
   let end = text.length;
@@ -184,7 +186,7 @@ function decoded(value) {
   return decode(decoder, bytes);
 }
 
-// The value that a script reads of this name, or null.
+// Returns the value of this name as a script sees it, or null.
 export function valueOf(headers, name) {
   return decoded(headersGet(headers, name));
 }
@@ -201,7 +203,7 @@ function needs(count, given, method) {
   }
 }
 
-// What is to be iterated over: changes that are made meanwhile do not show.
+// Returns a list to iterate over. Later changes do not affect it.
 function listOf(headers, change) {
   const list = [];
   headersForEach(headers, (value, name) => append(list, change(name, decoded(value))));

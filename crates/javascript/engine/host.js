@@ -1,5 +1,5 @@
-// The functions of the host. They can be taken once (`build.mjs`), and are taken
-// here before any script runs: a script that imports the same finds none.
+// The functions of the host. They can be taken only once (`build.mjs`), and are taken
+// here before any script runs. A script that imports the same modules finds none.
 
 import { take as takeConsole } from "taffrail:workers/console@0.2.0";
 import { take as takeDiagnostics } from "taffrail:workers/diagnostics-channel@0.2.0";

@@ -1,4 +1,4 @@
-// `fetch`: requests that go wherever those of the Worker go.
+// `fetch`: requests that follow the Worker's egress.
 
 import { headersDelete, headersSet, startsWith } from "./builtins.js";
 import { isHttp } from "./address.js";
@@ -31,12 +31,12 @@ function send({ url, method, headers, body, length, signal }, here) {
   return fetchOutside(url, init, here);
 }
 
-// The length to announce: null for a body whose length is not known.
+// Returns the `content-length` to send, or null if the length is not known.
 function framing(method, body, length) {
   return body === null && !isBodyless(method) ? "0" : length;
 }
 
-// What a Worker says about the length of a body is not believed.
+// A `content-length` that a Worker sets itself is ignored.
 function framed(headers, length) {
   const framed = copyOf(headers);
   headersDelete(framed, "content-length");

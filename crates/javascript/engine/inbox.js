@@ -1,4 +1,4 @@
-// The events that the instance runs, several at a time, as the host has them come.
+// The events of the instance, which runs several at a time, as the host delivers them.
 
 import { mapDelete, mapGet, mapSet, mapSize, parse, responseStatus, setPrototypeOf } from "./builtins.js";
 import * as context from "./context.js";
@@ -10,30 +10,30 @@ import { chain } from "./promise.js";
 import { hasChanged } from "./watch.js";
 import { askHost } from "./wire.js";
 
-// What is told once no event runs: whether the instance can be used again.
+// Resolves the call once no event runs, with whether the instance can be reused.
 let allOver;
 let isReusable = true;
 
-// Whether that has been told: what comes now waits for the next call.
+// Whether the call has been resolved. Events that arrive now wait for the next call.
 let isLeaving = false;
 
-// Whether the host has been asked to tell of further events.
+// Whether a request to the host for further events is pending.
 let isAsked = false;
 
-// Handles an event and those that come meanwhile, until none is left.
+// Handles an event, and those that arrive in the meantime, until none is left.
 export function handleAll(worker, { number, event }) {
   return new Promise((resolve) => {
     allOver = resolve;
     isLeaving = false;
     const invocation = invocationOf(number, event);
-    // The host knows whose turn it is.
+    // The host already knows which event is current.
     context.begin(invocation);
     begin(worker, invocation, event);
     if (!isAsked) ask(worker);
   });
 }
 
-// Handles the events of an object, each as soon as it comes, until none comes.
+// Handles the events of an object as they arrive, until there will be no more.
 export function handleForever(worker, { number, event }, object) {
   return new Promise((resolve) => {
     const invocation = invocationOf(number, event);
@@ -45,15 +45,15 @@ export function handleForever(worker, { number, event }, object) {
 
 function ask(worker, object, closed) {
   isAsked = true;
-  const told = (answer) => {
+  const answered = (answer) => {
     if (responseStatus(answer) !== 200) return closed();
     take(worker, object);
     ask(worker, object, closed);
   };
-  context.outside(() => chain(askHost("events"), told));
+  context.outside(() => chain(askHost("events"), answered));
 }
 
-// Begins what waits to be begun.
+// Starts the events that are waiting.
 function take(worker, object) {
   while (!isLeaving) {
     const message = nextEvent();
@@ -81,7 +81,7 @@ function begin(worker, invocation, event, object) {
     await handle(worker, invocation, event);
   });
   const failed = (error) => {
-    // No handler's failure comes this far.
+    // Failures of handlers are caught before this point.
     isReusable = false;
     invocation.run(() => uncaught(error));
     over(invocation, true);
@@ -89,15 +89,15 @@ function begin(worker, invocation, event, object) {
   context.outside(() => chain(begun, () => over(invocation, true), failed));
 }
 
-// The host knows of one that is cancelled, and of the last one when it is told
-// that none is left.
+// Ends an event. The host already knows about a cancelled event, and learns about the
+// last one when the call returns.
 function over(invocation, isToTell) {
   if (mapGet(running, invocation.number) !== invocation) return;
   const isClean = invocation.end();
   mapDelete(running, invocation.number);
-  // The host leaves it, too: whose turn is next is to be said anew.
+  // The host leaves the event too, so the current event must be announced again.
   context.finish();
-  // An object goes on whatever is left behind.
+  // An object continues, whatever an event leaves behind.
   if (allOver !== undefined) {
     isReusable = isReusable && isClean && !hasChanged();
     if (mapSize(running) === 0) {

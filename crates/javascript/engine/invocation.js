@@ -1,4 +1,4 @@
-// One invocation while it runs, and the end of everything that it began.
+// One running invocation, and the end of everything that it started.
 
 import { mapClear, mapDelete, mapForEach, mapGet, mapSet, mapSize, setAdd, setDelete, setForEach, setSize } from "./builtins.js";
 import * as context from "./context.js";
@@ -9,37 +9,38 @@ import { askHost } from "./wire.js";
 
 const { clearTimeout, setTimeout } = globalThis;
 
-// Those that run, by their numbers.
+// The running invocations, by number.
 export const running = new Map();
 
 export class Invocation {
-  // Nothing that it began goes on once this is true.
+  // Once this is true, nothing that it started continues.
   over = false;
-  // Its origin is to answer if the handler fails.
+  // Whether its origin responds if the handler fails.
   passesThrough = false;
-  // Promises that were rejected and that nobody handles, with their reasons.
+  // Rejected promises without a handler, with the reasons.
   rejections = new Map();
-  // What is to be called once a timer has fired or is cleared.
+  // Functions to call once a timer has fired or is cleared.
   timers = new Map();
-  // The Durable Object that it is an event of, and its number in the instance.
+  // The Durable Object that handles it, and its number in the instance.
   object = undefined;
   number = undefined;
-  // Requests without an answer.
+  // Requests without a response.
   requests = new Set();
   // Whether its response is complete.
   isAnswered = false;
-  // What ends the wait for its end.
+  // Ends the wait for its end.
   aborted = () => {};
-  // How much the script has given to `waitUntil` that is not over.
+  // The number of pending promises that the script passed to `waitUntil`.
   #given = 0;
-  // What becomes of a rejection of something that was given to `waitUntil`.
+  // Called for a rejection of a promise that was passed to `waitUntil`.
   backgroundFailure = report;
-  // How much of that is not over, and who waits for it to be.
+  // The number of pending background promises, and the callback for when there are
+  // none.
   #background = 0;
   #backgroundOver = () => {};
-  // How to reject what would hang.
+  // Functions that reject the promises which would otherwise hang.
   #waiting = new Set();
-  // Settled once the unhandled rejections have been reported.
+  // Resolved once the unhandled rejections have been reported.
   #checked;
 
   constructor({ entrypoint, props = {}, parameters }) {
@@ -48,13 +49,13 @@ export class Invocation {
     this.props = props;
   }
 
-  // Runs the callback as a part of the invocation.
+  // Runs a callback as part of the invocation.
   run(callback) {
     return context.enter(context.frameOf(this), callback, undefined, []);
   }
 
-  // Runs the callback as a part of the invocation, until what it returns is
-  // settled or the script aborts the invocation.
+  // Runs a callback as part of the invocation. Waits until its result is settled, or
+  // until the script aborts the invocation.
   untilOver(callback) {
     return new Promise((resolve, reject) => {
       this.aborted = resolve;
@@ -62,7 +63,7 @@ export class Invocation {
     });
   }
 
-  // Ends it at once, with a reason. Who waits for its response is told.
+  // Ends it at once, with a reason, which the waiter for its response receives.
   abort(reason) {
     this.run(() => {
       if (!this.isAnswered) uncaught(reason);
@@ -72,7 +73,7 @@ export class Invocation {
     this.aborted();
   }
 
-  // Keeps the invocation open for what the script gives it.
+  // Keeps the invocation open for a promise from the script.
   given(promise) {
     this.#given += 1;
     const over = () => (this.#given -= 1);
@@ -107,8 +108,8 @@ export class Invocation {
     mapDelete(this.timers, timer);
   }
 
-  // Waits for all that was given to `waitUntil`, meanwhile too, and until it is
-  // known which rejections nobody handles.
+  // Waits for everything that is passed to `waitUntil`, including later calls, and
+  // until all unhandled rejections are known.
   async settled() {
     while (this.#background > 0 || mapSize(this.rejections) > 0) {
       if (this.#background > 0) {
@@ -118,7 +119,7 @@ export class Invocation {
     }
   }
 
-  // Notes a rejection that nobody handles so far.
+  // Records a rejection that has no handler yet.
   rejected(promise, reason) {
     mapSet(this.rejections, promise, reason);
     if (mapSize(this.rejections) > 1) return;
@@ -130,7 +131,7 @@ export class Invocation {
     );
   }
 
-  // Reports the rejections that are still unhandled now that no callback is due.
+  // Reports the rejections that are still unhandled after all callbacks have run.
   #reportRejections() {
     mapForEach(this.rejections, (reason, promise) => {
       mapDelete(this.rejections, promise);
@@ -139,7 +140,7 @@ export class Invocation {
     });
   }
 
-  // The promise, or an error once nothing is left that could settle it.
+  // Returns the promise, or rejects once nothing is left that could settle it.
   orHung(promise) {
     watchIdleness();
     return new Promise((resolve, reject) => {
@@ -156,7 +157,7 @@ export class Invocation {
     setForEach(this.#waiting, (reject) => reject(new Error(HUNG)));
   }
 
-  // Ends it. False when the engine still works at something that it began.
+  // Ends it. Returns false if the engine is still working on something that it started.
   end() {
     this.over = true;
     mapForEach(this.timers, (_, timer) => clearTimeout(timer));
@@ -171,8 +172,8 @@ const HUNG =
 
 let watching = false;
 
-// Has the host tell when the guest waits for nothing but that: it answers this
-// request when it is all that the guest waits for.
+// Asks the host to report a hang: it answers this request when the guest waits for
+// nothing else.
 function watchIdleness() {
   if (watching) return;
   watching = true;

@@ -1,7 +1,7 @@
 // `env.KV`: KV namespaces.
 
 import { append, inherits, isArray, isView, mapSet, responseArrayBuffer, responseBody, responseStatus, responseText } from "./builtins.js";
-import { ask, told } from "./wire.js";
+import { ask, fromHost } from "./wire.js";
 
 export class KvNamespace {
   #binding;
@@ -19,7 +19,7 @@ export class KvNamespace {
     if (isArray(key)) return many(key, (name) => this.getWithMetadata(name, options));
     const response = await this.#ask({ get: String(key) });
     if (responseStatus(response) === 404) return { value: null, metadata: null, cacheStatus: null };
-    const metadata = JSON.parse(told(response, "metadata"));
+    const metadata = JSON.parse(fromHost(response, "metadata"));
     return { value: await read(response, typeOf(options)), metadata, cacheStatus: null };
   }
 
@@ -54,7 +54,7 @@ export class KvNamespace {
   }
 }
 
-// What `get` says of each of the keys, all at once.
+// Gets the values of several keys at once.
 async function many(keys, get) {
   const asked = [];
   for (let index = 0; index < keys.length; index += 1) append(asked, get(keys[index]));

@@ -1,4 +1,4 @@
-// How long a stream is, where that is known before its end.
+// The lengths of streams, if they are known before the end.
 
 import { byteLength, enqueue, isInteger, transformReadable, weakGet, weakSet } from "./builtins.js";
 import { bytes } from "./chunks.js";
@@ -7,18 +7,18 @@ const { BigInt, TransformStream, TypeError, WeakMap } = globalThis;
 
 const lengths = new WeakMap();
 
-// Notes the length of a stream, as a header has it, and returns the stream.
+// Records the length of a stream, as in a header, and returns the stream.
 export function ofLength(stream, length) {
   if (stream !== null && length !== null) weakSet(lengths, stream, length);
   return stream;
 }
 
-// The length in decimal digits, or null.
+// Returns the length in decimal digits, or null.
 export function lengthOf(stream) {
   return weakGet(lengths, stream) ?? null;
 }
 
-// A pipe for a number of bytes that is known ahead.
+// A pipe for a known number of bytes.
 export class FixedLengthStream extends TransformStream {
   constructor(length) {
     const whole = counted(length);
@@ -43,7 +43,7 @@ function counted(length) {
   const isCount = typeof length === "bigint" ? length >= 0n : isInteger(length) && length >= 0;
   if (!isCount) {
     throw new TypeError(
-      "Failed to construct 'FixedLengthStream': constructor parameter 1 is no number of bytes.",
+      "Failed to construct 'FixedLengthStream': constructor parameter 1 is not a number of bytes.",
     );
   }
   return BigInt(length);

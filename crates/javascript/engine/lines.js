@@ -1,4 +1,4 @@
-// The lines of a body, each as soon as it is there.
+// The lines of a body, each as soon as it arrives.
 
 import { byteLength, bytesIndexOf, bytesPart, bytesSet, decode, getReader, readerRead, responseBody } from "./builtins.js";
 import { chain } from "./promise.js";
@@ -14,7 +14,7 @@ export class Lines {
     this.#reader = chain(response, (response) => getReader(responseBody(response)));
   }
 
-  // The next line, or undefined at the end.
+  // Returns the next line, or undefined at the end.
   async next() {
     const reader = await this.#reader;
     let end = bytesIndexOf(this.#bytes, NEWLINE);

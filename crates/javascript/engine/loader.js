@@ -1,4 +1,4 @@
-// `env.LOADER`: Workers that are made at run time.
+// `env.LOADER`: loads dynamic Workers.
 
 import { apply, byteLength, bytesPart, endsWith, fromCharCode, isObject, isView, keys, listed, mapped, responseText, set, stringify } from "./builtins.js";
 import { failure } from "./failure.js";
@@ -12,19 +12,19 @@ export class WorkerLoader {
     this.#binding = binding;
   }
 
-  // The Worker of this id. `getCode` is called if there is none yet.
+  // Returns the Worker with this id. `getCode` is called if it does not exist yet.
   get(id, getCode) {
     if (id === null || id === undefined) return this.#stub(() => this.#make({}, getCode));
     const key = { id: String(id) };
     return this.#stub(async () => (await this.#ask(key)) ?? this.#make(key, getCode));
   }
 
-  // A Worker of its own.
+  // Makes a new Worker.
   load(code) {
     return this.#stub(() => this.#make({}, () => code));
   }
 
-  // What it returns is ready when it is used.
+  // Returns a stub at once. The Worker is made when the stub is first used.
   #stub(begin) {
     let loaded;
     const load = () => (loaded ??= begin());
@@ -46,7 +46,7 @@ export class WorkerLoader {
   }
 }
 
-// The code, or why there is none, as the host wants it.
+// Returns the code, or the reason why there is none, in the form that the host expects.
 async function plan(getCode) {
   try {
     return stringify({ __proto__: null, code: written(await getCode()) });
@@ -59,7 +59,7 @@ async function plan(getCode) {
 function written(code) {
   const { mainModule, modules, env = {}, tails = [], limits = {}, globalOutbound } = code;
   if (typeof mainModule !== "string" || typeof modules !== "object" || modules === null) {
-    throw new TypeError("The code of a dynamic Worker has `mainModule` and `modules`.");
+    throw new TypeError("The code of a dynamic Worker must have `mainModule` and `modules`.");
   }
   const vars = { __proto__: null };
   const services = { __proto__: null };
@@ -85,7 +85,7 @@ function written(code) {
 function service(key, value) {
   const callee = calleeOf(value);
   if (callee === undefined) {
-    throw new TypeError(`\`${key}\` is to hold entrypoints, as in \`ctx.exports\`, or service bindings.`);
+    throw new TypeError(`\`${key}\` must hold entrypoints, as in \`ctx.exports\`, or service bindings.`);
   }
   return callee;
 }
@@ -122,11 +122,11 @@ function module(name, source) {
     return { __proto__: null, [kind]: isBytes ? base64(contents) : contents };
   }
   throw new TypeError(
-    `The module \`${name}\` is none of { js | cjs | text | json | data | wasm }.`,
+    `The module \`${name}\` must be one of { js | cjs | text | json | data | wasm }.`,
   );
 }
 
-// As many arguments as a call may have.
+// The most arguments of one call.
 const PART = 0x8000;
 
 function base64(buffer) {

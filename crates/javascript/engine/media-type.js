@@ -1,4 +1,4 @@
-// What a content type says.
+// Parses content types.
 
 import { append, matches, slice, toLowerCase } from "./builtins.js";
 
@@ -8,8 +8,8 @@ const SPACE_AT_END = /[\t\n\r ]$/;
 const ESCAPED = /^([^\\]*)\\([^]?)/;
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
 
-// `type/subtype` and the parameters, each as a name and a value, or null if it is
-// no content type.
+// Returns `type/subtype` and the parameters, each with a name and a value. Returns null
+// if the text is not a content type.
 export function parsed(text) {
   const found = matches(ESSENCE, text);
   if (found === null) return null;
@@ -17,7 +17,7 @@ export function parsed(text) {
   return { __proto__: null, essence: toLowerCase(found[1]), parameters };
 }
 
-// The parameters of a header value from its first semicolon on.
+// Returns the parameters of a header value, which begin at the first semicolon.
 export function parametersOf(text) {
   const parameters = [];
   for (;;) {

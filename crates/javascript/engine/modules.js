@@ -1,4 +1,4 @@
-// The modules that a script may import without a file of that name.
+// The built-in modules that a script may import.
 
 import { assign, hasOwn } from "./builtins.js";
 import * as context from "./context.js";
@@ -19,12 +19,12 @@ export class DurableObject {
   }
 }
 
-// Filled when the script starts.
+// Filled in when the script starts.
 const workers = { DurableObject, RpcStub, RpcTarget, WorkerEntrypoint, env: {}, exports: {}, waitUntil };
 
 function waitUntil(promise) {
   const invocation = context.currentInvocation();
-  if (invocation === null) throw new Error("waitUntil() can be called within a handler only.");
+  if (invocation === null) throw new Error("waitUntil() can only be called within a handler.");
   invocation.given(promise);
 }
 
@@ -46,7 +46,7 @@ export function require(name) {
   return MODULES[name];
 }
 
-// Modules that are made of what imports this one.
+// Adds members that come from modules which import this one.
 export function define(name, members) {
   assign(MODULES[name], members);
 }

@@ -1,4 +1,4 @@
-// Durable Objects: how they are found, and how one lives.
+// Durable Objects: namespaces and stubs, and a live object.
 
 import { define, hasOwn, isObject, keys, mapForEach, matches } from "./builtins.js";
 import * as context from "./context.js";
@@ -39,7 +39,7 @@ define(DurableObjectId.prototype, Symbol.toStringTag, {
   configurable: true,
 });
 
-// The objects of a class. `key` is what makes their ids its own.
+// The objects of a class. `key` makes their ids unique to the class.
 export class DurableObjectNamespace {
   #callee;
   #key;
@@ -83,7 +83,7 @@ export class DurableObjectNamespace {
   }
 }
 
-// What `ctx` is in an object.
+// The `ctx` of an object.
 class DurableObjectState {
   #object;
 
@@ -116,13 +116,13 @@ define(DurableObjectState.prototype, Symbol.toStringTag, {
   configurable: true,
 });
 
-// What runs while nothing else of its object does.
+// Runs code while nothing else of its object runs.
 const alone = new context.AsyncLocalStorage();
 
-// An object while it lives.
+// A live object.
 class LiveObject {
   instance = undefined;
-  // What has to be over before an event is handled.
+  // A promise that must be settled before an event is handled.
   #gate = undefined;
   #worker;
   #class;
@@ -137,7 +137,7 @@ class LiveObject {
     }
   }
 
-  // Ready once it is made and its concurrency is not blocked.
+  // Waits until the object is created and its concurrency is not blocked.
   async ready() {
     if (this.instance === undefined) {
       const hasAlarm = typeof this.#class.prototype?.alarm === "function";
@@ -148,7 +148,7 @@ class LiveObject {
     while (this.#gate !== undefined) await this.#gate;
   }
 
-  // Ends all events of the object, which is made anew for the next one.
+  // Ends all events of the object. It is created again for the next one.
   abort(reason) {
     this.instance = undefined;
     this.#gate = undefined;
@@ -156,14 +156,14 @@ class LiveObject {
   }
 
   block(callback) {
-    // Who has the object alone already does not wait for itself.
+    // Code that already runs alone does not wait for itself.
     if (alone.getStore() === this) return chain(promised(), callback);
     const blocked = chain(promised(this.#gate), () => alone.run(this, callback));
     const gate = chain(
       blocked,
       () => {},
       (error) => {
-        // It is made anew for the next event.
+        // The object is created again for the next event.
         this.instance = undefined;
         throw error;
       },
@@ -177,7 +177,7 @@ class LiveObject {
   }
 }
 
-// Has an object handle its events. It is made with the first one.
+// Lets an object handle its events. It is created for the first one.
 export function live(worker, called) {
   let object;
   return handleForever(worker, called.first, () => (object ??= new LiveObject(worker, called)));

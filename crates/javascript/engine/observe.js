@@ -1,4 +1,4 @@
-// `taffrail:workers`: what Cloudflare's Workers do not have.
+// `taffrail:workers`: the API that Cloudflare's Workers do not have.
 
 import { Lines } from "./lines.js";
 import { chain } from "./promise.js";
@@ -8,9 +8,9 @@ import { askHost } from "./wire.js";
 
 let latest = 0;
 
-// An entrypoint to be called once, and what the call records, as it happens:
-// `logs` are objects with a `type`, `log` or `exception`, and last `outcome`, or
-// `timeout` after so many milliseconds.
+// Returns an entrypoint to be called once, and the records of that call as they happen.
+// `logs` yields objects with a `type`: `log` or `exception`, and at the end `outcome`,
+// or `timeout` if nothing was recorded for that many milliseconds.
 export function observe(entrypoint, { timeout = 30_000 } = {}) {
   const callee = calleeOf(entrypoint);
   if (callee === undefined) throw new TypeError("observe() takes an entrypoint or a service binding.");
@@ -32,7 +32,7 @@ function entries(lines, timeout) {
     async pull(controller) {
       const line = await first(lines.next(), late);
       if (line === undefined) return close(controller);
-      // An object of the Worker's, as any that it makes.
+      // An ordinary object of the Worker's, with a prototype.
       const entry = JSON.parse(line);
       controller.enqueue(entry);
       if (entry.type === "outcome" || entry.type === "timeout") close(controller);
@@ -46,7 +46,7 @@ function entries(lines, timeout) {
   }
 }
 
-// What the first of two promises to be settled is settled with.
+// Returns a promise that settles like the first of two to settle.
 function first(one, other) {
   return new Promise((resolve, reject) => {
     chain(one, resolve, reject);

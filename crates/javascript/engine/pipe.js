@@ -1,4 +1,4 @@
-// `pipeTo` and `pipeThrough` with a signal, which the engine's own do not take.
+// `pipeTo` and `pipeThrough` with a signal, which the engine's own do not support.
 
 import { apply, define, isObject, readerRelease, signalAborted } from "./builtins.js";
 import { chain } from "./promise.js";
@@ -35,7 +35,7 @@ function checked(signal) {
   return signal;
 }
 
-// Pipes by way of a stream that fails when the signal is raised.
+// Pipes through a stream that fails when the signal is aborted.
 function pipe(stream, destination, { preventAbort, preventCancel, preventClose }, signal) {
   const { source, reader, forget } = untilAborted(stream, signal, preventCancel);
   const options = { __proto__: null, preventAbort, preventCancel, preventClose };

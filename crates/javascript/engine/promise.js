@@ -1,6 +1,6 @@
-// Promises that know the frame of their callbacks and whether somebody handles
-// their rejection. The bundler turns `async` functions into generators that
-// drive promises, so that all of them pass here; a native `await` would not.
+// Promises that know the frame of their callbacks, and whether their rejection is
+// handled. The bundler turns `async` functions into generators that drive promises, so
+// that all promises pass through here. A native `await` would not.
 
 import {
   apply,
@@ -35,7 +35,8 @@ export function Tracked(executor) {
   }
   let promise;
   let isResolved = false;
-  // What to do about it once it is settled and exists: either may come first.
+  // What to do once the promise is settled and has been created. Either may happen
+  // first.
   let settled;
   const settle = (then) => {
     settled = then;
@@ -76,8 +77,8 @@ export function Tracked(executor) {
 
 function ignore() {}
 
-// A value to resolve a promise with. The engine calls `then` of what has one
-// later and without a frame.
+// Returns a value with which a promise can be resolved. The engine calls the `then`
+// method of a thenable later, and without a frame.
 function withFrame(value) {
   if (!isObject(value) || isPromise(value)) return value;
   const method = value.then;
@@ -86,7 +87,7 @@ function withFrame(value) {
   return { __proto__: null, then: (...callbacks) => enter(frame, method, value, callbacks) };
 }
 
-// A promise that takes the state of another one is rejected behind our back.
+// When a promise adopts the state of another one, its rejection bypasses this class.
 function follow(promise) {
   apply(nativeThen, promise, [undefined, (reason) => rejected(promise, reason)]);
 }
@@ -96,7 +97,7 @@ function rejected(promise, reason) {
   currentInvocation()?.rejected(promise, reason);
 }
 
-// Promises of whose rejection a script was told that nobody handles it.
+// Promises whose rejection was reported to a script as unhandled.
 const reported = new WeakSet();
 
 export function wasReported(promise) {
@@ -106,7 +107,7 @@ export function wasReported(promise) {
 function inFrame(callback, frame) {
   if (typeof callback !== "function") return callback;
   return (value) =>
-    // What is over never goes on.
+    // Once an invocation is over, its callbacks never run.
     isOver(frame) ? new Native(ignore) : enter(frame, answer, undefined, [callback, value]);
 }
 
@@ -123,12 +124,12 @@ function then(onFulfilled, onRejected) {
   return apply(nativeThen, this, [inFrame(onFulfilled, frame), inFrame(onRejected, frame)]);
 }
 
-// What `then` does, whatever has become of it.
+// Calls the original `then`, whatever a Worker has replaced it with.
 export function chain(promise, onFulfilled, onRejected) {
   return apply(then, promise, [onFulfilled, onRejected]);
 }
 
-// A promise of the value, which may be one.
+// Returns a promise of the value, which may itself be a promise.
 export function promised(value) {
   return isPromise(value) ? value : new Tracked((resolve) => resolve(value));
 }
@@ -141,7 +142,7 @@ function isPromise(value) {
   }
 }
 
-// Settled once all promises of a set are, without a value.
+// Resolves, without a value, once all promises of a set are settled.
 export function allSettled(promises) {
   return new Tracked((resolve) => {
     let left = setSize(promises);
@@ -154,7 +155,7 @@ export function allSettled(promises) {
   });
 }
 
-// What an `async` function of the engine does: see `build.mjs`.
+// Runs an `async` function of the engine: see `build.mjs`.
 export function drive(receiver, args, begin) {
   return new Tracked((resolve, reject) => {
     const generator = apply(begin, receiver, args ?? []);
@@ -178,12 +179,12 @@ function getThis() {
 }
 
 export function install() {
-  // The bundler does not know of its callers, and would leave it out.
+  // The bundler does not know the callers, and would remove it.
   void drive;
   setPrototypeOf(Tracked, Native);
   define(Tracked, "name", { value: "Promise" });
   define(Tracked, "prototype", { value: Native.prototype, writable: false });
-  // Every promise goes by these two.
+  // Every promise is created through one of these two.
   define(Tracked, Symbol.species, { get: getThis });
   define(Native.prototype, "constructor", { value: Tracked, writable: false, configurable: false });
   define(Native.prototype, "then", { value: then, writable: true, configurable: true });

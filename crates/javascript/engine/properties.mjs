@@ -1,5 +1,5 @@
-// Writes what `\p{…}` stands for in regular expressions into `properties.json`,
-// since the engine has no tables of Unicode.
+// Writes the characters of `\p{…}` in regular expressions to `properties.json`, since
+// the engine has no Unicode tables.
 
 import index from "regenerate-unicode-properties";
 import aliases from "unicode-property-aliases-ecmascript";
@@ -10,7 +10,7 @@ import { writeFile } from "node:fs/promises";
 const require = createRequire(import.meta.url);
 const names = (map) => Object.fromEntries([...map].flatMap(([alias, name]) => [[alias, name], [name, name]]));
 
-// Where membership changes, each as the distance from the last one.
+// The positions where membership changes, each as the distance from the previous one.
 function changes({ data }) {
   return data.map((at, index) => (at - (data[index - 1] ?? 0)).toString(36)).join(" ");
 }

@@ -1,4 +1,4 @@
-// Redirects, as the Fetch standard follows them.
+// Redirects, followed as in the Fetch standard.
 
 import {
   append,
@@ -21,7 +21,7 @@ import { untilAborted } from "./until-aborted.js";
 
 const MOST = 20;
 
-// The response to a message in the end, which `send` sends.
+// Returns the final response to a message. `send` sends one message.
 export async function follow(first, send) {
   let message = first;
   const urls = [message.url];
@@ -42,14 +42,14 @@ export async function follow(first, send) {
   }
 }
 
-// Has the body of a response fail when the signal is raised. The engine's own way
-// to do that leaves behind what ends the isolate later.
+// Lets the body of a response fail when the signal is aborted. The engine's own
+// implementation leaves the isolate in a state that later ends it.
 function endWith(response, signal) {
   const body = responseBody(response);
   if (body !== null) holdStream(response, untilAborted(body, signal).source);
 }
 
-// Where a response sends whoever asked, or null.
+// Returns the address of a redirect, or null.
 function locationOf(response) {
   switch (responseStatus(response)) {
     case 301:
@@ -74,7 +74,7 @@ function discard(response) {
   if (body !== null && !streamLocked(body)) readerCancel(getReader(body));
 }
 
-// The message that is to be sent to the new address.
+// Returns the message to send to the new address.
 function redirected(message, status, location) {
   const from = new URL(message.url);
   const to = address(location, from);
@@ -113,7 +113,7 @@ function becomesGet(status, method) {
   return (status === 301 || status === 302) && method === "POST";
 }
 
-// What tells of a body, and what is meant for one origin alone.
+// The headers that describe a body, and those that are meant for a single origin.
 const OF_BODIES = [
   "content-encoding",
   "content-language",

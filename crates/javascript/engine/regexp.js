@@ -1,6 +1,6 @@
-// `\p{…}` in regular expressions, for which the native ones have no tables: a
-// pattern with such is compiled with the characters in its place. The bundler
-// makes calls of the constructor of literals with such.
+// `\p{…}` in regular expressions. The native ones have no Unicode tables, so such a
+// pattern is compiled with the characters in place of the property. The bundler turns
+// literals that use it into calls of the constructor.
 
 import {
   charCodeAt,
@@ -32,10 +32,10 @@ const flagsOf = uncurried(getOwn(Native.prototype, "flags").get);
 const sourceOf = uncurried(getOwn(Native.prototype, "source").get);
 const compileNative = uncurried(Native.prototype.compile);
 
-// What regular expressions were made of, if not of their own source.
+// The original patterns of regular expressions whose native source differs.
 const sources = new WeakMap();
 
-// Regular expressions to copy, by their flags and sources.
+// Compiled regular expressions, by flags and source, from which copies are made.
 const cache = new Map();
 const CACHED = 100;
 
@@ -80,8 +80,8 @@ function original(pattern, flags) {
   return native;
 }
 
-// The pattern with the characters of each property. What is wrong stays, for
-// the native constructor to say so.
+// Returns the pattern with the characters of each property. Errors are left in place,
+// so that the native constructor reports them.
 function expanded(pattern, hasSets) {
   let text = "";
   let depth = 0;
@@ -91,7 +91,7 @@ function expanded(pattern, hasSets) {
     const isNegated = next === "\\P";
     const end = isProperty(pattern, at) ? indexOf(pattern, "}", at) : -1;
     const characters = end < 0 ? undefined : property(slice(pattern, at + 3, end));
-    // Strings are in no class of characters.
+    // A character class cannot contain strings.
     if (characters !== undefined && (characters.strings === undefined || (hasSets && !isNegated))) {
       at = end + 1;
       if (hasSets || depth === 0) {
@@ -99,7 +99,7 @@ function expanded(pattern, hasSets) {
         continue;
       }
       text += ranges(characters, isNegated);
-      // A dash beside a property is itself.
+      // A dash beside a property is a literal dash.
       if (pattern[at] === "-" && pattern[at + 1] !== "]") {
         text += "\\-";
         at += 1;
@@ -122,7 +122,7 @@ function isProperty(pattern, at) {
   return startsWith(pattern, "\\p{", at) || startsWith(pattern, "\\P{", at);
 }
 
-// As a part of a pattern with the flag `v`, where classes hold classes.
+// Returns the operand for a pattern with the flag `v`, in which classes may be nested.
 function operand({ set, strings }, isNegated) {
   if (isNegated) return `[^${ranges({ set }, false)}]`;
   let more = "";
@@ -142,8 +142,8 @@ function escaped(text) {
 
 const LAST = 0x10ffff;
 
-// The characters of a set, as they stand in a class. It tells the distances
-// between the places where membership changes.
+// Returns the characters of a set as they are written in a class. The set is a list of
+// distances between the positions where membership changes.
 function ranges({ set }, isNegated) {
   let text = "";
   let isIn = isNegated;
@@ -168,7 +168,7 @@ function range(from, to) {
 
 const own = (table, name) => (hasOwn(table, name) ? table[name] : undefined);
 
-// The characters, and with them the strings, of a property.
+// Returns the characters of a property, and its strings if it has any.
 function property(name) {
   const equals = indexOf(name, "=");
   if (equals >= 0) {
@@ -190,7 +190,8 @@ function found(key) {
   return set === undefined ? undefined : { set, strings: own(tables.strings, key) };
 }
 
-// What the source would be if the native constructor knew it.
+// Returns the `source` that the native constructor would report if it supported the
+// pattern.
 function writtenSource(pattern) {
   try {
     return sourceOf(new Native(pattern));
@@ -205,7 +206,7 @@ export function install() {
   define(Unicode, "name", { value: "RegExp" });
   define(Unicode, "prototype", { value: prototype, writable: false });
   define(prototype, "constructor", { value: Unicode, writable: true, configurable: true });
-  // The native methods are fast with the native constructor only.
+  // The native methods are only fast with the native constructor.
   define(Unicode, Symbol.species, {
     get() {
       return this === Unicode ? Native : this;

@@ -1,4 +1,5 @@
-// The class Request. The engine's holds address, method and body; the rest is here.
+// The class Request. The engine's class holds the URL, the method and the body; the
+// rest is here.
 
 import {
   construct,
@@ -29,12 +30,12 @@ import { askHost } from "./wire.js";
 
 const { Request: Native, WeakMap } = globalThis;
 
-// What the engine's class does not hold, by request.
+// The properties that the engine's class does not hold, by request.
 const facts = new WeakMap();
 
 function factsOf(request) {
   const known = weakGet(facts, request);
-  if (known === undefined) throw new TypeError("Illegal invocation: this is no Request.");
+  if (known === undefined) throw new TypeError("Illegal invocation: `this` is not a Request.");
   return known;
 }
 
@@ -55,7 +56,7 @@ export function bodyOfRequest(request) {
   return bodyOf(request, OF_REQUEST);
 }
 
-// The request of a fetch event.
+// Creates the request of a fetch event.
 export async function incomingRequest({ url, method, headers, body, cf }) {
   const request = new Native(url, { __proto__: null, method });
   const known = { __proto__: null, received: headers, redirect: "manual", cf, length: null };
@@ -70,7 +71,7 @@ export async function incomingRequest({ url, method, headers, body, cf }) {
   return request;
 }
 
-// A request as it is to be sent, once: this takes its body.
+// Prepares a request for sending. This takes its body, so it works only once.
 export function outgoing(request) {
   const { redirect = "follow", signal, cf, again, length = null } = factsOf(request);
   const method = requestMethod(request);
@@ -132,7 +133,7 @@ function made(input, init, target) {
   known.length =
     again === undefined ? length : (length ?? headersGet(requestHeaders(request), "content-length"));
   weakSet(facts, request, known);
-  // A client may send one all the same.
+  // A client may send a body with these methods all the same.
   if (content !== null && isBodyless(method)) holdStream(request, content);
   return request;
 }
@@ -146,7 +147,7 @@ function address(input) {
   }
 }
 
-// What headers in pairs announce, or null.
+// Returns the length that these header pairs announce, or null.
 function lengthIn(headers) {
   for (let index = 0; index < headers.length; index += 1) {
     if (headers[index][0] === "content-length") return headers[index][1];
@@ -154,7 +155,7 @@ function lengthIn(headers) {
   return null;
 }
 
-// Those that workerd knows.
+// The methods that workerd supports.
 const METHODS =
   " ACL BAN CHECKOUT COPY DELETE GET HEAD LOCK MERGE MKACTIVITY MKCOL MOVE MSEARCH NOTIFY OPTIONS PATCH POST PROPFIND PROPPATCH PURGE PUT QUERY REPORT SEARCH SUBSCRIBE TRACE UNLOCK UNSUBSCRIBE ";
 const LETTERS = /^[A-Z]+$/;
@@ -179,8 +180,9 @@ function ownHeaders({ headers }, base) {
   return own;
 }
 
-// A body as the engine takes it, the type that it has of its own accord, and if
-// they are known what it can be made of again and its length.
+// Returns a body in a form that the engine accepts, with its default content type. If
+// they are known, also returns the content from which it can be recreated, and its
+// length.
 function contentOf(body, base) {
   if (body !== undefined || base === undefined) {
     const own = extracted(body);
@@ -192,7 +194,8 @@ function contentOf(body, base) {
   return { __proto__: null, content: take(base, OF_REQUEST), type: null, again, length };
 }
 
-// What is asked for beside that, or what the request that this one is made of has.
+// Returns the other options, with those of the request that this one is made from as
+// defaults.
 function optionsOf(init, base = { __proto__: null }) {
   const { cache, cf = base.cf, integrity = base.integrity, redirect = base.redirect, signal } = init;
   if (redirect !== undefined && !contains(" follow manual error ", ` ${redirect} `)) {
@@ -227,7 +230,7 @@ function contentType(request) {
   return valueOf(headersOf(request), "content-type");
 }
 
-// The length of the body in decimal digits, or null if it is not known.
+// Returns the length of the body in decimal digits, or null if it is not known.
 function lengthOfBody(request) {
   return factsOf(request).length ?? null;
 }

@@ -1,4 +1,5 @@
-// The class Response. The engine's holds status, headers and body; the rest is here.
+// The class Response. The engine's class holds the status, the headers and the body;
+// the rest is here.
 
 import {
   append,
@@ -28,12 +29,12 @@ import { bodyMembers, bodyOf, divide, extracted, isUsed, OF_RESPONSE } from "./b
 import { addMembers, needsNew, replace } from "./classes.js";
 import { fill, pairs, readOnly, valueOf } from "./headers.js";
 import { lengthOf } from "./lengths.js";
-import { isSecret, saying, told } from "./wire.js";
+import { isSecret, hostHeader, fromHost } from "./wire.js";
 
 const { Response: Native, WeakMap } = globalThis;
 
-// What the engine's class does not hold, by response. One that was fetched has
-// nothing here until something is known of it.
+// The properties that the engine's class does not hold, by response. A fetched response
+// has an entry only once something is known about it.
 const facts = new WeakMap();
 
 const FETCHED = { __proto__: null, isFetched: true };
@@ -42,7 +43,7 @@ function factsOf(response) {
   return weakGet(facts, response) ?? FETCHED;
 }
 
-// The response to a request for this URL in the end.
+// Records the URL of a response, and whether it was redirected.
 export function answerOf(response, url, redirected) {
   if (redirected || responseUrl(response) !== url) {
     weakSet(facts, response, { ...FETCHED, __proto__: null, url, redirected });
@@ -50,9 +51,9 @@ export function answerOf(response, url, redirected) {
   return response;
 }
 
-// A response as it was received, without what the host says about its body.
+// Returns a received response without the headers that the host added about its body.
 export function arrived(response) {
-  const number = told(response, "body");
+  const number = fromHost(response, "body");
   if (number === null) return response;
   const stream = responseBody(response);
   const headers = responseHeaders(response);
@@ -61,7 +62,7 @@ export function arrived(response) {
     status: responseStatus(response),
     statusText: responseStatusText(response),
   });
-  const hidden = saying("body");
+  const hidden = hostHeader("body");
   headersForEach(headers, (value, name) => {
     if (name !== hidden) headersAppend(responseHeaders(copy), name, value);
   });
@@ -74,7 +75,7 @@ export function arrived(response) {
   return copy;
 }
 
-// Bodies that came encoded: their numbers, and how they were sent.
+// Bodies that arrived encoded, with their numbers and their encodings.
 const encoded = new WeakMap();
 
 function isResponse(value) {
@@ -90,7 +91,7 @@ export function headersOf(response) {
   return factsOf(response).isFetched ? readOnly(headers) : headers;
 }
 
-// The head and the body of a response that is to be sent, whatever a Worker has
+// Returns the head and the body of a response that is to be sent, whatever a Worker has
 // made of its properties.
 export function sendable(response, isHead) {
   if (!isResponse(response)) {
@@ -123,14 +124,14 @@ export function sendable(response, isHead) {
   };
 }
 
-// What the client is told of the length of a body: nothing if it is not known.
+// Returns the `content-length` for the client, or undefined if it is not known.
 function lengthToSend(response, body, length) {
   if (body !== null) return length;
   return isBodyless(responseStatus(response)) ? null : "0";
 }
 
-// Names and values in pairs, as the host takes them. What a Worker says about
-// the length of a body is not believed.
+// Returns pairs of names and values for the host. A `content-length` that a Worker sets
+// itself is ignored.
 function framed(headers, length) {
   const all = pairs(headers, "content-length");
   if (length !== null) append(all, bare(["content-length", length]));
@@ -213,7 +214,7 @@ function contentType(response) {
   return valueOf(responseHeaders(response), "content-type");
 }
 
-// The length of the body in decimal digits, or null if it is not known.
+// Returns the length of the body in decimal digits, or null if it is not known.
 function lengthOfBody(response) {
   const { isFetched, length = null } = factsOf(response);
   if (!isFetched) return length;

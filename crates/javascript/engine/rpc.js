@@ -1,5 +1,5 @@
-// JavaScript RPC: each call of a method begins a session of capnweb between the
-// two scripts, which lasts as long as the caller holds something of it.
+// JavaScript RPC: each call of a method begins a capnweb session between the two
+// scripts, which lasts as long as the caller holds a reference of it.
 
 import { RpcSession, RpcTarget } from "capnweb";
 import { append, apply, getPrototypeOf, hasOwn, inherits, isArray, isObject, mapped, objectPrototype, parse, set, startsWith, stringify } from "./builtins.js";
@@ -12,19 +12,19 @@ import { queueMicrotask, setTimeout } from "./timers.js";
 import { refuseTraceItems } from "./trace-item.js";
 import { askHost, call } from "./wire.js";
 
-// The number of the session that an event is.
+// The number of the event's own session.
 const OWN = 0;
 
 let latest = OWN;
 
-// The messages of a session, one a line.
+// The messages of a session, one on each line.
 class Transport {
-  // Called after each message, once capnweb has dealt with it.
+  // Called after each message, once capnweb has processed it.
   afterMessage = () => {};
   #number;
   #opened;
   #lines;
-  // An error of the place where the session began, if this is the caller's end.
+  // At the caller's end, an error from the place where the session began.
   #here;
 
   constructor(number, response, here) {
@@ -35,7 +35,7 @@ class Transport {
   }
 
   async send(message) {
-    // The host does not know of the session before it has answered.
+    // The host does not know the session until it has answered.
     await this.#opened;
     if (!send(this.#number, message)) {
       throw new Error("Too much RPC data waits to be read by the other Worker.");
@@ -46,7 +46,7 @@ class Transport {
   async receive() {
     const line = await this.#lines.next();
     if (line === undefined) throw new Error("The other Worker has ended the RPC session.");
-    // Not in this turn, in which capnweb has yet to read the message.
+    // Deferred, since capnweb has yet to process the message in this turn.
     setTimeout(() => this.afterMessage(), 0);
     return this.#here === undefined ? line : located(line, this.#here);
   }
@@ -56,8 +56,8 @@ class Transport {
   }
 }
 
-// A message of a callee. If it is one that tells of a failure, the error gets the
-// stack of the place where the caller began the session.
+// Returns a message of a callee. If it reports a failure, the error gets the stack of
+// the place where the caller began the session.
 function located(line, here) {
   const isRejection = startsWith(line, '["reject",');
   if (!isRejection && !startsWith(line, '["abort",')) return line;
@@ -70,7 +70,7 @@ function located(line, here) {
   return stringify(message);
 }
 
-// Begins a session with a callee, to do what `method` says.
+// Begins a session with a callee, in order to call or read `method`.
 export function open(callee, way, method) {
   const session = ++latest;
   const response = call(callee, { [way]: { __proto__: null, session, method } });
@@ -78,14 +78,14 @@ export function open(callee, way, method) {
   const rpc = new RpcSession(transport);
   transport.afterMessage = () => {
     const { imports, exports } = rpc.getStats();
-    // No more than the main object of either side: nothing is left to be said.
+    // Each side holds only the main object of the other, so nothing is left to be done.
     if (imports <= 1 && exports <= 1) transport.abort();
   };
   return rpc.getRemoteMain();
 }
 
-// A method or property of a callee: to be called, to be awaited, or to have
-// properties itself.
+// A method or property of a callee. It can be called, awaited, or have properties
+// itself.
 export function property(callee, path) {
   const name = joined(path);
   const read = () => open(callee, "rpc", name).read(path);
@@ -116,7 +116,7 @@ function joined(path) {
   return name;
 }
 
-// What the caller's end of a session talks to, once.
+// The object that the caller's end of a session talks to, once.
 class Main extends RpcTarget {
   #find;
   #target;
@@ -128,7 +128,7 @@ class Main extends RpcTarget {
     this.#target = target;
   }
 
-  // That there is no such member is the caller's failure, and not recorded.
+  // A missing member is the caller's failure, and is not recorded.
   async invoke(path, args) {
     const receiver = this.#receiver(path);
     return recorded(() => {
@@ -148,7 +148,7 @@ class Main extends RpcTarget {
     });
   }
 
-  // A connection: what comes from the caller, and what goes there.
+  // Handles a connection: one stream from the caller, and one to it.
   async connect(readable, writable) {
     this.#call();
     return recorded(() => this.#find("connect")({ readable, writable }));
@@ -159,7 +159,7 @@ class Main extends RpcTarget {
     this.#isCalled = true;
   }
 
-  // What has the last member of the path.
+  // Finds the object with the last member of the path.
   #receiver(path) {
     this.#call();
     let receiver = this.#target;
@@ -178,8 +178,8 @@ class Main extends RpcTarget {
   }
 }
 
-// Names of members that nobody calls by RPC: what the runtime alone calls to
-// handle an event, and what a stub has itself.
+// Members that cannot be called by RPC: those that only the runtime calls, to handle an
+// event, and those that a stub has itself.
 const RESERVED = {
   __proto__: null,
   alarm: true,
@@ -199,8 +199,8 @@ const RESERVED = {
   webSocketMessage: true,
 };
 
-// Whether an entrypoint, an object or a target has a member that may be called:
-// one of its class, and nothing that an instance has of its own.
+// Whether an entrypoint, an object or a target has a callable member. Only members of
+// the class count, and not the instance's own properties.
 function hasMember(target, name) {
   if (!isCallable(target) || hasOwn(target, name)) return false;
   let holder = getPrototypeOf(target);
@@ -219,14 +219,14 @@ function isCallable(target) {
   );
 }
 
-// Whether what an offered member holds offers a member itself: plain objects
-// do, of their own.
+// Whether the value of an offered member offers a member itself. Plain objects offer
+// their own properties.
 function offers(value, name) {
   const isPlain = isObject(value) && getPrototypeOf(value) === objectPrototype;
   return isPlain ? hasOwn(value, name) : hasMember(value, name);
 }
 
-// A failure of the callee is recorded there, and told to the caller.
+// Records a failure of the callee, and passes it on to the caller.
 async function recorded(call) {
   try {
     const value = await call();
@@ -238,7 +238,7 @@ async function recorded(call) {
   }
 }
 
-// Serves the session that the event is, until the caller ends it.
+// Serves the event's session until the caller ends it.
 export async function serve(find, target) {
   const transport = new Transport(OWN, askHost("request"));
   const ended = new Promise((resolve) => {

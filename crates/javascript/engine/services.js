@@ -1,4 +1,4 @@
-// Other Workers, and entrypoints of this one, to be called.
+// Callable Workers, and entrypoints of this Worker.
 
 import {
   apply,
@@ -23,9 +23,9 @@ import * as rpc from "./rpc.js";
 import { Socket } from "./sockets.js";
 import { call } from "./wire.js";
 
-// Who is called: the Worker of a service binding, `{ binding }`, an export of
-// this one, `{ export, props }`, or a function that returns a promise of such.
-// Every name but these is that of an RPC method or property.
+// A callee is the Worker of a service binding, `{ binding }`, an export of this Worker,
+// `{ export, props }`, or a function that returns a promise of either. Every other name
+// is that of an RPC method or property.
 class Fetcher {
   #callee;
 
@@ -63,25 +63,27 @@ class Fetcher {
 
   async #event(event) {
     const response = await call(this.#callee, { event: { __proto__: null } }, stringify(event));
-    // An object of the Worker's, as any that it makes.
+    // An ordinary object of the Worker's, with a prototype.
     return JSON.parse(await responseText(response));
   }
 }
 
-// The headers that a callee sees, and its item has. In process a body has no
-// length before its end, whatever the caller says.
+// Returns the headers that a callee sees and that its item has. In process the length
+// of a body is not known before its end, so a `content-length` of the caller is
+// ignored.
 function framed(headers) {
   return pairs(headers, "content-length");
 }
 
 const callees = new WeakMap();
 
-// Who a Fetcher calls, as the host is told; nothing if the value is none.
+// Returns the callee of a Fetcher, as the host expects it, or undefined if the value is
+// not a Fetcher.
 export function calleeOf(value) {
   return weakGet(callees, value);
 }
 
-// `own` is what it has beside the members of a Fetcher.
+// Returns a Fetcher. `own` has additional members.
 export function fetcher(callee, own = {}) {
   const proxy = new Proxy(new Fetcher(callee), {
     __proto__: null,
@@ -91,7 +93,7 @@ export function fetcher(callee, own = {}) {
         const member = target[name];
         return typeof member === "function" ? (...args) => apply(member, target, args) : member;
       }
-      // A promise that resolves to it must not take it for another promise.
+      // A Fetcher must not look like a thenable, or promises could not resolve to it.
       if (typeof name !== "string" || name === "then") return undefined;
       return rpc.property(callee, [name]);
     },
@@ -119,7 +121,7 @@ export class DispatchNamespace {
   }
 }
 
-// A value that JSON can hold, under the name that its owner knows it by.
+// Returns a copy of a value that JSON can represent. `name` is used in the error.
 export function plain(name, value) {
   let json;
   try {
@@ -128,14 +130,14 @@ export function plain(name, value) {
       return part;
     });
   } catch {
-    // Told below.
+    // The error is thrown below.
   }
-  if (json === undefined) throw new TypeError(`\`${name}\` is not what JSON can hold.`);
+  if (json === undefined) throw new TypeError(`\`${name}\` cannot be represented as JSON.`);
   return JSON.parse(json);
 }
 
-// What `ctx.exports` is: each entrypoint as a Fetcher, or called with `{ props }`
-// one that has these.
+// Adds the members of `ctx.exports`: each entrypoint is a Fetcher. When it is called
+// with `{ props }`, it returns a Fetcher with these props.
 export function addOwnExports(loopback, exports, namespace) {
   const names = keys(exports);
   for (let index = 0; index < names.length; index += 1) {

@@ -1,4 +1,4 @@
-// Connections: a stream in either direction.
+// Connections, which have a stream in each direction.
 
 import { chain, promised } from "./promise.js";
 
@@ -10,7 +10,7 @@ export class Socket {
     this.writable = outgoing.writable;
     this.opened = promised({});
     this.closed = chain(promised(peer.connect(outgoing.readable, incoming.writable)), () => undefined);
-    // Who wants to know looks at `closed`.
+    // Failures are reported by `closed`.
     chain(this.closed, undefined, () => {});
   }
 

@@ -1,4 +1,4 @@
-// The stacks of errors as V8 has them: their layout, `Error.captureStackTrace`,
+// Stacks of errors as in V8: their layout, `Error.captureStackTrace`,
 // `Error.prepareStackTrace` and `Error.stackTraceLimit`.
 
 import * as host from "./host.js";
@@ -10,11 +10,11 @@ const nativeStack = getOwn(Error.prototype, "stack");
 const nativeCapture = Error.captureStackTrace;
 const stackOf = uncurried(nativeStack.get);
 
-// How many frames V8 tells of unless it is told otherwise.
+// V8's default for the number of frames.
 const LIMIT = 10;
 
-// The stack of a place where an error came up, whatever a Worker wants stacks to
-// be. `here` is an error made there.
+// Returns the stack for an error at a place, whatever a Worker does to stacks. `here`
+// is an error that was created there.
 export function stackAt(here, name, message) {
   const header = message === "" ? name : `${name}: ${message}`;
   return headed(header, host.frames(stackOf(here), LIMIT));
@@ -38,8 +38,8 @@ function headerOf(error) {
 
 let isPreparing = false;
 
-// What a Worker is told of a stack that SpiderMonkey wrote.
-function told(error, stack) {
+// Returns the stack that a Worker sees, given SpiderMonkey's.
+function shown(error, stack) {
   if (typeof stack !== "string") return stack;
   const frames = host.frames(stack, limit());
   const prepare = Error.prepareStackTrace;
@@ -59,7 +59,7 @@ function limit() {
   return limit < 0 ? 0 : limit > MOST ? MOST : limit;
 }
 
-// More frames than the host tells of.
+// More frames than the host returns.
 const MOST = 1000;
 
 const FRAME = /^    at (?:(.*) \((.*):(\d+):(\d+)\)|(.*):(\d+):(\d+))$/gm;
@@ -71,7 +71,7 @@ function callSites(frames) {
   return sites;
 }
 
-// One frame. What V8 does not tell of strict code is not told here, either.
+// One frame. Properties that V8 hides for strict code are hidden here too.
 class CallSite {
   #name;
   #file;
@@ -160,16 +160,17 @@ class CallSite {
   }
 }
 
-// The length of what stands before a frame.
+// The length of the text before a frame.
 const INDENT = "    at ".length;
 
-// Gives an object the stack of this place, from the caller of `below` on.
+// Sets the `stack` of an object to the current stack, beginning at the caller of
+// `below`.
 function captureStackTrace(target, below) {
   if (!isObject(target)) throw new TypeError("Invalid argument: captureStackTrace() takes an object");
   const holder = { __proto__: null };
   apply(nativeCapture, Error, [holder, below]);
   define(target, "stack", {
-    value: told(target, holder.stack),
+    value: shown(target, holder.stack),
     writable: true,
     configurable: true,
   });
@@ -179,7 +180,7 @@ export function install() {
   define(Error.prototype, "stack", {
     ...nativeStack,
     get() {
-      return told(this, stackOf(this));
+      return shown(this, stackOf(this));
     },
   });
   define(Error, "captureStackTrace", {

@@ -10,7 +10,7 @@ function ask(request) {
   return ok;
 }
 
-// The entries that were found, as a Map.
+// Returns found entries as a Map.
 function entries(found) {
   const map = new Map();
   for (let index = 0; index < found.length; index += 1) {
@@ -22,7 +22,7 @@ function entries(found) {
 export class DurableObjectStorage {
   #hasAlarm;
 
-  // Whether the class of its object handles alarms.
+  // `hasAlarm` is whether the object's class has an alarm handler.
   constructor(hasAlarm) {
     this.#hasAlarm = hasAlarm;
   }
@@ -79,6 +79,6 @@ export class DurableObjectStorage {
     ask({ setAlarm: null });
   }
 
-  // What is put is there at once.
+  // Writes take effect at once.
   async sync() {}
 }

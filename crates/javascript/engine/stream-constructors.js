@@ -1,6 +1,7 @@
-// The constructors of streams. What a stream is made of is taken out of it once,
-// as the Streams standard does, checked, and bound to the frame of whoever makes
-// the stream: the engine calls it back without one, and takes no other kinds.
+// The constructors of streams. As in the Streams standard, each member of the
+// underlying source or sink is read once and checked. It is bound to the frame of the
+// code that creates the stream, since the engine calls it without a frame. The engine
+// accepts no other types.
 
 import { construct, define, isObject } from "./builtins.js";
 import { currentFrame, enter, isOver } from "./context.js";
@@ -13,7 +14,7 @@ const natives = {
   WritableStream: globalThis.WritableStream,
 };
 
-// A constructor that hands on what `convert` makes of its arguments.
+// Returns a constructor that passes on the arguments returned by `convert`.
 function constructor(name, convert) {
   const native = natives[name];
   const made = function (...args) {
@@ -76,7 +77,7 @@ export const TransformStream = constructor("TransformStream", (args) => {
 
 const NOTHING = { __proto__: null };
 
-// What was given, which may be nothing, and whose members are yet to be read.
+// Returns an argument, which may be missing, and whose members are yet to be read.
 function argument(name, args, index, kind) {
   const value = args[index];
   if (value === undefined || value === null) return NOTHING;
@@ -108,14 +109,14 @@ function chunkSize(value) {
   return size - (size % 1);
 }
 
-// Of what `ArrayBuffer` can be.
+// The maximum length of an `ArrayBuffer`.
 const LONGEST = 2 ** 31 - 1;
 
 function absent(holder, what, name) {
   if (holder[name] !== undefined) throw new RangeError(`${what}.${name} must be undefined.`);
 }
 
-// Adds the functions of these names, bound to the frame and to `receiver`.
+// Reads the functions with these names, and binds them to the frame and to `receiver`.
 function takeCallbacks(receiver, kind, names, converted, holder = receiver) {
   for (let index = 0; index < names.length; index += 1) {
     const name = names[index];

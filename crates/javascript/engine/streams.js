@@ -1,4 +1,4 @@
-// The classes of streams, as far as they differ from the engine's.
+// The classes of streams, as far as they differ from the engine's own.
 
 import {
   apply,
@@ -12,7 +12,8 @@ import {
 } from "./builtins.js";
 import { lacked } from "./classes.js";
 
-// The chunks of a stream, which is cancelled when they are not all wanted.
+// Iterates over the chunks of a stream. The stream is cancelled if the iteration ends
+// early.
 async function* values({ preventCancel = false } = {}) {
   const reader = getReader(this);
   let ended = false;
@@ -37,7 +38,7 @@ function isFunction(value) {
   return typeof value === "function";
 }
 
-// A stream of what is iterated over, as far as it is read.
+// Returns a stream of the values of an iterable, which is read on demand.
 export function from(iterable) {
   const begin = iterable[Symbol.asyncIterator] ?? iterable[Symbol.iterator];
   const iterator = apply(begin, iterable, []);

@@ -1,4 +1,4 @@
-// Calls that the engine does not survive.
+// Prevents calls that would abort the engine.
 
 import { apply, isView } from "./builtins.js";
 import { addMembers } from "./classes.js";
@@ -6,7 +6,7 @@ import { addMembers } from "./classes.js";
 const { ReadableStreamBYOBReader } = globalThis;
 const { read: readInto } = ReadableStreamBYOBReader.prototype;
 
-// What workerd does not have.
+// Globals that workerd does not have.
 const ABSENT = ["MultipartFormData", "WorkerLocation", "location"];
 
 const URLS = {
@@ -16,7 +16,7 @@ const URLS = {
 };
 
 const READER = {
-  // Takes any object for a view.
+  // The native method accepts any object as a view.
   read(view, options) {
     if (isView(view)) return apply(readInto, this, [view, options]);
     return new Promise((_, reject) => reject(new TypeError(NO_VIEW)));

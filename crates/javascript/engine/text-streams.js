@@ -72,7 +72,7 @@ class TextEncoderStream {
 
   constructor() {
     const encoder = new TextEncoder();
-    // The first half of a character whose other half is in the next chunk.
+    // The first half of a surrogate pair whose second half is in the next chunk.
     let half = "";
     this.#stream = new TransformStream({
       __proto__: null,

@@ -1,4 +1,4 @@
-// Timers that belong to an invocation: they run as a part of it and end with it.
+// Timers belong to an invocation: they run as part of it and end with it.
 
 import { controllerAbort, controllerSignal, define, now } from "./builtins.js";
 import { currentFrame, currentInvocation, enter, isOver } from "./context.js";
@@ -28,12 +28,12 @@ function start(method, native, callback, delay, args) {
   return begin(native, callback, delay, args, native === nativeTimeout);
 }
 
-// `isWaitedFor` says whether an event of an object lasts as long as the timer.
+// `isWaitedFor` is whether an event of an object lasts as long as the timer.
 function begin(native, callback, delay, args, isWaitedFor) {
   const invocation = currentInvocation();
   if (invocation === null) {
     throw new Error(
-      "Disallowed operation called within global scope. Timers can be set within a handler only.",
+      "Disallowed operation called within global scope. Timers can only be set within a handler.",
     );
   }
   const run = guarded(callback, args);
@@ -58,8 +58,8 @@ export function clearTimeout(timer) {
   if (timer !== undefined && timer !== null) nativeClear(timer);
 }
 
-// `AbortSignal.timeout`: the engine's own tells its listeners without a frame,
-// and when the event is over, too.
+// `AbortSignal.timeout`. The engine's own calls its listeners without a frame, even
+// after the event is over.
 function signalAfter(delay) {
   const controller = new AbortController();
   const abort = () =>
@@ -82,7 +82,7 @@ export function queueMicrotask(callback) {
   });
 }
 
-// The clock of Workers begins where that of Date does.
+// On Workers, this clock has the same origin as that of Date.
 define(performance, "now", { value: () => now(), writable: true, configurable: true });
 define(performance, "timeOrigin", { value: 0, configurable: true });
 

@@ -1,9 +1,9 @@
-// The events of a tail handler: objects of workerd's classes, with its
-// properties in its order. They can be read and shown, and not passed on.
+// The events of a tail handler: objects of workerd's classes, with its properties in
+// its order. They can be read and printed, but not cloned.
 
 import { construct, define, getPrototypeOf, hasOwn, inherits, isArray, isObject, keys, mapForEach, mapped, objectPrototype, setAdd, setForEach, setHas, weakGet, weakSet } from "./builtins.js";
 
-// A class whose objects a script gets, but cannot make.
+// Returns a class whose objects a script receives but cannot create.
 function classOf(name) {
   const classes = {
     [name]: class {
@@ -24,7 +24,7 @@ const TailRequest = classOf("Request");
 const TailResponse = classOf("Response");
 const TailItem = classOf("TailItem");
 
-// The classes of events, each with the property that tells it from those below
+// The classes of events, each with the properties that distinguish it from those below
 // it. A connection has none.
 const EVENTS = [
   [classOf("FetchEventInfo"), ["request", "response"]],
@@ -62,17 +62,17 @@ const EXCEPTION = ["stack", "name", "message", "timestamp"];
 const DIAGNOSTIC = ["message", "channel", "timestamp"];
 const REQUEST = ["url", "method", "headers", "cf"];
 
-// The class of each object made here, by name.
+// The class of each object that is created here, by name.
 const classes = new WeakMap();
 
-// The requests as they were received, by what the handler is shown.
+// The unredacted requests, by the redacted request that the handler sees.
 const received = new WeakMap();
 
-// Whether a script could have any such object.
+// Whether any such object exists.
 let areThereAny = false;
 
-// An object of a class. It is a WeakMap with another prototype: a thing that
-// cannot be cloned, wherever it is found.
+// Creates an object of a class. It is a WeakMap with another prototype, so that it
+// cannot be cloned, wherever it is nested.
 function made(Class, names, values) {
   const object = construct(WeakMap, [], Class);
   weakSet(classes, object, Class.name);
@@ -85,20 +85,20 @@ function show(object, name, values) {
   define(object, name, { value, enumerable: true, configurable: true });
 }
 
-// `raw` is the request as it was received, of an item that has one.
-export function traceItem(told, raw) {
+// `raw` is the unredacted request, if the item has one.
+export function traceItem(fields, raw) {
   areThereAny = true;
   const item = made(TraceItem, ITEM, {
-    ...told,
-    diagnosticsChannelEvents: all(TraceDiagnosticChannelEvent, DIAGNOSTIC, told.diagnosticsChannelEvents),
-    exceptions: all(TraceException, EXCEPTION, told.exceptions),
-    logs: all(TraceLog, LOG, told.logs),
-    event: event(told.event, raw),
+    ...fields,
+    diagnosticsChannelEvents: all(TraceDiagnosticChannelEvent, DIAGNOSTIC, fields.diagnosticsChannelEvents),
+    exceptions: all(TraceException, EXCEPTION, fields.exceptions),
+    logs: all(TraceLog, LOG, fields.logs),
+    event: event(fields.event, raw),
   });
   // Fields that workerd does not have.
-  const names = keys(told);
+  const names = keys(fields);
   for (let index = 0; index < names.length; index += 1) {
-    if (!hasOwn(item, names[index])) show(item, names[index], told);
+    if (!hasOwn(item, names[index])) show(item, names[index], fields);
   }
   return item;
 }
@@ -107,9 +107,9 @@ function all(Class, names, entries) {
   return mapped(entries, (entry) => made(Class, names, entry));
 }
 
-function event(told, raw) {
-  if (told === null) return null;
-  const info = { __proto__: null, ...told };
+function event(fields, raw) {
+  if (fields === null) return null;
+  const info = { __proto__: null, ...fields };
   for (let index = 0; index < EVENTS.length; index += 1) {
     const { 0: Class, 1: names } = EVENTS[index];
     if (hasOwn(info, names[0])) return made(Class, names, { ...info, ...parts(info, raw) });
@@ -117,7 +117,7 @@ function event(told, raw) {
   return made(ConnectEventInfo, [], info);
 }
 
-// What an event has that is more than JSON.
+// Returns the parts of an event that need more than JSON.
 function parts({ request, response, consumedEvents, scheduledTime }, raw) {
   if (request !== undefined) {
     return {
@@ -128,7 +128,7 @@ function parts({ request, response, consumedEvents, scheduledTime }, raw) {
   if (consumedEvents !== undefined) {
     return { consumedEvents: all(TailItem, ["scriptName"], consumedEvents) };
   }
-  // The time of an alarm is a `Date`, that of a cron trigger a number.
+  // The time of an alarm is a `Date`, but that of a cron trigger is a number.
   return typeof scheduledTime === "string" ? { scheduledTime: new Date(scheduledTime) } : {};
 }
 
@@ -154,7 +154,7 @@ define(TailRequest.prototype, "getUnredacted", {
 const ILLEGAL_INVOCATION =
   "Illegal invocation: function called with incorrect `this` reference. See https://developers.cloudflare.com/workers/observability/errors/#illegal-invocation-errors for details.";
 
-// Throws if a value is or holds something that is made here.
+// Throws if a value is, or contains, an object that was created here.
 export function refuseTraceItems(value) {
   const name = areThereAny ? classIn(value, new Set()) : undefined;
   if (name !== undefined) {
@@ -165,7 +165,7 @@ export function refuseTraceItems(value) {
   }
 }
 
-// The class of the first such thing that is found in what a clone would hold.
+// Returns the class of the first such object that a clone would contain.
 function classIn(value, seen) {
   if (!isObject(value) || setHas(seen, value)) return undefined;
   setAdd(seen, value);

@@ -1,4 +1,4 @@
-// Streams that end with a signal.
+// Streams that fail when a signal is aborted.
 
 import {
   getReader,
@@ -13,8 +13,9 @@ import {
 } from "./builtins.js";
 import { chain } from "./promise.js";
 
-// What reads a stream and fails when the signal is raised, which cancels that stream
-// unless `preventCancel` is set; its reader; and how not to hear of the signal any more.
+// Returns a stream that reads another one and fails when the signal is aborted, its
+// reader, and a function that stops listening to the signal. An abort cancels the other
+// stream, unless `preventCancel` is set.
 export function untilAborted(stream, signal, preventCancel = false) {
   const reader = getReader(stream);
   let controller;

@@ -1,4 +1,4 @@
-// The class URL: what it tells without throwing.
+// The members of URL that do not throw.
 
 import { addMembers } from "./classes.js";
 

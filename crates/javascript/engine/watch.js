@@ -1,8 +1,8 @@
-// Whether an event has changed built-ins that others cannot do without.
+// Detects whether an event has changed built-ins that other code depends on.
 //
-// The engine's own code keeps what it needs (`builtins.js`). The packages that
-// it uses do not, nor do most Workers. So that no request meets what another one
-// has changed, an instance with a change gets no further event.
+// The engine's own code keeps the built-ins that it needs (`builtins.js`). The packages
+// that it uses do not, nor do most Workers. To keep the changes of one request from
+// others, a changed instance handles no further events.
 
 import { append, generators, getOwn, getPrototypeOf, ownKeys } from "./builtins.js";
 import { Tracked } from "./promise.js";
@@ -10,8 +10,8 @@ import { Tracked } from "./promise.js";
 const { Array, Function, JSON, Map, Object, Promise, Reflect, Set, String, Symbol } = globalThis;
 const iterators = (iterable) => getPrototypeOf(iterable[Symbol.iterator]());
 
-// What everything inherits from, or is read by code that looks up names: it
-// matters, too, whether anything is added.
+// Objects that everything inherits from, or whose properties are looked up by name.
+// Here additions count as changes too.
 const CLOSED = [Array.prototype, Function.prototype, Object.prototype, Tracked];
 
 const WATCHED = [
@@ -38,7 +38,7 @@ const WATCHED = [
   iterators(new Set()),
 ];
 
-// What there was when the script had started, which may change what it likes.
+// The state after the script has started, which may change what it likes.
 const functions = [];
 const getters = [];
 const counts = [];

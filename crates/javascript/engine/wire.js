@@ -1,5 +1,5 @@
-// Requests that the host answers itself, at an address that the host and this
-// module alone know: whoever knew it could ask for what a Worker may not have.
+// Requests that the host answers itself, at an address that only the host and this
+// module know. Any code that knew it could request more than a Worker may have.
 
 import {
   charCodeAt,
@@ -31,7 +31,7 @@ import { stackAt } from "./stack.js";
 const { Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError, fetch: nativeFetch } =
   globalThis;
 
-// No object that a Worker gets hold of has this in it.
+// No object that a Worker can reach contains this.
 let token;
 
 export function connect(secret) {
@@ -42,12 +42,12 @@ function origin() {
   return `http://${token}.invalid/`;
 }
 
-// A request that is no subrequest.
+// Makes a request that is not a subrequest.
 export function askHost(path) {
   return nativeFetch(origin() + path, { __proto__: null });
 }
 
-// Asks the host for what counts as a subrequest.
+// Makes a request to the host that counts as a subrequest.
 export function ask(path, request, body, signal) {
   const headers = { __proto__: null, arguments: ascii(stringify(request)) };
   const init = { __proto__: null, method: "POST", headers, body, duplex: "half", signal };
@@ -56,22 +56,21 @@ export function ask(path, request, body, signal) {
   return counted(chain(response, (response) => orThrow(response, here)));
 }
 
-// Calls whom a Fetcher calls, in one of the ways that there are.
+// Calls the callee of a Fetcher.
 export function call(callee, way, body, signal) {
   const ready = (callee) => ask("call", { __proto__: null, ...callee, ...way }, body, signal);
   return typeof callee === "function" ? chain(callee(), ready) : ready(callee);
 }
 
-// A request of the script itself. `here` is an error of the place where the
-// script asked.
+// Makes a request of the script itself. `here` is an error from the place of the call.
 export function fetchOutside(url, init, here) {
   return counted(chain(sent(url, init), (response) => orThrow(response, here)));
 }
 
 let signalled = 0;
 
-// Sends a request with a record of headers. When its signal is raised the host gives
-// it up: the engine only does not wait for it any longer.
+// Sends a request with a record of headers. When its signal is aborted, the host
+// abandons the request; the engine alone would only stop waiting for it.
 function sent(url, { signal, ...init }) {
   const { headers } = init;
   try {
@@ -83,7 +82,7 @@ function sent(url, { signal, ...init }) {
   if (signalAborted(signal)) return rejection(signalReason(signal));
   signalled += 1;
   const number = signalled;
-  set(headers, saying("number"), `${number}`);
+  set(headers, hostHeader("number"), `${number}`);
   return new Promise((resolve, reject) => {
     const forget = onceAborted(signal, () => {
       abandon(number);
@@ -110,20 +109,20 @@ function check(record) {
   checkSize(names.length, bytes);
 }
 
-// The name of a header in which the host says something about its response.
-export function saying(about) {
+// Returns the name of a header in which the host adds information to its response.
+export function hostHeader(about) {
   return `${token}-${about}`;
 }
 
-// What the host says about its response, in JSON, or null.
-export function told(response, about) {
-  return headersGet(responseHeaders(response), saying(about));
+// Returns the host's information about a response, as JSON, or null.
+export function fromHost(response, about) {
+  return headersGet(responseHeaders(response), hostHeader(about));
 }
 
-// The response, or what the host says that failed. `here` is an error of the
-// place where the script asked: the stack is that one's.
+// Returns the response, or throws the failure that the host reports. `here` is an error
+// from the place of the call, which provides the stack.
 function orThrow(response, here) {
-  const failed = told(response, "failed");
+  const failed = fromHost(response, "failed");
   if (failed === null) return response;
   throw revived(parse(failed), here);
 }
@@ -138,8 +137,8 @@ const ERRORS = {
   URIError,
 };
 
-// The error of somebody else, whose own stack is their affair. One of another
-// Worker says that it is.
+// Recreates an error that came from elsewhere. Its own stack is not shown. If it came
+// from another Worker, it is marked as remote.
 function revived({ name, message, remote }, here) {
   const error = new (ERRORS[name] ?? Error)(message);
   const stack = stackAt(here, hasOwn(ERRORS, name) ? name : "Error", message);
@@ -150,7 +149,7 @@ function revived({ name, message, remote }, here) {
 
 const NOT_ASCII = /[^\0-\x7f]/;
 
-// Headers are ASCII.
+// Escapes JSON to ASCII, which headers require.
 function ascii(json) {
   if (matches(NOT_ASCII, json) === null) return json;
   let text = "";
@@ -161,7 +160,7 @@ function ascii(json) {
   return text;
 }
 
-// Has the invocation know of a request until it is answered.
+// Registers a request with the invocation until it is answered.
 function counted(request) {
   const invocation = currentInvocation();
   if (invocation === null) return request;
@@ -171,7 +170,7 @@ function counted(request) {
   return request;
 }
 
-// Whether it is an address that no script may see.
+// Whether this is an address that no script may see.
 export function isSecret(url) {
   return startsWith(url, origin());
 }

@@ -1,4 +1,4 @@
-//! From a script and its imports to one file.
+//! Bundles a script and its imports into one file.
 
 use crate::error::Error;
 use crate::esbuild::{Esbuild, Failure, Success};
@@ -13,7 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A script in one file, which sets `module.exports`.
+/// A bundled script, which sets `module.exports`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle {
     /// The script.
@@ -23,7 +23,7 @@ pub struct Bundle {
     pub source_map: String,
     /// Whether it has the Service Worker syntax and no exports.
     pub service_worker: bool,
-    /// The files that it was made of.
+    /// The files that it was made from.
     pub files: Vec<PathBuf>,
 }
 
@@ -39,7 +39,7 @@ pub struct Bundled {
 /// Why there is no bundle.
 #[derive(Debug)]
 pub enum BundleError {
-    /// A source is wrong.
+    /// A source is invalid.
     Syntax(SyntaxError),
     /// The sources exceed a limit, which the message names.
     Limit(String),
@@ -175,14 +175,14 @@ fn read(written: &Success, out: &str, main: &str) -> Result<Bundle, BundleError>
     })
 }
 
-/// A bundle in strict mode, as modules are. Its first line is esbuild's own, so
-/// the places in the source map stay.
+/// Returns a bundle in strict mode, in which modules are evaluated. The first line is esbuild's
+/// own, so the positions in the source map stay valid.
 fn strict(script: &str) -> String {
     format!("\"use strict\";{script}")
 }
 
-/// A bundle whose lowered async generators return objects of the engine, which
-/// have a prototype, in the place of esbuild's.
+/// Returns a bundle whose lowered async generators return objects of the engine, which have the
+/// right prototype, instead of esbuild's.
 fn with_generators(script: &str) -> String {
     let (before, helper) = script
         .split_once("\nvar __asyncGenerator = (")
@@ -248,7 +248,7 @@ impl SyntaxError {
         }
     }
 
-    /// The same with the message of an engine that resolves modules itself.
+    /// Returns the same error with the message of an engine that resolves modules itself.
     pub(crate) fn of_modules(self) -> Self {
         let missing = self.message.strip_prefix("Could not resolve \"");
         let missing = missing.and_then(|missing| missing.strip_suffix('"'));

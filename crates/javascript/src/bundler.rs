@@ -30,11 +30,10 @@ const OWN: Limits = Limits {
     output: 256 << 20,
 };
 
-/// As for Wrangler, any script may hold JSX.
+/// As in Wrangler, any script may contain JSX.
 const JSX: [&str; 3] = ["--loader:.js=jsx", "--loader:.mjs=jsx", "--loader:.cjs=jsx"];
 
-/// The bundler, which runs in this process and sees only the files that it is
-/// given.
+/// The bundler. It runs in this process, and sees only the files that it is given.
 #[derive(Clone)]
 pub struct Bundler {
     esbuild: Arc<Esbuild>,
@@ -49,8 +48,8 @@ impl Bundler {
         }
     }
 
-    /// Makes one file of the script `main` in `folder` and all of its imports.
-    /// Scripts of the same `requester` wait for each other.
+    /// Bundles the script `main` in `folder` and all of its imports into one file. Scripts of the
+    /// same `requester` wait for each other.
     pub async fn folder(
         &self,
         requester: &str,
@@ -97,8 +96,8 @@ impl Bundler {
         bundled.await.unwrap_or_else(|not| failed(not_done(&not)))
     }
 
-    /// Makes one file of modules that are not in files. `main` is the one with the
-    /// handlers. It takes `cpu` at most.
+    /// Bundles modules that are not files into one file. `main` has the handlers. This may take
+    /// at most `cpu`.
     pub async fn modules(
         &self,
         requester: &str,

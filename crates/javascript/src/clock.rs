@@ -1,14 +1,14 @@
-//! The only reader of clocks here.
+//! The only reader of clocks in this crate.
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 use std::time::Duration;
 
-/// Time that only grows, from some moment in the past.
+/// Returns monotonic time, counted from an arbitrary moment.
 pub(crate) fn monotonic() -> Duration {
     duration(clock_gettime(ClockId::Monotonic))
 }
 
-/// CPU time that the calling thread has used.
+/// Returns the CPU time that the calling thread has used.
 pub(crate) fn thread_cpu() -> Duration {
     duration(clock_gettime(ClockId::ThreadCPUTime))
 }

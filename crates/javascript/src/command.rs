@@ -4,8 +4,8 @@ use crate::error::Error;
 use std::io::ErrorKind;
 use std::process::{Command, Stdio};
 
-/// Runs `command` to its end, and returns its stderr if it failed. `missing` is
-/// the advice if there is no such program.
+/// Runs `command` to its end, and returns its stderr if it failed. `missing` is the advice if the
+/// program does not exist.
 pub(crate) fn run(command: &mut Command, missing: &str) -> Result<Result<(), String>, Error> {
     let program = command.get_program().display().to_string();
     let output = command

@@ -1,4 +1,4 @@
-//! esbuild as a WebAssembly program, which has only the files that it is given.
+//! esbuild as a WebAssembly program, which sees only the files that it is given.
 
 use crate::clock;
 use crate::error::Error;
@@ -13,7 +13,7 @@ use wasmtime::{
     Cache, CacheConfig, Config, Engine, InstancePre, Module, Store, StoreContextMut, UpdateDeadline,
 };
 
-/// How often a run is interrupted to look at its limits.
+/// How often a run is interrupted to check its limits.
 const TICK: Duration = Duration::from_millis(5);
 
 /// The wall time of a run. A run never waits for anything else, so this only
@@ -42,15 +42,14 @@ pub(crate) type Success = BTreeMap<String, Vec<u8>>;
 /// The reason why there is no result.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Its messages about the input.
+    /// The messages of the program about its input.
     Said(String),
     Limit(Limit),
     Host(String),
 }
 
 impl Esbuild {
-    /// Compiles the program, or takes it from `cache`, where it was compiled
-    /// before.
+    /// Compiles the program, or loads it from `cache` if it was compiled before.
     pub(crate) fn compile(program: &[u8], cache: &Path) -> Result<Self, Error> {
         let failed = |error: wasmtime::Error| {
             Error::new(format!(
@@ -162,7 +161,7 @@ fn tick(engine: &Engine, ticking: &AtomicBool) {
     }
 }
 
-/// Ends the ticks when it is dropped, also by a panic.
+/// Ends the ticks when it is dropped, even by a panic.
 struct StopTicks<'a>(&'a AtomicBool, Thread);
 
 impl Drop for StopTicks<'_> {

@@ -1,4 +1,4 @@
-//! The files of the bundler, which are never the host's as such.
+//! The virtual file system of the bundler.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,16 +20,16 @@ pub(crate) enum Refusal {
 
 /// A tree of files. Paths begin with `/` and have no `.` or `..`.
 pub(crate) trait Files: Send + Sync {
-    /// The entry at a path, or at the end of a link there.
+    /// Returns the kind of the entry at a path, or of the target of a link there.
     fn kind(&self, path: &str, follow: bool) -> Option<Kind>;
 
-    /// The entries of a directory.
+    /// Returns the entries of a directory.
     fn list(&self, path: &str) -> Option<Vec<(String, Kind)>>;
 
-    /// The contents of a file of `limit` bytes at most.
+    /// Returns the contents of a file of at most `limit` bytes.
     fn read(&self, path: &str, limit: usize) -> Result<Arc<[u8]>, Refusal>;
 
-    /// The target of a link.
+    /// Returns the target of a link.
     fn link(&self, path: &str) -> Option<String>;
 }
 
@@ -54,7 +54,7 @@ impl Given {
         }
     }
 
-    /// The path with links resolved.
+    /// Returns the path with links resolved.
     fn real(&self, path: &str) -> String {
         let mut real = String::new();
         for part in path.split('/').filter(|part| !part.is_empty()) {
@@ -69,7 +69,7 @@ impl Given {
     }
 }
 
-/// The prefix of all paths below a directory.
+/// Returns the prefix of all paths below a directory.
 fn below(path: &str) -> String {
     format!("{}/", path.trim_end_matches('/'))
 }

@@ -1,4 +1,4 @@
-//! A folder of the host as the bundler sees it.
+//! A folder of the host, as the bundler sees it.
 
 use crate::error::Error;
 use crate::files::{Files, Kind, Refusal};
@@ -25,14 +25,14 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// The folder of a Worker that is not the operator's, and nothing beside it.
+    /// Opens the folder of an untrusted Worker, and nothing outside of it.
     pub(crate) fn alone(folder: &Path) -> Result<Self, Error> {
         let mounts = BTreeMap::from([("/".to_owned(), open(folder)?)]);
         Ok(Self { mounts })
     }
 
-    /// The operator's own folder, with the workspace that contains it, and with
-    /// each `node_modules` above. Paths are those of the host.
+    /// Opens the operator's own folder, with the workspace that contains it and each
+    /// `node_modules` above. Paths are those of the host.
     pub(crate) fn project(folder: &Path) -> Result<Self, Error> {
         let workspace = folder.ancestors().find(|folder| is_workspace(folder));
         let project = workspace.unwrap_or(folder);
@@ -46,7 +46,7 @@ impl Folder {
         Ok(Self { mounts })
     }
 
-    /// The directory that a path is in, and the rest of the path.
+    /// Returns the directory that contains a path, and the rest of the path.
     fn find<'a>(&self, path: &'a str) -> Option<(&Dir, &'a str)> {
         let mut end = path.len();
         loop {
@@ -59,7 +59,7 @@ impl Folder {
         }
     }
 
-    /// The path from a directory above to a visible one.
+    /// Returns the entries of an invisible directory that lead to visible ones.
     fn ways(&self, path: &str) -> Option<Vec<(String, Kind)>> {
         let prefix = format!("{}/", path.trim_end_matches('/'));
         let below = self.mounts.keys();

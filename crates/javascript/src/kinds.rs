@@ -1,13 +1,14 @@
-//! The kind of a module: what an import of it gives, whatever its name.
+//! The kind of a module, which determines the result of importing it.
 //!
-//! esbuild knows the kind of a file by the end of its name. So a file has a second
-//! name, which ends with a mark that no other name has, and the end of its kind.
+//! esbuild derives the kind of a file from its extension. To set the kind regardless of the name,
+//! a file gets a second name, which ends with a mark that no other name has, and the extension of
+//! its kind.
 
 use crate::files::{Files, Kind, Refusal};
 use crate::rules::{Rule, RuleKind};
 use std::sync::Arc;
 
-/// What an import of a module gives.
+/// The result of importing a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ModuleKind {
     /// Code: an ES module.
@@ -20,18 +21,18 @@ pub enum ModuleKind {
     Json,
     /// An `ArrayBuffer`.
     Data,
-    /// WebAssembly, which the engine does not have.
+    /// WebAssembly, which the engine does not support.
     Wasm,
 }
 
-/// The mark between a name and the end of its kind.
+/// The mark between a name and the extension of its kind.
 const MARK: &str = ".\u{1}.";
 
 /// The mark as esbuild writes it in source maps and messages.
 const MARK_IN_URL: &str = ".%01.";
 const MARK_IN_QUOTES: &str = ".\\x01.";
 
-/// The ends of names, and esbuild's loaders for them.
+/// The extensions, and esbuild's loaders for them.
 const LOADERS: [(&str, &str); 8] = [
     ("mjs", "js"),
     ("cjs", "js"),
@@ -58,20 +59,20 @@ impl ModuleKind {
         }
     }
 
-    /// The second name of a file of this kind.
+    /// Returns the second name of a file of this kind.
     pub(crate) fn marked(self, path: &str) -> String {
         format!("{path}{MARK}{}", self.end())
     }
 }
 
-/// The options of esbuild for all kinds.
+/// Returns the esbuild options for all kinds.
 pub(crate) fn loaders() -> impl Iterator<Item = String> {
     LOADERS
         .iter()
         .map(|(end, loader)| format!("--loader:{MARK}{end}={loader}"))
 }
 
-/// The options of esbuild for files that have only their second names.
+/// Returns the esbuild option for files that have only their second names.
 pub(crate) fn second_names() -> String {
     let ends = [
         ModuleKind::Js,
@@ -85,31 +86,31 @@ pub(crate) fn second_names() -> String {
     format!("--resolve-extensions={}", ends.join(","))
 }
 
-/// The second name of the bytes of a file that is data.
+/// Returns the second name of the bytes of a data file.
 pub(crate) fn bytes_of(path: &str) -> String {
     format!("{path}{MARK}{BYTES}")
 }
 
-/// The module that stands for a file which is data.
+/// Returns the module that stands for a data file.
 pub(crate) fn data_module(path: &str) -> String {
     let name = path.rsplit('/').next().unwrap_or(path);
     let bytes = serde_json::Value::from(format!("./{}", bytes_of(name)));
     format!("import bytes from {bytes};\nexport default bytes.buffer;\n")
 }
 
-/// The name of a file for its author.
+/// Returns the name of a file as its author knows it.
 pub(crate) fn unmarked(path: &str) -> &str {
     path.split_once(MARK).map_or(path, |(path, _)| path)
 }
 
-/// The name of a source in a source map for its author.
+/// Returns the name of a source in a source map as its author knows it.
 pub(crate) fn unmarked_source(source: &str) -> &str {
     source
         .split_once(MARK_IN_URL)
         .map_or(source, |(path, _)| path)
 }
 
-/// A text with the names of files for their author.
+/// Returns a text in which the names of files are those that their author knows.
 pub(crate) fn without_marks(text: &str) -> String {
     let ends = LOADERS.iter();
     ends.fold(text.to_owned(), |text, (end, _)| {
@@ -118,12 +119,12 @@ pub(crate) fn without_marks(text: &str) -> String {
     })
 }
 
-/// The reason why a file cannot be imported, if any.
+/// Returns why a file cannot be imported, if so.
 pub(crate) fn why_not(path: &str) -> Option<&'static str> {
     match path.split_once(MARK)?.1 {
-        WASM => Some("is WebAssembly, which scripts cannot use: the engine has none"),
+        WASM => Some("is WebAssembly, which scripts cannot use: the engine does not support it"),
         IGNORED => Some(
-            "is of a rule in `rules` that is ignored, since a rule before it has the same `type`; set `fallthrough = true` in that one",
+            "matches a rule in `rules` that is ignored, since an earlier rule has the same `type`; set `fallthrough = true` in the earlier one",
         ),
         _ => None,
     }
@@ -138,8 +139,8 @@ pub(crate) struct Ruled {
 }
 
 impl Ruled {
-    /// The second name of a file, if a rule applies to it. Its first name is a link
-    /// to the second.
+    /// Returns the second name of a file, if a rule applies to it. The first name is then a link
+    /// to it.
     fn second_name(&self, path: &str) -> Option<String> {
         let below = path.strip_prefix(&self.folder);
         let name = below.map_or(path, |below| below.trim_start_matches('/'));

@@ -1,11 +1,9 @@
-//! JavaScript and TypeScript for Taffrail: an engine component, and scripts in
-//! one file.
+//! JavaScript and TypeScript for Taffrail: builds the engine component and bundles scripts.
 //!
-//! The engine is StarlingMonkey with the JavaScript in `engine/`, made into a
-//! component by componentize-js. It is made once, which needs Node.js and npm,
-//! and kept in a directory of the caller. Scripts are bundled by esbuild, which
-//! comes with it and needs neither: it is a WebAssembly program too, and has only
-//! the files that it is given.
+//! The engine is StarlingMonkey with the JavaScript in `engine/`, built into a component by
+//! componentize-js. It is built once, which needs Node.js and npm, and kept in a directory of the
+//! caller. esbuild bundles the scripts. It is a WebAssembly program too, so it needs neither of
+//! the two, and sees only the files that it is given.
 
 mod bundle;
 mod bundler;

@@ -15,11 +15,11 @@ impl Errno {
     pub(crate) const NOTSUP: Self = Self(58);
 }
 
-/// The bytes.
+/// The linear memory.
 pub(crate) struct Memory<'a>(pub(crate) &'a mut [u8]);
 
 impl Memory<'_> {
-    /// Some bytes.
+    /// Returns a range of bytes.
     pub(crate) fn bytes(&mut self, at: u32, length: u32) -> Result<&mut [u8], Errno> {
         let start = at as usize;
         let end = start.checked_add(length as usize).ok_or(Errno::FAULT)?;
@@ -45,7 +45,7 @@ impl Memory<'_> {
         String::from_utf8(bytes).map_err(|_| Errno::NOENT)
     }
 
-    /// The pieces of a scattered buffer: addresses and lengths.
+    /// Returns the pieces of a scattered buffer, as addresses and lengths.
     pub(crate) fn pieces(&mut self, at: u32, count: u32) -> Result<Vec<(u32, u32)>, Errno> {
         let bytes = self.bytes(at, count.checked_mul(8).ok_or(Errno::FAULT)?)?;
         let numbers = bytes.chunks_exact(4);

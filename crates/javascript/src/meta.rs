@@ -53,13 +53,13 @@ impl Meta {
         format == Some("esm")
     }
 
-    /// The files that esbuild read.
+    /// Returns the files that esbuild read.
     pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
         self.inputs.keys().map(|file| kinds::unmarked(file))
     }
 
-    /// Checks that the imports in the bundle exist. Those that a script evaluates
-    /// while it runs may fail.
+    /// Checks that the imports in the bundle exist. Imports that are evaluated at run time may
+    /// fail.
     pub(crate) fn check_imports(&self) -> Result<(), String> {
         let kept = self
             .outputs
@@ -77,7 +77,7 @@ impl Meta {
                 let is_static = import.external && import.kind == "import-statement";
                 if is_static && has_scheme() && !PROVIDED_MODULES.contains(&name) {
                     return Err(format!(
-                        "{file} imports `{name}`, which Taffrail does not have; it has `{}`",
+                        "{file} imports `{name}`, which Taffrail does not provide; it provides `{}`",
                         PROVIDED_MODULES.join("`, `")
                     ));
                 }

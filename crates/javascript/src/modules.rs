@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-/// The most modules of one Worker. As many empty ones take a second to bundle.
+/// The most modules of one Worker. This many empty ones take a second to bundle.
 const MODULES: usize = 4096;
 
 /// The most bytes of a module's name: about as many as file systems allow for a
@@ -31,7 +31,7 @@ impl Module {
     }
 }
 
-/// Makes files of modules, or names the one that cannot be a file.
+/// Makes a file tree of modules, or names the module that cannot be a file.
 pub(crate) fn tree(modules: Vec<Module>) -> Result<Given, String> {
     if modules.len() > MODULES {
         let count = modules.len();
@@ -64,21 +64,21 @@ pub(crate) fn tree(modules: Vec<Module>) -> Result<Given, String> {
         );
         files.insert(kind.marked(&path), contents);
     }
-    // A name without `./` is also that of a module in the same folder.
+    // A name without `./` may also refer to a module in the same folder.
     for folder in folders {
         files.add_link(format!("{folder}/node_modules"));
     }
     Ok(files)
 }
 
-/// Every name is a different path, even without regard to case, as for esbuild.
+/// Checks that every name is a different path. Like esbuild, this ignores case.
 fn check_names(modules: &[Module]) -> Result<(), String> {
     let mut names = BTreeMap::new();
     for Module { name, .. } in modules {
         check_name(name)?;
         if let Some(other) = names.insert(name.to_lowercase(), name) {
             return Err(format!(
-                "the names of the modules `{other}` and `{name}` differ in case only; give one of them another name"
+                "the names of the modules `{other}` and `{name}` differ only in case; give one of them another name"
             ));
         }
     }
@@ -154,8 +154,8 @@ mod tests {
     #[test]
     fn names_that_esbuild_takes_for_one_are_an_error() {
         let js = ModuleKind::Js;
-        assert!(refused(&[("A.js", js), ("a.js", js)]).contains("differ in case only"));
-        assert!(refused(&[("É.js", js), ("é.js", js)]).contains("differ in case only"));
+        assert!(refused(&[("A.js", js), ("a.js", js)]).contains("differ only in case"));
+        assert!(refused(&[("É.js", js), ("é.js", js)]).contains("differ only in case"));
         assert_eq!(
             refused(&[
                 ("a", js),

@@ -1,4 +1,4 @@
-//! The files that the script of a folder may be made of.
+//! The files that a script in a folder may include.
 
 use crate::error::Error;
 use crate::files::{Files, Given, Kind, Refusal};
@@ -9,10 +9,10 @@ use std::sync::Arc;
 /// The boundary of the files of a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Boundary {
-    /// Those of the folder, of the workspace that contains it, and of each
-    /// `node_modules` above: it is the operator's own.
+    /// The files of the folder, of the workspace that contains it, and of each `node_modules`
+    /// above: for the operator's own Workers.
     Project,
-    /// Those of the folder.
+    /// The files of the folder.
     Folder,
     /// The main file alone.
     File,
@@ -33,7 +33,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Looks for `main` within the boundary.
+    /// Opens `main` within the boundary.
     pub(crate) fn open(
         boundary: Boundary,
         folder: &Path,
@@ -78,7 +78,7 @@ impl Place {
         }
     }
 
-    /// A file without the rest of its directory.
+    /// Opens a single file without the rest of its directory.
     fn file(directory: &Path, file: &Path, limit: usize) -> Result<Self, Error> {
         let mut files = Given::default();
         let main = main_in(directory, file).unwrap_or_default();
@@ -103,11 +103,11 @@ impl Place {
     }
 }
 
-/// The main file of the Worker in `folder`, if it is within the boundary.
+/// Reads the main file of the Worker in `folder`, if it is within the boundary.
 ///
 /// # Errors
 ///
-/// When it is not, is not a regular file, or is too large.
+/// Fails if it is outside of the boundary, is not a regular file, or is too large.
 pub fn read_main(boundary: Boundary, folder: &Path, main: &Path) -> Result<Arc<[u8]>, Error> {
     let place = Place::open(boundary, folder, main, MAIN_BYTES)?;
     let contents = place.files.read(&place.main, MAIN_BYTES);
@@ -117,8 +117,7 @@ pub fn read_main(boundary: Boundary, folder: &Path, main: &Path) -> Result<Arc<[
     })
 }
 
-/// The name of `main` in errors. Untrusted authors do not learn the place of their
-/// folder.
+/// Returns the name of `main` for errors. Untrusted authors do not learn where their folder is.
 fn name_of(boundary: Boundary, folder: &Path, main: &Path) -> String {
     let name = match boundary {
         Boundary::Project => main,

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 /// The settings of a Worker for bundling.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bundling {
-    /// The first rule for a file counts.
+    /// The rules. The first one that matches a file applies.
     pub rules: Vec<Rule>,
     /// Whether `process.env.NODE_ENV` is `development` and not `production`.
     pub development: bool,
-    /// JavaScript that replaces names.
+    /// Names that are replaced with JavaScript expressions.
     pub define: BTreeMap<String, String>,
     /// Packages that replace others, or files: paths in the folder of the Worker,
     /// which begin with `.`.
@@ -23,7 +23,7 @@ pub struct Bundling {
     pub tsconfig: Option<String>,
 }
 
-/// Wrangler defines these.
+/// Names that Wrangler defines.
 const NODE_ENV: [&str; 3] = [
     "process.env.NODE_ENV",
     "global.process.env.NODE_ENV",
@@ -53,7 +53,7 @@ pub enum RuleKind {
 }
 
 impl Rule {
-    /// Whether it applies to the file of this path in the Worker's folder.
+    /// Whether the rule applies to the file with this path in the Worker's folder.
     pub(crate) fn is_for(&self, path: &str) -> bool {
         // Wrangler matches the path in the import.
         let imported = format!("./{path}");
@@ -81,7 +81,7 @@ fn matches(glob: &str, path: &str) -> bool {
 }
 
 impl Bundling {
-    /// The options of esbuild, for the folder of the Worker as it sees it.
+    /// Returns the esbuild options for the Worker's folder, given its path in the bundler.
     pub(crate) fn arguments(&self, folder: &str) -> Vec<String> {
         let path = |path: &str| match path.starts_with('.') {
             true => format!("{}/{path}", folder.trim_end_matches('/')),
@@ -94,7 +94,7 @@ impl Bundling {
         let modes = NODE_ENV.iter().map(|name| (*name, mode));
         let define = self.define.iter();
         let define = define.map(|(name, value)| (name.as_str(), value.as_str()));
-        // The last one for a name wins.
+        // The last definition of a name wins.
         let define = modes.chain(define);
         let define = define.map(|(name, value)| format!("--define:{name}={value}"));
         let alias = self.alias.iter();

@@ -18,9 +18,9 @@ pub(crate) struct Command {
 pub(crate) struct Limits {
     pub(crate) cpu: Duration,
     pub(crate) memory: usize,
-    /// The bytes that it may read.
+    /// The most bytes that it may read.
     pub(crate) input: usize,
-    /// The bytes that it may write.
+    /// The most bytes that it may write.
     pub(crate) output: usize,
 }
 
@@ -32,6 +32,6 @@ pub(crate) enum Limit {
     Memory,
     Input,
     Output,
-    /// The result is not wanted any more.
+    /// The waiters of the job have left.
     Dropped,
 }

@@ -1,4 +1,4 @@
-//! The custom section of a built component with its script.
+//! The custom section with the script of a built component.
 
 use crate::bundle::Bundle;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Makes the engine component and the bundler.
+//! Builds the engine component, and provides the bundler.
 
 use crate::bundle::{self, Bundle};
 use crate::bundler::Bundler;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// The packages that make the engine, from the npm registry.
+/// The packages that build the engine, from the npm registry.
 const PACKAGES: &str = r#"{
   "private": true,
   "type": "module",
@@ -33,7 +33,7 @@ const PACKAGES: &str = r#"{
 }
 "#;
 
-/// The engine's JavaScript, and the files that make a component of it.
+/// The engine's JavaScript, and the files that build a component from it.
 const SOURCES: &[(&str, &str)] = &[
     ("package.json", PACKAGES),
     ("abort.js", include_str!("../engine/abort.js")),
@@ -121,16 +121,16 @@ const SOURCES: &[(&str, &str)] = &[
     ),
 ];
 
-const NODE: &str = "JavaScript Workers need Node.js and npm once, to make the engine that runs them. Install both (https://nodejs.org, `apt install nodejs npm`, `brew install node`) and try again";
+const NODE: &str = "JavaScript Workers need Node.js and npm once, to build the engine that runs them. Install both (https://nodejs.org, `apt install nodejs npm`, `brew install node`) and try again";
 
-/// The tools for JavaScript in a directory of their own.
+/// The tools for JavaScript, in a directory of their own.
 #[derive(Clone, Debug)]
 pub struct Toolchain {
     home: PathBuf,
 }
 
 impl Toolchain {
-    /// The tools under `cache`, which may hold those of other versions too.
+    /// Creates the tools below `cache`, which may also hold those of other versions.
     #[must_use]
     pub fn new(cache: &Path) -> Self {
         let mut hash = Sha256::new();
@@ -149,19 +149,19 @@ impl Toolchain {
         }
     }
 
-    /// Whether everything is installed, so that Node.js is not needed.
+    /// Whether everything is installed. If so, Node.js is not needed.
     #[must_use]
     pub fn is_installed(&self) -> bool {
         self.home.is_dir()
     }
 
-    /// Makes the engine and the bundler if they are missing. This takes about a
-    /// minute, and blocks.
+    /// Builds the engine and the bundler if they are missing. This takes about a minute, and
+    /// blocks.
     ///
     /// # Errors
     ///
-    /// When Node.js or npm is missing, when the packages cannot be fetched, and
-    /// when the directory cannot be written to.
+    /// Fails if Node.js or npm is missing, if the packages cannot be fetched, or if the directory
+    /// cannot be written to.
     pub fn install(&self) -> Result<(), Error> {
         in_place(&self.home, |work| {
             fetch_packages(work)?;
@@ -169,28 +169,27 @@ impl Toolchain {
         })
     }
 
-    /// The bundler, compiled if it has not been before.
+    /// Returns the bundler, and compiles it if necessary.
     ///
     /// # Errors
     ///
-    /// When it cannot be read, for instance before [`install`](Self::install).
+    /// Fails if it cannot be read, for instance before [`install`](Self::install).
     pub fn bundler(&self) -> Result<Bundler, Error> {
         let esbuild = compile(&self.home.join(ESBUILD), &self.compiled())?;
         Ok(Bundler::new(Arc::new(esbuild)))
     }
 
-    /// The directory of the compiled bundler, which versions with the same bundler
-    /// share.
+    /// Returns the directory of the compiled bundler. Versions with the same bundler share it.
     fn compiled(&self) -> PathBuf {
         self.home.with_file_name("compiled")
     }
 
-    /// Makes a component of a script and the engine, with the script compiled. This
-    /// takes about ten seconds, and Node.js.
+    /// Builds a component from a script and the engine, with the script compiled. This takes
+    /// about ten seconds, and needs Node.js.
     ///
     /// # Errors
     ///
-    /// Those of [`install`](Self::install), and when the script cannot be compiled.
+    /// As for [`install`](Self::install), and if the script cannot be compiled.
     pub fn build(&self, bundle: &Bundle) -> Result<Vec<u8>, Error> {
         let builder = self.home.with_extension("build");
         in_place(&builder, |work| {
@@ -207,11 +206,11 @@ impl Toolchain {
         Ok(section::append(made, bundle))
     }
 
-    /// The bytes of the engine component.
+    /// Returns the bytes of the engine component.
     ///
     /// # Errors
     ///
-    /// When it cannot be read, for instance before [`install`](Self::install).
+    /// Fails if it cannot be read, for instance before [`install`](Self::install).
     pub fn engine(&self) -> Result<Vec<u8>, Error> {
         let path = self.home.join(ENGINE);
         fs::read(&path).map_err(|error| {
@@ -227,7 +226,7 @@ const ENGINE: &str = "engine.wasm";
 const ESBUILD: &str = "esbuild.wasm";
 const PACKAGED_ESBUILD: &str = "node_modules/@esbuild/wasi-preview1/esbuild.wasm";
 
-/// The limits for bundling the engine itself, which it does not reach.
+/// The limits for bundling the engine itself, which stays far below them.
 const LIMITS: Limits = Limits {
     cpu: Duration::from_secs(60),
     memory: 512 << 20,
@@ -247,7 +246,7 @@ fn compile(esbuild: &Path, cache: &Path) -> Result<Esbuild, Error> {
 
 fn unwritable(path: &Path, error: &io::Error) -> Error {
     Error::new(format!(
-        "the JavaScript engine cannot be kept in `{}`: {error}; set XDG_CACHE_HOME to a directory that can be written to",
+        "the JavaScript engine cannot be kept in `{}`: {error}; set XDG_CACHE_HOME to a writable directory",
         path.display()
     ))
 }
@@ -263,8 +262,7 @@ fn write_sources(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs `make` in a temporary directory, and moves the directory that it returns to
-/// `home`.
+/// Runs `make` in a temporary directory, and moves the directory that it returns to `home`.
 fn in_place(home: &Path, make: impl FnOnce(&Path) -> Result<PathBuf, Error>) -> Result<(), Error> {
     if home.is_dir() {
         return Ok(());
@@ -272,7 +270,7 @@ fn in_place(home: &Path, make: impl FnOnce(&Path) -> Result<PathBuf, Error>) -> 
     let parent = home.parent().unwrap_or(Path::new("."));
     let unwritten = |error| unwritable(parent, &error);
     fs::create_dir_all(parent).map_err(unwritten)?;
-    // One process makes it, and others wait.
+    // One process builds it, and others wait.
     let lock = File::create(parent.join("lock")).map_err(unwritten)?;
     lock.lock().map_err(unwritten)?;
     if home.is_dir() {
@@ -281,7 +279,7 @@ fn in_place(home: &Path, make: impl FnOnce(&Path) -> Result<PathBuf, Error>) -> 
     let work = TempDir::with_prefix_in("making-", parent).map_err(unwritten)?;
     write_sources(work.path()).map_err(|error| unwritable(parent, &error))?;
     let made = make(work.path())?;
-    // Another process may have made the same.
+    // Another process may have built the same.
     match fs::rename(made, home) {
         Err(error) if !home.is_dir() => Err(unwritable(home, &error)),
         _ => Ok(()),
@@ -296,7 +294,7 @@ fn fetch_packages(work: &Path) -> Result<(), Error> {
     run(&mut npm, NODE)?.map_err(|said| failed("`npm install` for the JavaScript engine", &said))
 }
 
-/// Makes the engine in `work`, and returns the directory to keep.
+/// Builds the engine in `work`, and returns the directory to keep.
 fn make_engine(work: &Path, compiled: &Path) -> Result<PathBuf, Error> {
     let kept = work.join("kept");
     let esbuild = kept.join(ESBUILD);
@@ -308,7 +306,7 @@ fn make_engine(work: &Path, compiled: &Path) -> Result<PathBuf, Error> {
     Ok(kept)
 }
 
-/// Makes a component of the engine in `work`, with the entry `entry`.
+/// Builds a component from the engine in `work`, with the entry point `entry`.
 fn make_component(esbuild: &Esbuild, work: &Path, entry: &str, output: &str) -> Result<(), Error> {
     let work = &work
         .canonicalize()
@@ -337,7 +335,7 @@ fn make_component(esbuild: &Esbuild, work: &Path, entry: &str, output: &str) -> 
     let written = written.map_err(|failure| {
         let said = match failure {
             Failure::Said(said) | Failure::Host(said) => said,
-            Failure::Limit(limit) => format!("it passed the limit {limit:?}"),
+            Failure::Limit(limit) => format!("it exceeded the limit {limit:?}"),
         };
         failed("bundling the JavaScript engine", &said)
     })?;

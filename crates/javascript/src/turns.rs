@@ -1,4 +1,4 @@
-//! Jobs of many requesters on a few threads.
+//! Runs jobs of many requesters on a few threads.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 /// Concurrent jobs. Each may use the memory limit of the bundler.
 const RUNNING: usize = 4;
 
-/// The most jobs of one requester that wait, and their size: that of the largest
+/// The most waiting jobs of one requester, and their total size, which is that of the largest
 /// single job.
 const WAITING: usize = 1024;
 const WAITING_BYTES: usize = 64 << 20;
@@ -18,8 +18,8 @@ const WAITING_BYTES: usize = 64 << 20;
 /// requests.
 const NICENESS: i32 = 10;
 
-/// Gives requesters their turns: one job each at a time, and none twice while
-/// another waits.
+/// Gives requesters their turns: each runs one job at a time, and none gets two turns while
+/// another one waits.
 #[derive(Clone, Default)]
 pub(crate) struct Turns(Arc<Mutex<State>>);
 
@@ -51,7 +51,7 @@ impl Dropped {
     }
 }
 
-/// The waiters of a job.
+/// A waiter of a job.
 struct Wanting(Dropped);
 
 impl Drop for Wanting {
@@ -60,18 +60,18 @@ impl Drop for Wanting {
     }
 }
 
-/// The reason why a job was not done.
+/// Why a job was not done.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NotDone {
     /// Too many jobs of the requester wait.
     Full,
-    /// It panicked, or there is no thread for it.
+    /// The job panicked, or there is no thread for it.
     Lost,
 }
 
 impl Turns {
-    /// Runs `work`, which holds `size` bytes, when it is the requester's turn.
-    /// Dropping the future drops the work, or stops it.
+    /// Runs `work`, which holds `size` bytes, when it is the requester's turn. Dropping the
+    /// future drops the work, or stops it.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         requester: &str,
@@ -102,7 +102,7 @@ impl Turns {
             };
             let thread = thread::Builder::new().name("taffrail-bundle".to_owned());
             let spawned = thread.spawn(move || {
-                // Without permission the threads have the ordinary niceness.
+                // If this is refused, the threads keep the ordinary niceness.
                 _ = rustix::process::setpriority_process(None, NICENESS);
                 work();
                 drop(turn);
@@ -118,7 +118,7 @@ impl Turns {
     }
 }
 
-/// A job that runs. Its end starts the next one.
+/// A running job. The next one starts when it ends.
 struct Turn {
     turns: Turns,
     requester: String,
@@ -156,7 +156,7 @@ impl State {
         Ok(())
     }
 
-    /// The jobs to start, and their requesters.
+    /// Takes the next job to start, and its requester.
     fn next(&mut self) -> Option<(String, Box<dyn FnOnce() + Send>)> {
         while self.running.len() < RUNNING {
             let mut order = self.waiting.iter();

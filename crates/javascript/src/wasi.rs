@@ -1,5 +1,5 @@
-//! The part of WASI preview 1 that esbuild uses: files to read, and memory to write
-//! files to. It reaches nothing of the host.
+//! The part of WASI preview 1 that esbuild uses. Files are read from a virtual file system and
+//! written to memory. Nothing of the host can be reached.
 
 use crate::clock;
 use crate::files::{Files, Kind, Refusal};
@@ -15,17 +15,17 @@ use wasmtime::{Caller, Engine, Extern, Linker, ResourceLimiter, Result};
 
 type Answer = std::result::Result<(), Errno>;
 
-/// The one directory that is open from the start.
+/// The only directory that is open from the start.
 const ROOT: u32 = 3;
 
-/// The most bytes that are kept of its output, which is only needed for errors.
+/// The most bytes of output that are kept. They are only needed for errors.
 const SAID: usize = 64 << 10;
 
-/// How long it sleeps when it waits. Then it looks at its clock again.
+/// How long a wait for events sleeps before it checks the clock again.
 const NAP: Duration = Duration::from_millis(1);
 
-/// The part of its memory limit above which esbuild collects garbage. It does not
-/// otherwise.
+/// The fraction of its memory limit above which esbuild collects garbage. Below that, it does
+/// not.
 const COLLECT_ABOVE: (usize, usize) = (3, 4);
 
 /// The state and the output of a run.
@@ -45,7 +45,7 @@ pub(crate) struct Host {
 enum Open {
     Directory {
         path: String,
-        /// Its entries, once it was read.
+        /// The entries, once they have been read.
         entries: Option<Arc<[(String, Kind)]>>,
     },
     Read {
@@ -76,7 +76,7 @@ impl ResourceLimiter for MemoryLimit {
     }
 }
 
-/// The program ended itself.
+/// The program exited.
 #[derive(Debug)]
 pub(crate) struct Exited(pub(crate) i32);
 
@@ -124,7 +124,7 @@ impl Host {
         }
     }
 
-    /// The path of a name in a directory.
+    /// Returns the path of a name in a directory.
     fn path(&self, directory: u32, name: &str) -> std::result::Result<String, Errno> {
         let Some(Open::Directory { path, .. }) = self.open.get(&directory) else {
             return Err(Errno::BADF);
@@ -262,8 +262,8 @@ impl Host {
         Ok(*at)
     }
 
-    /// Entries of a directory from number `cookie` on, as many as fit into `room`
-    /// bytes. The last one may be cut off.
+    /// Writes entries of a directory, beginning with number `cookie`, as many as fit into `room`
+    /// bytes. The last one may be truncated.
     fn fd_readdir(
         &mut self,
         file: u32,
@@ -321,7 +321,7 @@ fn stat(kind: Kind) -> [u8; 64] {
     stat
 }
 
-/// A file's type, no flags and all rights.
+/// Returns the status of a file: its type, no flags and all rights.
 fn status(kind: Kind) -> [u8; 24] {
     let mut status = [0xff; 24];
     status[..8].fill(0);
@@ -346,7 +346,7 @@ fn texts(memory: &mut Memory<'_>, texts: &[String], mut table: u32, mut at: u32)
     Ok(())
 }
 
-/// Sleeps shortly, and reports all events as ready.
+/// Sleeps briefly, and reports all events as ready.
 fn poll(memory: &mut Memory<'_>, subscriptions: u32, events: u32, count: u32) -> Answer {
     for index in 0..count {
         let subscription = memory.bytes(subscriptions + index * 48, 48)?;
@@ -361,7 +361,7 @@ fn poll(memory: &mut Memory<'_>, subscriptions: u32, events: u32, count: u32) ->
 
 type Of<'a> = Caller<'a, Host>;
 
-/// Calls `act` with the memory of the caller, and returns its error number.
+/// Calls `act` with the memory of the caller, and returns the error number.
 fn with(mut caller: Of<'_>, act: impl FnOnce(&mut Host, &mut Memory<'_>) -> Answer) -> u32 {
     let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
         return u32::from(Errno::FAULT.0);
@@ -375,7 +375,7 @@ fn with(mut caller: Of<'_>, act: impl FnOnce(&mut Host, &mut Memory<'_>) -> Answ
 
 const WASI: &str = "wasi_snapshot_preview1";
 
-/// The imports of the program.
+/// Returns a linker with the imports of the program.
 pub(crate) fn linker(engine: &Engine) -> Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     add_process(&mut linker)?;
@@ -424,7 +424,7 @@ fn add_process(linker: &mut Linker<Host>) -> Result<()> {
                 with(of, |_, memory| memory.put_u64(at, now))
             },
         )?
-        // For reproducible bundles.
+        // Constant, so that bundles are reproducible.
         .func_wrap(WASI, "random_get", |of: Of<'_>, at: u32, length: u32| {
             with(of, |_, memory| {
                 memory.bytes(at, length).map(|bytes| bytes.fill(1))
@@ -520,7 +520,7 @@ fn add_open_files(linker: &mut Linker<Host>) -> Result<()> {
         .func_wrap(WASI, "fd_fdstat_set_flags", |_: u32, _: u32| 0_u32)?
         .func_wrap(WASI, "fd_prestat_get", |of: Of<'_>, file: u32, at: u32| {
             with(of, |_, memory| match file {
-                // A directory whose name has one byte.
+                // The name of the directory has one byte.
                 ROOT => memory.put_u64(at, 1 << 32),
                 _ => Err(Errno::BADF),
             })
@@ -579,7 +579,7 @@ fn add_paths(linker: &mut Linker<Host>) -> Result<()> {
                 })
             },
         )?
-        // Files are written into memory, where a directory is part of a name.
+        // Files are written to memory, where a directory is only part of a name.
         .func_wrap(WASI, "path_create_directory", |_: u32, _: u32, _: u32| {
             0_u32
         })?
