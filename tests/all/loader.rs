@@ -129,7 +129,7 @@ async fn bad_code_is_a_clear_error() {
         ),
         (
             "modules: { 'm.js': { py: 'x' } }",
-            "The module `m.js` is none of",
+            "The module `m.js` must be one of",
         ),
         (
             "tails: [ctx.exports.Tail({ props: { f() {} } })]",
