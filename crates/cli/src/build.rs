@@ -26,7 +26,7 @@ pub(crate) async fn run(options: BuildOptions) -> Result<u8> {
     let component = project.componentize(&worker).await?;
     write(&output, &component)
         .with_context(|| format!("`{}` cannot be written", output.display()))?;
-    progress::status("Built", &told(&worker, &output, component.len()));
+    progress::status("Built", &summary(&worker, &output, component.len()));
     Ok(exit::OK)
 }
 
@@ -37,7 +37,7 @@ fn write(output: &Path, component: &[u8]) -> std::io::Result<()> {
     std::fs::write(output, component)
 }
 
-fn told(worker: &WorkerConfig, output: &Path, bytes: usize) -> String {
+fn summary(worker: &WorkerConfig, output: &Path, bytes: usize) -> String {
     let megabytes = bytes as f64 / 1e6;
     format!(
         "{} as `{}`, {megabytes:.1} MB",

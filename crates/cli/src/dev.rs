@@ -98,7 +98,7 @@ impl Watched {
     /// stay watched.
     fn watch(&mut self) {
         let scripts = self.tried.values().filter_map(|(_, main)| main.as_ref());
-        let vars = self.options.var_files.iter().map(|file| whole(file));
+        let vars = self.options.var_files.iter().map(|file| absolute(file));
         let imported = scripts.flat_map(Main::files).cloned().chain(vars).collect();
         if let Err(error) = watch(&mut self.watcher, &self.configs, &imported) {
             progress::warning(&format!("some changes are not noticed: {error:#}"));
@@ -133,15 +133,18 @@ impl Watched {
     fn configures(&self, path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         self.configs.iter().any(|worker| {
-            let is_beside = || path.parent().is_some_and(|dir| *dir == whole(&worker.dir));
+            let is_beside = || {
+                path.parent()
+                    .is_some_and(|dir| *dir == absolute(&worker.dir))
+            };
             let mut starts = [config::DEV_VARS, config::DOT_ENV].iter();
             let is_of_vars = starts.any(|start| name.starts_with(start));
-            whole(&worker.path) == path || is_of_vars && is_beside()
+            absolute(&worker.path) == path || is_of_vars && is_beside()
         }) || self
             .options
             .var_files
             .iter()
-            .any(|file| whole(file) == path)
+            .any(|file| absolute(file) == path)
     }
 
     /// Reads the configurations again. If that fails, warns and keeps the running ones.
@@ -219,7 +222,7 @@ fn watch(
     imported: &BTreeSet<PathBuf>,
 ) -> Result<()> {
     let mut watch = |path: &Path, mode| {
-        let path = whole(path);
+        let path = absolute(path);
         // Until a path exists, its nearest existing parent is watched.
         let Some(found) = path.ancestors().find(|path| path.exists()) else {
             return Ok(());
@@ -256,8 +259,8 @@ fn sources(worker: &WorkerConfig) -> impl Iterator<Item = &PathBuf> {
 
 /// Whether the Worker must be built again. The output of the build does not count.
 fn has_changed_sources(worker: &WorkerConfig, changed: &[PathBuf]) -> bool {
-    let main = whole(&worker.main);
-    sources(worker).map(|path| whole(path)).any(|sources| {
+    let main = absolute(&worker.main);
+    sources(worker).map(|path| absolute(path)).any(|sources| {
         changed
             .iter()
             .any(|path| path.starts_with(&sources) && *path != main)
@@ -265,6 +268,6 @@ fn has_changed_sources(worker: &WorkerConfig, changed: &[PathBuf]) -> bool {
 }
 
 /// Returns the absolute path, in which form changes are reported.
-fn whole(path: &Path) -> PathBuf {
+fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

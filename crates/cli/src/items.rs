@@ -69,13 +69,13 @@ impl Printer {
 }
 
 impl Printing {
-    /// Waits until all earlier items are printed, or until `patience` completes. Items that are
+    /// Waits until all earlier items are printed, or until `deadline` completes. Items that are
     /// not printed by then count as lost.
-    pub(crate) async fn finish(self, patience: impl Future<Output = ()>) {
+    pub(crate) async fn finish(self, deadline: impl Future<Output = ()>) {
         _ = self.items.send(Message::End);
         tokio::select! {
             _ = self.printed => {}
-            () = patience => {}
+            () = deadline => {}
         }
         self.ledger.close("Taffrail stopped before it was written");
     }

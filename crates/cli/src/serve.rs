@@ -103,7 +103,7 @@ pub(crate) async fn serve(
         () = signals.next() => {}
     }
     drop(active);
-    tokio::spawn(end_in_any_case(grace, StopSignals::listen()?));
+    tokio::spawn(force_exit(grace, StopSignals::listen()?));
     progress::status(
         "Stopping",
         "once everything under way has ended; a second signal stops at once",
@@ -116,7 +116,7 @@ pub(crate) async fn serve(
     };
     runtime.close_tails();
     if let Some(printing) = printing {
-        let patience = async {
+        let deadline = async {
             if !at_once {
                 tokio::select! {
                     _ = async { tokio::join!(grace, tokio::time::sleep(LAST_ITEMS)) } => return,
@@ -125,7 +125,7 @@ pub(crate) async fn serve(
             }
             tokio::time::sleep(AT_ONCE).await;
         };
-        printing.finish(patience).await;
+        printing.finish(deadline).await;
     }
     Ok(end(unfinished, &runtime.deliveries()))
 }
@@ -137,7 +137,7 @@ const OVERDUE_AT_ONCE: Duration = Duration::from_secs(5);
 
 /// Forces the process to exit if it does not end by itself. Even the last messages may block, if
 /// stderr is a pipe that nothing reads.
-async fn end_in_any_case(grace: Duration, mut signals: StopSignals) {
+async fn force_exit(grace: Duration, mut signals: StopSignals) {
     tokio::select! {
         () = tokio::time::sleep(grace + OVERDUE) => {}
         () = async {

@@ -154,17 +154,17 @@ impl ModuleBundler for JavaScript {
         &'a self,
         compiler: &'a Compiler,
         modules: Modules,
-        whom: LoadFor<'a>,
+        load_for: LoadFor<'a>,
     ) -> BoxFuture<'a, Loaded> {
         Box::pin(async move {
             let bundler = match self.bundler().await {
                 Ok(bundler) => bundler,
                 Err(error) => return Loaded::failed(host(&error)),
             };
-            let requester = format!("loader {:?}", whom.worker);
+            let requester = format!("loader {:?}", load_for.worker);
             let files = modules.modules.into_iter().map(file).collect();
             let Bundled { result, cpu } = bundler
-                .modules(&requester, &modules.main, files, whom.cpu)
+                .modules(&requester, &modules.main, files, load_for.cpu)
                 .await;
             let script = match result {
                 Ok(bundle) => {

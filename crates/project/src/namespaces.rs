@@ -219,7 +219,7 @@ impl Namespaces for UserWorkers {
         Box::pin(async move {
             let namespace = wanted.namespace;
             let found = self.look(compiler, wanted).await;
-            found.map_err(|error| self.without_host(namespace, &format!("{error:#}")))
+            found.map_err(|error| self.without_host_paths(namespace, &format!("{error:#}")))
         })
     }
 }
@@ -227,7 +227,7 @@ impl Namespaces for UserWorkers {
 impl UserWorkers {
     /// Rewrites an error for the authors of a Worker. It must not reveal where the namespace is
     /// on the host.
-    fn without_host(&self, namespace: &str, error: &str) -> String {
+    fn without_host_paths(&self, namespace: &str, error: &str) -> String {
         let known = self
             .namespaces
             .get(namespace)

@@ -96,7 +96,7 @@ impl Worker {
         match response {
             Some(response) => {
                 if running {
-                    tokio::spawn(behind_response(Arc::clone(&invocation), run));
+                    tokio::spawn(run_after_response(Arc::clone(&invocation), run));
                 }
                 FetchResult::Response(ResponseBody::attach(response, invocation, reader, head))
             }
@@ -327,7 +327,10 @@ impl TailWorker for Worker {
 }
 
 /// Runs the part of a fetch event that follows its response.
-async fn behind_response(invocation: Arc<Invocation>, mut run: Pin<Box<impl Future<Output = ()>>>) {
+async fn run_after_response(
+    invocation: Arc<Invocation>,
+    mut run: Pin<Box<impl Future<Output = ()>>>,
+) {
     tokio::select! {
         biased;
         () = &mut run => return,

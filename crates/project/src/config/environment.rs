@@ -51,7 +51,7 @@ pub(super) fn select(mut top: Table, env: Option<&str>) -> Result<Selection> {
             "there is no environment `{env}`, nor any other; the top level is used, under a name that ends in `-{env}`"
         )),
         mut environments => match environments.remove(env) {
-            Some(table) => selection.lay_over(env, table)?,
+            Some(table) => selection.override_with(env, table)?,
             None => bail!(
                 "there is no environment `{env}`; it defines {}",
                 list(environments.keys())
@@ -86,7 +86,7 @@ impl Selection {
 
     /// Replaces the keys of the top level with those of the environment, and removes those that
     /// an environment does not inherit.
-    fn lay_over(&mut self, env: &str, table: Table) -> Result<()> {
+    fn override_with(&mut self, env: &str, table: Table) -> Result<()> {
         let top = std::mem::take(&mut self.entries);
         for (name, value) in table {
             let path = format!("env.{env}.{name}");
@@ -97,7 +97,7 @@ impl Selection {
             if entry.keys.scope != Scope::PerEnvironment {
                 self.entries.entry(name).or_insert(entry);
             } else if entry.keys.support == Support::Read {
-                self.warn_of_lost(env, &name, &entry.value);
+                self.warn_of_uninherited(env, &name, &entry.value);
             }
         }
         Ok(())
@@ -114,10 +114,10 @@ impl Selection {
     }
 
     /// Warns of values at the top level that the environment does not inherit.
-    fn warn_of_lost(&mut self, env: &str, name: &str, top: &Value) {
+    fn warn_of_uninherited(&mut self, env: &str, name: &str, top: &Value) {
         let own = self.entries.get(name).map(|entry| &entry.value);
         let warning = match (top, own) {
-            (top, None) if !keys::says_nothing(top) => format!(
+            (top, None) if !keys::is_unset(top) => format!(
                 "`{name}` is set at the top level but not in `env.{env}`, which does not inherit it; add it to `env.{env}`"
             ),
             (Value::Object(top), Some(Value::Object(own))) => {

@@ -24,7 +24,7 @@ impl Grant {
             *tail = granted("tail_consumers", &self.tail_consumers, tail)?;
         }
         worker.egress = self.egress(&worker.egress)?;
-        limits::hold_under(&mut worker.limits, &self.limits)
+        limits::apply_ceilings(&mut worker.limits, &self.limits)
     }
 
     fn binding(

@@ -298,7 +298,7 @@ fn ignored_in_table(
     for (name, value) in table {
         let path = format!("{path}.{name}");
         let keys = find(known, name).ok_or_else(|| unknown(&path, name, known))?;
-        if keys.support == Ignored && !says_nothing(value) {
+        if keys.support == Ignored && !is_unset(value) {
             ignored.push(path);
         }
     }
@@ -316,11 +316,11 @@ pub(super) fn read_inside() -> impl Iterator<Item = (&'static str, &'static str)
 
 /// Whether a value is the same as leaving the key out: `null`, an empty list or table, or one
 /// that contains only such values.
-pub(super) fn says_nothing(value: &Value) -> bool {
+pub(super) fn is_unset(value: &Value) -> bool {
     match value {
         Value::Null => true,
-        Value::Array(items) => items.iter().all(says_nothing),
-        Value::Object(table) => table.values().all(says_nothing),
+        Value::Array(items) => items.iter().all(is_unset),
+        Value::Object(table) => table.values().all(is_unset),
         _ => false,
     }
 }

@@ -56,7 +56,10 @@ impl ConfiguredLimits {
 /// lower limits. Where there is no ceiling, the runtime's default is the ceiling.
 ///
 /// Errors name the key of a limit that is above its ceiling.
-pub(super) fn hold_under(own: &mut ConfiguredLimits, ceilings: &ConfiguredLimits) -> Result<()> {
+pub(super) fn apply_ceilings(
+    own: &mut ConfiguredLimits,
+    ceilings: &ConfiguredLimits,
+) -> Result<()> {
     let default = taffrail_runtime::Limits::default();
     let default_cpu = u64::try_from(default.cpu.as_millis()).ok();
     let default_wait_until = u64::try_from(default.wait_until.as_millis()).ok();

@@ -199,7 +199,7 @@ fn warnings(selection: &Selection) -> Result<Vec<String>> {
     for (name, Entry { path, keys, value }) in &selection.entries {
         match keys.support {
             Support::Read => ignored.extend(keys::ignored_inside(path, name, value)?),
-            Support::Ignored if !keys::says_nothing(value) => ignored.push(path.clone()),
+            Support::Ignored if !keys::is_unset(value) => ignored.push(path.clone()),
             Support::Ignored | Support::Harmless => {}
         }
     }

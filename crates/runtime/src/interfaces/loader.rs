@@ -210,8 +210,8 @@ impl loader::HostRecords for State {
         timeout_ms: u32,
     ) -> wasmtime::Result<Option<String>> {
         let Records(records) = self.table.get_mut(&records)?;
-        let patience = Duration::from_millis(timeout_ms.into());
-        Ok(timeout(patience, records.next()).await.ok().flatten())
+        let limit = Duration::from_millis(timeout_ms.into());
+        Ok(timeout(limit, records.next()).await.ok().flatten())
     }
 
     fn drop(&mut self, records: Resource<Records>) -> wasmtime::Result<()> {

@@ -99,18 +99,18 @@ impl ResponseBody {
         self.invocation.response(response);
     }
 
-    fn breaks_off(
+    fn fail(
         &mut self,
         cx: &mut Context<'_>,
         error: String,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.end(Response::Broken(self.status));
-        self.broken_off(cx, error)
+        self.fail_later(cx, error)
     }
 
     /// Ends the body with an error, one poll late. An HTTP server discards buffered data when it
     /// meets an error, so it first gets the chance to send it.
-    fn broken_off(
+    fn fail_later(
         &mut self,
         cx: &mut Context<'_>,
         error: String,
@@ -141,7 +141,7 @@ impl Body for ResponseBody {
                 };
                 let Some(left) = left else {
                     let problem = "it is longer than its `content-length`";
-                    return self.breaks_off(cx, problem.to_owned());
+                    return self.fail(cx, problem.to_owned());
                 };
                 self.expected = Some(left);
                 if left == 0 && !self.ended {
@@ -150,16 +150,16 @@ impl Body for ResponseBody {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Some(Err(error)) => self.breaks_off(cx, error.to_string()),
+            Some(Err(error)) => self.fail(cx, error.to_string()),
             // The writing end is dropped together with a guest that was cut off, which looks like
             // a regular end.
             None if !self.ended && self.invocation.response_is_broken() => {
                 self.ended = true;
-                self.broken_off(cx, "the Worker was stopped".to_owned())
+                self.fail_later(cx, "the Worker was stopped".to_owned())
             }
             None if !self.ended && self.expected.is_some_and(|left| left > 0) => {
                 let problem = "it is shorter than its `content-length`";
-                self.breaks_off(cx, problem.to_owned())
+                self.fail(cx, problem.to_owned())
             }
             None => {
                 if !self.ended {

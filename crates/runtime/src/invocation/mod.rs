@@ -221,8 +221,8 @@ impl Invocation {
     }
 
     /// Keeps a message of the JavaScript engine that explains why it aborted.
-    pub(crate) fn engine_said(&self, bytes: &[u8]) {
-        self.recording().engine_said(bytes);
+    pub(crate) fn engine_output(&self, bytes: &[u8]) {
+        self.recording().engine_output(bytes);
     }
 
     /// Records a console call.

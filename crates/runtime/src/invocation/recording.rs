@@ -68,7 +68,7 @@ impl Recording {
     }
 
     /// The engine prints one line of this kind when it aborts.
-    pub(super) fn engine_said(&mut self, bytes: &[u8]) {
+    pub(super) fn engine_output(&mut self, bytes: &[u8]) {
         let crash = &mut self.ending.crash;
         self.engine.write(bytes, |line| {
             if let Some(reason) = line.strip_prefix(b"Hit MOZ_CRASH(") {

@@ -24,7 +24,7 @@ pub trait ModuleBundler: Send + Sync + 'static {
         &'a self,
         compiler: &'a Compiler,
         modules: Modules,
-        whom: LoadFor<'a>,
+        load_for: LoadFor<'a>,
     ) -> BoxFuture<'a, Loaded>;
 }
 
@@ -252,11 +252,11 @@ impl Loaders {
                         "This runtime loads only components: it has no bundler.",
                     ));
                 };
-                let whom = LoadFor {
+                let load_for = LoadFor {
                     worker: &caller.worker.id,
                     cpu: caller.cpu.left(),
                 };
-                let loaded = scripts.load(&self.compiler, modules, whom).await;
+                let loaded = scripts.load(&self.compiler, modules, load_for).await;
                 caller.cpu.charge(loaded.cpu);
                 match loaded.script {
                     Ok(script) => Ok(Code::Script(script)),

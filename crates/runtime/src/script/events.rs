@@ -179,7 +179,7 @@ impl Events {
     pub(super) async fn until_arrived(&self) {
         loop {
             let arrived = self.arrived.notified();
-            if self.queue().has_news() {
+            if self.queue().has_messages() {
                 return;
             }
             arrived.await;

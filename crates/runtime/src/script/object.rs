@@ -100,12 +100,12 @@ impl Object {
         Box::pin(async move {
             loop {
                 let news = timeout(IDLE, self.events.until_arrived());
-                let has_news = tokio::select! {
+                let has_messages = tokio::select! {
                     biased;
                     news = news => news.is_ok(),
                     () = self.leave.notified() => false,
                 };
-                if has_news {
+                if has_messages {
                     return self.events.answer_with(StatusCode::OK);
                 }
                 if self.leaves() {

@@ -101,7 +101,7 @@ impl Queue {
         running.is_some_and(|running| !running.run.invocation.is_handled())
     }
 
-    pub(super) fn has_news(&self) -> bool {
+    pub(super) fn has_messages(&self) -> bool {
         !self.waiting.is_empty() || !self.cancelled.is_empty()
     }
 }

@@ -63,7 +63,7 @@ impl IsolateState {
 /// say why it aborts.
 fn record(invocation: &Invocation, stream: Stream, bytes: &[u8]) {
     if stream == Stream::Stderr {
-        invocation.engine_said(bytes);
+        invocation.engine_output(bytes);
     }
 }
 

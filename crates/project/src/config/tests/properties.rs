@@ -16,7 +16,7 @@ fn loaded(name: &str, text: impl AsRef<[u8]>) -> Result<String, String> {
     }
 }
 
-fn is_told(loaded: &Result<String, String>) -> bool {
+fn is_valid_or_explained(loaded: &Result<String, String>) -> bool {
     loaded
         .as_ref()
         .err()
@@ -94,14 +94,14 @@ proptest! {
         table.entry("main").or_insert(json!("w.js"));
         let text = Value::Object(table).to_string();
         let seen = loaded("wrangler.json", text);
-        prop_assert!(is_told(&seen), "{seen:?}");
+        prop_assert!(is_valid_or_explained(&seen), "{seen:?}");
     }
 
     #[test]
     fn any_text_is_a_configuration_or_an_error(text in ".{0,200}") {
         for name in ["wrangler.toml", "wrangler.jsonc"] {
             let seen = loaded(name, &text);
-            prop_assert!(is_told(&seen), "{seen:?}");
+            prop_assert!(is_valid_or_explained(&seen), "{seen:?}");
         }
     }
 
@@ -111,7 +111,7 @@ proptest! {
     ) {
         for name in ["wrangler.toml", "wrangler.jsonc"] {
             let seen = loaded(name, &bytes);
-            prop_assert!(is_told(&seen), "{seen:?}");
+            prop_assert!(is_valid_or_explained(&seen), "{seen:?}");
         }
     }
 }
@@ -132,7 +132,10 @@ fn nesting_without_end_is_an_error() {
         ),
     ] {
         let seen = loaded(name, &text);
-        assert!(seen.is_err() && is_told(&seen), "{name}: {seen:?}");
+        assert!(
+            seen.is_err() && is_valid_or_explained(&seen),
+            "{name}: {seen:?}"
+        );
     }
 }
 
