@@ -64,7 +64,7 @@ fn a_worker_that_says_which_secrets_it_has_gets_no_others() {
         finished.stdout,
         r#"{"FROM_PROCESS":"hunter4","KEY":"hunter2"}"#
     );
-    let warning = "warning: w/wrangler.toml: `secrets.required` has `NONE`, for which there is no value; write it into `.dev.vars` or `.env`\n";
+    let warning = "warning: w/wrangler.toml: `secrets.required` has `NONE` without a value; add it to `.dev.vars` or `.env`\n";
     assert!(finished.stderr.starts_with(warning), "{}", finished.stderr);
     assert!(!finished.stderr.contains("hunter"), "{}", finished.stderr);
 }

@@ -50,7 +50,7 @@ Examples:
   taffrail invoke api -X POST -H 'content-type: application/json' -d '{\"a\":1}'
   taffrail invoke api tail-log --items -     with the trace items as JSON lines")]
     Invoke(InvokeOptions),
-    /// Build a component of a Worker's script and the JavaScript engine
+    /// Build a component from a Worker's script and the JavaScript engine
     #[command(after_help = "\
 Examples:
   taffrail build api                makes api/dist/api.wasm
@@ -66,8 +66,8 @@ Examples:
     Start(ControlOptions),
     /// Show the deliveries of trace items of a running `dev` or `serve`
     #[command(after_help = "\
-For each tail consumer: the numbers of trace items that were produced, delivered
-and lost, and that wait. `produced` is the sum of the others.
+For each tail consumer: the number of trace items that are produced, delivered, lost and
+waiting. `produced` is the sum of the others.
 
 Examples:
   taffrail status --control /run/taffrail.sock

@@ -48,7 +48,7 @@ pub(super) fn select(mut top: Table, env: Option<&str>) -> Result<Selection> {
     selection.env = Some(env.to_owned());
     match environments {
         environments if environments.is_empty() => selection.warnings.push(format!(
-            "there is no environment `{env}`, nor any other; the top level is used, under a name that ends in `-{env}`"
+            "there is no environment `{env}`, since the file defines none; the top level is used, with a name that ends in `-{env}`"
         )),
         mut environments => match environments.remove(env) {
             Some(table) => selection.override_with(env, table)?,

@@ -95,7 +95,7 @@ fn apply_limit(workers: &mut [WorkerConfig], limit: &str) -> Result<(), String> 
     for worker in target.workers(workers)? {
         let (place, max) = worker.limits.get_mut(target.key).ok_or_else(|| {
             format!(
-                "there is no limit `{}`; there are cpu_ms, subrequests, memory_mb, wall_ms, wait_until_ms and instances",
+                "there is no limit `{}`; the limits are cpu_ms, subrequests, memory_mb, wall_ms, wait_until_ms and instances",
                 target.key
             )
         })?;

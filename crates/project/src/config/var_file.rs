@@ -53,7 +53,7 @@ pub fn apply_dev_vars(workers: &mut [WorkerConfig], env: Option<&str>) -> Result
             let missing: Vec<_> = missing.collect();
             if !missing.is_empty() {
                 worker.warnings.push(format!(
-                    "{}: `secrets.required` has {}, for which there is no value; write it into `.dev.vars` or `.env`",
+                    "{}: `secrets.required` has {} without a value; add it to `.dev.vars` or `.env`",
                     worker.path.display(),
                     list(missing)
                 ));

@@ -164,7 +164,7 @@ fn a_file_without_any_serves_for_each() {
          name = a-staging
          main = a/a.wasm
          vars.A = \"1\"
-         warning: a/wrangler.toml: there is no environment `staging`, nor any other; the top level is used, under a name that ends in `-staging`",
+         warning: a/wrangler.toml: there is no environment `staging`, since the file defines none; the top level is used, with a name that ends in `-staging`",
     );
 }
 

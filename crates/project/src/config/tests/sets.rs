@@ -175,7 +175,7 @@ fn limits_of_another_form_are_errors() {
         ),
         (
             "cpu=1",
-            "cpu=1: there is no limit `cpu`; there are cpu_ms, subrequests, memory_mb, wall_ms, wait_until_ms and instances",
+            "cpu=1: there is no limit `cpu`; the limits are cpu_ms, subrequests, memory_mb, wall_ms, wait_until_ms and instances",
         ),
         (
             "z.cpu_ms=1",
