@@ -33,7 +33,7 @@ impl From<PointJson> for DataPoint {
     }
 }
 
-const ANSWERED: &str = "the event that runs has no response or has it already";
+const ANSWERED: &str = "the current event takes no response, or already has one";
 
 fn response(
     status: u16,
