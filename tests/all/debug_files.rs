@@ -1,8 +1,10 @@
 //! Stacks with lines that come from a file beside the component.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use taffrail_tests::guests;
 use taffrail_tests::process::{Finished, Folder};
+use taffrail_tests::scenario::Scenario;
 
 const CUSTOM: u8 = 0;
 /// Of a component.
@@ -143,5 +145,74 @@ fn a_debug_file_of_something_else_is_said_to_be_that_and_not_used() {
         };
         assert!(warning.contains("w/w.debug.wasm`: "), "{warning}");
         assert!(warning.contains(problem), "{warning}");
+    }
+}
+
+const DISPATCHER: &str = "\
+export default { fetch(request, env) {
+  const [, name] = new URL(request.url).hostname.split('.');
+  return env.USERS.get(name).fetch(request);
+} };
+";
+
+const NAMESPACE: &str = "\
+dispatch_namespaces = [{ binding = \"USERS\", namespace = \"users\" }]
+[taffrail.dispatch_namespaces]
+users = \"../users\"
+";
+
+/// The stack of the same trap in a user Worker.
+async fn trap_of_user(scenario: &Scenario, name: &str) -> String {
+    let request = http::Request::get(format!("http://to.{name}/fault/divide"));
+    scenario
+        .send("dispatcher", request.body(Default::default()).unwrap())
+        .await;
+    let item = scenario.item(name);
+    assert_eq!(item.exceptions[0].message, "integer divide by zero");
+    item.exceptions[0].stack.clone().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_worker_gets_lines_from_the_debug_file_in_its_own_folder() {
+    let (whole, folder) = (guest("probe"), Folder::new());
+    let component = stripped(&whole, None);
+    let named = stripped(&whole, Some("lines.wasm"));
+    folder.script("dispatcher", DISPATCHER, NAMESPACE);
+    for (name, component) in [
+        ("own", &component),
+        ("named", &named),
+        ("other", &component),
+        ("both", &named),
+    ] {
+        let config = format!("name = \"{name}\"\nmain = \"w.wasm\"\n");
+        folder
+            .write(&format!("users/{name}/wrangler.toml"), config)
+            .write(&format!("users/{name}/w.wasm"), component);
+    }
+    folder
+        .write("users/own/w.debug.wasm", &whole)
+        .write("users/named/lines.wasm", &whole)
+        .write("users/both/lines.wasm", &whole)
+        // A component alone has no folder of its own.
+        .write("users/alone.wasm", &component)
+        .write("users/alone.debug.wasm", &whole);
+    for name in ["other", "both"] {
+        let link = folder.path().join(format!("users/{name}/w.debug.wasm"));
+        symlink("../own/w.debug.wasm", link).unwrap();
+    }
+    let scenario = Scenario::of(&folder, &["dispatcher"]).await;
+    for (name, has_lines) in [
+        ("own", true),
+        ("named", true),
+        ("other", false),
+        ("both", true),
+        ("alone", false),
+    ] {
+        let stack = trap_of_user(&scenario, name).await;
+        assert_eq!(
+            stack.contains("src/faults.rs:"),
+            has_lines,
+            "{name}: {stack}"
+        );
     }
 }

@@ -32,6 +32,6 @@ pub use error::Error;
 pub use kinds::ModuleKind;
 pub use meta::PROVIDED_MODULES;
 pub use modules::Module;
-pub use place::{Boundary, read_main};
+pub use place::{Boundary, read_file};
 pub use rules::{Bundling, Rule, RuleKind};
 pub use toolchain::Toolchain;

@@ -18,8 +18,8 @@ pub enum Boundary {
     File,
 }
 
-/// The size of a main file that is not a script: Cloudflare's limit for a Worker.
-const MAIN_BYTES: usize = 64 << 20;
+/// The size of a file that is no part of a script: Cloudflare's limit for a Worker.
+const FILE_BYTES: usize = 64 << 20;
 
 /// The files of a script.
 pub(crate) struct Place {
@@ -103,16 +103,16 @@ impl Place {
     }
 }
 
-/// Reads the main file of the Worker in `folder`, if it is within the boundary.
+/// Reads a file of the Worker in `folder`, if it is within the boundary.
 ///
 /// # Errors
 ///
 /// Fails if it is outside of the boundary, is not a regular file, or is too large.
-pub fn read_main(boundary: Boundary, folder: &Path, main: &Path) -> Result<Arc<[u8]>, Error> {
-    let place = Place::open(boundary, folder, main, MAIN_BYTES)?;
-    let contents = place.files.read(&place.main, MAIN_BYTES);
+pub fn read_file(boundary: Boundary, folder: &Path, file: &Path) -> Result<Arc<[u8]>, Error> {
+    let place = Place::open(boundary, folder, file, FILE_BYTES)?;
+    let contents = place.files.read(&place.main, FILE_BYTES);
     contents.map_err(|_| {
-        let name = name_of(boundary, folder, main);
+        let name = name_of(boundary, folder, file);
         Error::new(format!("`{name}` has changed; try again"))
     })
 }

@@ -35,6 +35,7 @@
 mod blocking;
 mod build_command;
 mod claim;
+mod component;
 pub mod config;
 mod crons;
 mod error;

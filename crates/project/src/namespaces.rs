@@ -1,17 +1,19 @@
 //! The Workers of dispatch namespaces. Their folders are searched when a Worker is called.
 
 use crate::blocking::blocking;
+use crate::component;
 use crate::config::{self, Grant, Namespace, WorkerConfig};
 use crate::error::{Error, Result};
 use crate::fingerprint::{fingerprint, written_since};
 use crate::javascript::JavaScript;
 use crate::settings::settings;
+use bytes::Bytes;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use taffrail_javascript::{Boundary, Bundle, read_main};
+use taffrail_javascript::{Boundary, Bundle, read_file};
 use taffrail_runtime::{BoxFuture, Code, Compiler, Found, Namespaces, Wanted};
 use tokio::time::Instant;
 
@@ -99,11 +101,11 @@ impl UserWorkers {
             files.extend(bundle.files.iter().cloned());
             Code::Script(self.javascript.script(compiler, &bundle).await?)
         } else {
-            let (boundary, dir, main) = (boundary(&config), config.dir.clone(), &files[1]);
-            let main = main.clone();
-            let bytes = blocking(move || read_main(boundary, &dir, &main)).await?;
+            let boundary = boundary(&config);
+            let (dir, main) = (config.dir.clone(), config.main.clone());
+            let bytes = blocking(move || read_file(boundary, &dir, &main)).await?;
             let bytes = bytes.map_err(|error| Error::code(error.to_string()))?;
-            compiler.compile_untrusted(bytes).await?
+            component::compile(compiler, &config, boundary, Bytes::from_owner(bytes)).await?
         };
         // A file that has been removed in the meantime is noticed next time, and one that changes
         // is read again.

@@ -1,8 +1,8 @@
 //! The Workers of one run, and the runtime that they are deployed to.
 
-use crate::blocking::blocking;
 use crate::build_command;
 use crate::claim::Claim;
+use crate::component;
 use crate::config::{self, WorkerConfig};
 use crate::error::{Error, Result};
 use crate::javascript::JavaScript;
@@ -14,6 +14,7 @@ use bytes::Bytes;
 use std::path::PathBuf;
 use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};
+use taffrail_javascript::Boundary;
 use taffrail_runtime::{Binding, Code, Component, Runtime};
 
 /// Deploys configured Workers to a runtime.
@@ -230,12 +231,10 @@ impl Project {
     }
 
     async fn compile(&self, worker: &WorkerConfig, bytes: Bytes) -> Result<Code> {
-        let compiler = self.runtime.compiler().clone();
-        let main = worker.main.clone();
-        let compile = move || compiler.compile_from(&bytes, &main);
+        let compiler = self.runtime.compiler();
         let compiled = async {
-            let compiled = blocking(compile).await?;
-            compiled.map_err(|error| Error::code(cannot_run(worker)).caused_by(error))
+            let compiled = component::compile(compiler, worker, Boundary::Project, bytes).await;
+            compiled.map_err(|error| error.context(cannot_run(worker)))
         };
         let step = Step::Compile {
             worker: &worker.name,

@@ -1,4 +1,6 @@
-//! Debug information in a file beside the component.
+//! Debug information in a file beside the component: for `X.wasm` in `X.debug.wasm`, or else in
+//! the file that the section `external_debug_info` of one of its core modules names (WebAssembly
+//! tool conventions).
 //!
 //! Addresses in DWARF are offsets in the code section of a core module, so a file is valid for
 //! those core modules of a component that have the same code.
@@ -6,14 +8,20 @@
 use addr2line::Context;
 use gimli::{Dwarf, EndianArcSlice, LittleEndian};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use wasmparser::{BinaryReader, BinaryReaderError, Encoding, Parser, Payload};
 
+/// Reads a file.
+pub(crate) type Read = dyn Fn(&Path) -> io::Result<Arc<[u8]>> + Send + Sync;
+
 /// A file with the debug information of a component. It is read when it is first needed.
 pub(crate) struct DebugFile {
-    path: PathBuf,
+    /// The paths at which it may be.
+    paths: Vec<PathBuf>,
+    read_file: Box<Read>,
     /// The code sections of the component.
     code: Vec<Code>,
     /// The symbols of each code section.
@@ -46,17 +54,15 @@ struct CoreModule {
 }
 
 impl DebugFile {
-    /// Finds the debug file of a component that was read from `path`.
-    pub(crate) fn find(component: &[u8], path: &Path) -> Option<Self> {
-        let modules = core_modules(component).ok()?;
-        let conventional = Some(path.with_extension("debug.wasm"));
-        let named = || external(component, &modules).map(|name| path.with_file_name(name));
-        let path = conventional
-            .filter(|path| path.is_file())
-            .or_else(|| named().filter(|path| path.is_file()))?;
+    /// The debug file of a component that was read from `path`.
+    pub(crate) fn new(component: &[u8], path: &Path, read_file: Box<Read>) -> Self {
+        let modules = core_modules(component).unwrap_or_default();
+        let mut paths = vec![path.with_extension("debug.wasm")];
+        paths.extend(external(component, &modules).map(|name| path.with_file_name(name)));
         let code = modules.into_iter().filter_map(|module| module.code);
-        Some(Self {
-            path,
+        Self {
+            paths,
+            read_file,
             code: code
                 .map(|range| Code {
                     hash: hash(&component[range.clone()]),
@@ -64,7 +70,7 @@ impl DebugFile {
                 })
                 .collect(),
             read: OnceLock::new(),
-        })
+        }
     }
 
     /// Returns the symbols of an offset in the component, the innermost inlined function first.
@@ -83,19 +89,26 @@ impl DebugFile {
         }
     }
 
+    /// Returns the symbols from the first file that belongs to the component.
     fn read(&self) -> Vec<Option<Symbols>> {
-        let path = self.path.display();
-        self.try_read().unwrap_or_else(|problem| {
-            tracing::warn!("no lines in stacks from `{path}`: {problem}");
-            Vec::new()
-        })
+        for path in &self.paths {
+            let read = match (self.read_file)(path) {
+                Ok(file) => self.read_from(&file),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => Err(format!("it cannot be read: {error}")),
+            };
+            match read {
+                Ok(read) => return read,
+                Err(problem) => {
+                    tracing::warn!("no lines in stacks from `{}`: {problem}", path.display());
+                }
+            }
+        }
+        Vec::new()
     }
 
-    fn try_read(&self) -> Result<Vec<Option<Symbols>>, String> {
-        let file: Arc<[u8]> = std::fs::read(&self.path)
-            .map_err(|error| format!("it cannot be read: {error}"))?
-            .into();
-        let mut modules = core_modules(&file).map_err(|error| {
+    fn read_from(&self, file: &Arc<[u8]>) -> Result<Vec<Option<Symbols>>, String> {
+        let mut modules = core_modules(file).map_err(|error| {
             let offset = error.offset();
             format!("it is not a WebAssembly file, or is damaged at byte {offset}")
         })?;
@@ -105,8 +118,8 @@ impl DebugFile {
         }
         let read = self.code.iter().map(|code| {
             let mut modules = modules.iter();
-            let module = modules.find(|module| self.belongs(module, code, &file))?;
-            symbols(&file, module).ok().map(Mutex::new)
+            let module = modules.find(|module| self.belongs(module, code, file))?;
+            symbols(file, module).ok().map(Mutex::new)
         });
         let read: Vec<_> = read.collect();
         if read.iter().all(Option::is_none) {

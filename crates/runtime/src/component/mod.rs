@@ -18,6 +18,7 @@ use crate::component::names::REBUILD;
 use crate::error::Error;
 use crate::instance::engine::{Awake, Ticker};
 use crate::instance::state::State;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use wasmtime::Engine;
@@ -58,10 +59,19 @@ impl Component {
         self.linked.keep_awake()
     }
 
-    /// Finds the debug information beside `path`, from which the component's `bytes` were read.
-    pub(crate) fn with_debug_file(self, bytes: &[u8], path: &Path) -> Self {
+    /// Adds source lines to its stacks from debug information in a file beside `path`, from which
+    /// the component's `bytes` were read: for `X.wasm` in `X.debug.wasm`, or else in the file that
+    /// the section `external_debug_info` of one of its core modules names (WebAssembly tool
+    /// conventions). `read` reads the file when the first stack is captured.
+    #[must_use]
+    pub fn with_debug_file(
+        self,
+        bytes: &[u8],
+        path: &Path,
+        read: impl Fn(&Path) -> io::Result<Arc<[u8]>> + Send + Sync + 'static,
+    ) -> Self {
         Self {
-            debug: DebugFile::find(bytes, path),
+            debug: Some(DebugFile::new(bytes, path, Box::new(read))),
             ..self
         }
     }

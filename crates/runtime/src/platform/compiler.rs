@@ -8,7 +8,6 @@ use crate::instance::state::State;
 use crate::interfaces;
 use crate::script::{IsolateState, Script, ScriptEngine, engine};
 use crate::worker::Code;
-use std::path::Path;
 use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
@@ -81,21 +80,6 @@ impl Compiler {
             scripts, ticker, ..
         } = &*self.0;
         ScriptEngine::compile(&Names::read(bytes)?, scripts, ticker, bytes)
-    }
-
-    /// Compiles a component that was read from `path`. If it lacks debug information, this is
-    /// looked up beside it: for `X.wasm` in `X.debug.wasm`, or else in the file that the section
-    /// `external_debug_info` of one of its core modules names (WebAssembly tool conventions). The
-    /// file is read when the first stack is captured.
-    ///
-    /// # Errors
-    ///
-    /// As for [`compile`](Self::compile).
-    pub fn compile_from(&self, bytes: &[u8], path: &Path) -> Result<Code, Error> {
-        Ok(match self.compile(bytes)? {
-            Code::Component(component) => Code::Component(component.with_debug_file(bytes, path)),
-            code => code,
-        })
     }
 
     /// Compiles an untrusted component at run time: in a low-priority thread, a few at a time,
