@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 use std::collections::BTreeMap;
-use taffrail_tests::client;
-use taffrail_tests::process::{Folder, Server};
+use taffrail_tests::folder::Folder;
+use taffrail_tests::scenario::{Scenario, full, invoke, request};
 
 const ROOM: &str = "durable_objects.bindings = [{ name = \"ROOM\", class_name = \"Room\" }]\n";
 
@@ -14,16 +14,11 @@ fn worker(source: &str, more: &str) -> Folder {
     folder
 }
 
-/// Asks for all of these paths at a time, and returns what was answered.
-fn at_once(server: &Server, paths: &[&str]) -> Vec<String> {
-    let address = server.address;
-    std::thread::scope(|scope| {
-        let asked: Vec<_> = paths
-            .iter()
-            .map(|path| scope.spawn(move || client::get(address, path).body))
-            .collect();
-        asked.into_iter().map(|it| it.join().unwrap()).collect()
-    })
+/// What it answers, whatever else still goes on.
+async fn answer(scenario: &Scenario, path: &str) -> String {
+    let answer = scenario.stream("w", request(path, full(""))).await;
+    assert_eq!(answer.status, Some(200), "{path}");
+    answer.text()
 }
 
 fn lines(item: &Value) -> Vec<String> {
@@ -41,8 +36,8 @@ fn of_objects(items: &[Value]) -> Vec<&Value> {
         .collect()
 }
 
-#[test]
-fn streams_of_overlapping_requests_of_one_object_belong_to_their_requests() {
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_of_overlapping_requests_of_one_object_belong_to_their_requests() {
     let source = "\
 import { DurableObject } from 'cloudflare:workers';
 const encoder = new TextEncoder();
@@ -99,15 +94,16 @@ export default { async fetch(request, env) {
         "{ROOM}services = [{{ binding = \"SELF\", service = \"w\" }}]\nlimits = {{ subrequests = 4 }}"
     );
     let folder = worker(source, &more);
-    let server = folder.start(&["serve", "w"]);
+    let scenario = Scenario::of(&folder, &["w"]).await;
     for _ in 0..3 {
         for method in ["pulled", "written", "transformed"] {
-            let paths = ["a", "b"].map(|id| format!("/{method}/{id}"));
-            let bodies = at_once(&server, &[&paths[0], &paths[1]]);
-            assert_eq!(bodies, ["aaaa", "bbbb"], "{method}");
+            let [a, b] = ["a", "b"].map(|id| format!("/{method}/{id}"));
+            let bodies = tokio::join!(answer(&scenario, &a), answer(&scenario, &b));
+            assert_eq!(bodies, ("aaaa".to_owned(), "bbbb".to_owned()), "{method}");
         }
     }
-    let items = server.terminate().items();
+    scenario.idle().await;
+    let items = scenario.json();
     let events = of_objects(&items);
     assert_eq!(events.len(), 18);
     let mut cpu = BTreeMap::<_, u64>::new();
@@ -130,8 +126,8 @@ export default { async fetch(request, env) {
     assert!(cpu["b"] > 2 * cpu["a"], "{cpu:?}");
 }
 
-#[test]
-fn what_the_engine_calls_back_has_the_storage_of_who_registered_it() {
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_engine_calls_back_has_the_storage_of_who_registered_it() {
     let source = "\
 import { AsyncLocalStorage } from 'node:async_hooks';
 const storage = new AsyncLocalStorage();
@@ -198,8 +194,8 @@ export default { async fetch() {
 } };
 ";
     let folder = worker(source, "");
-    let server = folder.start(&["serve", "w"]);
-    let told: Vec<String> = serde_json::from_str(&server.get("/").body).unwrap();
+    let (answer, _) = invoke(&folder, &["w"]).await;
+    let told: Vec<String> = serde_json::from_str(&answer.text()).unwrap();
     let mut names: Vec<_> = told
         .iter()
         .map(|line| line.strip_suffix(": maker").unwrap_or(line))
@@ -227,11 +223,10 @@ export default { async fetch() {
         "write",
     ];
     assert_eq!(names, all);
-    _ = server.terminate();
 }
 
-#[test]
-fn a_promise_goes_on_for_who_waits_whoever_settles_it() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promise_goes_on_for_who_waits_whoever_settles_it() {
     let source = "\
 import { DurableObject } from 'cloudflare:workers';
 export class Room extends DurableObject {
@@ -253,15 +248,17 @@ export default { async fetch(request, env) {
 } };
 ";
     let folder = worker(source, ROOM);
-    let server = folder.start(&["serve", "w"]);
+    let scenario = Scenario::of(&folder, &["w"]).await;
     for (settle, value) in [("/call/x", "x"), ("/later", "alarm")] {
-        let address = server.address;
-        let ring = std::thread::spawn(move || client::get(address, "/ring").body);
-        while server.get("/isRinging").body != "true" {}
-        assert_eq!(server.get(settle).status, 200);
-        assert_eq!(ring.join().unwrap(), value);
+        let settled = async {
+            while answer(&scenario, "/isRinging").await != "true" {}
+            answer(&scenario, settle).await
+        };
+        let (rung, _) = tokio::join!(answer(&scenario, "/ring"), settled);
+        assert_eq!(rung, value);
     }
-    let items = server.terminate().items();
+    scenario.idle().await;
+    let items = scenario.json();
     let mut told: Vec<_> = of_objects(&items).into_iter().map(lines).collect();
     told.retain(|lines| !lines.is_empty());
     told.sort();
@@ -273,8 +270,8 @@ export default { async fetch(request, env) {
     );
 }
 
-#[test]
-fn constructors_of_streams_refuse_what_streams_are_not_made_of() {
+#[tokio::test(flavor = "multi_thread")]
+async fn constructors_of_streams_refuse_what_streams_are_not_made_of() {
     let source = "\
 const attempt = (make) => { try { return make() instanceof Object; } catch (error) { return error.name; } };
 const read = [];
@@ -314,8 +311,8 @@ export default { async fetch() {
 } };
 ";
     let folder = worker(source, "");
-    let server = folder.start(&["serve", "w"]);
-    let told: Value = serde_json::from_str(&server.get("/").body).unwrap();
+    let (answer, _) = invoke(&folder, &["w"]).await;
+    let told: Value = serde_json::from_str(&answer.text()).unwrap();
     assert_eq!(
         told,
         serde_json::json!({
@@ -329,5 +326,4 @@ export default { async fetch() {
                 source.cancel source.pull source.start source.type",
         })
     );
-    _ = server.terminate();
 }

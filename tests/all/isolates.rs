@@ -1,7 +1,15 @@
 //! What requests of a script share: the isolate that they meet.
 
-use taffrail_tests::client::{self, Client};
+use http::Response;
+use std::sync::Arc;
+use taffrail_runtime::ResponseBody;
+use taffrail_tests::client::Client;
 use taffrail_tests::process::{Folder, Server};
+use taffrail_tests::scenario::{
+    Answer, Scenario, full, json, logs, next_piece, patiently, read, request,
+};
+use taffrail_trace::{Outcome, TraceItem};
+use tokio::sync::mpsc;
 
 const COUNTER: &str = "\
 let count = 0;
@@ -51,9 +59,29 @@ fn worker(more: &str) -> Folder {
     folder
 }
 
-fn get(server: &Server, path: &'static str) -> std::thread::JoinHandle<client::Answer> {
-    let address = server.address;
-    std::thread::spawn(move || client::get(address, path))
+async fn scenario(more: &str) -> (Folder, Arc<Scenario>) {
+    let folder = worker(more);
+    let scenario = Scenario::of(&folder, &["w"]).await;
+    (folder, Arc::new(scenario))
+}
+
+/// What it answers, though work may go on behind that.
+async fn answer(scenario: &Scenario, path: &str) -> Answer {
+    scenario.stream("w", request(path, full(""))).await
+}
+
+/// A response that waits for `/open`.
+async fn waiting(scenario: &Scenario) -> Response<ResponseBody> {
+    let mut response = scenario.open("w", "/wait", full("")).await;
+    assert_eq!(next_piece(response.body_mut()).await, "waiting");
+    response
+}
+
+/// The items of the requests for this path, whose first line it is.
+fn items_of(scenario: &Scenario, path: &str) -> Vec<Arc<TraceItem>> {
+    let mut items = scenario.items();
+    items.retain(|item| json(item)["logs"][0]["message"][0] == path);
+    items
 }
 
 /// A request whose response has begun.
@@ -65,90 +93,81 @@ fn begun(server: &Server, path: &str) -> Client {
     client
 }
 
-#[test]
-fn requests_one_after_another_meet_the_same_isolate() {
-    let folder = worker("");
-    let server = folder.start(&["serve", "w"]);
-    let paths = [
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_one_after_another_meet_the_same_isolate() {
+    let (_folder, scenario) = scenario("").await;
+    let mut bodies = Vec::new();
+    for path in [
         "/", "/behind", "/", "/stream", "/behind", "/behind", "/stream", "/throw", "/",
-    ];
-    let bodies = paths.map(|path| server.get(path).body);
-    // The one that throws has no answer of its own.
-    assert_eq!(bodies[..7], ["1", "2", "3", "4 4 4 ", "5", "6", "7 7 7 "]);
-    assert_eq!(bodies[8], "9");
-    _ = server.terminate();
-}
-
-#[test]
-fn requests_that_wait_share_an_isolate_and_nothing_of_their_items() {
-    let folder = worker("");
-    let server = folder.start(&["serve", "w"]);
-    let mut waiting = [(); 3].map(|()| begun(&server, "/wait"));
-    let opener = server.get("/open").body;
-    assert_eq!(opener, "4");
-    for wait in &mut waiting {
-        assert_eq!(wait.piece(), b"opened by 4");
+    ] {
+        bodies.push(answer(&scenario, path).await.text());
     }
-    drop(waiting);
-    let items = server.terminate().items();
-    let lines = |path: &str| {
-        let logs = items.iter().map(|item| item["logs"].as_array().unwrap());
-        let own = logs.filter(|logs| logs[0]["message"][0] == path);
-        own.map(|logs| {
-            let told = logs.iter().skip(1);
-            let told: Vec<_> = told
-                .map(|log| log["message"][0].as_str().unwrap())
-                .collect();
-            told.join(", ")
-        })
-        .collect::<Vec<_>>()
-    };
-    assert_eq!(lines("/open"), [""]);
+    // The one that throws has no answer of its own.
     assert_eq!(
-        lines("/wait"),
-        [(); 3].map(|()| format!("opened by {opener}"))
+        bodies,
+        ["1", "2", "3", "4 4 4 ", "5", "6", "7 7 7 ", "", "9"]
     );
 }
 
-#[test]
-fn a_request_does_not_wait_for_one_that_computes() {
-    let folder = worker("limits = { cpu_ms = 1000 }");
-    let server = folder.start(&["serve", "w"]);
-    let looping = get(&server, "/loop");
-    // One may wait for it, which came before it computed for long.
-    let (answered, answers) = std::sync::mpsc::channel();
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_wait_share_an_isolate_and_nothing_of_their_items() {
+    let (_folder, scenario) = scenario("").await;
+    let mut responses = Vec::new();
     for _ in 0..3 {
-        let (address, answered) = (server.address, answered.clone());
-        std::thread::spawn(move || answered.send(client::get(address, "/").status));
+        responses.push(waiting(&scenario).await);
     }
-    for _ in 0..2 {
-        assert_eq!(answers.recv().unwrap(), 200);
+    assert_eq!(answer(&scenario, "/open").await.text(), "4");
+    for response in responses {
+        assert_eq!(read(response).await.text(), "opened by 4");
     }
-    assert!(!looping.is_finished());
-    assert_eq!(looping.join().unwrap().status, 503);
-    assert_eq!(answers.recv().unwrap(), 200);
-    _ = server.terminate();
+    scenario.idle().await;
+    let lines = |path: &str| -> Vec<Vec<String>> {
+        let items = items_of(&scenario, path);
+        items.iter().map(|item| logs(item)).collect()
+    };
+    assert_eq!(lines("/open"), [["log /open"]]);
+    assert_eq!(lines("/wait"), [["log /wait", "log opened by 4"]; 3]);
 }
 
-#[test]
-fn one_that_uses_up_its_cpu_time_ends_its_isolate() {
-    let folder = worker("limits = { cpu_ms = 50 }");
-    let server = folder.start(&["serve", "w"]);
-    let mut beside = begun(&server, "/wait");
-    assert_eq!(server.get("/loop").status, 503);
-    _ = beside.until_closed();
-    assert_eq!(server.get("/").body, "1");
-    let items = server.terminate().items();
-    let of = |path: &str| {
-        let mut all = items.iter();
-        all.find(|item| item["logs"][0]["message"][0] == path)
-            .unwrap()
-    };
-    assert_eq!(of("/loop")["outcome"], "exceededCpu");
-    let beside = of("/wait");
-    assert_eq!(beside["outcome"], "responseStreamDisconnected", "{beside}");
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_does_not_wait_for_one_that_computes() {
+    let (_folder, scenario) = scenario("limits = { cpu_ms = 1000 }").await;
+    let looping = tokio::spawn({
+        let scenario = Arc::clone(&scenario);
+        async move { answer(&scenario, "/loop").await.failed }
+    });
+    // One may wait for it, which came before it computed for long.
+    let (answered, mut answers) = mpsc::unbounded_channel();
+    for _ in 0..3 {
+        let (scenario, answered) = (Arc::clone(&scenario), answered.clone());
+        tokio::spawn(async move { answered.send(answer(&scenario, "/").await.status) });
+    }
+    for _ in 0..2 {
+        assert_eq!(patiently(answers.recv()).await, Some(Some(200)));
+    }
+    assert!(!looping.is_finished());
+    assert_eq!(looping.await.unwrap(), Some(Outcome::ExceededCpu));
+    assert_eq!(patiently(answers.recv()).await, Some(Some(200)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_uses_up_its_cpu_time_ends_its_isolate() {
+    let (_folder, scenario) = scenario("limits = { cpu_ms = 50 }").await;
+    let beside = waiting(&scenario).await;
+    let looped = answer(&scenario, "/loop").await;
+    assert_eq!(looped.failed, Some(Outcome::ExceededCpu));
+    assert!(read(beside).await.broken);
+    assert_eq!(answer(&scenario, "/").await.text(), "1");
+    scenario.idle().await;
+    let [looped, beside] = ["/loop", "/wait"].map(|path| items_of(&scenario, path).remove(0));
+    assert_eq!(looped.outcome, Outcome::ExceededCpu);
     assert_eq!(
-        beside["exceptions"][0]["message"],
+        beside.outcome,
+        Outcome::ResponseStreamDisconnected,
+        "{beside:?}"
+    );
+    assert_eq!(
+        beside.exceptions[0].message,
         "The isolate of the Worker was ended by another event."
     );
 }
