@@ -1,10 +1,10 @@
 //! What becomes of a Worker that needs more memory than it may have.
 
-use serde_json::{Value, json};
+use std::sync::Arc;
 use taffrail_runtime::Limits;
-use taffrail_tests::process::{Folder, Server};
+use taffrail_tests::folder::Folder;
 use taffrail_tests::scenario::Scenario;
-use taffrail_trace::Outcome;
+use taffrail_trace::{Outcome, TraceItem};
 
 const MIB: u64 = 1 << 20;
 
@@ -38,52 +38,62 @@ export default { async fetch(request) {
 } };
 "#;
 
-fn hoarder(memory: u64) -> (Folder, Server) {
+async fn hoarder(memory: u64) -> (Folder, Scenario) {
     let folder = Folder::new();
-    folder.script("w", HOARDER, "");
-    let limit = format!("memory_mb={memory}");
-    let server = folder.start(&["serve", "w", "--limit", &limit]);
-    (folder, server)
+    let limit = format!("[taffrail]\nmemory_mb = {memory}");
+    folder.script("w", HOARDER, &limit);
+    let scenario = Scenario::of(&folder, &["w"]).await;
+    (folder, scenario)
 }
 
-#[track_caller]
-fn check_exceeded(server: &Server, path: &str, limit: u64) -> Value {
-    assert_eq!(server.get(path).status, 503, "{path}");
-    let item = server.item();
-    assert_eq!(item["outcome"], "exceededMemory", "{path}: {item}");
-    let exceeded = json!({ "key": "taffrail.memory_mb", "value": limit });
-    assert_eq!(item["exceededLimit"], exceeded, "{path}");
-    assert_eq!(item["exceptions"].as_array().unwrap().len(), 1, "{item}");
-    assert_eq!(item["logs"], json!([]), "{path}");
+/// The last thing that was recorded.
+fn last(scenario: &Scenario) -> Arc<TraceItem> {
+    scenario.items().pop().unwrap()
+}
+
+async fn check_exceeded(scenario: &Scenario, path: &str, limit: u64) -> Arc<TraceItem> {
+    let answer = scenario.get("w", path).await;
+    assert_eq!(answer.failed, Some(Outcome::ExceededMemory), "{path}");
+    let item = last(scenario);
+    assert_eq!(item.outcome, Outcome::ExceededMemory, "{path}: {item:?}");
+    let exceeded = item.exceeded_limit.as_ref().unwrap();
+    assert_eq!(
+        (&*exceeded.key, exceeded.value),
+        ("taffrail.memory_mb", limit),
+        "{path}"
+    );
+    assert_eq!(item.exceptions.len(), 1, "{item:?}");
+    assert!(item.logs.is_empty(), "{path}: {item:?}");
     item
 }
 
-#[test]
-fn whatever_fills_the_memory_of_a_script_the_limit_is_named_and_the_next_event_is_well() {
-    let (_folder, server) = hoarder(128);
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_fills_the_memory_of_a_script_the_limit_is_named_and_the_next_event_is_well() {
+    let (_folder, scenario) = hoarder(128).await;
     let kinds = ["objects", "strings", "bytes", "closures", "json", "resize"];
     for kind in kinds.iter().chain(&["large", "body", "blobs", "later"]) {
-        check_exceeded(&server, &format!("/{kind}"), 128);
-        assert_eq!(server.get("/event").body, "1", "after {kind}");
-        assert_eq!(server.item()["outcome"], "ok");
+        check_exceeded(&scenario, &format!("/{kind}"), 128).await;
+        let next = scenario.get("w", "/event").await;
+        assert_eq!(next.text(), "1", "after {kind}");
+        assert_eq!(last(&scenario).outcome, Outcome::Ok);
     }
 }
 
-#[test]
-fn a_script_that_copes_with_a_refusal_or_leaves_garbage_is_well() {
-    let (_folder, server) = hoarder(128);
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_that_copes_with_a_refusal_or_leaves_garbage_is_well() {
+    let (_folder, scenario) = hoarder(128).await;
     for path in ["/caught", "/refused", "/garbage", "/buffers"] {
-        assert_eq!(server.get(path).body, "true", "{path}");
-        assert_eq!(server.item()["outcome"], "ok", "{path}");
+        assert_eq!(scenario.get("w", path).await.text(), "true", "{path}");
+        assert_eq!(last(&scenario).outcome, Outcome::Ok, "{path}");
     }
 }
 
-#[test]
-fn the_heap_of_a_script_is_as_large_as_its_limit() {
+#[tokio::test(flavor = "multi_thread")]
+async fn the_heap_of_a_script_is_as_large_as_its_limit() {
     for limit in [64, 256] {
-        let (_folder, server) = hoarder(limit);
-        let item = check_exceeded(&server, "/objects", limit);
-        let peak = item["peakMemory"].as_u64().unwrap();
+        let (_folder, scenario) = hoarder(limit).await;
+        let item = check_exceeded(&scenario, "/objects", limit).await;
+        let peak = item.peak_memory;
         let room = (limit - 4) * MIB..=limit * MIB;
         assert!(room.contains(&peak), "{peak} of {limit} MiB");
     }

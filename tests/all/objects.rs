@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 use std::collections::BTreeSet;
-use taffrail_tests::client;
+use std::sync::Arc;
 use taffrail_tests::folder::Folder;
 use taffrail_tests::process::Server;
-use taffrail_tests::scenario::invoke;
+use taffrail_tests::scenario::{Scenario, full, invoke, request};
+use tokio::task::JoinSet;
 
 const BINDING: &str = "durable_objects.bindings = [{ name = \"NS\", class_name = \"Room\" }]";
 
@@ -43,30 +44,32 @@ fn room(more: &str) -> Folder {
     folder
 }
 
+/// What it answers, whatever else still goes on.
+async fn answer(scenario: &Scenario, path: &str) -> String {
+    scenario.stream("w", request(path, full(""))).await.text()
+}
+
 fn serve(folder: &Folder) -> Server {
     Server::spawn(folder.taffrail(&["serve", "w", "--port", "0"]))
 }
 
-#[test]
-fn concurrent_events_share_the_object_and_nothing_of_their_items() {
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_events_share_the_object_and_nothing_of_their_items() {
     let folder = room("");
-    let server = serve(&folder);
-    let address = server.address;
-    let visits: Vec<_> = (0..10)
-        .map(|n| {
-            std::thread::spawn(move || client::get(address, &format!("/hall/visit/v{n}")).body)
-        })
-        .collect();
-    let mut counted: Vec<u32> = visits
-        .into_iter()
-        .map(|visit| visit.join().unwrap().parse().unwrap())
-        .collect();
+    let scenario = Arc::new(Scenario::of(&folder, &["w"]).await);
+    let mut visits = JoinSet::new();
+    for n in 0..10 {
+        let scenario = Arc::clone(&scenario);
+        visits.spawn(async move { answer(&scenario, &format!("/hall/visit/v{n}")).await });
+    }
+    let visits = visits.join_all().await.into_iter();
+    let mut counted: Vec<u32> = visits.map(|visit| visit.parse().unwrap()).collect();
     counted.sort_unstable();
     assert_eq!(counted, Vec::from_iter(1..=10));
-    assert_eq!(server.get("/other/visit/x").body, "1");
+    assert_eq!(answer(&scenario, "/other/visit/x").await, "1");
 
-    let finished = server.terminate();
-    let items = finished.items();
+    scenario.idle().await;
+    let items = scenario.json();
     let rooms = items
         .iter()
         .filter(|item| item["executionModel"] == "durableObject");
@@ -136,25 +139,27 @@ fn alarms_of_many_objects_ring_and_one_that_is_set_again_rings_later() {
     _ = server.terminate();
 }
 
-#[test]
-fn one_event_that_loops_ends_the_object_which_is_made_again() {
+#[tokio::test(flavor = "multi_thread")]
+async fn one_event_that_loops_ends_the_object_which_is_made_again() {
     let folder = room("limits = { cpu_ms = 50 }");
-    let server = serve(&folder);
-    assert_eq!(server.get("/hall/visit/a").body, "1");
-    assert_eq!(server.get("/hall/visit/b").body, "2");
-    assert_eq!(
-        server.get("/hall/loop").body,
-        "Worker exceeded CPU time limit."
-    );
-    assert_eq!(server.get("/hall/visit/c").body, "1");
-    let items = server.terminate().items();
+    let scenario = Scenario::of(&folder, &["w"]).await;
+    for (path, expected) in [
+        ("/hall/visit/a", "1"),
+        ("/hall/visit/b", "2"),
+        ("/hall/loop", "Worker exceeded CPU time limit."),
+        ("/hall/visit/c", "1"),
+    ] {
+        assert_eq!(answer(&scenario, path).await, expected);
+    }
+    scenario.idle().await;
+    let items = scenario.json();
     let mut loops = items.iter();
     let looped = loops.find(|item| item["event"]["rpcMethod"] == "loop");
     assert_eq!(looped.unwrap()["outcome"], "exceededCpu");
 }
 
-#[test]
-fn an_event_whose_caller_left_is_cancelled_and_the_object_lives_on() {
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_whose_caller_left_is_cancelled_and_the_object_lives_on() {
     let folder = Folder::new();
     let source = "\
 import { DurableObject } from 'cloudflare:workers';
@@ -184,11 +189,12 @@ export default { async fetch(request, env) {
 } };
 ";
     folder.script("w", source, BINDING);
-    let server = serve(&folder);
-    assert_eq!(server.get("/").body, "1");
-    assert_eq!(server.get("/slow").body, "left");
-    assert_eq!(server.get("/").body, "3");
-    let items = server.terminate().items();
+    let scenario = Scenario::of(&folder, &["w"]).await;
+    for (path, expected) in [("/", "1"), ("/slow", "left"), ("/", "3")] {
+        assert_eq!(answer(&scenario, path).await, expected);
+    }
+    scenario.idle().await;
+    let items = scenario.json();
     let mut items = items.iter();
     let slow = items.find(|item| item["logs"][0]["message"][0] == "waits");
     assert_eq!(slow.unwrap()["outcome"], "canceled");
