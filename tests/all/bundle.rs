@@ -2,6 +2,7 @@
 //! are Wrangler's.
 
 use taffrail_tests::process::{Finished, Folder};
+use taffrail_tests::scenario::{invoke, refused};
 
 /// The Worker `w`, whose script answers with `value`.
 fn worker(imports: &str, value: &str, more: &str) -> Folder {
@@ -13,8 +14,14 @@ fn worker(imports: &str, value: &str, more: &str) -> Folder {
     folder
 }
 
-fn invoke(folder: &Folder, more: &[&str]) -> Finished {
-    folder.run(&[&["invoke", "w"], more].concat())
+/// What it answers.
+async fn answer(folder: &Folder) -> String {
+    let (answer, _) = invoke(folder, &["w"]).await;
+    answer.text()
+}
+
+fn invoke_in(env: &str, folder: &Folder) -> Finished {
+    folder.run(&["invoke", "w", "--env", env])
 }
 
 /// What stderr holds but for what was recorded.
@@ -24,8 +31,8 @@ fn said(finished: &Finished) -> Vec<&str> {
     lines.collect()
 }
 
-#[test]
-fn files_that_are_no_code_are_what_wrangler_makes_of_them() {
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_are_no_code_are_what_wrangler_makes_of_them() {
     let folder = worker(
         "import page from './page.html'; import query from 'helper/q.sql'; import note from './note.txt'; import bin from './d.bin'; import data from './data.json';",
         "[page, query, note, bin.byteLength, Object.prototype.toString.call(bin), data.a].join('|')",
@@ -38,8 +45,7 @@ fn files_that_are_no_code_are_what_wrangler_makes_of_them() {
         .write("w/d.bin", [0, 0xff, 2])
         .write("w/data.json", "{\"a\":1}");
     let expected = "<h1>hello</h1>|SELECT 1;|plain|3|[object ArrayBuffer]|1";
-    let finished = invoke(&folder, &[]);
-    assert_eq!(finished.stdout, expected, "{}", finished.stderr);
+    assert_eq!(answer(&folder).await, expected);
 }
 
 #[test]
@@ -59,13 +65,13 @@ fn rules_add_to_the_default_ones_or_take_their_place() {
     };
     let folder = worker(imports, value, &rules(", fallthrough = true"));
     files(&folder);
-    let finished = invoke(&folder, &[]);
+    let finished = folder.run(&["invoke", "w"]);
     assert_eq!(finished.stdout, "# a|import 'none'|note");
     assert_eq!(said(&finished), [""; 0]);
 
     let folder = worker(imports, value, &rules(""));
     files(&folder);
-    let finished = invoke(&folder, &[]);
+    let finished = folder.run(&["invoke", "w"]);
     assert_eq!(finished.code, Some(1));
     let [warning, error] = said(&finished)[..] else {
         panic!("{}", finished.stderr);
@@ -80,8 +86,8 @@ fn rules_add_to_the_default_ones_or_take_their_place() {
     );
 }
 
-#[test]
-fn what_cannot_be_imported_is_told_with_the_file_that_imports_it() {
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_imported_is_told_with_the_file_that_imports_it() {
     for (import, files, message) in [
         (
             "import m from './m.wasm';",
@@ -98,18 +104,13 @@ fn what_cannot_be_imported_is_told_with_the_file_that_imports_it() {
         for file in files {
             folder.write(file, "");
         }
-        let finished = invoke(&folder, &[]);
-        assert_eq!(
-            said(&finished),
-            [format!(
-                "error: w/wrangler.toml: Worker `w` cannot be bundled: {message}"
-            )]
-        );
+        let expected = format!("w/wrangler.toml: Worker `w` cannot be bundled: {message}");
+        assert_eq!(refused(&folder, &["w"]).await, expected);
     }
 }
 
-#[test]
-fn a_rule_of_an_unknown_type_is_told_by_its_key() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_of_an_unknown_type_is_told_by_its_key() {
     for (rule, message) in [
         (
             "type = \"Image\", globs = [\"*.png\"]",
@@ -122,17 +123,14 @@ fn a_rule_of_an_unknown_type_is_told_by_its_key() {
         ),
     ] {
         let folder = worker("", "1", &format!("rules = [{{ {rule} }}]"));
-        let finished = invoke(&folder, &[]);
-        assert_eq!(
-            said(&finished),
-            [format!("error: w/wrangler.toml: {message}")]
-        );
+        let expected = format!("w/wrangler.toml: {message}");
+        assert_eq!(refused(&folder, &["w"]).await, expected);
     }
 }
 
 /// `define` belongs to an environment, `alias` and `rules` do not.
-#[test]
-fn names_are_defined_and_packages_have_aliases() {
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_defined_and_packages_have_aliases() {
     let folder = worker(
         "import lib from 'big-lib'; import net from 'node:net';",
         "[lib, net, BUILD, process.env.NODE_ENV, typeof OTHER].join(' ')",
@@ -147,12 +145,11 @@ BUILD = \"'staging'\"
 [env.bare]",
     );
     folder.write("w/lib/small.js", "export default 'small';");
-    let finished = invoke(&folder, &[]);
     let expected = "small small top development undefined";
-    assert_eq!(finished.stdout, expected, "{}", finished.stderr);
-    let finished = invoke(&folder, &["--env", "staging"]);
+    assert_eq!(answer(&folder).await, expected);
+    let finished = invoke_in("staging", &folder);
     assert_eq!(finished.stdout, "small small staging development number");
-    let finished = invoke(&folder, &["--env", "bare"]);
+    let finished = invoke_in("bare", &folder);
     assert_eq!(
         said(&finished),
         [
@@ -161,8 +158,8 @@ BUILD = \"'staging'\"
     );
 }
 
-#[test]
-fn what_is_shaken_out_of_the_bundle_needs_no_module() {
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shaken_out_of_the_bundle_needs_no_module() {
     let folder = worker("import { greet } from 'helper';", "greet('there')", "");
     let helper = "w/node_modules/helper";
     folder
@@ -179,13 +176,12 @@ fn what_is_shaken_out_of_the_bundle_needs_no_module() {
             "import net from 'node:net'; import m from './m.wasm'; export const connect = () => [net.connect(), m];",
         )
         .write(&format!("{helper}/m.wasm"), "");
-    let finished = invoke(&folder, &[]);
-    assert_eq!(finished.stdout, "hi there", "{}", finished.stderr);
+    assert_eq!(answer(&folder).await, "hi there");
 }
 
 /// A library asks for a module that may not be there, and copes without.
-#[test]
-fn an_optional_import_is_caught_while_the_script_runs() {
+#[tokio::test(flavor = "multi_thread")]
+async fn an_optional_import_is_caught_while_the_script_runs() {
     let script = "
 const provided = 'cloudflare:workers', absent = 'left-out';
 const caught = (name) => (error) => `${name}: ${error instanceof Error} ${error.message}`;
@@ -209,14 +205,13 @@ node: true No such module \"node:net\".
 function
 function
 variable: true No such module \"left-out\".";
-    let finished = invoke(&folder, &[]);
-    assert_eq!(finished.stdout, expected, "{}", finished.stderr);
+    assert_eq!(answer(&folder).await, expected);
 }
 
 /// The bundler makes plain functions of `async` ones. Packages that look at those
 /// see what they were.
-#[test]
-fn async_functions_are_what_they_were_to_whoever_looks_at_them() {
+#[tokio::test(flavor = "multi_thread")]
+async fn async_functions_are_what_they_were_to_whoever_looks_at_them() {
     let script = r#"
 async function f(a, { b } = {}) {}
 async function* g() { yield 1; }
@@ -239,7 +234,6 @@ export default { async fetch() {
 } };"#;
     let folder = Folder::new();
     folder.script("w", script, "");
-    let finished = invoke(&folder, &[]);
     let function = "AsyncFunction [object AsyncFunction] true true true";
     let generator = "AsyncGeneratorFunction [object AsyncGeneratorFunction] false true true";
     let plain = "Function [object Function] false true true";
@@ -262,13 +256,13 @@ export default { async fetch() {
         "EvalError: Code generation from strings disallowed for this context",
         "1",
     ];
-    assert_eq!(finished.stdout, expected.join("\n"), "{}", finished.stderr);
+    assert_eq!(answer(&folder).await, expected.join("\n"));
 }
 
 /// A built script is evaluated when its Worker starts, as one from its source is:
 /// with its `env`, and with values that are random each time.
-#[test]
-fn a_built_script_is_the_worker_that_its_source_is() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_built_script_is_the_worker_that_its_source_is() {
     let script = "
 import { WorkerEntrypoint, env, exports } from 'cloudflare:workers';
 import bin from './d.bin';
@@ -282,9 +276,8 @@ export default { async fetch() {
     folder
         .script("w", script, "[vars]\nGREETING = \"hello\"")
         .write("w/d.bin", [1, 2]);
-    let finished = invoke(&folder, &[]);
     let expected = "hello hello helper 36 true 2 true No such module \"absent\".";
-    assert_eq!(finished.stdout, expected, "{}", finished.stderr);
+    assert_eq!(answer(&folder).await, expected);
     let built = folder.run(&["build", "w", "-o", "built.wasm"]);
     assert_eq!(built.code, Some(0), "{}", built.stderr);
     let finished = folder.run(&["invoke", "built.wasm", "--var", "GREETING:hello"]);

@@ -1,6 +1,9 @@
 //! What a Worker gets of its configuration file, of `--env` and of `--var`.
 
+use taffrail_tests::guests::component;
 use taffrail_tests::process::Folder;
+use taffrail_tests::scenario::Scenario;
+use taffrail_trace::Outcome;
 
 const VARS: &str = r#"
 tail_consumers = []
@@ -110,20 +113,17 @@ fn an_environment_names_the_worker() {
     }
 }
 
-#[test]
-fn a_worker_may_be_configured_in_json_with_comments() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_may_be_configured_in_json_with_comments() {
     let folder = Folder::new();
-    let main = taffrail_tests::guests::component("hello");
+    let main = component("hello");
     let text = format!(
         "{{\n  // who\n  \"name\": \"w\",\n  \"main\": {main:?},\n  \"vars\": {{ \"GREETING\": \"Hey\" }},\n}}"
     );
     folder.write("w/wrangler.jsonc", text);
     for path in ["w", "w/wrangler.jsonc"] {
-        let finished = folder.run(&["invoke", path]);
-        assert_eq!(
-            (finished.code, finished.stdout.as_str()),
-            (Some(0), "Hey from /\n")
-        );
+        let scenario = Scenario::of(&folder, &[path]).await;
+        assert_eq!(scenario.get("w", "/").await.text(), "Hey from /\n");
     }
 }
 
@@ -140,27 +140,27 @@ fn without_a_path_the_worker_is_that_of_the_current_folder() {
     );
 }
 
-#[test]
-fn a_cpu_limit_ends_an_invocation() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cpu_limit_ends_an_invocation() {
     let folder = Folder::new();
     folder.worker("w", "probe", "[limits]\ncpu_ms = 20");
-    let finished = folder.run(&["invoke", "w", "--url", "http://localhost/work/loop"]);
-    assert_eq!(finished.code, Some(3));
-    let first = finished.stderr.lines().next().unwrap();
-    assert!(first.starts_with("GET http://localhost/work/loop - Exceeded CPU Limit @ "));
+    let scenario = Scenario::of(&folder, &["w"]).await;
+    let answer = scenario.get("w", "/work/loop").await;
+    assert_eq!(answer.failed, Some(Outcome::ExceededCpu));
+    let item = scenario.item("w");
+    assert_eq!(item.outcome, Outcome::ExceededCpu);
+    let limit = item.exceeded_limit.as_ref().unwrap();
+    assert_eq!((&*limit.key, limit.value), ("limits.cpu_ms", 20));
 }
 
-#[test]
-fn a_memory_limit_ends_an_invocation() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_memory_limit_ends_an_invocation() {
     let folder = Folder::new();
     folder.worker("w", "probe", "[taffrail]\nmemory_mb = 8");
-    let allocate = |mib: u32| {
-        let url = format!("http://localhost/fault/allocate?{}", mib << 20);
-        folder.run(&["invoke", "w", "--url", &url])
-    };
-    assert_eq!(allocate(1).code, Some(0));
-    let refused = allocate(8);
-    assert_eq!(refused.code, Some(3));
-    let first = refused.stderr.lines().next().unwrap();
-    assert!(first.contains(" - Exceeded Memory Limit @ "), "{first}");
+    let scenario = Scenario::of(&folder, &["w"]).await;
+    for (mib, outcome) in [(1, Outcome::Ok), (8, Outcome::ExceededMemory)] {
+        let path = format!("/fault/allocate?{}", mib << 20);
+        _ = scenario.get("w", &path).await;
+        assert_eq!(scenario.items().pop().unwrap().outcome, outcome);
+    }
 }

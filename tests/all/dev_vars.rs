@@ -1,7 +1,8 @@
 //! Variables and secrets that are in files beside a configuration, as Wrangler
 //! reads them: `.dev.vars`, and where there is none `.env` files.
 
-use taffrail_tests::process::{Finished, Folder, run};
+use taffrail_tests::process::{Folder, run};
+use taffrail_tests::scenario::{invoke, refused};
 
 const SAY: &str = "export default { fetch(request, env) { return Response.json(env); } };";
 
@@ -14,12 +15,14 @@ fn worker(more: &str, files: &[(&str, &str)]) -> Folder {
     folder
 }
 
-fn invoke(folder: &Folder, more: &[&str]) -> Finished {
-    folder.run(&[&["invoke", "w"], more].concat())
+/// All its variables.
+async fn vars(folder: &Folder) -> String {
+    let (answer, _) = invoke(folder, &["w"]).await;
+    answer.text()
 }
 
-#[test]
-fn env_files_are_read_where_there_is_no_dev_vars() {
+#[tokio::test(flavor = "multi_thread")]
+async fn env_files_are_read_where_there_is_no_dev_vars() {
     let config = "[vars]\nA = \"toml\"\nB = \"toml\"\n[env.live]\n[env.live.vars]\nA = \"toml\"";
     let files = [
         (
@@ -31,21 +34,17 @@ fn env_files_are_read_where_there_is_no_dev_vars() {
         (".env.live.local", "D='live local'\n"),
     ];
     let folder = worker(config, &files);
-    let finished = invoke(&folder, &[]);
     assert_eq!(
-        finished.stdout,
-        r#"{"A":"env","B":"toml","C":"local","HOST":"x.test","URL":"https://x.test/p"}"#,
-        "{}",
-        finished.stderr
+        vars(&folder).await,
+        r#"{"A":"env","B":"toml","C":"local","HOST":"x.test","URL":"https://x.test/p"}"#
     );
-    let finished = invoke(&folder, &["--env", "live"]);
+    let finished = folder.run(&["invoke", "w", "--env", "live"]);
     assert_eq!(
         finished.stdout,
         r#"{"A":"env","C":"live","D":"live local","HOST":"x.test","URL":"https://x.test/p"}"#
     );
     folder.write("w/.dev.vars", "B=dev\n");
-    let finished = invoke(&folder, &[]);
-    assert_eq!(finished.stdout, r#"{"A":"toml","B":"dev"}"#);
+    assert_eq!(vars(&folder).await, r#"{"A":"toml","B":"dev"}"#);
 
     // `serve` is for what is in production, which has its secrets elsewhere.
     let server = folder.start(&["serve", "w", "--format", "none"]);
@@ -69,13 +68,12 @@ fn a_worker_that_says_which_secrets_it_has_gets_no_others() {
     assert!(!finished.stderr.contains("hunter"), "{}", finished.stderr);
 }
 
-#[test]
-fn what_is_wrong_in_an_env_file_is_told_without_what_it_holds() {
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_in_an_env_file_is_told_without_what_it_holds() {
     let folder = worker("", &[(".env", "A=1\nhunter2\n")]);
-    let finished = invoke(&folder, &[]);
     assert_eq!(
-        finished.stderr,
-        "error: w/.env:2: expected KEY=VALUE, or a comment that begins with #\n"
+        refused(&folder, &["w"]).await,
+        "w/.env:2: expected KEY=VALUE, or a comment that begins with #"
     );
 }
 
