@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 use std::fs;
 use taffrail_tests::folder::Folder;
-use taffrail_tests::process::Server;
 use taffrail_tests::scenario::{Scenario, refused};
 
 const DISPATCHER: &str = "\
@@ -35,7 +34,7 @@ export default { tail(events) {
 } };
 ";
 
-fn platform() -> (Folder, Server) {
+async fn platform() -> (Folder, Scenario) {
     let folder = Folder::new();
     folder
         .script("dispatcher", DISPATCHER, BINDINGS)
@@ -52,9 +51,13 @@ fn platform() -> (Folder, Server) {
         "name = \"alice\"\nmain = \"worker.js\"\n",
     );
     folder.write("users/loop.js", "export default { fetch() { for (;;); } }");
-    let arguments = ["serve", "dispatcher", "out", "tail", "--port", "0"];
-    let server = Server::spawn(folder.taffrail(&arguments));
-    (folder, server)
+    let scenario = Scenario::of(&folder, &["dispatcher", "out", "tail"]).await;
+    (folder, scenario)
+}
+
+/// What a user Worker answers, or why it does not.
+async fn answer_of(scenario: &Scenario, user: &str) -> String {
+    scenario.get("dispatcher", &format!("/{user}")).await.text()
 }
 
 /// What the tail was told, one entry a call.
@@ -65,13 +68,17 @@ fn told(items: &[Value]) -> Vec<Value> {
         .collect()
 }
 
-#[test]
-fn a_tail_hears_of_the_dispatcher_and_its_user_worker_in_one_call() {
-    let (_folder, server) = platform();
-    assert_eq!(server.get("/alice").body, "alice to http://home.test/");
-    assert_eq!(server.get("/nobody").body, "Worker not found.");
-    assert_eq!(server.get("/loop").body, "Worker exceeded CPU time limit.");
-    let mut told = told(&server.terminate().items());
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_hears_of_the_dispatcher_and_its_user_worker_in_one_call() {
+    let (_folder, scenario) = platform().await;
+    for (user, expected) in [
+        ("alice", "alice to http://home.test/"),
+        ("nobody", "Worker not found."),
+        ("loop", "Worker exceeded CPU time limit."),
+    ] {
+        assert_eq!(answer_of(&scenario, user).await, expected);
+    }
+    let mut told = told(&scenario.json());
     told.sort_by_key(Value::to_string);
     assert_eq!(
         told,
@@ -89,25 +96,24 @@ fn a_tail_hears_of_the_dispatcher_and_its_user_worker_in_one_call() {
     );
 }
 
-#[test]
-fn workers_come_change_and_go_without_a_restart() {
-    let (folder, server) = platform();
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_come_change_and_go_without_a_restart() {
+    let (folder, scenario) = platform().await;
     let bob =
         |text: &str| format!("export default {{ fetch() {{ return new Response('{text}'); }} }}");
-    assert_eq!(server.get("/bob").body, "Worker not found.");
+    assert_eq!(answer_of(&scenario, "bob").await, "Worker not found.");
     folder.write("users/bob.js", bob("one"));
-    assert_eq!(server.get("/bob").body, "one");
+    assert_eq!(answer_of(&scenario, "bob").await, "one");
     folder.write("users/bob.js", bob("the second"));
-    assert_eq!(server.get("/bob").body, "the second");
+    assert_eq!(answer_of(&scenario, "bob").await, "the second");
     fs::remove_file(folder.path().join("users/bob.js")).unwrap();
-    assert_eq!(server.get("/bob").body, "Worker not found.");
+    assert_eq!(answer_of(&scenario, "bob").await, "Worker not found.");
     folder.write("users/bob.js", "export default {");
-    let answer = server.get("/bob").body;
+    let answer = answer_of(&scenario, "bob").await;
     assert!(
         answer.starts_with("The Worker `bob` of the dispatch namespace `production` cannot run:"),
         "{answer}"
     );
-    _ = server.terminate();
 }
 
 #[tokio::test(flavor = "multi_thread")]

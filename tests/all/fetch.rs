@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use taffrail_tests::client::{Client, get};
 use taffrail_tests::folder::Folder;
 use taffrail_tests::process::{Server, run_recorded};
-use taffrail_tests::scenario::invoke;
+use taffrail_tests::scenario::{Scenario, full, invoke, request};
 use taffrail_tests::upstream::{Received, Reply, Upstream};
 
 const PLAIN: &str = "plain words, compressed";
@@ -476,8 +476,8 @@ export default {
     assert_eq!(cf, [1, 2]);
 }
 
-#[test]
-fn a_body_that_is_given_up_leaves_nothing_behind_for_the_next_request() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_given_up_leaves_nothing_behind_for_the_next_request() {
     let upstream = upstream();
     let folder = Folder::new();
     let source = "\
@@ -494,12 +494,15 @@ export default { async fetch(request, env) {
 } };
 ";
     folder.script("w", source, &up(&upstream));
-    let server = folder.start(&["serve", "w"]);
-    let paths = ["/abort", "/abort", "/cancel", "/cancel", "/abort"];
-    let said = paths.map(|path| server.get(path).body);
-    assert_eq!(
-        said,
-        ["AbortError", "AbortError", "true", "true", "AbortError"]
-    );
-    _ = server.terminate();
+    let scenario = Scenario::of(&folder, &["w"]).await;
+    for (path, said) in [
+        ("/abort", "AbortError"),
+        ("/abort", "AbortError"),
+        ("/cancel", "true"),
+        ("/cancel", "true"),
+        ("/abort", "AbortError"),
+    ] {
+        let answer = scenario.stream("w", request(path, full(""))).await;
+        assert_eq!(answer.text(), said);
+    }
 }

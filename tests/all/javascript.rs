@@ -4,11 +4,11 @@
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
-use taffrail_tests::client;
+use std::sync::Arc;
 use taffrail_tests::folder::Folder;
 use taffrail_tests::guests::root;
 use taffrail_tests::process::{Finished, run, run_recorded, taffrail};
-use taffrail_tests::scenario::{self, Answer, Scenario, refused};
+use taffrail_tests::scenario::{self, Answer, Scenario, full, refused, request};
 
 /// `taffrail invoke` with examples and other arguments, with the items of the
 /// Workers.
@@ -261,8 +261,8 @@ fn a_new_version_serves_once_it_is_saved_and_a_bad_one_does_not() {
     assert_eq!(server.get("/").body, "goodbye");
 }
 
-#[test]
-fn an_instance_keeps_its_globals_but_nothing_of_an_earlier_request() {
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_keeps_its_globals_but_nothing_of_an_earlier_request() {
     let source = "\
 let count = 0;
 export default {
@@ -274,18 +274,15 @@ export default {
 };
 ";
     let folder = script(source);
-    let server = folder.start(&["serve", ".", "--format", "json"]);
-    let answers = [(); 3].map(|()| {
-        let answer = server.get("/").body;
-        // Its end is the end of the invocation: the instance is free.
-        assert_eq!(server.item()["logs"], json!([]));
-        answer
-    });
-    assert_eq!(answers, ["1", "2", "3"]);
+    let scenario = Scenario::of(&folder, &["."]).await;
+    for answer in ["1", "2", "3"] {
+        assert_eq!(scenario.get("w", "/").await.text(), answer);
+    }
+    assert!(scenario.items().iter().all(|item| item.logs.is_empty()));
 }
 
-#[test]
-fn concurrent_requests_do_not_share_an_instance_or_their_logs() {
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_requests_do_not_share_an_instance_or_their_logs() {
     let source = "\
 export default {
   async fetch(request) {
@@ -298,16 +295,19 @@ export default {
 };
 ";
     let folder = script(source);
-    let server = folder.start(&["serve", ".", "--format", "json"]);
-    let address = server.address;
-    let clients = (0..8)
-        .map(|index| std::thread::spawn(move || client::get(address, &format!("/{index}")).body));
-    let clients: Vec<_> = clients.collect();
-    for (index, client) in clients.into_iter().enumerate() {
-        assert_eq!(client.join().unwrap(), format!("/{index}"));
+    let scenario = Arc::new(Scenario::of(&folder, &["."]).await);
+    let asked = (0..8).map(|index| {
+        let scenario = Arc::clone(&scenario);
+        let request = request(&format!("/{index}"), full(""));
+        tokio::spawn(async move { scenario.stream("w", request).await.text() })
+    });
+    for (index, asked) in asked.collect::<Vec<_>>().into_iter().enumerate() {
+        assert_eq!(asked.await.unwrap(), format!("/{index}"));
     }
-    for _ in 0..8 {
-        let item = server.item();
+    scenario.idle().await;
+    let items = scenario.json();
+    assert_eq!(items.len(), 8);
+    for item in items {
         let url = item["event"]["request"]["url"].as_str().unwrap();
         let path = url.rsplit_once('/').unwrap().1;
         let logs = item["logs"].as_array().unwrap();

@@ -3,10 +3,10 @@
 use http::Request;
 use serde_json::Value;
 use std::fs;
+use std::sync::Arc;
 use taffrail_tests::folder::Folder;
-use taffrail_tests::process::Server;
-use taffrail_tests::scenario::{Answer, Scenario, invoke};
-use taffrail_tests::{client, guests};
+use taffrail_tests::guests;
+use taffrail_tests::scenario::{Answer, Scenario, full, invoke, request};
 
 const LOADER: &str = "worker_loaders = [{ binding = \"LOADER\" }]";
 
@@ -280,8 +280,8 @@ export default { async fetch(request, env) {
 }
 
 /// What observe() tells of a call, for twenty of them at once.
-#[test]
-fn the_caller_can_watch_its_own_call_and_no_other() {
+#[tokio::test(flavor = "multi_thread")]
+async fn the_caller_can_watch_its_own_call_and_no_other() {
     let maker = "\
 import { observe } from 'taffrail:workers';
 const source = `export default { async fetch(request) {
@@ -305,10 +305,13 @@ export default { async fetch(request, env) {
 ";
     let folder = Folder::new();
     folder.script("maker", maker, LOADER);
-    let server = Server::spawn(folder.taffrail(&["serve", "maker", "--port", "0"]));
-    let address = server.address;
+    let scenario = Arc::new(Scenario::of(&folder, &["maker"]).await);
+    let ask = |path: String| {
+        let scenario = Arc::clone(&scenario);
+        async move { scenario.stream("maker", request(&path, full(""))).await }
+    };
     let asked: Vec<_> = (0..20)
-        .map(|n| std::thread::spawn(move || client::get(address, &format!("/{n}")).body))
+        .map(|n| tokio::spawn(ask(format!("/{n}"))))
         .collect();
     for (n, asked) in asked.into_iter().enumerate() {
         let end = match n {
@@ -316,15 +319,9 @@ export default { async fetch(request, env) {
             _ => r#"["outcome","ok"]"#,
         };
         let own = format!(r#"[["log",["begin","/{n}"]],["log",["end","/{n}"]],{end}]"#);
-        assert_eq!(asked.join().unwrap(), own);
+        assert_eq!(asked.await.unwrap().text(), own);
     }
     let cut = r#"[["log",["begin","/never"]],["log",["end","/never"]],["timeout",null]]"#;
-    assert_eq!(
-        server
-            .get("/never")
-            .body
-            .replace(r#"["timeout"]"#, r#"["timeout",null]"#),
-        cut
-    );
-    _ = server.terminate();
+    let never = ask("/never".to_owned()).await.text();
+    assert_eq!(never.replace(r#"["timeout"]"#, r#"["timeout",null]"#), cut);
 }
