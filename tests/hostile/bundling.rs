@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::thread;
-use taffrail_tests::process::{Folder, Server, run_recorded};
+use taffrail_tests::process::{Folder, Server};
+use taffrail_tests::scenario::{Scenario, invoke, refused};
 
 const LOADER: &str = "worker_loaders = [{ binding = \"LOADER\" }]";
 
@@ -39,20 +40,25 @@ export default { async fetch(request, env) {
 ";
 
 /// What each of these sets of modules does, loaded as a Worker.
-fn load(workers: &[Value]) -> (Vec<String>, Vec<Value>) {
-    load_with("", workers)
+async fn load(workers: &[Value]) -> (Vec<String>, Vec<Value>) {
+    load_with("", workers).await
 }
 
-fn load_with(more: &str, workers: &[Value]) -> (Vec<String>, Vec<Value>) {
+async fn load_with(more: &str, workers: &[Value]) -> (Vec<String>, Vec<Value>) {
     let folder = Folder::new();
     let workers = Value::from(workers).to_string();
     folder
         .script("maker", MAKER, &format!("{LOADER}\n{more}"))
         .write("maker/workers.json", workers);
-    let (finished, items) = run_recorded(folder.taffrail(&["invoke", "maker"]));
-    let said = serde_json::from_str(&finished.stdout);
-    let said = said.unwrap_or_else(|error| panic!("{error}: {finished:?}"));
+    let (answer, items) = invoke(&folder, &["maker"]).await;
+    let said = serde_json::from_slice(&answer.body);
+    let said = said.unwrap_or_else(|error| panic!("{error}: {answer:?} {items:?}"));
     (said, items)
+}
+
+/// What a user Worker answers, or why it cannot.
+async fn answer_of(scenario: &Scenario, user: &str) -> String {
+    scenario.get("dispatcher", &format!("/{user}")).await.text()
 }
 
 fn main_module(text: impl Into<String>) -> Value {
@@ -71,8 +77,8 @@ const REACHES: [&str; 8] = [
     "const x = require('PATH'); export default { fetch() { return Response.json(x); } }",
 ];
 
-#[test]
-fn a_dynamic_worker_does_not_learn_of_the_files_of_the_host() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dynamic_worker_does_not_learn_of_the_files_of_the_host() {
     let folder = Folder::new();
     folder.write("secret.json", "{\"token\": \"hunter2\"}");
     let secret = folder.path().join("secret.json");
@@ -89,7 +95,7 @@ fn a_dynamic_worker_does_not_learn_of_the_files_of_the_host() {
             json!({ "m.js": "import './a.css'; export default { fetch() { return new Response('styled'); } }", "a.css": { "text": format!("@import '{path}'; a {{ background: url({path}) }}") } }),
         ]);
     }
-    let (said, _) = load(&workers);
+    let (said, _) = load(&workers).await;
     let (present, absent_said) = said.split_at(said.len() / 2);
     for (present, absent_said) in present.iter().zip(absent_said) {
         // Errors tell the name that a module would have.
@@ -108,9 +114,8 @@ fn a_dynamic_worker_does_not_learn_of_the_files_of_the_host() {
         assert!(said.contains("No such module"), "{said}");
     }
     for name in ["environ", "cmdline", "status"] {
-        let (said, _) = load(&[main_module(format!(
-            "import '/proc/self/{name}'; export default {{}}"
-        ))]);
+        let module = main_module(format!("import '/proc/self/{name}'; export default {{}}"));
+        let (said, _) = load(&[module]).await;
         assert!(
             said[0].contains(&format!("No such module \"proc/self/{name}\"")),
             "{said:?}"
@@ -138,8 +143,8 @@ fn check_disguised(said: &str) {
     assert!(said[1].contains("m.js:3:"), "{said:?}");
 }
 
-#[test]
-fn a_source_map_of_a_stranger_is_not_believed() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_map_of_a_stranger_is_not_believed() {
     let folder = Folder::new();
     folder.write("secret.txt", "hunter2\nhunter2\nhunter2\nhunter2\n");
     let secret = folder.path().join("secret.txt");
@@ -157,7 +162,7 @@ fn a_source_map_of_a_stranger_is_not_believed() {
     workers.push(json!({ "m.js": disguised("other.js", "//"), "other.js": "hunter2" }));
     workers.push(main_module(disguised(secret, "/*") + "*/"));
     workers.push(json!({ "m.js": "export { default } from './m.js.txt'", "m.js.txt": { "js": disguised(secret, "//") } }));
-    let (said, _) = load(&workers);
+    let (said, _) = load(&workers).await;
     let (last, rest) = said.split_last().unwrap();
     rest.iter().for_each(|said| check_disguised(said));
     assert!(
@@ -168,12 +173,12 @@ fn a_source_map_of_a_stranger_is_not_believed() {
     folder
         .script("dispatcher", DISPATCHER, USERS)
         .write("users/m.js", disguised(secret, "//"));
-    let finished = folder.run(&["invoke", "dispatcher", "--url", "http://localhost/m"]);
-    check_disguised(&finished.stdout);
+    let scenario = Scenario::of(&folder, &["dispatcher"]).await;
+    check_disguised(&answer_of(&scenario, "m").await);
 }
 
-#[test]
-fn a_user_worker_is_made_of_its_own_folder() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_worker_is_made_of_its_own_folder() {
     let folder = Folder::new();
     let secret = folder.path().join("users/bob/secret.json");
     folder
@@ -230,8 +235,8 @@ fn a_user_worker_is_made_of_its_own_folder() {
         "name = \"nothing\"\nmain = \"none.wasm\"\n",
     );
 
-    let server = Server::spawn(folder.taffrail(&["serve", "dispatcher", "--port", "0"]));
-    assert_eq!(server.get("/own").body, "\"of its own\"");
+    let scenario = Scenario::of(&folder, &["dispatcher"]).await;
+    assert_eq!(answer_of(&scenario, "own").await, "\"of its own\"");
     for (name, said) in [
         ("beside", "Could not resolve \"../../bob/secret.json\""),
         ("absolute", "Could not resolve"),
@@ -244,17 +249,16 @@ fn a_user_worker_is_made_of_its_own_folder() {
         ("unread", "unread/wrangler.toml:1:"),
         ("nothing", "`none.wasm` cannot be read"),
     ] {
-        let answer = server.get(&format!("/{name}")).body;
+        let answer = answer_of(&scenario, name).await;
         assert!(answer.contains(said), "{name}: {answer}");
         assert!(!answer.contains("hunter2"), "{answer}");
         let host = folder.path().to_str().unwrap();
         assert!(name == "absolute" || !answer.contains(host), "{answer}");
     }
-    _ = server.terminate();
 }
 
-#[test]
-fn a_main_file_that_is_no_regular_file_is_an_error() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_main_file_that_is_no_regular_file_is_an_error() {
     let folder = Folder::new();
     folder.script("dispatcher", DISPATCHER, USERS);
     let users = folder.path().join("users");
@@ -273,21 +277,20 @@ fn a_main_file_that_is_no_regular_file_is_an_error() {
         )
         .unwrap();
     }
-    let server = Server::spawn(folder.taffrail(&["serve", "dispatcher", "--port", "0"]));
+    let scenario = Scenario::of(&folder, &["dispatcher"]).await;
     for (name, said) in [
         ("fifo", "`main.js` is not a regular file"),
         ("pipe", "`main.wasm` is not a regular file"),
         ("zero", "`main` is outside of the Worker's folder"),
         ("null", "`main` is outside of the Worker's folder"),
     ] {
-        let answer = server.get(&format!("/{name}")).body;
+        let answer = answer_of(&scenario, name).await;
         assert!(answer.contains(said), "{name}: {answer}");
     }
-    _ = server.terminate();
 }
 
-#[test]
-fn a_user_worker_that_cannot_be_bundled_is_not_tried_each_time() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_worker_that_cannot_be_bundled_is_not_tried_each_time() {
     let folder = Folder::new();
     let main = "import './big.js'; export default { fetch() { return new Response('small'); } }";
     folder
@@ -298,19 +301,18 @@ fn a_user_worker_that_cannot_be_bundled_is_not_tried_each_time() {
         )
         .write("users/big/m.js", main)
         .write("users/big/big.js", ";".repeat(4 << 20));
-    let server = Server::spawn(folder.taffrail(&["serve", "dispatcher", "--port", "0"]));
-    let refused = server.get("/big").body;
+    let scenario = Scenario::of(&folder, &["dispatcher"]).await;
+    let refused = answer_of(&scenario, "big").await;
     let limit = "bundling takes more than 256 MiB of memory";
     assert!(refused.contains(limit), "{refused}");
     folder.write("users/big/big.js", "");
-    assert_eq!(server.get("/big").body, refused);
+    assert_eq!(answer_of(&scenario, "big").await, refused);
     folder.write("users/big/m.js", format!("{main};"));
-    assert_eq!(server.get("/big").body, "small");
-    _ = server.terminate();
+    assert_eq!(answer_of(&scenario, "big").await, "small");
 }
 
-#[test]
-fn modules_that_take_too_much_are_an_error_of_the_worker_that_loads_them() {
+#[tokio::test(flavor = "multi_thread")]
+async fn modules_that_take_too_much_are_an_error_of_the_worker_that_loads_them() {
     let many: serde_json::Map<_, _> = (0..100_000)
         .map(|n| (format!("{n}.js"), json!("")))
         .chain([("m.js".to_owned(), json!(""))])
@@ -332,7 +334,8 @@ fn modules_that_take_too_much_are_an_error_of_the_worker_that_loads_them() {
             json!({ "m.js": "export default {}", "n\0.js": "" }),
             main_module("export default { fetch() { return new Response('still here'); } }"),
         ],
-    );
+    )
+    .await;
     for (said, expected) in said.iter().zip([
         "bundling takes more than 256 MiB of memory",
         "there are 100001 modules; a Worker has 4096 at most",
@@ -362,18 +365,17 @@ fn slow(modules: usize) -> Value {
     Value::Object(all)
 }
 
-#[test]
-fn bundling_is_charged_to_the_invocation_that_asked_for_it() {
+#[tokio::test(flavor = "multi_thread")]
+async fn bundling_is_charged_to_the_invocation_that_asked_for_it() {
     let cpu = |items: &[Value]| {
         let maker = items.iter().find(|item| item["scriptName"] == "maker");
         maker.unwrap()["cpuTime"].as_u64().unwrap()
     };
-    let (said, items) = load(&[main_module(
-        "export default { fetch() { return new Response('made'); } }",
-    )]);
+    let module = main_module("export default { fetch() { return new Response('made'); } }");
+    let (said, items) = load(&[module]).await;
     let little = cpu(&items);
     assert_eq!(said, ["made"]);
-    let (said, items) = load(&[slow(1500)]);
+    let (said, items) = load(&[slow(1500)]).await;
     assert_eq!(said, ["made"]);
     // A hundred milliseconds on the fastest machine there is.
     assert!(cpu(&items) > little + 100, "{little} {}", cpu(&items));
@@ -386,7 +388,7 @@ fn bundling_is_charged_to_the_invocation_that_asked_for_it() {
             &format!("{LOADER}\nlimits = {{ cpu_ms = 150 }}"),
         )
         .write("maker/workers.json", json!([slow(4000)]).to_string());
-    let (_, items) = run_recorded(folder.taffrail(&["invoke", "maker"]));
+    let (_, items) = invoke(&folder, &["maker"]).await;
     let maker = items.iter().find(|item| item["scriptName"] == "maker");
     assert_eq!(maker.unwrap()["outcome"], "exceededCpu");
 }
@@ -471,8 +473,8 @@ fn nothing_is_left_of_bundling_when_the_process_ends() {
     assert_eq!(left.count(), 0);
 }
 
-#[test]
-fn a_folder_of_the_operators_is_bundled_with_its_packages_and_nothing_beside_it() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_the_operators_is_bundled_with_its_packages_and_nothing_beside_it() {
     let folder = Folder::new();
     let import = |path: &str| {
         format!(
@@ -497,15 +499,13 @@ fn a_folder_of_the_operators_is_bundled_with_its_packages_and_nothing_beside_it(
         );
     fs::create_dir_all(folder.path().join("space/node_modules")).unwrap();
     symlink("../shared", folder.path().join("space/node_modules/shared")).unwrap();
-    let finished = folder.run(&["invoke", "outside"]);
+    let error = refused(&folder, &["outside"]).await;
     assert!(
-        finished
-            .stderr
-            .contains("Could not resolve \"../secret.json\""),
-        "{finished:?}"
+        error.contains("Could not resolve \"../secret.json\""),
+        "{error}"
     );
     for (path, said) in [("packages", "\"above\""), ("space/app", "\"shared\"")] {
-        let finished = folder.run(&["invoke", path]);
-        assert_eq!(finished.stdout, said, "{}", finished.stderr);
+        let (answer, _) = invoke(&folder, &[path]).await;
+        assert_eq!(answer.text(), said);
     }
 }

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 use taffrail_tests::client::{self, Client};
-use taffrail_tests::process::{Folder, Server, run_recorded};
+use taffrail_tests::process::Folder;
+use taffrail_tests::scenario::{Scenario, invoke, json};
+use taffrail_trace::Outcome;
 
 /// Values that are hard to look at, and what is told of them.
 const THROWN: [(&str, &str, &str); 16] = [
@@ -49,6 +51,11 @@ const revoked = () => { const { proxy, revoke } = Proxy.revocable({}, {}); revok
 const withGetter = (name) => Object.defineProperty(new Error('readable'), name, { get() { throw new Error('never told'); } });
 ";
 
+/// The item of the last invocation that ended.
+fn last(scenario: &Scenario) -> Value {
+    json(scenario.items().last().unwrap())
+}
+
 fn exceptions(item: &Value) -> Vec<(&str, &str)> {
     let exceptions = item["exceptions"].as_array().unwrap().iter();
     let told = exceptions.map(|told| {
@@ -60,8 +67,8 @@ fn exceptions(item: &Value) -> Vec<(&str, &str)> {
     told.collect()
 }
 
-#[test]
-fn whatever_is_thrown_is_an_exception() {
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_thrown_is_an_exception() {
     let cases: String = THROWN
         .iter()
         .map(|(thrown, ..)| format!("() => ({thrown}),"))
@@ -81,22 +88,22 @@ export default {{ async fetch(request, env, ctx) {{
     );
     let folder = Folder::new();
     folder.script("a", &source, "");
-    let server = folder.start(&["serve", "a"]);
+    let scenario = Scenario::of(&folder, &["a"]).await;
     for (index, (thrown, name, message)) in THROWN.iter().enumerate() {
-        let answer = server.get(&format!("/thrown/{index}"));
-        assert_eq!(answer.status, 500, "{thrown}");
-        let item = server.item();
-        assert_eq!(item["outcome"], "exception", "{thrown}");
-        assert_eq!(exceptions(&item), [(*name, *message)], "{thrown}");
-        for place in ["waited", "unhandled", "reported"] {
-            let answer = server.get(&format!("/{place}/{index}"));
-            assert_eq!(answer.body, "answered", "{place} {thrown}");
-            let item = server.item();
+        for place in ["thrown", "waited", "unhandled", "reported"] {
+            let answer = scenario.get("a", &format!("/{place}/{index}")).await;
+            let item = last(&scenario);
+            if place == "thrown" {
+                assert_eq!(answer.failed, Some(Outcome::Exception), "{thrown}");
+                assert_eq!(item["outcome"], "exception", "{thrown}");
+            } else {
+                assert_eq!(answer.text(), "answered", "{place} {thrown}");
+            }
             assert_eq!(exceptions(&item), [(*name, *message)], "{place} {thrown}");
         }
-        let answer = server.get(&format!("/logged/{index}"));
-        assert_eq!(answer.body, "answered", "{thrown}");
-        let item = server.item();
+        let answer = scenario.get("a", &format!("/logged/{index}")).await;
+        assert_eq!(answer.text(), "answered", "{thrown}");
+        let item = last(&scenario);
         assert_eq!(
             item["logs"][0]["message"].as_array().unwrap().len(),
             3,
@@ -170,16 +177,17 @@ fn path_of(code: &str) -> String {
 }
 
 /// A request of somebody else is answered and recorded as ever.
-#[track_caller]
-fn check_plain(server: &Server, code: &str) {
-    let answer = server.get("/plain");
+async fn check_plain(scenario: &Scenario, code: &str) {
+    let before = scenario.items().len();
+    let answer = scenario.get("a", "/plain").await;
     assert_eq!(
-        (answer.status, &answer.body[..]),
-        (200, "right 3"),
+        (answer.status, &*answer.text()),
+        (Some(200), "right 3"),
         "{code}"
     );
-    assert_eq!(answer.header("kept"), Some("yes"), "{code}");
-    let items = [server.item(), server.item()];
+    assert_eq!(answer.headers["kept"], "yes", "{code}");
+    let items = &scenario.json()[before..];
+    assert_eq!(items.len(), 2, "{code}");
     let mut items = items.iter();
     let plain = items.find(|item| item["entrypoint"].is_null()).unwrap();
     assert_eq!(plain["outcome"], "ok", "{code}");
@@ -187,42 +195,40 @@ fn check_plain(server: &Server, code: &str) {
     assert_eq!(logged, r#"["plain",{"deep":[1]}]"#, "{code}");
 }
 
-#[test]
-fn what_one_request_overrides_no_other_one_meets() {
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_request_overrides_no_other_one_meets() {
     let folder = Folder::new();
     folder.script("a", OVERRIDDEN, "");
-    let server = folder.start(&["serve", "a"]);
+    let scenario = Scenario::of(&folder, &["a"]).await;
     for code in OVERRIDES {
-        let answer = server.get(&path_of(code));
+        let answer = scenario.get("a", &path_of(code)).await;
         assert_eq!(
-            (answer.status, answer.body),
-            (200, "overridden".to_owned()),
+            (answer.status, &*answer.text()),
+            (Some(200), "overridden"),
             "{code}"
         );
-        let item = server.item();
+        let item = last(&scenario);
         assert_eq!(item["outcome"], "ok", "{code}: {item}");
         assert_eq!(item["logs"][0]["message"][0], "before", "{code}");
         assert_eq!(item["event"]["response"]["status"], 200, "{code}");
-        check_plain(&server, code);
+        check_plain(&scenario, code).await;
     }
 }
 
-#[test]
-fn what_the_engine_does_not_survive_ends_one_request() {
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_engine_does_not_survive_ends_one_request() {
     let folder = Folder::new();
     folder.script("a", OVERRIDDEN, "");
-    let server = folder.start(&["serve", "a"]);
-    let mut client = Client::connect(server.address);
-    let path = path_of(FATAL);
-    client.send(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"));
+    let scenario = Scenario::of(&folder, &["a"]).await;
     // Its own answer may have gone out before, or may break off.
-    let item = server.item();
+    _ = scenario.get("a", &path_of(FATAL)).await;
+    let item = last(&scenario);
     assert_eq!(item["logs"][0]["message"][0], "before", "{item}");
-    check_plain(&server, FATAL);
+    check_plain(&scenario, FATAL).await;
 }
 
-#[test]
-fn a_function_that_ends_in_another_script_has_its_text_and_its_object_lives_on() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_ends_in_another_script_has_its_text_and_its_object_lives_on() {
     let source = "
 import { DurableObject } from 'cloudflare:workers';
 const é = 1; const f = () => é; const ß = 2; const g = () => ß;
@@ -237,18 +243,14 @@ export default { async fetch(request, env) {
         source,
         "durable_objects.bindings = [{ name = \"THING\", class_name = \"Thing\" }]\nmigrations = [{ tag = \"v1\", new_sqlite_classes = [\"Thing\"] }]",
     );
-    let (finished, _) = run_recorded(folder.taffrail(&["invoke", "a"]));
+    let (answer, items) = invoke(&folder, &["a"]).await;
     let texts = r#"["() => é","() => ß"]"#;
-    assert_eq!(
-        finished.stdout,
-        format!(r#"[{texts},{texts},"() => é"]"#),
-        "{}",
-        finished.stderr
-    );
+    let expected = format!(r#"[{texts},{texts},"() => é"]"#);
+    assert_eq!(answer.text(), expected, "{items:?}");
 }
 
-#[test]
-fn numbers_at_their_ends_are_refused_or_kept() {
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_at_their_ends_are_refused_or_kept() {
     let source = "
 export default { async fetch(request, env) {
   const said = [];
@@ -263,8 +265,9 @@ export default { async fetch(request, env) {
         source,
         "kv_namespaces = [{ binding = \"KV\", id = \"k\" }]",
     );
-    let (finished, items) = run_recorded(folder.taffrail(&["invoke", "a"]));
-    let lines: Vec<&str> = finished.stdout.lines().collect();
+    let (answer, items) = invoke(&folder, &["a"]).await;
+    let said = answer.text();
+    let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.len(), 9, "{lines:?}");
     for line in &lines[..8] {
         assert!(

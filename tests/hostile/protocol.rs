@@ -2,11 +2,15 @@
 //! place, and what a Worker offers to others is what Workers document.
 
 use serde_json::{Value, json};
-use taffrail_tests::process::{Finished, Folder, run_recorded};
+use taffrail_tests::folder::Folder;
+use taffrail_tests::scenario::{invoke, refused};
 
-fn answer(finished: &Finished) -> Value {
-    serde_json::from_str(&finished.stdout)
-        .unwrap_or_else(|_| panic!("no JSON: {} {}", finished.stdout, finished.stderr))
+/// The JSON that the first of these Workers answers, and all items.
+async fn run(folder: &Folder, workers: &[&str]) -> (Value, Vec<Value>) {
+    let (answer, items) = invoke(folder, workers).await;
+    let text = answer.text();
+    let said = serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {text} {items:?}"));
+    (said, items)
 }
 
 fn invocations_of(items: &[Value], worker: &str) -> usize {
@@ -14,8 +18,8 @@ fn invocations_of(items: &[Value], worker: &str) -> usize {
     named.count()
 }
 
-#[test]
-fn no_constant_address_is_the_hosts() {
+#[tokio::test(flavor = "multi_thread")]
+async fn no_constant_address_is_the_hosts() {
     let folder = Folder::new();
     folder
         .script(
@@ -38,8 +42,8 @@ export default { async fetch() {
             "export default { fetch() { return new Response('the secret'); } };",
             "",
         );
-    let (finished, items) = run_recorded(folder.taffrail(&["invoke", "a", "secret"]));
-    for (path, said) in answer(&finished).as_object().unwrap() {
+    let (said, items) = run(&folder, &["a", "secret"]).await;
+    for (path, said) in said.as_object().unwrap() {
         let said = said.as_str().unwrap();
         assert!(
             said.contains("not permitted to access the internet"),
@@ -49,8 +53,8 @@ export default { async fetch() {
     assert_eq!(invocations_of(&items, "secret"), 0);
 }
 
-#[test]
-fn headers_of_any_name_are_ordinary_ones_in_both_directions() {
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_of_any_name_are_ordinary_ones_in_both_directions() {
     let folder = Folder::new();
     folder
         .script(
@@ -72,9 +76,9 @@ fn headers_of_any_name_are_ordinary_ones_in_both_directions() {
 } };"#,
             "",
         );
-    let (finished, _) = run_recorded(folder.taffrail(&["invoke", "a", "b"]));
+    let (said, _) = run(&folder, &["a", "b"]).await;
     assert_eq!(
-        answer(&finished),
+        said,
         json!({
             "sent": ["{}", "{}", r#"{"name":"Error","message":"forged"}"#],
             "url": "http://b/",
@@ -116,8 +120,8 @@ const install = () => {
 };
 "#;
 
-#[test]
-fn no_script_learns_the_address_of_its_host() {
+#[tokio::test(flavor = "multi_thread")]
+async fn no_script_learns_the_address_of_its_host() {
     let body = r#"
 export default { async fetch(request, env, ctx) {
   install();
@@ -146,14 +150,13 @@ export class Own extends WorkerEntrypoint { fetch() { return new Response("own")
         &format!("{SPY}{body}"),
         "kv_namespaces = [{ binding = \"KV\", id = \"k\" }]\n[taffrail]\nallowed_outbound_hosts = []",
     );
-    let (finished, _) = run_recorded(folder.taffrail(&["invoke", "a"]));
-    let said = answer(&finished);
+    let (said, _) = run(&folder, &["a"]).await;
     assert_eq!(said["leaks"], json!([]), "{said}");
     assert!(said["seen"].as_u64() > Some(10), "{said}");
 }
 
-#[test]
-fn no_script_gets_the_functions_of_the_engine() {
+#[tokio::test(flavor = "multi_thread")]
+async fn no_script_gets_the_functions_of_the_engine() {
     let folder = Folder::new();
     folder.script(
         "a",
@@ -168,7 +171,7 @@ fn no_script_gets_the_functions_of_the_engine() {
 } };"#,
         "",
     );
-    let (finished, _) = run_recorded(folder.taffrail(&["invoke", "a"]));
+    let (said, _) = run(&folder, &["a"]).await;
     let names = [
         "javascript/host@0.1.0",
         "workers/console@0.2.0",
@@ -183,11 +186,11 @@ fn no_script_gets_the_functions_of_the_engine() {
         .iter()
         .flat_map(|name| nothing(name).as_array().unwrap().clone())
         .collect();
-    assert_eq!(answer(&finished), json!(expected));
+    assert_eq!(said, json!(expected));
 }
 
-#[test]
-fn a_component_that_imports_what_the_engine_imports_is_refused() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_that_imports_what_the_engine_imports_is_refused() {
     let component = r#"(component
   (import "taffrail:javascript/host@0.1.0" (instance (export "end" (func))))
   (core module $m (func (export "f")))
@@ -199,15 +202,14 @@ fn a_component_that_imports_what_the_engine_imports_is_refused() {
     folder
         .write("w/wrangler.toml", "name = \"w\"\nmain = \"w.wasm\"\n")
         .write("w/w.wasm", wat::parse_str(component).unwrap());
-    let finished = folder.run(&["invoke", "w"]);
     assert_eq!(
-        finished.stderr,
-        "error: w/wrangler.toml: `main` is `w/w.wasm`, which Worker `w` cannot run: it imports `taffrail:javascript/host@0.1.0`, which is for the JavaScript engine only. Build it without this import: a Worker imports `taffrail:workers` instead\n"
+        refused(&folder, &["w"]).await,
+        "w/wrangler.toml: `main` is `w/w.wasm`, which Worker `w` cannot run: it imports `taffrail:javascript/host@0.1.0`, which is for the JavaScript engine only. Build it without this import: a Worker imports `taffrail:workers` instead"
     );
 }
 
-#[test]
-fn a_component_that_is_an_engine_by_name_only_is_refused() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_that_is_an_engine_by_name_only_is_refused() {
     let component = r#"(component
   (core module $m (func (export "f")))
   (core instance $i (instantiate $m))
@@ -218,13 +220,13 @@ fn a_component_that_is_an_engine_by_name_only_is_refused() {
     folder
         .write("w/wrangler.toml", "name = \"w\"\nmain = \"w.wasm\"\n")
         .write("w/w.wasm", wat::parse_str(component).unwrap());
-    let finished = folder.run(&["invoke", "w"]);
-    let refusal = "error: w/wrangler.toml: `main` is `w/w.wasm`, which Worker `w` cannot run: it is not an engine of this version of Taffrail: ";
-    assert!(finished.stderr.starts_with(refusal), "{}", finished.stderr);
+    let error = refused(&folder, &["w"]).await;
+    let refusal = "w/wrangler.toml: `main` is `w/w.wasm`, which Worker `w` cannot run: it is not an engine of this version of Taffrail: ";
+    assert!(error.starts_with(refusal), "{error}");
 }
 
 /// What a caller says of each expression over its binding `T`, the Worker `t`.
-fn call(expressions: &[&str], callee: &str) -> (Vec<String>, Vec<Value>) {
+async fn call(expressions: &[&str], callee: &str) -> (Vec<String>, Vec<Value>) {
     let attempts: String = expressions
         .iter()
         .map(|expression| format!("await attempt(() => {expression});\n"))
@@ -245,8 +247,7 @@ fn call(expressions: &[&str], callee: &str) -> (Vec<String>, Vec<Value>) {
             "services = [{ binding = \"T\", service = \"t\" }, { binding = \"C\", service = \"t\", entrypoint = \"constructor\" }, { binding = \"S\", service = \"t\", entrypoint = \"toString\" }, { binding = \"P\", service = \"t\", entrypoint = \"__proto__\" }]",
         )
         .script("t", callee, "");
-    let (finished, items) = run_recorded(folder.taffrail(&["invoke", "a", "t"]));
-    let said = answer(&finished);
+    let (said, items) = run(&folder, &["a", "t"]).await;
     let said = said.as_array().unwrap().iter();
     let said = said.map(|said| said.as_str().unwrap().to_owned());
     (said.collect(), items)
@@ -260,8 +261,8 @@ fn missing(name: &str) -> String {
     format!("TypeError: The RPC receiver does not implement the method \"{name}\".")
 }
 
-#[test]
-fn handlers_of_events_are_no_methods() {
+#[tokio::test(flavor = "multi_thread")]
+async fn handlers_of_events_are_no_methods() {
     let names = [
         "tail",
         "trace",
@@ -290,7 +291,7 @@ fn handlers_of_events_are_no_methods() {
     );
     let plain = format!("export default {{ {} }};", methods.replace("}\n", "},\n"));
     for callee in [class, plain] {
-        let (said, items) = call(&calls, &callee);
+        let (said, items) = call(&calls, &callee).await;
         assert_eq!(said, expected);
         let logged = items
             .iter()
@@ -299,20 +300,21 @@ fn handlers_of_events_are_no_methods() {
     }
 }
 
-#[test]
-fn functions_of_a_plain_export_are_no_methods() {
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_of_a_plain_export_are_no_methods() {
     let (said, _) = call(
         &["env.T.internal('x')", "env.T.nested.deep()", "env.T.value"],
         "export default { fetch() {}, internal() { return 'called'; }, nested: { deep() { return 'called'; } }, value: 'read' };",
-    );
+    )
+    .await;
     assert_eq!(
         said,
         [missing("internal"), missing("nested"), missing("value"),]
     );
 }
 
-#[test]
-fn a_class_offers_its_members_and_nothing_else() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_class_offers_its_members_and_nothing_else() {
     let (said, _) = call(
         &[
             "env.T.method(1)",
@@ -336,7 +338,8 @@ export default class extends Base {
   method(x) { return x + 1; }
   toString() { return 'own text'; }
 }",
-    );
+    )
+    .await;
     let entrypoint = |name| format!("Error: Worker has no such entrypoint: {name}");
     assert_eq!(
         said,

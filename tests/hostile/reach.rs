@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use taffrail_tests::process::{Folder, Server};
+use taffrail_tests::scenario::Scenario;
 
 /// Dispatches to the user Worker that the path names, in a namespace:
 /// `/NAMESPACE/NAME/REST`.
@@ -150,26 +151,30 @@ fn alarm(server: &Server) -> Value {
     }
 }
 
-/// A user Worker whose `wrangler.toml` has `more`, and the answer to a request.
-fn asks(namespace: &str, source: &str, more: &str) -> String {
-    let folder = namespaces();
+/// Makes a user Worker whose `wrangler.toml` has `more`.
+fn user(folder: &Folder, namespace: &str, name: &str, source: &str, more: &str) {
+    let place = format!("users-{namespace}/{name}");
+    let config = format!("name = \"{name}\"\nmain = \"worker.js\"\n{more}\n");
     folder
-        .script("alice", "export default { fetch() {} };", "")
-        .script(&format!("users-{namespace}/bob"), source, "");
-    folder.write(
-        &format!("users-{namespace}/bob/wrangler.toml"),
-        format!("name = \"bob\"\nmain = \"worker.js\"\n{more}\n"),
-    );
-    let server = serve(&folder);
-    let answer = server.get(&format!("/{namespace}/bob/")).body;
-    _ = server.terminate();
-    answer
+        .write(&format!("{place}/worker.js"), source)
+        .write(&format!("{place}/wrangler.toml"), config);
 }
 
-#[test]
-fn a_user_workers_own_configuration_grants_nothing() {
+/// The platform, without a Worker that is called as a user Worker is.
+async fn platform(folder: &Folder) -> Scenario {
+    Scenario::of(folder, &["dispatcher", "search", "secret"]).await
+}
+
+/// What a user Worker answers.
+async fn asked(scenario: &Scenario, namespace: &str, name: &str) -> String {
+    let path = format!("/{namespace}/{name}/");
+    scenario.get("dispatcher", &path).await.text()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_workers_own_configuration_grants_nothing() {
     let source = "export default { fetch() { return new Response('ran'); } };";
-    for (more, key) in [
+    let cases = [
         (
             "services = [{ binding = \"S\", service = \"secret\" }]",
             "services",
@@ -202,15 +207,23 @@ fn a_user_workers_own_configuration_grants_nothing() {
         ("limits.subrequests = 20000", "limits.subrequests"),
         ("taffrail.memory_mb = 4096", "taffrail.memory_mb"),
         ("taffrail.instances = 1000", "taffrail.instances"),
-    ] {
-        let answer = asks("one", source, more);
-        let names_it = answer.contains("`bob`") && answer.contains(&format!("`{key}`"));
+    ];
+    let folder = namespaces();
+    for (index, (more, _)) in cases.iter().enumerate() {
+        user(&folder, "one", &format!("bob-{index}"), source, more);
+    }
+    let scenario = platform(&folder).await;
+    for (index, (more, key)) in cases.iter().enumerate() {
+        let name = format!("bob-{index}");
+        let answer = asked(&scenario, "one", &name).await;
+        let names_it =
+            answer.contains(&format!("`{name}`")) && answer.contains(&format!("`{key}`"));
         assert!(names_it, "{more}: {answer}");
     }
 }
 
-#[test]
-fn the_dispatchers_configuration_grants_by_name_and_with_its_own_props() {
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dispatchers_configuration_grants_by_name_and_with_its_own_props() {
     let source = "\
 export default { async fetch(request, env) {
   const said = await (await env.S.fetch('http://s/')).text();
@@ -219,24 +232,28 @@ export default { async fetch(request, env) {
 } };
 ";
     let service = "services = [{ binding = \"S\", service = \"search\" }]";
-    let answer = asks("two", source, service);
+    let forged = service.replace("\"search\"", "\"search\", props = { tenant = \"one\" }");
+    let folder = namespaces();
+    user(&folder, "two", "bob", source, service);
+    user(&folder, "two", "forger", source, &forged);
+    user(&folder, "two", "hoarder", source, "limits.cpu_ms = 51");
+    let scenario = platform(&folder).await;
+    let answer = asked(&scenario, "two", "bob").await;
     assert!(answer.starts_with("for two; "), "{answer}");
     assert!(answer.contains("https://other.test"), "{answer}");
-    let forged = service.replace("\"search\"", "\"search\", props = { tenant = \"one\" }");
-    let answer = asks("two", source, &forged);
+    let answer = asked(&scenario, "two", "forger").await;
     assert!(
         answer.contains("`services` has `props` for `search`"),
         "{answer}"
     );
-    let answer = asks("two", source, "limits.cpu_ms = 51");
+    let answer = asked(&scenario, "two", "hoarder").await;
     assert!(answer.contains("allows at most 50"), "{answer}");
 }
 
-#[test]
-fn the_code_of_a_user_worker_stands_in_its_own_folder() {
+#[tokio::test(flavor = "multi_thread")]
+async fn the_code_of_a_user_worker_stands_in_its_own_folder() {
     let folder = namespaces();
     folder
-        .script("alice", "export default { fetch() {} };", "")
         .write(
             "users-one/bob/wrangler.toml",
             "name = \"bob\"\nmain = \"../carol/worker.js\"\n",
@@ -246,11 +263,10 @@ fn the_code_of_a_user_worker_stands_in_its_own_folder() {
             "export default { fetch() { return new Response('carol'); } };",
             "",
         );
-    let server = serve(&folder);
-    let answer = server.get("/one/bob/").body;
+    let scenario = platform(&folder).await;
+    let answer = asked(&scenario, "one", "bob").await;
     assert!(
         answer.contains("`main` is outside of the Worker's folder"),
         "{answer}"
     );
-    _ = server.terminate();
 }

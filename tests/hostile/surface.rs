@@ -2,7 +2,9 @@
 
 use serde_json::json;
 use std::env;
-use taffrail_tests::process::{Folder, Server, run_recorded};
+use taffrail_tests::process::{Folder, Server};
+use taffrail_tests::scenario::{Scenario, invoke};
+use taffrail_trace::Outcome;
 
 const WALK: &str = include_str!("surface.js");
 
@@ -64,8 +66,8 @@ fn no_call_takes_the_isolate_down() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-#[test]
-fn what_took_the_engine_down_throws_or_returns() {
+#[tokio::test(flavor = "multi_thread")]
+async fn what_took_the_engine_down_throws_or_returns() {
     let attempts = [
         "Object.keys(URL.prototype).map((name) => URL.prototype[name])",
         "Request.prototype.headers",
@@ -92,16 +94,16 @@ fn what_took_the_engine_down_throws_or_returns() {
         &format!("export default {{ async fetch() {{\n  const said = [];\n{attempts}  return Response.json(said);\n}} }};"),
         "[taffrail]\nallowed_outbound_hosts = []",
     );
-    let (finished, items) = run_recorded(folder.taffrail(&["invoke", "w"]));
+    let (answer, items) = invoke(&folder, &["w"]).await;
     assert_eq!(items[0]["outcome"], "ok", "{items:?}");
-    let said: Vec<String> = serde_json::from_str(&finished.stdout).unwrap();
+    let said: Vec<String> = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(said.len(), 14);
     let import = json!("threw Error: import() cannot be used.");
     assert_eq!(json!(said[11..]), json!([import, import, import]));
 }
 
-#[test]
-fn headers_that_are_too_large_throw() {
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_that_are_too_large_throw() {
     let folder = Folder::new();
     folder.script(
         "w",
@@ -120,22 +122,19 @@ export default { async fetch(request, env) {
 ",
         "services = [{ binding = \"SELF\", service = \"w\", entrypoint = \"Other\" }]",
     );
-    let server = folder.start(&["serve", "w"]);
+    let scenario = Scenario::of(&folder, &["w"]).await;
     let refused = "TypeError: The headers of a message have at most 16,384 fields and 2 MiB.";
-    let said: Vec<String> = serde_json::from_str(&server.get("/").body).unwrap();
+    let answer = scenario.get("w", "/").await;
+    let said: Vec<String> = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(said, [refused; 2]);
-    assert_eq!(server.get("/long").status, 500);
-    assert_eq!(server.item()["outcome"], "ok");
-    let item = server.item();
-    assert_eq!(item["outcome"], "exception");
-    let exception = &item["exceptions"][0];
+    let answer = scenario.get("w", "/long").await;
+    assert_eq!(answer.failed, Some(Outcome::Exception));
+    let items = scenario.items();
+    let outcomes: Vec<_> = items.iter().map(|item| item.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Ok, Outcome::Exception]);
+    let exception = &items[1].exceptions[0];
     assert_eq!(
-        format!(
-            "{}: {}",
-            exception["name"].as_str().unwrap(),
-            exception["message"].as_str().unwrap()
-        ),
+        format!("{}: {}", exception.name, exception.message),
         refused
     );
-    _ = server.terminate();
 }
