@@ -75,8 +75,8 @@ async fn a_pattern_that_is_none_is_refused_with_its_place() {
     ));
 }
 
-#[test]
-fn global_outbound_receives_every_request() {
+#[tokio::test(flavor = "multi_thread")]
+async fn global_outbound_receives_every_request() {
     let outbound = "vars = { TARGET = \"http://nowhere.test/a\" }\n[taffrail]\nglobal_outbound = { service = \"out\", props = { of = \"w\" } }";
     let folder = worker("w", CALLS_HOME, outbound);
     let out = "\
@@ -88,12 +88,8 @@ export default class extends WorkerEntrypoint {
 }
 ";
     folder.script("out", out, "");
-    let finished = folder.run(&["invoke", "w", "out"]);
-    assert_eq!(
-        finished.stdout, "reached http://nowhere.test/a of w",
-        "{}",
-        finished.stderr
-    );
+    let (answer, _) = invoke(&folder, &["w", "out"]).await;
+    assert_eq!(answer.text(), "reached http://nowhere.test/a of w");
 }
 
 #[test]
