@@ -46,9 +46,11 @@ mod namespaces;
 mod progress;
 mod project;
 mod settings;
+mod tools;
 
 pub use crons::Crons;
 pub use error::{Error, ErrorKind};
 pub use main_file::Main;
 pub use progress::{Progress, Step, Underway};
 pub use project::{Builder, Project};
+pub use tools::Tools;

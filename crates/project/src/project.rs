@@ -10,6 +10,7 @@ use crate::main_file::{self, Kind, Main};
 use crate::namespaces::UserWorkers;
 use crate::progress::{Progress, Step, during};
 use crate::settings::settings;
+use crate::tools::{Tools, components};
 use bytes::Bytes;
 use std::path::PathBuf;
 use std::slice;
@@ -32,6 +33,7 @@ pub struct Project {
 #[must_use]
 pub struct Builder {
     cache: PathBuf,
+    tools: Option<Tools>,
     runtime: taffrail_runtime::Builder,
     store: Option<PathBuf>,
     env: Option<String>,
@@ -43,6 +45,13 @@ impl Builder {
     /// replaces its cache, store, bundler and namespaces.
     pub fn runtime(mut self, runtime: taffrail_runtime::Builder) -> Self {
         self.runtime = runtime;
+        self
+    }
+
+    /// Compiles and bundles with `tools`, which several projects may share and which have a
+    /// cache of their own.
+    pub fn tools(mut self, tools: Tools) -> Self {
+        self.tools = Some(tools);
         self
     }
 
@@ -73,11 +82,15 @@ impl Builder {
     ///
     /// Fails if the runtime cannot start.
     pub fn build(self, workers: &[WorkerConfig]) -> Result<Project> {
-        let javascript = Arc::new(JavaScript::new(&self.cache, Arc::clone(&self.progress)));
+        let (javascript, runtime) = match self.tools {
+            Some(tools) => (tools.javascript, self.runtime.compiler(tools.compiler)),
+            None => (
+                Arc::new(JavaScript::new(&self.cache, Arc::clone(&self.progress))),
+                self.runtime.cache(components(&self.cache)),
+            ),
+        };
         let users = UserWorkers::new(workers, self.env, Arc::clone(&javascript));
-        let mut runtime = self
-            .runtime
-            .cache(self.cache.join("components"))
+        let mut runtime = runtime
             .scripts(Arc::clone(&javascript) as _)
             .namespaces(Arc::new(users));
         if let Some(store) = &self.store {
@@ -99,6 +112,7 @@ impl Project {
     pub fn builder(cache: impl Into<PathBuf>) -> Builder {
         Builder {
             cache: cache.into(),
+            tools: None,
             runtime: Runtime::builder(),
             store: None,
             env: None,

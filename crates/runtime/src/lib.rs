@@ -48,6 +48,7 @@ mod worker;
 
 pub use channels::BoxFuture;
 pub use channels::dynamic::{Module, Modules};
+pub use channels::network::{Network, SendError};
 pub use component::Component;
 pub use delivery::{Delivery, Ledger, TailConsumer};
 pub use error::{Error, ErrorKind};

@@ -1,10 +1,10 @@
 //! The interface for embedders: deploys Workers and dispatches events to them.
 
+use crate::channels::network::Network;
 use crate::delivery::{Delivery, Queues, TailConsumer};
 use crate::error::Error;
 use crate::event::Event;
 use crate::instance::cdn_loop;
-use crate::instance::engine::Engines;
 use crate::invocation::body::Reader;
 use crate::invocation::ending::Cut;
 use crate::invocation::fetch_result::FetchResult;
@@ -46,6 +46,8 @@ pub struct Builder {
     scripts: Option<Arc<dyn ModuleBundler>>,
     store: Option<PathBuf>,
     namespaces: Option<Arc<dyn Namespaces>>,
+    network: Option<Arc<dyn Network>>,
+    compiler: Option<Compiler>,
     instances: Option<u32>,
 }
 
@@ -80,6 +82,23 @@ impl Builder {
         self
     }
 
+    /// Sends the requests of Workers through `network`. Without it, the runtime opens
+    /// connections itself.
+    #[must_use]
+    pub fn network(mut self, network: Arc<dyn Network>) -> Self {
+        self.network = Some(network);
+        self
+    }
+
+    /// Shares `compiler` with other runtimes: the code that it compiles runs in each of
+    /// them. Its cache replaces [`cache`](Self::cache), and all of these runtimes share its
+    /// pool of instances.
+    #[must_use]
+    pub fn compiler(mut self, compiler: Compiler) -> Self {
+        self.compiler = Some(compiler);
+        self
+    }
+
     /// Keeps the data of Workers in `directory`, which is created when the first data is written.
     /// Without a directory, data is kept in memory and lost with the runtime.
     #[must_use]
@@ -109,7 +128,10 @@ impl Builder {
             Error::host(format!("the threads of the store cannot start: {error}"))
         })?;
         let instances = self.instances.unwrap_or(INSTANCES);
-        let compiler = Compiler::new(Engines::new(self.cache.as_deref(), instances)?)?;
+        let compiler = match self.compiler {
+            Some(compiler) => compiler,
+            None => Compiler::new(self.cache.as_deref(), instances)?,
+        };
         let queues = Queues::new(tracker.clone(), lanes.tail_lane.clone());
         let platform = Arc::new_cyclic(|platform| {
             let registry = Arc::new(Registry {
@@ -119,7 +141,7 @@ impl Builder {
                 tracker,
                 store,
                 queues,
-                channels: Platform::make_channels(platform),
+                channels: Platform::make_channels(platform, self.network.clone()),
                 workers: RwLock::default(),
             });
             let loaders = Loaders::new(&registry, &compiler, self.scripts);

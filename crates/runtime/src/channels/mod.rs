@@ -5,11 +5,15 @@ pub(crate) mod call;
 pub(crate) mod dispatch;
 pub(crate) mod dynamic;
 pub(crate) mod failed;
+mod future;
 pub(crate) mod loader;
+pub(crate) mod network;
 mod prefetch;
 
 use crate::channels::dynamic::{Lookup, Plan};
 use crate::channels::failed::CallFailed;
+pub use crate::channels::future::BoxFuture;
+use crate::channels::network::Network;
 use crate::event::{Event, Session};
 use crate::invocation::Invocation;
 use crate::invocation::body::Reader;
@@ -18,14 +22,10 @@ use crate::invocation::origin::Origin;
 use crate::settings::WorkerSettings;
 use crate::settings::identity::WorkerId;
 use http::Request;
-use std::pin::Pin;
 use std::sync::Arc;
 use taffrail_store::Storage;
 use taffrail_trace::{Json, Outcome};
 use wasmtime_wasi_http::WasiBody;
-
-/// A boxed future, as returned by the traits that an embedder implements.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Everything that the code of one Worker can reach in its runtime. Each instance is given the
 /// channels of its own Worker, so no name that code can spell leads to a resource of another
@@ -55,6 +55,9 @@ pub(crate) trait Channels: Send + Sync {
         caller: &'a Invocation,
         plan: Plan,
     ) -> BoxFuture<'a, Result<WorkerId, CallFailed>>;
+
+    /// Returns what sends the requests of the Worker, if the embedder does.
+    fn network(&self) -> Option<&dyn Network>;
 
     /// Returns the data of the Worker and its objects.
     fn storage(&self) -> &Arc<Storage>;

@@ -4,6 +4,7 @@ use crate::channels::Channels;
 use crate::channels::call;
 use crate::channels::call::Callee;
 use crate::channels::failed::CallFailed;
+use crate::channels::network::SendError;
 use crate::instance::cdn_loop;
 use crate::instance::table::BODY_CHUNK;
 use crate::invocation::Invocation;
@@ -123,9 +124,15 @@ pub(crate) async fn send(
         return Err(CallFailed::new("the request has too many headers"));
     }
     let (_permit, charge) = caller.connect().await?;
-    let sent = default_send_request(request, options).await;
-    Ok(sent.map(|(response, io)| {
-        let response = response.map(|body| charge.with_body(body.boxed_unsync()));
-        (response, Box::new(io) as Io)
-    }))
+    let sent = match channels.network() {
+        Some(network) => match network.send(&caller.worker.id, request).await {
+            Ok(response) => Ok(answered(response)),
+            Err(SendError::Refused(message)) => return Err(CallFailed::new(message)),
+            Err(SendError::Failed(error)) => Err(error),
+        },
+        None => default_send_request(request, options)
+            .await
+            .map(|(response, io)| (response.map(BodyExt::boxed_unsync), Box::new(io) as Io)),
+    };
+    Ok(sent.map(|(response, io)| (response.map(|body| charge.with_body(body)), io)))
 }

@@ -8,11 +8,12 @@ use crate::instance::state::State;
 use crate::interfaces;
 use crate::script::{IsolateState, Script, ScriptEngine, engine};
 use crate::worker::Code;
+use std::path::Path;
 use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
-/// Compiles components for the [`Runtime`](crate::Runtime) that it belongs to.
+/// Compiles components for the [`Runtime`](crate::Runtime)s that it belongs to.
 ///
 /// A cheap handle: clones share everything.
 #[derive(Clone)]
@@ -37,7 +38,16 @@ fn workers(engine: &Engine) -> wasmtime::Result<Linker<State>> {
 }
 
 impl Compiler {
-    pub(crate) fn new(engines: Engines) -> Result<Self, Error> {
+    /// Creates a compiler for several runtimes, to be passed to
+    /// [`Builder::compiler`](crate::Builder::compiler). Compiled components are kept in
+    /// `cache`. `instances` is the size of the pool that the runtimes share.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the cache cannot be used, or if the system has no address space for the
+    /// pool of instances.
+    pub fn new(cache: Option<&Path>, instances: u32) -> Result<Self, Error> {
+        let engines = Engines::new(cache, instances)?;
         let clash = |error| Error::host("the host interfaces clash").caused_by(error);
         Ok(Self(Arc::new(Shared {
             sequential: workers(&engines.sequential).map_err(clash)?,

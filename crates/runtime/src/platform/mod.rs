@@ -8,6 +8,7 @@ pub(crate) mod registry;
 
 use crate::channels::dynamic::{Lookup, Plan};
 use crate::channels::failed::CallFailed;
+use crate::channels::network::Network;
 use crate::channels::{BoxFuture, Channel, Channels};
 use crate::error::Error;
 use crate::invocation::Invocation;
@@ -34,13 +35,17 @@ pub(crate) struct Platform {
 
 impl Platform {
     /// Returns a function that makes the channels of each Worker.
-    pub(crate) fn make_channels(platform: &Weak<Self>) -> MakeChannels {
+    pub(crate) fn make_channels(
+        platform: &Weak<Self>,
+        network: Option<Arc<dyn Network>>,
+    ) -> MakeChannels {
         let platform = Weak::clone(platform);
         Box::new(move |context, worker| {
             Arc::new(WorkerChannels {
                 platform: Weak::clone(&platform),
                 worker: Weak::clone(worker),
                 id: context.id.clone(),
+                network: network.clone(),
                 storage: Arc::clone(&context.storage),
             })
         })
@@ -90,6 +95,7 @@ struct WorkerChannels {
     /// The Worker itself.
     worker: Weak<Worker>,
     id: WorkerId,
+    network: Option<Arc<dyn Network>>,
     storage: Arc<Storage>,
 }
 
@@ -145,6 +151,10 @@ impl Channels for WorkerChannels {
         plan: Plan,
     ) -> BoxFuture<'a, Result<WorkerId, CallFailed>> {
         Box::pin(async move { self.platform()?.loaders.make(caller, plan).await })
+    }
+
+    fn network(&self) -> Option<&dyn Network> {
+        self.network.as_deref()
     }
 
     fn storage(&self) -> &Arc<Storage> {
