@@ -23,11 +23,16 @@ fn crates_depend_on_each_other_as_drawn() {
         ),
         ("taffrail-server", ["taffrail-runtime"].into()),
         (
+            "taffrail-test",
+            ["taffrail-project", "taffrail-runtime"].into(),
+        ),
+        (
             "taffrail",
             [
                 "taffrail-project",
                 "taffrail-runtime",
                 "taffrail-server",
+                "taffrail-test",
                 "taffrail-trace",
             ]
             .into(),
@@ -38,6 +43,7 @@ fn crates_depend_on_each_other_as_drawn() {
                 "taffrail-project",
                 "taffrail-runtime",
                 "taffrail-server",
+                "taffrail-test",
                 "taffrail-trace",
             ]
             .into(),

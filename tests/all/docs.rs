@@ -27,6 +27,7 @@ pages! {
     bindings: "docs/bindings.md"
     languages: "docs/languages.md"
     security: "docs/security.md"
+    testing: "docs/testing.md"
     rust_hello: "guest-examples/rust/hello/README.md"
     rust_hello_p3: "guest-examples/rust/hello-p3/README.md"
     rust_faulty: "guest-examples/rust/faulty/README.md"

@@ -45,4 +45,5 @@ mod storage;
 mod streaming;
 mod tail_items;
 mod tails;
+mod testing;
 mod text;

@@ -26,3 +26,7 @@ pub mod upstream;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/embedding.md")]
 pub mod embedding {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/testing.md")]
+pub mod testing {}

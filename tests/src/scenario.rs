@@ -9,94 +9,27 @@ pub use upload::Upload;
 use crate::folder::Folder;
 use crate::guests;
 use bytes::Bytes;
-use http::{HeaderMap, Request};
-use http_body::Frame;
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use serde_json::Value;
-use std::path::Path;
-use std::sync::{Arc, Condvar, LazyLock, Mutex};
-use std::time::Duration;
-use taffrail_project::{Project, config};
-use taffrail_runtime::{
-    Builder, Error, FetchResult, RequestBody, ResponseBody, Runtime, TailConsumer, Target,
-    WorkerSettings,
-};
-use taffrail_trace::{Outcome, TraceItem};
-use tokio::sync::watch;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+use taffrail_runtime::{Builder, Error, ResponseBody, TailConsumer, Target, WorkerSettings};
+pub use taffrail_test::{Answer, full, logs, patiently, read, request};
+use taffrail_test::{Item, Items};
+use taffrail_trace::TraceItem;
 
-/// How long a test waits for something that always comes.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Where the engine of scripts and compiled code are kept between test runs.
+static CACHE: LazyLock<PathBuf> = LazyLock::new(|| guests::cache_home().join("taffrail"));
 
-/// Components that have been compiled are kept between test runs.
-static CACHE: LazyLock<std::path::PathBuf> =
-    LazyLock::new(|| guests::root().join("target/test-components"));
+/// A scenario with guests and folders of the tests.
+pub struct Scenario(taffrail_test::Scenario);
 
-/// Scenarios at a time. Each reserves 8 TiB of address space for its pools of
-/// instances, and a process has 128.
-const SCENARIOS: usize = 8;
+impl Deref for Scenario {
+    type Target = taffrail_test::Scenario;
 
-static RUNNING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
-
-/// A runtime with Workers in it and everything that was recorded.
-pub struct Scenario {
-    runtime: Runtime,
-    items: Arc<Items>,
-    _project: Option<Project>,
-    _place: Place,
-}
-
-/// A client's view of one request.
-#[derive(Debug, Default)]
-pub struct Answer {
-    /// The status, if the guest set a response.
-    pub status: Option<u16>,
-    /// Its headers.
-    pub headers: HeaderMap,
-    /// What came of the body.
-    pub body: Vec<u8>,
-    /// The trailers, if there were any.
-    pub trailers: Option<HeaderMap>,
-    /// Whether the body broke off.
-    pub broken: bool,
-    /// The outcome, if there was no response.
-    pub failed: Option<Outcome>,
-}
-
-impl Answer {
-    /// The body as text.
-    #[must_use]
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-}
-
-#[derive(Default)]
-struct Items(watch::Sender<Vec<Arc<TraceItem>>>);
-
-impl TailConsumer for Items {
-    fn deliver(&self, item: &Arc<TraceItem>) {
-        self.0.send_modify(|items| items.push(Arc::clone(item)));
-    }
-}
-
-struct Place;
-
-impl Place {
-    fn take() -> Self {
-        let (running, ended) = &RUNNING;
-        let running = running.lock().unwrap();
-        *ended
-            .wait_while(running, |count| *count >= SCENARIOS)
-            .unwrap() += 1;
-        Self
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let (running, ended) = &RUNNING;
-        *running.lock().unwrap() -= 1;
-        ended.notify_one();
+    fn deref(&self) -> &Self::Target {
+        &self.0
     }
 }
 
@@ -134,18 +67,7 @@ impl Scenario {
     /// When the runtime cannot start.
     #[must_use]
     pub fn built(make: impl FnOnce(Builder) -> Builder) -> Self {
-        let place = Place::take();
-        let items = Arc::new(Items::default());
-        let builder = Runtime::builder()
-            .cache(CACHE.as_path())
-            .tail_consumer(items.clone());
-        let runtime = make(builder).build().unwrap();
-        Self {
-            runtime,
-            items,
-            _project: None,
-            _place: place,
-        }
+        Self(taffrail_test::Scenario::of_runtime(&CACHE, make).unwrap())
     }
 
     /// The Workers at these paths of a folder, as `taffrail invoke` has them. The
@@ -166,33 +88,11 @@ impl Scenario {
     /// When their configurations are wrong, or one cannot be built or run.
     pub async fn try_of(folder: &Folder, paths: &[&str]) -> Result<Self, taffrail_project::Error> {
         let paths = paths.iter().map(|path| folder.path().join(path));
-        let mut workers = paths
-            .map(|path| config::load(&path, None))
-            .collect::<Result<Vec<_>, _>>()?;
-        for worker in &mut workers {
-            worker.bundling.development = true;
-        }
-        config::apply_dev_vars(&mut workers, None)?;
-        config::check_set(&workers)?;
-        let place = Place::take();
-        let items = Arc::new(Items::default());
-        let project = Project::builder(guests::cache_home().join("taffrail"))
-            .runtime(Runtime::builder().tail_consumer(items.clone()))
-            .store(workers[0].dir.join(".taffrail"))
-            .build(&workers)?;
-        project.deploy_all(&workers).await?;
-        Ok(Self {
-            runtime: project.runtime().clone(),
-            items,
-            _project: Some(project),
-            _place: place,
-        })
-    }
-
-    /// The runtime itself.
-    #[must_use]
-    pub fn runtime(&self) -> &Runtime {
-        &self.runtime
+        let builder = taffrail_test::Scenario::builder()
+            .cache(CACHE.as_path())
+            .with_network();
+        let workers = paths.fold(builder, taffrail_test::Builder::worker);
+        workers.start().await.map(Self)
     }
 
     /// Adds a Worker that runs the guest of the same name.
@@ -234,83 +134,26 @@ impl Scenario {
     /// When the guest cannot be compiled.
     pub fn redeploy(&self, guest: &str, settings: WorkerSettings) -> Result<(), Error> {
         let component = std::fs::read(guests::component(guest)).unwrap();
-        let code = self.runtime.compiler().compile(&component).unwrap();
-        self.runtime.deploy(settings, code)
-    }
-
-    /// Sends a GET request and waits for everything that it causes.
-    pub async fn get(&self, worker: &str, path: &str) -> Answer {
-        self.send(worker, request(path, Bytes::new())).await
-    }
-
-    /// Sends a request and waits for everything that it causes.
-    pub async fn send(&self, worker: &str, request: Request<Bytes>) -> Answer {
-        let answer = self.stream(worker, request.map(full)).await;
-        self.idle().await;
-        answer
-    }
-
-    /// Sends a request whose body streams, and reads the response to its end.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such Worker.
-    pub async fn stream(&self, worker: &str, request: Request<RequestBody>) -> Answer {
-        let result = self.runtime.fetch(worker, request, None);
-        match patiently(result).await.unwrap() {
-            FetchResult::Response(response) => read(response).await,
-            FetchResult::Failed { outcome, .. } => Answer {
-                failed: Some(outcome),
-                ..Answer::default()
-            },
-        }
-    }
-
-    /// Sends a request to `path` and leaves the body of its response unread.
-    ///
-    /// # Panics
-    ///
-    /// When the Worker gives no response.
-    pub async fn open(
-        &self,
-        worker: &str,
-        path: &str,
-        body: RequestBody,
-    ) -> http::Response<ResponseBody> {
-        let result = self.runtime.fetch(worker, request(path, body), None);
-        match patiently(result).await.unwrap() {
-            FetchResult::Response(response) => response,
-            FetchResult::Failed {
-                outcome, exception, ..
-            } => {
-                panic!("no response but {outcome:?}: {exception:?}")
-            }
-        }
-    }
-
-    /// Waits until nothing runs and every item is delivered.
-    pub async fn idle(&self) {
-        patiently(self.runtime.idle()).await;
-    }
-
-    /// All items, in the order in which the invocations ended.
-    #[must_use]
-    pub fn items(&self) -> Vec<Arc<TraceItem>> {
-        self.items.0.borrow().clone()
+        let code = self.runtime().compiler().compile(&component).unwrap();
+        self.runtime().deploy(settings, code)
     }
 
     /// All items as Tail Workers get them in JSON.
     #[must_use]
     pub fn json(&self) -> Vec<Value> {
-        self.items().iter().map(|item| json(item)).collect()
+        self.0.items().iter().map(Item::json).collect()
+    }
+
+    /// All items, in the order in which the invocations ended.
+    #[must_use]
+    pub fn items(&self) -> Vec<Arc<TraceItem>> {
+        shared(self.0.items())
     }
 
     /// The items of a Worker.
     #[must_use]
     pub fn items_of(&self, worker: &str) -> Vec<Arc<TraceItem>> {
-        let mut items = self.items();
-        items.retain(|item| item.script.script_name.as_deref() == Some(worker));
-        items
+        shared(self.0.items().of(worker))
     }
 
     /// The only item of a Worker.
@@ -320,21 +163,7 @@ impl Scenario {
     /// When it has none or several.
     #[must_use]
     pub fn item(&self, worker: &str) -> Arc<TraceItem> {
-        let mut found = self.items_of(worker);
-        assert_eq!(found.len(), 1, "items of `{worker}`: {found:#?}");
-        found.remove(0)
-    }
-
-    /// Waits for the first item of a Worker, whatever else still goes on.
-    ///
-    /// # Panics
-    ///
-    /// When it does not come.
-    pub async fn item_from(&self, worker: &str) -> Arc<TraceItem> {
-        let mut changes = self.items.0.subscribe();
-        let arrived = changes.wait_for(|_| !self.items_of(worker).is_empty());
-        drop(patiently(arrived).await.unwrap());
-        self.items_of(worker).remove(0)
+        self.0.items().of(worker).only().clone().into()
     }
 }
 
@@ -364,47 +193,6 @@ pub async fn refused(folder: &Folder, paths: &[&str]) -> String {
     text.replace(&format!("{}/", folder.path().display()), "")
 }
 
-/// A GET request for a path.
-///
-/// # Panics
-///
-/// When the path is malformed.
-pub fn request<B>(path: &str, body: B) -> Request<B> {
-    Request::get(format!("http://localhost{path}"))
-        .header("host", "localhost")
-        .body(body)
-        .unwrap()
-}
-
-/// A request body that is there at once.
-#[must_use]
-pub fn full(bytes: impl Into<Bytes>) -> RequestBody {
-    Full::new(bytes.into())
-        .map_err(|never| match never {})
-        .boxed_unsync()
-}
-
-/// Reads a response to its end.
-pub async fn read(response: http::Response<ResponseBody>) -> Answer {
-    let (head, mut body) = response.into_parts();
-    let mut answer = Answer {
-        status: Some(head.status.as_u16()),
-        headers: head.headers,
-        ..Answer::default()
-    };
-    while let Some(frame) = patiently(body.frame()).await {
-        match frame.map(Frame::into_data) {
-            Ok(Ok(data)) => answer.body.extend_from_slice(&data),
-            Ok(Err(frame)) => answer.trailers = frame.into_trailers().ok(),
-            Err(_) => {
-                answer.broken = true;
-                break;
-            }
-        }
-    }
-    answer
-}
-
 /// The next piece of a body.
 ///
 /// # Panics
@@ -415,43 +203,16 @@ pub async fn next_piece(body: &mut ResponseBody) -> Bytes {
     frame.unwrap().into_data().expect("it is data")
 }
 
-/// Waits for something that always comes.
-///
-/// # Panics
-///
-/// When it does not come.
-pub async fn patiently<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(PATIENCE, future)
-        .await
-        .expect("it comes in time")
-}
-
-/// What an item logged, as `level text`, where a string stands as it is and
-/// other arguments as JSON.
-#[must_use]
-pub fn logs(item: &TraceItem) -> Vec<String> {
-    item.logs
-        .iter()
-        .map(|log| {
-            let arguments = log.message.iter().map(|json| {
-                serde_json::from_str::<String>(json.get()).unwrap_or_else(|_| json.get().to_owned())
-            });
-            let level = serde_json::to_value(log.level).unwrap_or_default();
-            let level = level.as_str().unwrap_or_default().to_owned();
-            std::iter::once(level)
-                .chain(arguments)
-                .collect::<Vec<_>>()
-                .join(" ")
-        })
-        .collect()
-}
-
 /// An item as Tail Workers get it in JSON.
 ///
 /// # Panics
 ///
-/// When it has no JSON form.
+/// Panics if the item has no JSON form.
 #[must_use]
 pub fn json(item: &TraceItem) -> Value {
     serde_json::to_value(item).unwrap()
+}
+
+fn shared(items: Items) -> Vec<Arc<TraceItem>> {
+    items.into_iter().map(Arc::from).collect()
 }

@@ -48,7 +48,8 @@ Examples:
   taffrail invoke api --event queue --queue jobs -d '[\"one\", {\"n\": 2}]'
   taffrail invoke api --url http://localhost/users/1
   taffrail invoke api -X POST -H 'content-type: application/json' -d '{\"a\":1}'
-  taffrail invoke api tail-log --items -     with the trace items as JSON lines")]
+  taffrail invoke api tail-log --items -     with the trace items as JSON lines
+  taffrail invoke api --items - --stable --outbound replies.json")]
     Invoke(InvokeOptions),
     /// Build a component from a Worker's script and the JavaScript engine
     #[command(after_help = "\
@@ -218,6 +219,14 @@ pub(crate) struct InvokeOptions {
     /// stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) items: Option<PathBuf>,
+    /// Write trace items with stable values for times, ids, ports and durations, so
+    /// that they can be compared with a file
+    #[arg(long, requires = "items")]
+    pub(crate) stable: bool,
+    /// Answer outgoing requests with the replies in this JSON file, and refuse all
+    /// others
+    #[arg(long, value_name = "FILE")]
+    pub(crate) outbound: Option<PathBuf>,
 }
 
 /// A mistake on the command line that is found after parsing.

@@ -23,7 +23,7 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let (consumers, printing) = serve::printer(options.format.unwrap_or(Format::Pretty))?;
     let listener = serve::listen(options.ip, options.port).await?;
     let configs = workers::configure(&options.workers, true)?;
-    let opened = workers::open(consumers, &configs, options.workers.env.clone())?;
+    let opened = workers::open(consumers, None, &configs, options.workers.env.clone())?;
     let opened = Arc::new(opened);
     let settings = Settings {
         show_failures: true,

@@ -18,15 +18,19 @@ use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use taffrail_runtime::{BodyError, Event, FetchResult, QueueMessage, RequestBody, Runtime};
+use taffrail_test::{Outbound, stable};
 use taffrail_trace::{EventInfo, Json, Outcome, TraceItem};
 
 pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
     let event = event(&options)?;
     let configs = workers::configure(&options.workers, true)?;
     let items = options.items.as_deref().map(items_writer).transpose()?;
+    let outbound = options.outbound.as_deref().map(Outbound::from_file);
+    let outbound = outbound.transpose().context("`--outbound`")?;
     let collector = Arc::new(Collector::default());
     let opened = workers::open(
         vec![collector.clone()],
+        outbound.map(|outbound| outbound.network()),
         &configs,
         options.workers.env.clone(),
     )?;
@@ -43,7 +47,7 @@ pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
     runtime.idle().await;
     let recorded = collector.take();
     match items {
-        Some(writer) => write_items(writer, &recorded)?,
+        Some(writer) => write_items(writer, &recorded, options.stable)?,
         None => show(&recorded),
     }
     let outcome = recorded
@@ -205,10 +209,19 @@ fn items_writer(path: &Path) -> Result<Box<dyn Write>> {
     Ok(Box::new(BufWriter::new(file)))
 }
 
-fn write_items(mut writer: Box<dyn Write>, items: &[Arc<TraceItem>]) -> Result<()> {
-    items
-        .iter()
-        .try_for_each(|item| json_line(&mut writer, item))
+fn write_items(
+    mut writer: Box<dyn Write>,
+    items: &[Arc<TraceItem>],
+    is_stable: bool,
+) -> Result<()> {
+    let written = if is_stable {
+        let mut items = stable(items.iter().map(Arc::as_ref)).into_iter();
+        items.try_for_each(|item| writeln!(writer, "{item}"))
+    } else {
+        let mut items = items.iter();
+        items.try_for_each(|item| json_line(&mut writer, item))
+    };
+    written
         .and_then(|()| writer.flush())
         .context("cannot write the items")
 }

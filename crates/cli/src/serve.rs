@@ -27,7 +27,7 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let (consumers, printing) = printer(options.format.unwrap_or(default))?;
     let listener = listen(options.ip, options.port).await?;
     let configs = workers::configure(&options.workers, false)?;
-    let opened = workers::open(consumers, &configs, options.workers.env.clone())?;
+    let opened = workers::open(consumers, None, &configs, options.workers.env.clone())?;
     opened.project.deploy_all(&configs).await?;
     let runtime = opened.project.runtime();
     let mut crons = Crons::new(runtime);

@@ -7,7 +7,7 @@ use anyhow::Result;
 use std::sync::Arc;
 use taffrail_project::Project;
 use taffrail_project::config::{self, WorkerConfig};
-use taffrail_runtime::{Runtime, TailConsumer};
+use taffrail_runtime::{Network, Runtime, TailConsumer};
 
 /// A project with the user's cache, and with a store beside the first Worker.
 pub(crate) struct Opened {
@@ -19,13 +19,17 @@ pub(crate) struct Opened {
 /// Opens the project of these Workers.
 pub(crate) fn open(
     consumers: Vec<Arc<dyn TailConsumer>>,
+    network: Option<Arc<dyn Network>>,
     workers: &[WorkerConfig],
     env: Option<String>,
 ) -> Result<Opened> {
     let cache = Cache::open()?;
-    let runtime = consumers
+    let mut runtime = consumers
         .into_iter()
         .fold(Runtime::builder(), taffrail_runtime::Builder::tail_consumer);
+    if let Some(network) = network {
+        runtime = runtime.network(network);
+    }
     let mut builder = Project::builder(cache.path())
         .runtime(runtime)
         .env(env)
