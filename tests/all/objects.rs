@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use taffrail_tests::folder::Folder;
 use taffrail_tests::process::Server;
-use taffrail_tests::scenario::{Scenario, full, invoke, request};
+use taffrail_tests::scenario::{Scenario, full, request};
 use tokio::task::JoinSet;
 
 const BINDING: &str = "durable_objects.bindings = [{ name = \"NS\", class_name = \"Room\" }]";
@@ -240,6 +240,8 @@ export default { async fetch(request, env, ctx) {
 ";
     let folder = Folder::new();
     folder.script("w", source, "worker_loaders = [{ binding = \"LOADER\" }]");
-    let (answer, _) = invoke(&folder, &["w"]).await;
-    assert_eq!(answer.text(), r#"{"body":"hi","logs":["from inside"]}"#);
+    let scenario = Scenario::of(&folder, &["w"]).await;
+    // The timer of the waiter goes on behind the response.
+    let said = answer(&scenario, "/").await;
+    assert_eq!(said, r#"{"body":"hi","logs":["from inside"]}"#);
 }

@@ -218,7 +218,9 @@ async fn what_one_request_overrides_no_other_one_meets() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_engine_does_not_survive_ends_one_request() {
     let folder = Folder::new();
-    folder.script("a", OVERRIDDEN, "");
+    // It may go on for as long as it is allowed to.
+    let more = "limits = { cpu_ms = 2000 }\n[taffrail]\nwait_until_ms = 100";
+    folder.script("a", OVERRIDDEN, more);
     let scenario = Scenario::of(&folder, &["a"]).await;
     // Its own answer may have gone out before, or may break off.
     _ = scenario.get("a", &path_of(FATAL)).await;
