@@ -182,7 +182,7 @@ async fn a_tail_consumer_that_is_not_among_the_workers() {
     check_refused(
         &folder,
         &["w", "v"],
-        "w/wrangler.toml: `tail_consumers` has the service `logs`, which is not among the Workers given (`w`, `v`); pass its directory too",
+        "w/wrangler.toml: `tail_consumers` of Worker `w` has the service `logs`, which is not among the Workers given (`w`, `v`); pass its directory too",
     ).await;
 }
 

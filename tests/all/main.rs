@@ -33,6 +33,7 @@ mod javascript;
 mod limits;
 mod loader;
 mod memory;
+mod missing_tail;
 mod objects;
 mod outcomes;
 mod regexp;

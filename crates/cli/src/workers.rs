@@ -6,7 +6,7 @@ use crate::progress::{self, Terminal};
 use anyhow::Result;
 use std::sync::Arc;
 use taffrail_project::Project;
-use taffrail_project::config::{self, WorkerConfig};
+use taffrail_project::config::{self, MissingTail, WorkerConfig};
 use taffrail_runtime::{Network, Runtime, TailConsumer};
 
 /// A project with the user's cache, and with a store beside the first Worker.
@@ -45,8 +45,8 @@ pub(crate) fn open(
 
 /// Reads and checks the configurations of all Workers, and prints warnings.
 ///
-/// In `development`, the `.dev.vars` of each Worker are read, and packages see a development
-/// environment.
+/// In `development`, the `.dev.vars` of each Worker are read, packages see a development
+/// environment, and a missing tail consumer is a warning.
 pub(crate) fn configure(options: &WorkerOptions, development: bool) -> Result<Vec<WorkerConfig>> {
     let mut workers = options
         .paths
@@ -67,6 +67,12 @@ pub(crate) fn configure(options: &WorkerOptions, development: bool) -> Result<Ve
         .map_err(|error| UsageError::new(format!("--var {error}")))?;
     config::apply_limits(&mut workers, &options.limits)
         .map_err(|error| UsageError::new(format!("--limit {error}")))?;
-    config::check_set(&workers)?;
+    let missing_tail = match development {
+        true => MissingTail::Warn,
+        false => MissingTail::Refuse,
+    };
+    for warning in config::check_set(&workers, missing_tail)? {
+        progress::warning(&warning);
+    }
     Ok(workers)
 }

@@ -13,7 +13,7 @@
 //!     config::load(Path::new("api"), None)?,
 //!     config::load(Path::new("tail-log"), None)?,
 //! ];
-//! config::check_set(&workers)?;
+//! config::check_set(&workers, config::MissingTail::Refuse)?;
 //!
 //! let project = Project::builder("/var/cache/example")
 //!     .store("/var/lib/example")

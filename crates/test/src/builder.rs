@@ -136,7 +136,7 @@ impl Builder {
             let worker = worker.unwrap_or_else(|| panic!("there is no Worker `{name}`"));
             (change.make)(worker);
         }
-        config::check_set(&workers)?;
+        config::check_set(&workers, config::MissingTail::Refuse)?;
 
         let cache = self.cache.unwrap_or_else(default_cache);
         let recorder = Arc::new(Recorder::default());

@@ -31,7 +31,7 @@ pub use limits::ConfiguredLimits;
 pub(crate) use name::is_name;
 pub use namespace::{Grant, Namespace};
 pub use overrides::{apply_limits, apply_vars};
-pub use set::check_set;
+pub use set::{MissingTail, check_set};
 pub use taffrail_javascript::{Bundling, Rule, RuleKind};
 pub use var_file::{DEV_VARS, DOT_ENV, apply_dev_vars, apply_var_files};
 pub use worker::{Build, WorkerConfig, load};

@@ -3,12 +3,28 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Result, bail};
-use taffrail_runtime::{Binding, DispatchNamespace, Egress, WorkerId, tail_cycle};
+use taffrail_runtime::{Binding, DispatchNamespace, Egress, Target, WorkerId, tail_cycle};
 
 use super::quote::list;
 use super::worker::WorkerConfig;
 
-/// Checks the Workers of one run against each other.
+/// What becomes of Workers with a tail consumer that is not among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MissingTail {
+    /// They are refused.
+    Refuse,
+    /// They run, and its items are counted as lost.
+    Warn,
+}
+
+/// A Worker that a configuration names, as an error says it.
+struct Named<'a> {
+    target: &'a Target,
+    says: String,
+    is_tail: bool,
+}
+
+/// Checks the Workers of one run against each other, and returns warnings.
 ///
 /// A Worker may list itself as its tail consumer: it does not receive the items of its own tail
 /// events.
@@ -18,7 +34,7 @@ use super::worker::WorkerConfig;
 /// Fails if two Workers have the same name, if a tail consumer or a service is not among the
 /// Workers, and if the tail consumers form a cycle, in which each item would cause another one
 /// endlessly. The message names the files to change.
-pub fn check_set(workers: &[WorkerConfig]) -> Result<()> {
+pub fn check_set(workers: &[WorkerConfig], missing_tail: MissingTail) -> Result<Vec<String>> {
     let mut by_name = BTreeMap::new();
     for worker in workers {
         if let Some(other) = by_name.insert(worker.name.as_str(), worker) {
@@ -30,52 +46,74 @@ pub fn check_set(workers: &[WorkerConfig]) -> Result<()> {
             );
         }
     }
+    let given = list(workers.iter().map(|worker| &worker.name));
+    let mut warnings = Vec::new();
     for worker in workers {
-        let tails = worker.tail_consumers.iter();
-        let tails = tails.map(|target| (target, "`tail_consumers` has".to_owned()));
-        let bindings = worker.bindings.iter();
-        let services = bindings.filter_map(|(name, binding)| match binding {
-            Binding::Service(target) => {
-                Some((target, format!("the binding `{name}` in `services` is for")))
+        for named in named(worker) {
+            let name = named.target.worker.deployed_name();
+            if name.is_some_and(|name| by_name.contains_key(name)) {
+                continue;
             }
-            Binding::DurableObject(target) => Some((
-                target,
-                format!("the binding `{name}` in `durable_objects.bindings` is for"),
-            )),
-            Binding::Dispatch(namespace) => Some((
-                namespace.outbound.as_ref()?,
-                format!("`outbound` of the binding `{name}` in `dispatch_namespaces` is for"),
-            )),
-            Binding::Loader | Binding::Kv(_) | Binding::AnalyticsEngine(_) => None,
-        });
-        let outbound = match &worker.egress {
-            Egress::Worker(target) => Some(target),
-            Egress::Anywhere | Egress::Hosts(_) => None,
-        };
-        let outbound = outbound
-            .into_iter()
-            .map(|target| (target, "`taffrail.global_outbound` is".to_owned()));
-        let granted = worker.namespaces.iter().flat_map(|(name, namespace)| {
-            namespace.grant.targets().map(move |(key, target)| {
-                let path = format!("taffrail.dispatch_namespaces.{name}.{key}");
-                (target, format!("`{path}` has"))
-            })
-        });
-        let targets = tails.chain(services).chain(outbound).chain(granted);
-        for (target, says) in targets {
-            let given = target.worker.deployed_name();
-            if !given.is_some_and(|name| by_name.contains_key(name)) {
-                bail!(
-                    "{}: {says} the service `{}`, which is not among the Workers given ({}); pass its directory too",
-                    worker.path.display(),
-                    target.worker,
-                    list(workers.iter().map(|worker| &worker.name))
-                );
+            let missing = format!(
+                "{}: {} the service `{}`, which is not among the Workers given ({given})",
+                worker.path.display(),
+                named.says,
+                named.target.worker,
+            );
+            if !named.is_tail || missing_tail == MissingTail::Refuse {
+                bail!("{missing}; pass its directory too");
+            }
+            let warning = format!("{missing}: the items for it are lost. Pass its directory too");
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
             }
         }
     }
     check_namespaces(workers)?;
-    check_tails_end(workers, &by_name)
+    check_tails_end(workers, &by_name)?;
+    Ok(warnings)
+}
+
+/// The Workers that the configuration of one names.
+fn named(worker: &WorkerConfig) -> Vec<Named<'_>> {
+    let tails = worker.tail_consumers.iter().map(|target| Named {
+        target,
+        says: format!("`tail_consumers` of Worker `{}` has", worker.name),
+        is_tail: true,
+    });
+    let bindings = worker.bindings.iter();
+    let services = bindings.filter_map(|(name, binding)| match binding {
+        Binding::Service(target) => {
+            Some((target, format!("the binding `{name}` in `services` is for")))
+        }
+        Binding::DurableObject(target) => Some((
+            target,
+            format!("the binding `{name}` in `durable_objects.bindings` is for"),
+        )),
+        Binding::Dispatch(namespace) => Some((
+            namespace.outbound.as_ref()?,
+            format!("`outbound` of the binding `{name}` in `dispatch_namespaces` is for"),
+        )),
+        Binding::Loader | Binding::Kv(_) | Binding::AnalyticsEngine(_) => None,
+    });
+    let outbound = match &worker.egress {
+        Egress::Worker(target) => Some((target, "`taffrail.global_outbound` is".to_owned())),
+        Egress::Anywhere | Egress::Hosts(_) => None,
+    };
+    let services = services.chain(outbound).map(|(target, says)| Named {
+        target,
+        says,
+        is_tail: false,
+    });
+    let granted = worker.namespaces.iter().flat_map(|(name, namespace)| {
+        let targets = namespace.grant.targets();
+        targets.map(move |(key, target)| Named {
+            target,
+            says: format!("`taffrail.dispatch_namespaces.{name}.{key}` has"),
+            is_tail: key == "tail_consumers",
+        })
+    });
+    tails.chain(services).chain(granted).collect()
 }
 
 /// Checks that every bound namespace has a folder.

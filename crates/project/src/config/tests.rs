@@ -14,7 +14,7 @@ use std::path::Path;
 use crate::error::Result;
 use taffrail_runtime::{Binding, Egress, Target};
 
-use super::{WorkerConfig, apply_limits, apply_vars, check_set, load};
+use super::{MissingTail, WorkerConfig, apply_limits, apply_vars, check_set, load};
 
 /// Writes `files` to a new directory, loads them with `args` as the command line does (paths,
 /// `--env=NAME`, `--var=VAR`, `--limit=LIMIT`), and compares the result with `expected`.
@@ -56,7 +56,7 @@ fn run(dir: &Path, args: &str) -> Result<Vec<WorkerConfig>> {
         .collect::<Result<Vec<_>>>()?;
     apply_vars(&mut workers, &vars)?;
     apply_limits(&mut workers, &limits)?;
-    check_set(&workers)?;
+    check_set(&workers, MissingTail::Refuse)?;
     Ok(workers)
 }
 

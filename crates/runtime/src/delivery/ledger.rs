@@ -127,6 +127,14 @@ impl Ledger {
         self.tokio.spawn(log_the_rest(Arc::downgrade(self)));
     }
 
+    /// Counts lost items as [`lost`](Self::lost) does, without a line in the log.
+    pub(super) fn lost_unlogged(&self, items: u64, reason: &str) {
+        let mut counts = self.counts();
+        let items = counts.leave(items);
+        counts.lose(items, reason);
+        counts.logged += items;
+    }
+
     /// Counts all waiting items, and all later ones, as lost. Logs nothing more: the caller
     /// reports the total.
     pub fn close(&self, reason: &str) {

@@ -90,6 +90,7 @@ pub(crate) struct TailQueue {
     lane: Handle,
     find: Find,
     told_of_loop: AtomicBool,
+    told_of_absence: AtomicBool,
 }
 
 impl TailQueue {
@@ -107,6 +108,7 @@ impl TailQueue {
             lane,
             find: Box::new(find),
             told_of_loop: AtomicBool::new(false),
+            told_of_absence: AtomicBool::new(false),
         }
     }
 
@@ -149,7 +151,12 @@ impl TailQueue {
 
     fn lose(&self, items: u64, reason: Reason) {
         self.waiting().lost(items);
-        self.ledger.lost(items, reason.text());
+        // Without its Worker each item is lost. To log the first is enough.
+        if reason == Reason::NotDeployed && self.told_of_absence.swap(true, Relaxed) {
+            self.ledger.lost_unlogged(items, reason.text());
+        } else {
+            self.ledger.lost(items, reason.text());
+        }
     }
 
     fn log_loop(&self, items: &[Arc<TraceItem>]) {

@@ -1,6 +1,8 @@
 //! Several Workers together: `--var`, names, tail consumers.
 
 use super::check;
+use crate::config::{self, MissingTail};
+use std::fs;
 
 /// Loads Workers with these names and tail consumers, each in a directory of its name.
 #[track_caller]
@@ -25,6 +27,41 @@ fn check_set(workers: &[(&str, &[&str])], more: &str, expected: &str) {
         .collect();
     let paths: Vec<_> = workers.iter().map(|(name, _)| *name).collect();
     check(&files, &format!("{} {more}", paths.join(" ")), expected);
+}
+
+/// The warnings of Workers that go on without their tails.
+#[test]
+fn every_missing_tail_is_warned_of_and_other_missing_workers_are_errors() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("wrangler.toml");
+    let load = |more: &str| {
+        let text = format!("name = \"a\"\nmain = \"x.wasm\"\n{more}");
+        fs::write(&file, text).unwrap();
+        [config::load(&file, None).unwrap()]
+    };
+    let workers = load(
+        "tail_consumers = [{ service = \"one\" }, { service = \"two\" }, { service = \"one\" }]
+         taffrail.dispatch_namespaces.users.workers = \"users\"
+         taffrail.dispatch_namespaces.users.tail_consumers = [{ service = \"three\" }]",
+    );
+    let says: Vec<_> = config::check_set(&workers, MissingTail::Warn)
+        .unwrap()
+        .iter()
+        .map(|warning| {
+            let (_, says) = warning.split_once(": ").unwrap();
+            says.split(',').next().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(
+        says,
+        [
+            "`tail_consumers` of Worker `a` has the service `one`",
+            "`tail_consumers` of Worker `a` has the service `two`",
+            "`taffrail.dispatch_namespaces.users.tail_consumers` has the service `three`",
+        ]
+    );
+    let workers = load("services = [{ binding = \"API\", service = \"api\" }]");
+    config::check_set(&workers, MissingTail::Warn).unwrap_err();
 }
 
 #[test]
@@ -87,7 +124,7 @@ fn a_tail_consumer_that_was_not_given() {
     check_set(
         &[("a", &["logs"]), ("b", &[])],
         "",
-        "a/wrangler.toml: `tail_consumers` has the service `logs`, which is not among the Workers given (`a`, `b`); pass its directory too",
+        "a/wrangler.toml: `tail_consumers` of Worker `a` has the service `logs`, which is not among the Workers given (`a`, `b`); pass its directory too",
     );
 }
 
