@@ -51,6 +51,7 @@ fn no_file() {
 async fn a_file_of_another_kind() {
     let reason = "it is not a WebAssembly component: its first bytes are not those of one. Use the .wasm file that a build for the target `wasm32-wasip2` makes";
     check(b"export default {}", reason).await;
+    let reason = "it is an empty file, not a WebAssembly component. Build it again";
     check(b"", reason).await;
 }
 
@@ -96,7 +97,8 @@ async fn imports_that_nothing_provides() {
                 (export "now" (func (result u64)))))
             (import "read-row" (func))
             (import "wasi:keyvalue/store@0.2.0-draft2" (instance))
-            (import "wasi:keyvalue/atomics@0.2.0-draft2" (instance))
+            (import "wasi:keyvalue/atomics@0.2.0-draft2" (instance (export "increment" (func))))
+            (import "acme:db/types@1.0.0" (instance (type $row (record (field "id" u8))) (export "row" (type (eq $row)))))
             (instance $handler)
             (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#,
         "it imports `acme:db/rows@1.0.0`, `wasi:clocks/wall-clock@0.3.0-rc-2025-09-16`, `read-row`, `wasi:keyvalue/atomics@0.2.0-draft2`, which Taffrail does not provide. It provides the releases of WASI 0.2 and 0.3, `wasi:config/store`, `wasi:keyvalue/store`, `wasi:logging/logging` and `taffrail:workers`: build the component without other imports, or compose it with components that export them (`wac plug`)",
@@ -129,7 +131,7 @@ async fn no_handler() {
             (export "wasi:cli/run@0.2.0" (instance $run))
             (export "acme:db/rows@1.0.0" (instance $run)))"#,
         &format!(
-            "it has no handler: it exports `wasi:cli/run@0.2.0`, `acme:db/rows@1.0.0`. {what}"
+            "it is a command-line program: it exports `wasi:cli/run@0.2.0`, `acme:db/rows@1.0.0`. {what}"
         ),
     )
     .await;

@@ -9,6 +9,7 @@ mod bodies;
 mod bundle;
 mod cancel;
 mod capture;
+mod check;
 mod clients;
 mod configuration;
 mod conformance;

@@ -57,6 +57,18 @@ Examples:
   taffrail build api                makes api/dist/api.wasm
   taffrail build worker.ts -o worker.wasm && taffrail serve worker.wasm")]
     Build(BuildOptions),
+    /// Say what a Worker is, what it needs, and whether it can be deployed
+    #[command(after_help = "\
+Builds the Worker if its configuration says how, and compiles it as `dev` does.
+
+Exit status:
+  0  it can be deployed
+  1  it cannot, and stderr says why
+
+Examples:
+  taffrail check hello.wasm
+  taffrail check api --json")]
+    Check(CheckOptions),
     /// Stop a Worker of a running `dev` or `serve`, with the outcome killSwitch
     #[command(after_help = "\
 Examples:
@@ -135,6 +147,20 @@ pub(crate) struct BuildOptions {
     /// configuration]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(ArgGroup, Debug)]
+pub(crate) struct CheckOptions {
+    /// A component, a script, the directory of a Worker, or its configuration
+    /// file (wrangler.toml, .json or .jsonc)
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(crate) path: PathBuf,
+    /// Use this environment of the configuration file
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// Print all that is known as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(ArgGroup, Debug)]

@@ -2,6 +2,7 @@
 
 mod args;
 mod build;
+mod check;
 mod control;
 mod dev;
 mod exit;
@@ -51,6 +52,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
             Command::Serve(options) => serve::run(options).await,
             Command::Invoke(options) => invoke::run(options).await,
             Command::Build(options) => build::run(options).await,
+            Command::Check(options) => check::run(options).await,
             Command::Stop(options) => control::request("stop", &options),
             Command::Start(options) => control::request("start", &options),
             Command::Status(options) => status::run(&options),

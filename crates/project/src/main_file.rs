@@ -19,6 +19,15 @@ pub(crate) enum Kind {
 }
 
 impl Main {
+    /// The bytes of a component.
+    #[must_use]
+    pub fn component(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Kind::Component(bytes) => Some(bytes),
+            Kind::Script(_) => None,
+        }
+    }
+
     /// Returns the source files of a script.
     #[must_use]
     pub fn files(&self) -> &[PathBuf] {

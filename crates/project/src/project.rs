@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};
 use taffrail_javascript::Boundary;
-use taffrail_runtime::{Binding, Code, Component, Runtime};
+use taffrail_runtime::{Binding, Code, Component, Inspection, Runtime};
 
 /// Deploys configured Workers to a runtime.
 pub struct Project {
@@ -201,6 +201,20 @@ impl Project {
             }
         }
         Ok(())
+    }
+
+    /// What a component is, without compiling it. None is for a script.
+    ///
+    /// # Errors
+    ///
+    /// When `main` is no component, or a damaged one.
+    pub fn inspect(&self, worker: &WorkerConfig, main: &Main) -> Result<Option<Inspection>> {
+        let compiler = self.runtime.compiler();
+        let inspected = main
+            .component()
+            .map(|bytes| compiler.inspect(bytes, &worker.main));
+        let inspected = inspected.transpose();
+        inspected.map_err(|error| Error::code(cannot_run(worker)).caused_by(error))
     }
 
     /// Claims the store for this process if the Worker keeps data.

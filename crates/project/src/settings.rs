@@ -11,7 +11,7 @@ pub(crate) fn settings(worker: &WorkerConfig) -> WorkerSettings {
         tail_consumers: worker.tail_consumers.clone(),
         bindings: worker.bindings.clone(),
         egress: worker.egress.clone(),
-        limits: limits(&worker.limits),
+        limits: Limits::from(&worker.limits),
         max_batch: worker
             .max_batch
             .map_or(MAX_BATCH, |most| usize::try_from(most).unwrap_or(MAX_BATCH)),
@@ -19,25 +19,27 @@ pub(crate) fn settings(worker: &WorkerConfig) -> WorkerSettings {
     }
 }
 
-fn limits(set: &ConfiguredLimits) -> Limits {
-    let mut limits = Limits::default();
-    if let Some(cpu_ms) = set.cpu_ms {
-        limits.cpu = Duration::from_millis(cpu_ms);
+impl From<&ConfiguredLimits> for Limits {
+    fn from(set: &ConfiguredLimits) -> Self {
+        let mut limits = Self::default();
+        if let Some(cpu_ms) = set.cpu_ms {
+            limits.cpu = Duration::from_millis(cpu_ms);
+        }
+        if let Some(subrequests) = set.subrequests {
+            limits.subrequests = u32::try_from(subrequests).unwrap_or(u32::MAX);
+        }
+        if let Some(memory_mb) = set.memory_mb {
+            limits.memory = usize::try_from(memory_mb << 20).unwrap_or(usize::MAX);
+        }
+        if let Some(wait_until_ms) = set.wait_until_ms {
+            limits.wait_until = Duration::from_millis(wait_until_ms);
+        }
+        if let Some(wall_ms) = set.wall_ms {
+            limits.wall_time = Some(Duration::from_millis(wall_ms));
+        }
+        if let Some(instances) = set.instances {
+            limits.instances = usize::try_from(instances).unwrap_or(usize::MAX);
+        }
+        limits
     }
-    if let Some(subrequests) = set.subrequests {
-        limits.subrequests = u32::try_from(subrequests).unwrap_or(u32::MAX);
-    }
-    if let Some(memory_mb) = set.memory_mb {
-        limits.memory = usize::try_from(memory_mb << 20).unwrap_or(usize::MAX);
-    }
-    if let Some(wait_until_ms) = set.wait_until_ms {
-        limits.wait_until = Duration::from_millis(wait_until_ms);
-    }
-    if let Some(wall_ms) = set.wall_ms {
-        limits.wall_time = Some(Duration::from_millis(wall_ms));
-    }
-    if let Some(instances) = set.instances {
-        limits.instances = usize::try_from(instances).unwrap_or(usize::MAX);
-    }
-    limits
 }

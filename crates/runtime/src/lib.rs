@@ -50,6 +50,7 @@ pub use channels::BoxFuture;
 pub use channels::dynamic::{Module, Modules};
 pub use channels::network::{Network, SendError};
 pub use component::Component;
+pub use component::inspection::{DebugInfo, Import, Inspection, Memory, Producer};
 pub use delivery::{Delivery, Ledger, TailConsumer};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, QueueMessage};

@@ -89,14 +89,22 @@ impl DebugFile {
         }
     }
 
+    /// Returns the file from which symbols are read, or else one that is there and why it has
+    /// none.
+    pub(super) fn found(&self) -> Option<(PathBuf, Option<String>)> {
+        let mut useless = None;
+        for (path, read) in self.files() {
+            match read {
+                Ok(_) => return Some((path.clone(), None)),
+                Err(problem) => _ = useless.get_or_insert((path.clone(), Some(problem))),
+            }
+        }
+        useless
+    }
+
     /// Returns the symbols from the first file that belongs to the component.
     fn read(&self) -> Vec<Option<Symbols>> {
-        for path in &self.paths {
-            let read = match (self.read_file)(path) {
-                Ok(file) => self.read_from(&file),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => Err(format!("it cannot be read: {error}")),
-            };
+        for (path, read) in self.files() {
             match read {
                 Ok(read) => return read,
                 Err(problem) => {
@@ -105,6 +113,18 @@ impl DebugFile {
             }
         }
         Vec::new()
+    }
+
+    /// Reads each of the files that are there.
+    fn files(&self) -> impl Iterator<Item = (&PathBuf, Result<Vec<Option<Symbols>>, String>)> {
+        self.paths.iter().filter_map(|path| {
+            let read = match (self.read_file)(path) {
+                Ok(file) => self.read_from(&file),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+                Err(error) => Err(format!("it cannot be read: {error}")),
+            };
+            Some((path, read))
+        })
     }
 
     fn read_from(&self, file: &Arc<[u8]>) -> Result<Vec<Option<Symbols>>, String> {
@@ -150,6 +170,14 @@ impl CoreModule {
         let (_, range) = sections.find(|(other, _)| other == name)?;
         Some(range.clone())
     }
+}
+
+/// Whether a component has debug information in it.
+pub(super) fn has_dwarf(component: &[u8]) -> bool {
+    core_modules(component).is_ok_and(|modules| {
+        let mut modules = modules.iter();
+        modules.any(|module| module.section(".debug_info").is_some())
+    })
 }
 
 /// Returns the core modules of a component, or the file itself if it is a core module.

@@ -36,7 +36,7 @@ impl<T: 'static> Linked<T> {
             size: size(&component)?,
             pre: linker
                 .instantiate_pre(&component)
-                .map_err(|error| unresolved(names, linker, &error))?,
+                .map_err(|error| unresolved(names, linker, bytes, &error))?,
             ticker: Arc::clone(ticker),
         })
     }

@@ -1,7 +1,8 @@
 //! Compiles components for the engines of one runtime.
 
+use crate::component::inspection::Inspection;
 use crate::component::untrusted::{Compiled, Untrusted};
-use crate::component::{Component, Names};
+use crate::component::{Component, Names, damaged};
 use crate::error::Error;
 use crate::instance::engine::{Engines, Ticker};
 use crate::instance::state::State;
@@ -28,6 +29,16 @@ struct Shared {
     scripts: Linker<IsolateState>,
     ticker: Arc<Ticker>,
     untrusted: Untrusted,
+}
+
+impl Shared {
+    /// What resolves the imports of a Worker with these names.
+    fn workers(&self, names: &Names) -> &Linker<State> {
+        match names.any("@0.3.") {
+            true => &self.concurrent,
+            false => &self.sequential,
+        }
+    }
 }
 
 /// Creates the linker that resolves the imports of Workers.
@@ -73,11 +84,23 @@ impl Compiler {
             let engine = ScriptEngine::compile(&names, &shared.scripts, &shared.ticker, bytes)?;
             return Script::built(engine, &names).map(Code::Script);
         }
-        let linker = match names.any("@0.3.") {
-            true => &shared.concurrent,
-            false => &shared.sequential,
-        };
+        let linker = shared.workers(&names);
         Component::compile(&names, linker, &shared.ticker, bytes).map(Code::Component)
+    }
+
+    /// Inspects a component that was read from `path`, which takes no time to
+    /// speak of.
+    ///
+    /// # Errors
+    ///
+    /// When `bytes` are not a component, or it is damaged.
+    pub fn inspect(&self, bytes: &[u8], path: &Path) -> Result<Inspection, Error> {
+        let names = Names::read(bytes)?;
+        let inspected = match names.is_engine() {
+            true => Inspection::new(&names, &self.0.scripts, bytes, path),
+            false => Inspection::new(&names, self.0.workers(&names), bytes, path),
+        };
+        inspected.map_err(|error| damaged(&error))
     }
 
     /// Compiles the JavaScript engine, as [`compile`](Self::compile) does for components.

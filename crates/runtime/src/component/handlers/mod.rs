@@ -53,15 +53,23 @@ pub(super) struct Handlers {
 impl Handlers {
     /// Whether any of these export names is a handler.
     pub(super) fn are_among(exports: &[String]) -> bool {
-        [
-            fetch::Handler::EXPORTS,
-            tail::Handler::EXPORTS,
-            scheduled::Handler::EXPORTS,
-            queue::Handler::EXPORTS,
-        ]
-        .into_iter()
-        .flatten()
-        .any(|prefix| exports.iter().any(|name| name.starts_with(prefix)))
+        !Self::names_among(exports).is_empty()
+    }
+
+    /// The names in JavaScript of the handlers among exports of these names.
+    pub(super) fn names_among(exports: &[String]) -> Vec<&'static str> {
+        fn one<H: Handler>(exports: &[String]) -> Option<&'static str> {
+            let mut prefixes = H::EXPORTS.iter();
+            let found = prefixes.any(|prefix| exports.iter().any(|name| name.starts_with(prefix)));
+            found.then_some(H::NAME)
+        }
+        let handlers = [
+            one::<fetch::Handler>(exports),
+            one::<tail::Handler>(exports),
+            one::<scheduled::Handler>(exports),
+            one::<queue::Handler>(exports),
+        ];
+        handlers.into_iter().flatten().collect()
     }
 
     pub(super) fn new(exports: &[String], pre: &InstancePre<State>) -> wasmtime::Result<Self> {

@@ -1,0 +1,167 @@
+//! What a component is, as far as its bytes tell.
+
+use crate::component::debug_file::{self, DebugFile};
+use crate::component::handlers::Handlers;
+use crate::component::names::{Names, missing, remedy};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use wasmparser::{BinaryReaderError, KnownCustom, MemoryType, Parser, Payload};
+use wasmtime::component::Linker;
+
+/// What the bytes of a component tell of it.
+///
+/// Whether it can be deployed is for [`Compiler::compile`](crate::Compiler::compile)
+/// to say, which also knows the types of what it imports.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// The events that it handles, by their names in JavaScript.
+    pub handlers: Vec<&'static str>,
+    /// Whether it was built of a script, which decides about its handlers.
+    pub is_script: bool,
+    /// What it imports, in order.
+    pub imports: Vec<Import>,
+    /// What it exports, in order.
+    pub exports: Vec<String>,
+    /// The languages that its `producers` sections name.
+    pub languages: BTreeSet<Producer>,
+    /// The tools that its `producers` sections name.
+    pub tools: BTreeSet<Producer>,
+    /// The memories that its core modules declare.
+    pub memories: Vec<Memory>,
+    /// Where its debug information is.
+    pub debug_info: DebugInfo,
+}
+
+/// Something that a component imports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// Its name, with the version.
+    pub name: String,
+    /// What to do about it, if nothing provides it.
+    pub missing: Option<String>,
+}
+
+/// A language or a tool, as a `producers` section has it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Producer {
+    /// Its name.
+    pub name: String,
+    /// Its version, which may be empty.
+    pub version: String,
+}
+
+/// A memory that a core module declares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Bytes that it has at the start.
+    pub min: u64,
+    /// Bytes that it may have, if it says so.
+    pub max: Option<u64>,
+}
+
+/// Where the debug information of a component is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DebugInfo {
+    /// There is none.
+    None,
+    /// In the component.
+    Inside,
+    /// In a file beside it.
+    Beside {
+        /// The file.
+        path: PathBuf,
+        /// Why it is of no use, if it is not.
+        problem: Option<String>,
+    },
+}
+
+impl Inspection {
+    /// Inspects a component that was read from `path`, whose names are `names`
+    /// and whose imports `linker` resolves.
+    pub(crate) fn new<T: 'static>(
+        names: &Names,
+        linker: &Linker<T>,
+        bytes: &[u8],
+        path: &Path,
+    ) -> Result<Self, BinaryReaderError> {
+        let missing = missing(names, linker, bytes);
+        let mut inspection = Self {
+            handlers: Handlers::names_among(&names.exports),
+            is_script: names.script.is_some(),
+            imports: names
+                .imports
+                .iter()
+                .map(|name| Import {
+                    name: name.clone(),
+                    missing: missing
+                        .contains(&name.as_str())
+                        .then(|| remedy(linker, name)),
+                })
+                .collect(),
+            exports: names.exports.clone(),
+            languages: BTreeSet::new(),
+            tools: BTreeSet::new(),
+            memories: Vec::new(),
+            debug_info: debug_info(bytes, path),
+        };
+        inspection.read(bytes)?;
+        Ok(inspection)
+    }
+
+    /// Reads what the core modules in a component say.
+    fn read(&mut self, bytes: &[u8]) -> Result<(), BinaryReaderError> {
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload? {
+                Payload::MemorySection(section) => {
+                    for memory in section {
+                        self.memories.push(declared(&memory?));
+                    }
+                }
+                Payload::CustomSection(section) => {
+                    if let KnownCustom::Producers(fields) = section.as_known() {
+                        // It is for people to read. A damaged one says less.
+                        _ = fields.into_iter().try_for_each(|field| {
+                            let field = field?;
+                            let into = match field.name {
+                                "language" => &mut self.languages,
+                                "processed-by" | "sdk" => &mut self.tools,
+                                _ => return Ok(()),
+                            };
+                            for value in field.values {
+                                let value = value?;
+                                into.insert(Producer {
+                                    name: value.name.to_owned(),
+                                    version: value.version.to_owned(),
+                                });
+                            }
+                            Ok::<_, BinaryReaderError>(())
+                        });
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn declared(memory: &MemoryType) -> Memory {
+    let page = 1_u64 << memory.page_size_log2.unwrap_or(16);
+    Memory {
+        min: memory.initial.saturating_mul(page),
+        max: memory.maximum.map(|pages| pages.saturating_mul(page)),
+    }
+}
+
+fn debug_info(bytes: &[u8], path: &Path) -> DebugInfo {
+    if debug_file::has_dwarf(bytes) {
+        return DebugInfo::Inside;
+    }
+    let read = |file: &Path| fs::read(file).map(Into::into);
+    match DebugFile::new(bytes, path, Box::new(read)).found() {
+        Some((path, problem)) => DebugInfo::Beside { path, problem },
+        None => DebugInfo::None,
+    }
+}
