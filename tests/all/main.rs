@@ -28,6 +28,7 @@ mod handlers;
 mod hostile;
 mod http;
 mod imports;
+mod init;
 mod invoke;
 mod isolates;
 mod javascript;

@@ -57,6 +57,15 @@ Examples:
   taffrail build api                makes api/dist/api.wasm
   taffrail build worker.ts -o worker.wasm && taffrail serve worker.wasm")]
     Build(BuildOptions),
+    /// Write a new Worker
+    #[command(after_help = "\
+Without --producer and --tail the Worker answers requests, and receives its own
+trace items.
+
+Examples:
+  taffrail init api --lang typescript
+  taffrail init my-tail --lang rust --tail")]
+    Init(InitOptions),
     /// Say what a Worker is, what it needs, and whether it can be deployed
     #[command(after_help = "\
 Builds the Worker if its configuration says how, and compiles it as `dev` does.
@@ -147,6 +156,36 @@ pub(crate) struct BuildOptions {
     /// configuration]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(ArgGroup, Debug)]
+pub(crate) struct InitOptions {
+    /// The folder, whose name is that of the Worker
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// The language
+    #[arg(long, value_name = "LANGUAGE")]
+    pub(crate) lang: Language,
+    /// A Worker that answers requests
+    #[arg(long, conflicts_with_all = ["tail", "both"])]
+    pub(crate) producer: bool,
+    /// A Tail Worker
+    #[arg(long, conflicts_with = "both")]
+    pub(crate) tail: bool,
+    /// A Worker that is both [default]
+    #[arg(long)]
+    pub(crate) both: bool,
+}
+
+/// A language that `init` knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    /// A component for WASI 0.2
+    Rust,
+    /// A script
+    Javascript,
+    /// A script
+    Typescript,
 }
 
 #[derive(ArgGroup, Debug)]

@@ -6,6 +6,7 @@ mod check;
 mod control;
 mod dev;
 mod exit;
+mod init;
 mod invoke;
 mod items;
 mod pretty;
@@ -52,6 +53,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
             Command::Serve(options) => serve::run(options).await,
             Command::Invoke(options) => invoke::run(options).await,
             Command::Build(options) => build::run(options).await,
+            Command::Init(options) => init::run(&options),
             Command::Check(options) => check::run(options).await,
             Command::Stop(options) => control::request("stop", &options),
             Command::Start(options) => control::request("start", &options),

@@ -1,0 +1,120 @@
+//! The files of a new Worker.
+
+use crate::args::Language;
+
+/// What a Worker does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Producer,
+    Tail,
+    /// It answers requests, and receives its own items.
+    Both,
+}
+
+/// A file below the folder of a Worker, and what is in it.
+pub(super) type File = (&'static str, &'static str);
+
+macro_rules! template {
+    ($name:literal) => {
+        include_str!(concat!("../../templates/", $name))
+    };
+}
+
+macro_rules! wit {
+    ($($name:literal),* $(,)?) => {
+        &[$((concat!("wit/", $name), include_str!(concat!("../../../../wit/", $name)))),*]
+    };
+}
+
+/// The WIT that the bindings of a component are made of.
+pub(super) const WIT: &[File] = wit![
+    "deps/cli.wit",
+    "deps/clocks.wit",
+    "deps/config/store.wit",
+    "deps/config/world.wit",
+    "deps/filesystem.wit",
+    "deps/http.wit",
+    "deps/io.wit",
+    "deps/keyvalue/store.wit",
+    "deps/logging.wit",
+    "deps/random.wit",
+    "deps/sockets.wit",
+    "dispatch.wit",
+    "interfaces.wit",
+    "loader.wit",
+    "services.wit",
+    "types.wit",
+    "worlds.wit",
+];
+
+/// The files of a Worker, in which `my-worker` stands for its name.
+pub(super) fn of(language: Language, role: Role) -> Vec<File> {
+    match language {
+        Language::Rust => {
+            let source = match role {
+                Role::Producer => template!("rust/producer.rs"),
+                Role::Tail => template!("rust/tail.rs"),
+                Role::Both => template!("rust/both.rs"),
+            };
+            let mut files = vec![
+                ("wrangler.toml", template!("rust/wrangler.toml")),
+                ("Cargo.toml", template!("rust/Cargo.toml")),
+                (".gitignore", "target\n.taffrail\n"),
+                ("src/lib.rs", source),
+            ];
+            files.extend(WIT);
+            files
+        }
+        Language::Javascript => {
+            let source = match role {
+                Role::Producer => template!("javascript/producer.js"),
+                Role::Tail => template!("javascript/tail.js"),
+                Role::Both => template!("javascript/both.js"),
+            };
+            script(template!("javascript/wrangler.toml"), ("worker.js", source))
+        }
+        Language::Typescript => {
+            let source = match role {
+                Role::Producer => template!("typescript/producer.ts"),
+                Role::Tail => template!("typescript/tail.ts"),
+                Role::Both => template!("typescript/both.ts"),
+            };
+            script(template!("typescript/wrangler.toml"), ("worker.ts", source))
+        }
+    }
+}
+
+fn script(configuration: &'static str, source: File) -> Vec<File> {
+    let ignored = (".gitignore", "dist\nnode_modules\n.taffrail\n");
+    vec![("wrangler.toml", configuration), ignored, source]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::path::Path;
+
+    fn read(folder: &Path, name: &str, files: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = format!("{name}/{}", path.file_name().unwrap().display());
+            if path.is_dir() {
+                read(&path, &name, files);
+            } else {
+                files.insert(name, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn the_whole_wit_package_goes_along() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+        let mut expected = BTreeMap::new();
+        read(&root, "wit", &mut expected);
+        let files = WIT.iter();
+        let files = files.map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        assert_eq!(files.collect::<BTreeMap<_, _>>(), expected);
+    }
+}
