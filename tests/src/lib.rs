@@ -28,5 +28,9 @@ pub mod upstream;
 pub mod embedding {}
 
 #[cfg(doctest)]
+#[allow(
+    rustdoc::invalid_codeblock_attributes,
+    reason = "the other blocks have titles"
+)]
 #[doc = include_str!("../../docs/testing.md")]
 pub mod testing {}

@@ -7,6 +7,7 @@
 //! | `js title="api/worker.js"`, or another language | a file of the example |
 //! | `console` | commands behind `$ `, each followed by its output |
 //! | `text` | the lines that the running server prints next |
+//! | `rust` | a documentation test of this package (`lib.rs`) |
 //!
 //! `taffrail dev` and `taffrail serve` run beside the commands after them, until
 //! the next server starts. A `…` in an output stands for any text, and on a line of
@@ -82,6 +83,7 @@ pub fn blocks(page: &str) -> Result<Vec<(usize, Block)>, String> {
         let block = match (language, title.trim_matches('"')) {
             ("console", "") => Block::Console(steps(text)),
             ("text", "") => Block::Printed(text),
+            ("rust", "") => continue,
             (_, "") => return Err(format!("line {number}: a file without a title")),
             (_, name) => Block::File {
                 name: name.to_owned(),
