@@ -16,10 +16,12 @@ fn crates_depend_on_each_other_as_drawn() {
             "taffrail-runtime",
             ["taffrail-store", "taffrail-trace"].into(),
         ),
-        ("taffrail-javascript", [].into()),
+        ("taffrail-toolchain", [].into()),
+        ("taffrail-javascript", ["taffrail-toolchain"].into()),
+        ("taffrail-python", ["taffrail-toolchain"].into()),
         (
             "taffrail-project",
-            ["taffrail-javascript", "taffrail-runtime"].into(),
+            ["taffrail-javascript", "taffrail-python", "taffrail-runtime"].into(),
         ),
         ("taffrail-server", ["taffrail-runtime"].into()),
         (

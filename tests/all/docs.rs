@@ -33,6 +33,8 @@ pages! {
     rust_faulty: "guest-examples/rust/faulty/README.md"
     rust_tail_log: "guest-examples/rust/tail-log/README.md"
     rust_tail_http: "guest-examples/rust/tail-http/README.md"
+    python_hello: "guest-examples/python/hello/README.md"
+    python_tail_http: "guest-examples/python/tail-http/README.md"
     javascript_hello: "guest-examples/javascript/hello/README.md"
     javascript_faulty: "guest-examples/javascript/faulty/README.md"
     javascript_heartbeat: "guest-examples/javascript/heartbeat/README.md"
@@ -53,7 +55,7 @@ fn every_page_has_a_test() {
         folder.map(|entry| entry.unwrap().file_name().into_string().unwrap())
     };
     let mut pages: Vec<_> = names("docs").map(|page| format!("docs/{page}")).collect();
-    for language in ["rust", "javascript"] {
+    for language in ["rust", "python", "javascript"] {
         let examples = names(&format!("guest-examples/{language}"));
         pages.extend(examples.map(|name| format!("guest-examples/{language}/{name}/README.md")));
     }

@@ -38,6 +38,7 @@ mod memory;
 mod missing_tail;
 mod objects;
 mod outcomes;
+mod python;
 mod regexp;
 mod rpc;
 mod serve;

@@ -151,8 +151,9 @@ impl Example {
             link(&format!("guest-examples/{name}"));
         }
         // Workers keep their data beside themselves.
-        let scripts = "guest-examples/javascript";
-        copy(&root().join(scripts), &folder.path().join(scripts));
+        for scripts in ["guest-examples/javascript", "guest-examples/python"] {
+            copy(&root().join(scripts), &folder.path().join(scripts));
+        }
         Self {
             folder,
             server: None,

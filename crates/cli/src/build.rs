@@ -1,4 +1,4 @@
-//! `taffrail build`: builds a component from a script.
+//! `taffrail build`: builds a component from a script, or from a Worker in Python.
 
 use crate::args::BuildOptions;
 use crate::workers;
@@ -12,9 +12,9 @@ pub(crate) async fn run(options: BuildOptions) -> Result<u8> {
     let opened = workers::open(Vec::new(), None, &[], None)?;
     let project = &opened.project;
     project.run_build_command(&worker).await?;
-    if !config::is_script(&worker.main) {
+    if !config::is_script(&worker.main) && !config::is_python(&worker.main) {
         bail!(
-            "{}: `main` is `{}`, which is not a script (.js, .mjs, .ts): there is nothing to build",
+            "{}: `main` is `{}`, which is neither a script (.js, .mjs, .ts) nor a Python file (.py): there is nothing to build",
             worker.path.display(),
             worker.main.display()
         );

@@ -64,6 +64,13 @@ impl Progress for Terminal {
                 (doing, Some(("Compiled", ENGINE.to_owned())))
             }
             Step::CompileBundler => ("Compiling the bundler".to_owned(), None),
+            Step::FetchPython => {
+                let tools = "the tools for Python";
+                (
+                    format!("Fetching {tools}"),
+                    Some(("Fetched", tools.to_owned())),
+                )
+            }
             Step::Compile { worker } => {
                 let doing = format!("Compiling {worker}");
                 (doing, Some(("Compiled", worker.to_owned())))

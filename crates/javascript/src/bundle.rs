@@ -1,6 +1,5 @@
 //! Bundles a script and its imports into one file.
 
-use crate::error::Error;
 use crate::esbuild::{Esbuild, Failure, Success};
 use crate::files::Files;
 use crate::input;
@@ -12,6 +11,7 @@ use serde_json::Value;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use taffrail_toolchain::Error;
 
 /// A bundled script, which sets `module.exports`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! Bundles scripts: the operator's, and untrusted ones.
 
 use crate::bundle::{BundleError, Bundled, SyntaxError, Task};
-use crate::error::Error;
 use crate::esbuild::Esbuild;
 use crate::kinds::{self, Ruled};
 use crate::modules::{self, Module};
@@ -12,6 +11,7 @@ use crate::turns::{NotDone, Turns};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use taffrail_toolchain::Error;
 
 /// The limits for untrusted scripts. A minified script of 400 kB takes 0.2 s and 32
 /// MiB.

@@ -1,7 +1,6 @@
 //! esbuild as a WebAssembly program, which sees only the files that it is given.
 
 use crate::clock;
-use crate::error::Error;
 use crate::run::{Command, Limit};
 use crate::wasi::{self, Exited, Host};
 use std::collections::BTreeMap;
@@ -9,6 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::{self, Thread};
 use std::time::Duration;
+use taffrail_toolchain::Error;
 use wasmtime::{
     Cache, CacheConfig, Config, Engine, InstancePre, Module, Store, StoreContextMut, UpdateDeadline,
 };

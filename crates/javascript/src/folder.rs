@@ -1,6 +1,5 @@
 //! A folder of the host, as the bundler sees it.
 
-use crate::error::Error;
 use crate::files::{Files, Kind, Refusal};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, FileType, Metadata, OpenOptions, OpenOptionsExt};
@@ -10,6 +9,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
+use taffrail_toolchain::Error;
 
 /// The most entries of one directory that are read.
 const ENTRIES: usize = 50_000;

@@ -8,8 +8,6 @@
 mod bundle;
 mod bundler;
 mod clock;
-mod command;
-mod error;
 mod esbuild;
 mod files;
 mod folder;
@@ -28,10 +26,10 @@ mod wasi;
 
 pub use bundle::{Bundle, BundleError, Bundled, SyntaxError};
 pub use bundler::Bundler;
-pub use error::Error;
 pub use kinds::ModuleKind;
 pub use meta::PROVIDED_MODULES;
 pub use modules::Module;
 pub use place::{Boundary, read_file};
 pub use rules::{Bundling, Rule, RuleKind};
+pub use taffrail_toolchain::Error;
 pub use toolchain::Toolchain;

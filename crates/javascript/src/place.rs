@@ -1,10 +1,10 @@
 //! The files that a script in a folder may include.
 
-use crate::error::Error;
 use crate::files::{Files, Given, Kind, Refusal};
 use crate::folder::{self, Folder};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use taffrail_toolchain::Error;
 
 /// The boundary of the files of a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,20 +2,17 @@
 
 use crate::bundle::{self, Bundle};
 use crate::bundler::Bundler;
-use crate::command::run;
-use crate::error::Error;
 use crate::esbuild::{Esbuild, Failure};
 use crate::folder::{self, Folder};
 use crate::run::{Command as Bundling, Limits};
 use crate::section;
-use sha2::{Digest, Sha256};
-use std::fmt::Write;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
+use taffrail_toolchain::{Error, Home, run};
 use tempfile::TempDir;
 
 /// The packages that build the engine, from the npm registry.
@@ -121,38 +118,31 @@ const SOURCES: &[(&str, &str)] = &[
     ),
 ];
 
+/// What the folder of the tools holds.
+const TOOLS: &str = "the JavaScript engine";
+
 const NODE: &str = "JavaScript Workers need Node.js and npm once, to build the engine that runs them. Install both (https://nodejs.org, `apt install nodejs npm`, `brew install node`) and try again";
 
 /// The tools for JavaScript, in a directory of their own.
 #[derive(Clone, Debug)]
 pub struct Toolchain {
-    home: PathBuf,
+    home: Home,
 }
 
 impl Toolchain {
     /// Creates the tools below `cache`, which may also hold those of other versions.
     #[must_use]
     pub fn new(cache: &Path) -> Self {
-        let mut hash = Sha256::new();
-        for (name, text) in SOURCES {
-            for part in [name, text] {
-                hash.update((part.len() as u64).to_le_bytes());
-                hash.update(part);
-            }
-        }
-        let mut version = String::new();
-        for byte in &hash.finalize()[..8] {
-            _ = write!(version, "{byte:02x}");
-        }
+        let sources = SOURCES.iter().map(|(name, text)| (*name, text.as_bytes()));
         Self {
-            home: cache.join(version),
+            home: Home::new(TOOLS, cache, sources),
         }
     }
 
     /// Whether everything is installed. If so, Node.js is not needed.
     #[must_use]
     pub fn is_installed(&self) -> bool {
-        self.home.is_dir()
+        self.home.exists()
     }
 
     /// Builds the engine and the bundler if they are missing. This takes about a minute, and
@@ -163,7 +153,7 @@ impl Toolchain {
     /// Fails if Node.js or npm is missing, if the packages cannot be fetched, or if the directory
     /// cannot be written to.
     pub fn install(&self) -> Result<(), Error> {
-        in_place(&self.home, |work| {
+        self.home.make(|work| {
             fetch_packages(work)?;
             make_engine(work, &self.compiled())
         })
@@ -175,13 +165,13 @@ impl Toolchain {
     ///
     /// Fails if it cannot be read, for instance before [`install`](Self::install).
     pub fn bundler(&self) -> Result<Bundler, Error> {
-        let esbuild = compile(&self.home.join(ESBUILD), &self.compiled())?;
+        let esbuild = compile(&self.home.path().join(ESBUILD), &self.compiled())?;
         Ok(Bundler::new(Arc::new(esbuild)))
     }
 
     /// Returns the directory of the compiled bundler. Versions with the same bundler share it.
     fn compiled(&self) -> PathBuf {
-        self.home.with_file_name("compiled")
+        self.home.path().with_file_name("compiled")
     }
 
     /// Builds a component from a script and the engine, with the script compiled. This takes
@@ -192,15 +182,15 @@ impl Toolchain {
     /// As for [`install`](Self::install), and if the script cannot be compiled.
     pub fn build(&self, bundle: &Bundle) -> Result<Vec<u8>, Error> {
         let builder = self.home.with_extension("build");
-        in_place(&builder, |work| {
+        builder.make(|work| {
             fetch_packages(work)?;
             Ok(work.to_owned())
         })?;
-        let unwritten = |error| unwritable(&builder, &error);
-        let work = TempDir::with_prefix_in("script-", &builder).map_err(unwritten)?;
+        let unwritten = |error| unwritable(builder.path(), &error);
+        let work = TempDir::with_prefix_in("script-", builder.path()).map_err(unwritten)?;
         write_sources(work.path()).map_err(unwritten)?;
         fs::write(work.path().join("script.txt"), &bundle.text).map_err(unwritten)?;
-        let esbuild = compile(&builder.join(PACKAGED_ESBUILD), &self.compiled())?;
+        let esbuild = compile(&builder.path().join(PACKAGED_ESBUILD), &self.compiled())?;
         make_component(&esbuild, work.path(), "built.js", ENGINE)?;
         let made = fs::read(work.path().join(ENGINE)).map_err(unwritten)?;
         Ok(section::append(made, bundle))
@@ -212,7 +202,7 @@ impl Toolchain {
     ///
     /// Fails if it cannot be read, for instance before [`install`](Self::install).
     pub fn engine(&self) -> Result<Vec<u8>, Error> {
-        let path = self.home.join(ENGINE);
+        let path = self.home.path().join(ENGINE);
         fs::read(&path).map_err(|error| {
             Error::new(format!(
                 "the JavaScript engine `{}` cannot be read: {error}",
@@ -245,10 +235,7 @@ fn compile(esbuild: &Path, cache: &Path) -> Result<Esbuild, Error> {
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Error {
-    Error::new(format!(
-        "the JavaScript engine cannot be kept in `{}`: {error}; set XDG_CACHE_HOME to a writable directory",
-        path.display()
-    ))
+    taffrail_toolchain::unwritable(TOOLS, path, error)
 }
 
 fn write_sources(directory: &Path) -> io::Result<()> {
@@ -262,31 +249,8 @@ fn write_sources(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs `make` in a temporary directory, and moves the directory that it returns to `home`.
-fn in_place(home: &Path, make: impl FnOnce(&Path) -> Result<PathBuf, Error>) -> Result<(), Error> {
-    if home.is_dir() {
-        return Ok(());
-    }
-    let parent = home.parent().unwrap_or(Path::new("."));
-    let unwritten = |error| unwritable(parent, &error);
-    fs::create_dir_all(parent).map_err(unwritten)?;
-    // One process builds it, and others wait.
-    let lock = File::create(parent.join("lock")).map_err(unwritten)?;
-    lock.lock().map_err(unwritten)?;
-    if home.is_dir() {
-        return Ok(());
-    }
-    let work = TempDir::with_prefix_in("making-", parent).map_err(unwritten)?;
-    write_sources(work.path()).map_err(|error| unwritable(parent, &error))?;
-    let made = make(work.path())?;
-    // Another process may have built the same.
-    match fs::rename(made, home) {
-        Err(error) if !home.is_dir() => Err(unwritable(home, &error)),
-        _ => Ok(()),
-    }
-}
-
 fn fetch_packages(work: &Path) -> Result<(), Error> {
+    write_sources(work).map_err(|error| unwritable(work, &error))?;
     let mut npm = Command::new("npm");
     npm.args(["install", "--ignore-scripts", "--no-audit", "--no-fund"])
         .args(["--loglevel", "error"])

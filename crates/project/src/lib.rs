@@ -45,6 +45,7 @@ mod main_file;
 mod namespaces;
 mod progress;
 mod project;
+mod python;
 mod settings;
 mod tools;
 

@@ -14,33 +14,37 @@ pub struct Main(pub(crate) Kind);
 
 #[derive(Clone, PartialEq)]
 pub(crate) enum Kind {
-    Component(Bytes),
+    Component {
+        bytes: Bytes,
+        /// What it was made of, if it was made here.
+        files: Vec<PathBuf>,
+    },
     Script(Arc<Bundle>),
 }
 
 impl Main {
-    /// The bytes of a component.
+    /// Returns the bytes of a component.
     #[must_use]
     pub fn component(&self) -> Option<&[u8]> {
         match &self.0 {
-            Kind::Component(bytes) => Some(bytes),
+            Kind::Component { bytes, .. } => Some(bytes),
             Kind::Script(_) => None,
         }
     }
 
-    /// Returns the source files of a script.
+    /// Returns the source files of a script, or of a Worker in Python.
     #[must_use]
     pub fn files(&self) -> &[PathBuf] {
         match &self.0 {
-            Kind::Component(_) => &[],
+            Kind::Component { files, .. } => files,
             Kind::Script(bundle) => &bundle.files,
         }
     }
 }
 
-/// Reads a component.
-pub(crate) fn read_component(worker: &WorkerConfig) -> Result<Vec<u8>> {
-    fs::read(&worker.main).map_err(|error| {
+/// Reads the component of a Worker that was built before.
+pub(crate) fn read_component(worker: &WorkerConfig) -> Result<Kind> {
+    let bytes = fs::read(&worker.main).map_err(|error| {
         let next = match &worker.build {
             Some(build) => format!("`build.command` (`{}`) did not create it", build.command),
             None => "build it first, or set `build.command`".to_owned(),
@@ -50,5 +54,9 @@ pub(crate) fn read_component(worker: &WorkerConfig) -> Result<Vec<u8>> {
             worker.path.display(),
             worker.main.display()
         ))
+    })?;
+    Ok(Kind::Component {
+        bytes: bytes.into(),
+        files: Vec::new(),
     })
 }

@@ -100,6 +100,10 @@ impl UserWorkers {
             let bundle = self.bundle(&key, &config, &files).await?;
             files.extend(bundle.files.iter().cloned());
             Code::Script(self.javascript.script(compiler, &bundle).await?)
+        } else if config::is_python(&config.main) {
+            return Err(Error::code(
+                "user Workers in Python are not built when they are called: make a component with `taffrail build`, and name it as `main`",
+            ));
         } else {
             let boundary = boundary(&config);
             let (dir, main) = (config.dir.clone(), config.main.clone());

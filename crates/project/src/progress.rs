@@ -17,12 +17,15 @@ pub enum Step<'a> {
     CompileEngine,
     /// Compiles the bundler.
     CompileBundler,
+    /// Fetches the tools that build components from Workers in Python. This is done once for each
+    /// version of Taffrail.
+    FetchPython,
     /// Compiles the component of a Worker.
     Compile {
         /// The name of the Worker.
         worker: &'a str,
     },
-    /// Builds a component from the script of a Worker.
+    /// Builds a component from the source of a Worker.
     Componentize {
         /// The name of the Worker.
         worker: &'a str,

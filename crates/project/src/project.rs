@@ -9,6 +9,7 @@ use crate::javascript::JavaScript;
 use crate::main_file::{self, Kind, Main};
 use crate::namespaces::UserWorkers;
 use crate::progress::{Progress, Step, during};
+use crate::python::Python;
 use crate::settings::settings;
 use crate::tools::{Tools, components};
 use bytes::Bytes;
@@ -22,6 +23,7 @@ use taffrail_runtime::{Binding, Code, Component, Inspection, Runtime};
 pub struct Project {
     runtime: Runtime,
     javascript: Arc<JavaScript>,
+    python: Python,
     progress: Arc<dyn Progress>,
     /// The directory for the data of Workers.
     store: Option<PathBuf>,
@@ -99,6 +101,7 @@ impl Builder {
         Ok(Project {
             runtime: runtime.build()?,
             javascript,
+            python: Python::new(&self.cache, Arc::clone(&self.progress)),
             progress: self.progress,
             store: self.store,
             claim: Mutex::default(),
@@ -164,8 +167,14 @@ impl Project {
     pub async fn load(&self, worker: &WorkerConfig) -> Result<Main> {
         Ok(Main(if config::is_script(&worker.main) {
             Kind::Script(Arc::new(self.javascript.bundle(worker).await?))
+        } else if config::is_python(&worker.main) {
+            let (component, files) = self.python.build(worker).await?;
+            Kind::Component {
+                bytes: component.into(),
+                files,
+            }
         } else {
-            Kind::Component(main_file::read_component(worker)?.into())
+            main_file::read_component(worker)?
         }))
     }
 
@@ -184,7 +193,7 @@ impl Project {
         self.claim(worker)?;
         let settings = settings(worker);
         match main.0 {
-            Kind::Component(bytes) => {
+            Kind::Component { bytes, .. } => {
                 let code = self.compile(worker, bytes).await?;
                 if let Code::Component(component) = &code {
                     self.check_handlers(worker, workers, component)?;
@@ -234,12 +243,16 @@ impl Project {
         Ok(())
     }
 
-    /// Builds a component from a Worker's script and the JavaScript engine.
+    /// Builds a component from a Worker's script and the JavaScript engine, or from its Python
+    /// files.
     ///
     /// # Errors
     ///
     /// Fails if the script cannot be bundled or evaluated, or if the component cannot be built.
     pub async fn componentize(&self, worker: &WorkerConfig) -> Result<Vec<u8>> {
+        if config::is_python(&worker.main) {
+            return Ok(self.python.build(worker).await?.0);
+        }
         let bundle = self.javascript.bundle(worker).await?;
         let script = Main(Kind::Script(Arc::new(bundle.clone())));
         // Evaluated here first, so that an exception refers to the user's source.

@@ -61,7 +61,7 @@ pub(super) fn locate(path: &Path) -> Result<Source> {
     let kind = match fs::metadata(path) {
         Ok(kind) => kind,
         Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(
-            "{}: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, or a .js, .mjs or .ts script",
+            "{}: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, a .js, .mjs or .ts script, or a .py file",
             path.display()
         ),
         Err(error) => bail!("{}: {error}", path.display()),
@@ -80,13 +80,13 @@ pub(super) fn locate(path: &Path) -> Result<Source> {
     } else {
         path.to_owned()
     };
-    if is_component(&file) || is_script(&file) {
+    if is_component(&file) || is_script(&file) || is_python(&file) {
         return Ok(Source::Main(file));
     }
     match Syntax::of(&file) {
         Some(syntax) => Ok(Source::Config(file, syntax)),
         None => bail!(
-            "{}: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts)",
+            "{}: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts), nor a Python file (.py)",
             path.display()
         ),
     }
@@ -107,6 +107,11 @@ const SCRIPTS: [&str; 7] = ["js", "mjs", "cjs", "jsx", "ts", "mts", "tsx"];
 pub fn is_script(file: &Path) -> bool {
     file.extension()
         .is_some_and(|extension| SCRIPTS.iter().any(|script| extension == *script))
+}
+
+/// Returns whether a file is a Worker in Python.
+pub fn is_python(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "py")
 }
 
 /// Returns where the Worker `name` of a folder usually is: in a folder of that name, or in a

@@ -1,0 +1,286 @@
+//! Workers in Python.
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use taffrail_runtime::trace::TraceItem;
+use taffrail_tests::folder::Folder;
+use taffrail_tests::scenario::{Endpoint, Scenario, full, logs, refused};
+
+/// Writes the folder of a Worker in Python.
+fn python(folder: &Folder, name: &str, source: &str, more: &str) {
+    let config = format!("name = \"{name}\"\nmain = \"entry.py\"\n{more}\n");
+    folder
+        .write(&format!("{name}/entry.py"), source)
+        .write(&format!("{name}/wrangler.toml"), config);
+}
+
+/// The item of the last invocation of a Worker.
+fn last(scenario: &Scenario, worker: &str) -> Arc<TraceItem> {
+    scenario.items_of(worker).pop().unwrap()
+}
+
+const PRODUCER: &str = r#"
+import asyncio
+import logging
+from helper import shout
+from workers import Response, WorkerEntrypoint, fetch
+
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        name = request.url.rsplit("/", 1)[1]
+        return await getattr(self, name)(request)
+
+    async def echo(self, request):
+        async def pieces():
+            async for piece in request:
+                yield piece
+
+        return Response(pieces(), 201, {"x-method": request.method, "x-in": request.headers["X-IN"]})
+
+    async def levels(self, request):
+        log = logging.getLogger("shop")
+        log.debug("a %s", "debug")
+        log.info("an info")
+        log.warning("a warning")
+        log.error("an error")
+        print(shout("printed"))
+        try:
+            {}["key"]
+        except KeyError:
+            log.exception("caught")
+        return Response("logged")
+
+    async def fails(self, request):
+        raise ValueError("no such order")
+
+    async def nothing(self, request):
+        return "text"
+
+    async def memory(self, request):
+        return Response(str(len(bytearray(400 << 20))))
+
+    async def waits(self, request):
+        began = asyncio.get_event_loop().time()
+        await asyncio.gather(asyncio.sleep(0.02), asyncio.sleep(0.01))
+        return Response(str(asyncio.get_event_loop().time() - began >= 0.02))
+
+    async def kv(self, request):
+        self.env.KV.put("color", "grün")
+        return Response(self.env.KV.get("color").decode() + " " + ",".join(self.env.KV.list()))
+
+    async def service(self, request):
+        response = await self.env.OTHER.fetch("http://other/there", "POST", {}, "body")
+        return Response(f"{response.status} {await response.text()}")
+
+    async def stuck(self, request):
+        await asyncio.get_running_loop().create_future()
+
+    async def gone(self, request):
+        await fetch("http://127.0.0.1:1/")
+"#;
+
+const MORE: &str = r#"
+kv_namespaces = [{ binding = "KV", id = "abc" }]
+services = [{ binding = "OTHER", service = "other" }]
+"#;
+
+const OTHER: &str = "export default { async fetch(request) { return new Response(`${request.method} ${new URL(request.url).pathname} ${await request.text()}`, { status: 202 }); } };";
+
+async fn producer() -> (Folder, Scenario) {
+    let folder = Folder::new();
+    python(&folder, "shop", PRODUCER, MORE);
+    folder.write(
+        "shop/helper.py",
+        "def shout(text):\n    return text.upper()\n",
+    );
+    folder.script("other", OTHER, "");
+    let scenario = Scenario::of(&folder, &["shop", "other"]).await;
+    (folder, scenario)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_bodies_bindings_and_timers() {
+    let (_folder, scenario) = producer().await;
+    let body = Bytes::from(vec![b'x'; 300_000]);
+    let echo = Request::builder()
+        .method(Method::PUT)
+        .uri("http://localhost/echo")
+        .header("x-in", "in")
+        .body(body.clone());
+    let answer = scenario.send("shop", echo.unwrap()).await;
+    assert_eq!(answer.status, Some(201));
+    assert_eq!(answer.headers["x-method"], "PUT");
+    assert_eq!(answer.headers["x-in"], "in");
+    assert!(answer.body == body);
+    for (path, expected) in [
+        ("/waits", "True"),
+        ("/kv", "grün color"),
+        ("/service", "202 POST /there body"),
+    ] {
+        assert_eq!(scenario.get("shop", path).await.text(), expected, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn levels_and_failures_are_those_of_python() {
+    let (_folder, scenario) = producer().await;
+    assert_eq!(scenario.get("shop", "/levels").await.text(), "logged");
+    let item = last(&scenario, "shop");
+    assert_eq!(
+        logs(&item),
+        [
+            "debug a debug",
+            "info an info",
+            "warn a warning",
+            "error an error",
+            "log PRINTED",
+            "error caught {}",
+        ]
+    );
+    let caught = item.logs.last().unwrap().error_info.as_ref().unwrap();
+    let caught = caught[1].as_ref().unwrap();
+    assert_eq!((&*caught.name, &*caught.message), ("KeyError", "'key'"));
+
+    for (path, name, message, line) in [
+        (
+            "/fails",
+            "ValueError",
+            "no such order",
+            "raise ValueError(\"no such order\")",
+        ),
+        (
+            "/gone",
+            "ConnectionError",
+            "http://127.0.0.1:1/: ConnectionRefused",
+            "await fetch(\"http://127.0.0.1:1/\")",
+        ),
+        (
+            "/stuck",
+            "RuntimeError",
+            "the handler waits for something that never happens",
+            "",
+        ),
+        (
+            "/nothing",
+            "TypeError",
+            "`fetch` returned 'text', which is not a Response",
+            "",
+        ),
+    ] {
+        assert_eq!(scenario.get("shop", path).await.status, None);
+        let item = last(&scenario, "shop");
+        assert_eq!(json!(item.outcome), json!("exception"), "{path}");
+        let [exception] = &item.exceptions[..] else {
+            panic!("{path}: {:?}", item.exceptions);
+        };
+        assert_eq!((&*exception.name, &*exception.message), (name, message));
+        let stack = exception.stack.as_deref().unwrap();
+        assert!(
+            stack.starts_with("Traceback (most recent call last):\n"),
+            "{stack}"
+        );
+        assert!(
+            line.is_empty() || stack.contains("File \"entry.py\", line "),
+            "{stack}"
+        );
+        assert!(stack.contains(line), "{stack}");
+    }
+
+    scenario.get("shop", "/memory").await;
+    let item = last(&scenario, "shop");
+    assert_eq!(json!(item.outcome), json!("exceededMemory"));
+}
+
+const TAIL: &str = r#"
+import json
+from workers import Response, WorkerEntrypoint, events_json, fetch, trace
+
+
+class Default(WorkerEntrypoint):
+    def fetch(self, request):
+        return Response("both")
+
+    async def tail(self, events):
+        for item in events:
+            request = item.event.value.request
+            raw = item.event.value.raw.get_unredacted()
+            print(item.script_name, item.outcome == trace.Outcome.EXCEPTION, [log.message for log in item.logs])
+            print(dict(request.headers)["authorization"], dict(raw.headers)["authorization"])
+        print(self.ctx.props)
+        await fetch(self.env.ENDPOINT, "POST", {"content-type": "application/json"}, events_json())
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_reads_items_and_posts_them() {
+    let mut endpoint = Endpoint::start().await;
+    let folder = Folder::new();
+    let vars = format!("vars = {{ ENDPOINT = \"{}\" }}", endpoint.url());
+    python(&folder, "tail", TAIL, &vars);
+    let producer = "export default { fetch() { console.log('a', 1); throw new Error('no'); } };";
+    let tail = "tail_consumers = [{ service = \"tail\", props = { team = 7 } }]";
+    folder.script("api", producer, tail);
+    let scenario = Scenario::of(&folder, &["api", "tail"]).await;
+    let get = Request::builder()
+        .uri("http://localhost/")
+        .header("authorization", "Bearer 1234")
+        .body(Bytes::new());
+    scenario.stream("api", get.unwrap().map(full)).await;
+    let received = endpoint.next().await;
+    let items: Value = serde_json::from_slice(&received.body).unwrap();
+    assert_eq!(items[0]["scriptName"], "api");
+    assert_eq!(items[0]["exceptions"][0]["message"], "no");
+    received.answer(StatusCode::OK);
+    scenario.idle().await;
+    let item = last(&scenario, "tail");
+    assert_eq!(
+        logs(&item),
+        [
+            "log api True [['\"a\"', '1']]",
+            "log REDACTED Bearer 1234",
+            "log {'team': 7}",
+        ]
+    );
+    assert_eq!(scenario.get("tail", "/").await.text(), "both");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_are_told_with_their_place() {
+    for (source, expected) in [
+        (
+            "class Default:\n    def fetch(self):\n  oops\n",
+            "entry.py\", line 3\nIndentationError: unindent does not match any outer indentation level",
+        ),
+        (
+            "import workers\n",
+            "has no handler: give it `class Default(WorkerEntrypoint)` with `async def fetch(self, request)` or `async def tail(self, events)`",
+        ),
+        (
+            "import nowhere\nclass Default:\n    def fetch(self, request):\n        pass\n",
+            "ModuleNotFoundError: No module named 'nowhere'",
+        ),
+    ] {
+        let folder = Folder::new();
+        python(&folder, "w", source, "");
+        let error = refused(&folder, &["w"]).await;
+        assert!(
+            error.contains("wrangler.toml: Worker `w` cannot be built: "),
+            "{error}"
+        );
+        assert!(error.contains(expected), "{error}");
+    }
+    let folder = Folder::new();
+    folder
+        .write(
+            "w/my-worker.py",
+            "class Default:\n    def fetch(self, request):\n        pass\n",
+        )
+        .write("w/wrangler.toml", "name = \"w\"\nmain = \"my-worker.py\"\n");
+    let error = refused(&folder, &["w"]).await;
+    assert!(
+        error.contains("my-worker.py` is not a name that Python can import"),
+        "{error}"
+    );
+}
