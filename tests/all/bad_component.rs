@@ -106,6 +106,26 @@ async fn imports_that_nothing_provides() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_imports_that_nothing_provides() {
+    let imports = |count: usize| {
+        (0..count)
+            .map(|n| format!("(import \"acme:db/t{n}@0.2.0\" (instance (export \"f\" (func))))"))
+            .collect::<String>()
+    };
+    let names: Vec<_> = (0..16).map(|n| format!("`acme:db/t{n}@0.2.0`")).collect();
+    for (count, more) in [(16, ""), (3000, " and others")] {
+        let text = format!(
+            r#"(component {}
+                (instance $handler)
+                (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#,
+            imports(count)
+        );
+        let names = names.join(", ");
+        check_text(&text, &format!("it imports {names}{more}, which Taffrail does not provide. It provides the releases of WASI 0.2 and 0.3, `wasi:config/store`, `wasi:keyvalue/store`, `wasi:logging/logging` and `taffrail:workers`: build the component without other imports, or compose it with components that export them (`wac plug`)")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_import_of_another_type() {
     check_text(
         r#"(component

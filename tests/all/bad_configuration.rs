@@ -37,7 +37,7 @@ async fn a_path_that_leads_nowhere() {
     check_refused(
         &Folder::new(),
         &["nowhere"],
-        "nowhere: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, or a .js, .mjs or .ts script",
+        "nowhere: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, a .js, .mjs or .ts script, or a .py file",
     ).await;
 }
 
@@ -53,11 +53,11 @@ async fn a_folder_without_a_configuration_file() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_another_kind() {
     let folder = Folder::new();
-    folder.write("worker.py", "def tail(): pass");
+    folder.write("worker.rb", "def tail(): pass");
     check_refused(
         &folder,
-        &["worker.py"],
-        "worker.py: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts)",
+        &["worker.rb"],
+        "worker.rb: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts), nor a Python file (.py)",
     ).await;
 }
 

@@ -2,8 +2,9 @@
 
 use crate::component::debug_file::{self, DebugFile};
 use crate::component::handlers::Handlers;
-use crate::component::names::{Names, missing, remedy};
-use std::collections::BTreeSet;
+use crate::component::names::Names;
+use crate::component::provided::Provided;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use wasmparser::{BinaryReaderError, KnownCustom, MemoryType, Parser, Payload};
@@ -86,7 +87,8 @@ impl Inspection {
         bytes: &[u8],
         path: &Path,
     ) -> Result<Self, BinaryReaderError> {
-        let missing = missing(names, linker, bytes);
+        let mut provided = Provided::by(linker);
+        let missing: HashSet<_> = provided.missing(names, bytes).collect();
         let mut inspection = Self {
             handlers: Handlers::names_among(&names.exports),
             is_script: names.script.is_some(),
@@ -96,8 +98,8 @@ impl Inspection {
                 .map(|name| Import {
                     name: name.clone(),
                     missing: missing
-                        .contains(&name.as_str())
-                        .then(|| remedy(linker, name)),
+                        .contains(name.as_str())
+                        .then(|| provided.remedy(name)),
                 })
                 .collect(),
             exports: names.exports.clone(),

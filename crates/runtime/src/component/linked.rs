@@ -1,6 +1,7 @@
 //! A compiled component whose imports are resolved.
 
-use crate::component::names::{Names, unresolved};
+use crate::component::names::Names;
+use crate::component::provided::unresolved;
 use crate::error::Error;
 use crate::instance::engine::{Awake, TABLES_PER_MEMORY, Ticker};
 use std::sync::Arc;

@@ -7,6 +7,7 @@ mod handlers;
 pub(crate) mod inspection;
 pub(crate) mod linked;
 mod names;
+mod provided;
 pub(crate) mod run;
 pub(crate) mod stack;
 pub(crate) mod untrusted;

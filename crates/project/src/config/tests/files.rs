@@ -62,7 +62,7 @@ fn paths_that_lead_nowhere() {
     check(
         &[],
         "nowhere",
-        "nowhere: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, or a .js, .mjs or .ts script",
+        "nowhere: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, a .js, .mjs or .ts script, or a .py file",
     );
     check(
         &[("a/Cargo.lock", "")],
@@ -70,9 +70,9 @@ fn paths_that_lead_nowhere() {
         "a: no wrangler.json, wrangler.jsonc or wrangler.toml in this directory; add one, or give the .wasm component or the script itself",
     );
     check(
-        &[("a/worker.py", "")],
-        "a/worker.py",
-        "a/worker.py: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts)",
+        &[("a/worker.rb", "")],
+        "a/worker.rb",
+        "a/worker.rb: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts), nor a Python file (.py)",
     );
 }
 
