@@ -28,8 +28,11 @@ fn main() -> ExitCode {
         .with_writer(anstream::stderr)
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("TAFFRAIL_LOG")
-                // Failures of a guest's requests are for the guest to log.
-                .unwrap_or_else(|_| "warn,wasmtime_wasi_http=error".into()),
+                // Failures of a guest's requests are for the guest to log. Of two processes that
+                // compile the same component, one fails to keep it, which does no harm.
+                .unwrap_or_else(|_| {
+                    "warn,wasmtime_wasi_http=error,wasmtime_internal_cache=error".into()
+                }),
         )
         .event_format(terminal::LogLine)
         .init();
