@@ -42,8 +42,8 @@ fn assert_both_are_recorded(items: &[Value]) {
 }
 
 #[test]
-fn a_script_runs_at_once() {
-    for language in ["javascript", "typescript"] {
+fn a_script_or_a_worker_in_python_runs_at_once() {
+    for language in ["javascript", "typescript", "python"] {
         let folder = Folder::new();
         let next = init(&folder, &[language]);
         assert_eq!(next, ["taffrail check made", "taffrail invoke made"]);
@@ -60,7 +60,7 @@ fn a_script_runs_at_once() {
 
 #[test]
 fn a_producer_and_a_tail_are_two_workers() {
-    for language in ["javascript", "typescript"] {
+    for language in ["javascript", "typescript", "python"] {
         let folder = Folder::new();
         init(&folder, &[language, "--tail"]);
         std::fs::rename(folder.path().join("made"), folder.path().join("tail")).unwrap();

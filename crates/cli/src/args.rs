@@ -186,6 +186,8 @@ pub(crate) enum Language {
     Javascript,
     /// A script
     Typescript,
+    /// A component, which `dev` builds
+    Python,
 }
 
 #[derive(ArgGroup, Debug)]

@@ -81,6 +81,19 @@ pub(super) fn of(language: Language, role: Role) -> Vec<File> {
             };
             script(template!("typescript/wrangler.toml"), ("worker.ts", source))
         }
+        Language::Python => {
+            let source = match role {
+                Role::Producer => template!("python/producer.py"),
+                Role::Tail => template!("python/tail.py"),
+                Role::Both => template!("python/both.py"),
+            };
+            let ignored = (
+                ".gitignore",
+                "dist\n__pycache__\npython_modules\n.taffrail\n",
+            );
+            let configuration = ("wrangler.toml", template!("python/wrangler.toml"));
+            vec![configuration, ignored, ("entry.py", source)]
+        }
     }
 }
 

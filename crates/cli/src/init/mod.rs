@@ -94,6 +94,8 @@ fn next(language: Language, role: Role, dir: &Path) -> String {
     };
     match language {
         Language::Rust => format!("rustup target add wasm32-wasip2\n{run}"),
-        Language::Javascript | Language::Typescript => format!("taffrail check {dir}\n{run}"),
+        Language::Javascript | Language::Typescript | Language::Python => {
+            format!("taffrail check {dir}\n{run}")
+        }
     }
 }

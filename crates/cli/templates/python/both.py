@@ -1,0 +1,14 @@
+from urllib.parse import urlsplit
+
+from workers import Response, WorkerEntrypoint
+
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        path = urlsplit(request.url).path
+        print("asked for", path)
+        return Response(f"Hello from {path}\n")
+
+    async def tail(self, items):
+        for item in items:
+            print(item.script_name, "ended", item.outcome.name, "with", len(item.logs), "logs")
