@@ -106,14 +106,14 @@ async fn imports_that_nothing_provides() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn thousands_of_imports_that_nothing_provides() {
+async fn hundreds_of_imports_that_nothing_provides() {
     let imports = |count: usize| {
         (0..count)
             .map(|n| format!("(import \"acme:db/t{n}@0.2.0\" (instance (export \"f\" (func))))"))
             .collect::<String>()
     };
     let names: Vec<_> = (0..16).map(|n| format!("`acme:db/t{n}@0.2.0`")).collect();
-    for (count, more) in [(16, ""), (3000, " and others")] {
+    for (count, more) in [(16, ""), (900, " and others")] {
         let text = format!(
             r#"(component {}
                 (instance $handler)
