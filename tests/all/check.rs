@@ -161,7 +161,7 @@ fn memories_over_the_limit_are_warned_of() {
             { "min": 1049 << 16, "max": null },
         ])
     );
-    let warning = "its memories have 128.1 MiB at the start, and the limit is 128.0 MiB: no event can begin. Build it with less, or set `taffrail.memory_mb`";
+    let warning = "its memories have 128.1 MiB at the start, and the limit is 128.0 MiB: every event will fail. Build it with less, or set `taffrail.memory_mb`";
     assert_eq!(report["warnings"], json!([warning]));
     assert!(
         finished

@@ -141,7 +141,7 @@ fn nothing_is_overwritten() {
     assert_eq!(finished.code, Some(1));
     assert_eq!(
         finished.stderr,
-        "error: `made/worker.js` exists, and `init` overwrites nothing; choose a folder without it: taffrail init DIR\n"
+        "error: `made/worker.js` exists, and `init` does not overwrite files; choose another folder: taffrail init DIR\n"
     );
     let file = |name| std::fs::read_to_string(folder.path().join(name));
     assert_eq!(file("made/worker.js").unwrap(), "mine");
@@ -161,7 +161,7 @@ fn a_folder_gives_its_worker_the_name() {
         (finished.code, finished.stderr.as_str()),
         (
             Some(1),
-            "error: `1st` is the folder of a Worker with its name, which is to begin with a letter; choose another folder: taffrail init DIR\n"
+            "error: a Worker has the name of its folder, which must begin with a letter, and `1st` does not; choose another folder: taffrail init DIR\n"
         )
     );
 }

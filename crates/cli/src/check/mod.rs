@@ -1,4 +1,4 @@
-//! `taffrail check`: what a Worker is, and whether it can be deployed.
+//! `taffrail check`: reports what a Worker is, and whether it can be deployed.
 
 mod report;
 
@@ -26,7 +26,7 @@ pub(crate) async fn run(options: CheckOptions) -> Result<u8> {
         if let Some(inspection) = inspection {
             report.add(inspection);
         }
-        // The same that `dev` and `serve` do, so that it cannot say otherwise.
+        // As `dev` and `serve` deploy it, so that the verdicts agree.
         project.deploy(&worker, &[], main).await?;
         anyhow::Ok(())
     }
@@ -42,7 +42,7 @@ pub(crate) async fn run(options: CheckOptions) -> Result<u8> {
     checked.map(|()| exit::OK)
 }
 
-/// Writes a text in which nothing acts upon a terminal.
+/// Prints a text without its control characters.
 fn print(text: &str) -> Result<()> {
     writeln!(stdout(), "{}", terminal::lines(text, "")).context("cannot write to stdout")
 }

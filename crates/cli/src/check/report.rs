@@ -1,4 +1,4 @@
-//! What `taffrail check` says of a Worker.
+//! The report that `taffrail check` prints.
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -6,20 +6,20 @@ use std::fmt::Write;
 use taffrail_project::config::WorkerConfig;
 use taffrail_runtime::{DebugInfo, Import, Inspection, Limits, Memory, Producer};
 
-/// Where the names of a report end.
+/// The width of the names.
 const COLUMN: usize = 14;
 
-/// What is known of a Worker.
+/// The facts about a Worker.
 pub(super) struct Report {
     name: String,
     main: String,
-    /// The size of a component; none for a script.
+    /// The size of the component, or none for a script.
     bytes: Option<usize>,
-    /// None if its bytes cannot be read.
+    /// None if the bytes cannot be parsed.
     inspection: Option<Inspection>,
     memory_limit: u64,
     pub(super) warnings: Vec<String>,
-    /// Why it cannot be deployed, if it cannot.
+    /// The reason why it cannot be deployed.
     pub(super) error: Option<String>,
 }
 
@@ -41,7 +41,7 @@ impl Report {
         let least = least(&inspection.memories);
         if least > self.memory_limit {
             self.warnings.push(format!(
-                "its memories have {} at the start, and the limit is {}: no event can begin. Build it with less, or set `taffrail.memory_mb`",
+                "its memories have {} at the start, and the limit is {}: every event will fail. Build it with less, or set `taffrail.memory_mb`",
                 size(least),
                 size(self.memory_limit)
             ));
@@ -58,7 +58,7 @@ impl Report {
         self.inspection = Some(inspection);
     }
 
-    /// What `--json` prints.
+    /// Returns the report as `--json` prints it.
     pub(super) fn json(&self) -> Value {
         let inspection = self.inspection.as_ref();
         json!({
@@ -82,7 +82,7 @@ impl Report {
         })
     }
 
-    /// What is printed else.
+    /// Returns the report as text.
     pub(super) fn text(&self) -> String {
         let mut text = format!("Worker `{}`\n", self.name);
         let kind = self.kind().unwrap_or("no component");
@@ -148,7 +148,7 @@ impl Report {
     }
 }
 
-/// Writes values in lines, the first of which has the name.
+/// Writes one line for each value, and the name in the first of them.
 fn row(text: &mut String, name: &str, values: impl IntoIterator<Item = String>) {
     let mut name = name;
     for value in values {
@@ -165,7 +165,7 @@ fn roles(inspection: &Inspection) -> Vec<&'static str> {
     roles.map(|(role, _)| role).collect()
 }
 
-/// The versions of WASI's packages.
+/// Returns the versions of the WASI packages that the component imports and exports.
 fn wasi(inspection: &Inspection) -> BTreeSet<String> {
     let imports = inspection.imports.iter().map(|import| &import.name);
     imports
@@ -211,7 +211,7 @@ fn debug_info(of: &DebugInfo) -> Value {
     }
 }
 
-/// Bytes in units of 1024, as the limits are.
+/// Formats bytes in binary units, as the limits are.
 fn size(bytes: u64) -> String {
     match bytes {
         0..1024 => format!("{bytes} B"),

@@ -2,7 +2,7 @@
 
 use crate::args::Language;
 
-/// What a Worker does.
+/// The role of a Worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Producer,
@@ -11,7 +11,7 @@ pub(super) enum Role {
     Both,
 }
 
-/// A file below the folder of a Worker, and what is in it.
+/// The path of a file in the folder of a Worker, and its text.
 pub(super) type File = (&'static str, &'static str);
 
 macro_rules! template {
@@ -26,7 +26,7 @@ macro_rules! wit {
     };
 }
 
-/// The WIT that the bindings of a component are made of.
+/// The WIT from which the bindings of a component are generated.
 pub(super) const WIT: &[File] = wit![
     "deps/cli.wit",
     "deps/clocks.wit",
@@ -47,7 +47,7 @@ pub(super) const WIT: &[File] = wit![
     "worlds.wit",
 ];
 
-/// The files of a Worker, in which `my-worker` stands for its name.
+/// Returns the files of a Worker, in which `my-worker` stands for its name.
 pub(super) fn of(language: Language, role: Role) -> Vec<File> {
     match language {
         Language::Rust => {

@@ -1,4 +1,4 @@
-//! `taffrail init`: a new Worker.
+//! `taffrail init`: writes a new Worker.
 
 mod files;
 
@@ -10,9 +10,9 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 
-/// What stands for the name of the Worker in a template.
+/// The placeholder for the name of the Worker in a template.
 const NAME: &str = "my-worker";
-/// And in the name of a file that cargo makes.
+/// The placeholder in the names of the files that cargo writes.
 const FILE: &str = "my_worker";
 
 pub(crate) fn run(options: &InitOptions) -> Result<u8> {
@@ -32,13 +32,13 @@ pub(crate) fn run(options: &InitOptions) -> Result<u8> {
     {
         configuration.push_str(&format!("tail_consumers = [{{ service = \"{name}\" }}]\n"));
     }
-    // Before anything is written.
+    // Checked before the first file is written.
     if let Some((there, _)) = files
         .iter()
         .find(|(file, _)| file.symlink_metadata().is_ok())
     {
         bail!(
-            "`{}` exists, and `init` overwrites nothing; choose a folder without it: taffrail init DIR",
+            "`{}` exists, and `init` does not overwrite files; choose another folder: taffrail init DIR",
             there.display()
         );
     }
@@ -63,8 +63,8 @@ fn write(file: &Path, text: &str) -> std::io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// The name of a Worker in `dir`: that of the folder, with the characters that a
-/// Worker and a crate may have.
+/// Returns the name of the folder, in the characters that the name of a Worker and of a crate may
+/// have.
 fn name(dir: &Path) -> Result<String> {
     let whole = std::path::absolute(dir)?;
     let folder = whole.file_name().unwrap_or_default().to_string_lossy();
@@ -78,14 +78,14 @@ fn name(dir: &Path) -> Result<String> {
         .collect();
     if !name.starts_with(|first: char| first.is_ascii_lowercase()) {
         bail!(
-            "`{}` is the folder of a Worker with its name, which is to begin with a letter; choose another folder: taffrail init DIR",
+            "a Worker has the name of its folder, which must begin with a letter, and `{}` does not; choose another folder: taffrail init DIR",
             dir.display()
         );
     }
     Ok(name)
 }
 
-/// The commands that run the Worker.
+/// Returns the commands that run the Worker.
 fn next(language: Language, role: Role, dir: &Path) -> String {
     let dir = dir.display();
     let run = match role {

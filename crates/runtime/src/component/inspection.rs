@@ -1,4 +1,4 @@
-//! What a component is, as far as its bytes tell.
+//! The facts about a component that its bytes tell.
 
 use crate::component::debug_file::{self, DebugFile};
 use crate::component::handlers::Handlers;
@@ -10,20 +10,20 @@ use std::path::{Path, PathBuf};
 use wasmparser::{BinaryReaderError, KnownCustom, MemoryType, Parser, Payload};
 use wasmtime::component::Linker;
 
-/// What the bytes of a component tell of it.
+/// The facts about a component that its bytes tell.
 ///
-/// Whether it can be deployed is for [`Compiler::compile`](crate::Compiler::compile)
-/// to say, which also knows the types of what it imports.
+/// [`Compiler::compile`](crate::Compiler::compile) decides whether it can be deployed: it also
+/// checks the types of the imports.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Inspection {
-    /// The events that it handles, by their names in JavaScript.
+    /// The events that it handles, by the names of the handlers in JavaScript.
     pub handlers: Vec<&'static str>,
-    /// Whether it was built of a script, which decides about its handlers.
+    /// Whether it was built from a script, whose handlers are not known.
     pub is_script: bool,
-    /// What it imports, in order.
+    /// Its imports, in order.
     pub imports: Vec<Import>,
-    /// What it exports, in order.
+    /// Its exports, in order.
     pub exports: Vec<String>,
     /// The languages that its `producers` sections name.
     pub languages: BTreeSet<Producer>,
@@ -31,16 +31,16 @@ pub struct Inspection {
     pub tools: BTreeSet<Producer>,
     /// The memories that its core modules declare.
     pub memories: Vec<Memory>,
-    /// Where its debug information is.
+    /// The place of its debug information.
     pub debug_info: DebugInfo,
 }
 
-/// Something that a component imports.
+/// An import of a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Import {
     /// Its name, with the version.
     pub name: String,
-    /// What to do about it, if nothing provides it.
+    /// The remedy, if Taffrail does not provide the import.
     pub missing: Option<String>,
 }
 
@@ -58,14 +58,14 @@ pub struct Producer {
 pub struct Memory {
     /// Bytes that it has at the start.
     pub min: u64,
-    /// Bytes that it may have, if it says so.
+    /// Bytes that it may grow to, if it has a maximum.
     pub max: Option<u64>,
 }
 
-/// Where the debug information of a component is.
+/// The place of the debug information of a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DebugInfo {
-    /// There is none.
+    /// The component has none.
     None,
     /// In the component.
     Inside,
@@ -73,14 +73,14 @@ pub enum DebugInfo {
     Beside {
         /// The file.
         path: PathBuf,
-        /// Why it is of no use, if it is not.
+        /// The reason why the file is not used, if it is not.
         problem: Option<String>,
     },
 }
 
 impl Inspection {
-    /// Inspects a component that was read from `path`, whose names are `names`
-    /// and whose imports `linker` resolves.
+    /// Inspects a component that was read from `path`. `names` are its names, and `linker` resolves
+    /// its imports.
     pub(crate) fn new<T: 'static>(
         names: &Names,
         linker: &Linker<T>,
@@ -112,7 +112,7 @@ impl Inspection {
         Ok(inspection)
     }
 
-    /// Reads what the core modules in a component say.
+    /// Adds the facts about the core modules.
     fn read(&mut self, bytes: &[u8]) -> Result<(), BinaryReaderError> {
         for payload in Parser::new(0).parse_all(bytes) {
             match payload? {
@@ -123,7 +123,7 @@ impl Inspection {
                 }
                 Payload::CustomSection(section) => {
                     if let KnownCustom::Producers(fields) = section.as_known() {
-                        // It is for people to read. A damaged one says less.
+                        // The section is informative: a damaged one is read as far as it goes.
                         _ = fields.into_iter().try_for_each(|field| {
                             let field = field?;
                             let into = match field.name {
