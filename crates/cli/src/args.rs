@@ -172,7 +172,7 @@ pub(crate) struct InitOptions {
     /// A Tail Worker
     #[arg(long, conflicts_with = "both")]
     pub(crate) tail: bool,
-    /// A Worker that is both [default]
+    /// A Worker that is both (the default)
     #[arg(long)]
     pub(crate) both: bool,
 }
