@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use taffrail_python::{Sources, Toolchain};
 
-/// The tools for Python, fetched when the first Worker needs them.
+/// The tools for Python, looked for when a Worker needs them.
 pub(crate) struct Python {
-    toolchain: Toolchain,
+    cache: PathBuf,
     progress: Arc<dyn Progress>,
 }
 
@@ -18,22 +18,23 @@ impl Python {
     /// Keeps the tools below `cache`.
     pub(crate) fn new(cache: &Path, progress: Arc<dyn Progress>) -> Self {
         Self {
-            toolchain: Toolchain::new(&cache.join("python")),
+            cache: cache.join("python"),
             progress,
         }
     }
 
     /// Builds the component of a Worker. Returns the files that it was built from, too.
     pub(crate) async fn build(&self, worker: &WorkerConfig) -> Result<(Vec<u8>, Vec<PathBuf>)> {
-        if !self.toolchain.is_installed() {
-            let toolchain = self.toolchain.clone();
+        let toolchain = Toolchain::new(&self.cache);
+        if !toolchain.is_installed() {
+            let toolchain = toolchain.clone();
             let install = async {
                 blocking(move || toolchain.install()).await??;
                 Ok::<_, Error>(())
             };
             during(&*self.progress, Step::FetchPython, install).await?;
         }
-        let (toolchain, main) = (self.toolchain.clone(), worker.main.clone());
+        let main = worker.main.clone();
         let build = move || {
             let sources = Sources::of(&main)?;
             let component = toolchain.build(&sources)?;
