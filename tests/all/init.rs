@@ -41,20 +41,34 @@ fn assert_both_are_recorded(items: &[Value]) {
     assert!(tail["logs"].to_string().contains("ended"), "{tail}");
 }
 
+/// Invokes the Worker `made`, which answers requests and receives its own items.
+fn assert_both_run(folder: &Folder) {
+    let (finished, items) = run_recorded(folder.taffrail(&["invoke", "made"]));
+    assert_eq!(
+        (finished.code, finished.stdout.as_str()),
+        (Some(0), "Hello from /\n"),
+        "{}",
+        finished.stderr
+    );
+    assert_both_are_recorded(&items);
+}
+
+fn assert_succeeds(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
 #[test]
 fn a_script_or_a_worker_in_python_runs_at_once() {
     for language in ["javascript", "typescript", "python"] {
         let folder = Folder::new();
         let next = init(&folder, &[language]);
         assert_eq!(next, ["taffrail check made", "taffrail invoke made"]);
-        let (finished, items) = run_recorded(folder.taffrail(&["invoke", "made"]));
-        assert_eq!(
-            (finished.code, finished.stdout.as_str()),
-            (Some(0), "Hello from /\n"),
-            "{}",
-            finished.stderr
-        );
-        assert_both_are_recorded(&items);
+        assert_both_run(&folder);
     }
 }
 
@@ -95,12 +109,7 @@ fn a_component_is_built_and_runs() {
     );
     let mut build = Command::new(guests::root().join("guest-examples/build.sh"));
     build.arg(folder.path().join("made"));
-    let built = build.output().unwrap();
-    assert!(
-        built.status.success(),
-        "{}",
-        String::from_utf8_lossy(&built.stderr)
-    );
+    assert_succeeds(&mut build);
     // It is built already, by the compiler of the tests.
     let configuration = folder.path().join("made/wrangler.toml");
     let text = std::fs::read_to_string(configuration).unwrap();
@@ -108,26 +117,14 @@ fn a_component_is_built_and_runs() {
         "made/wrangler.toml",
         text.replace("build.command", "# build.command"),
     );
-    let (finished, items) = run_recorded(folder.taffrail(&["invoke", "made"]));
-    assert_eq!(
-        (finished.code, finished.stdout.as_str()),
-        (Some(0), "Hello from /\n"),
-        "{}",
-        finished.stderr
-    );
-    assert_both_are_recorded(&items);
+    assert_both_run(&folder);
 
     for (role, handlers) in [("--producer", "[\"fetch\"]"), ("--tail", "[\"tail\"]")] {
         let source = Folder::new();
         init(&source, &["rust", role]);
         let source = std::fs::read(source.path().join("made/src/lib.rs")).unwrap();
         folder.write("made/src/lib.rs", source);
-        let built = build.output().unwrap();
-        assert!(
-            built.status.success(),
-            "{}",
-            String::from_utf8_lossy(&built.stderr)
-        );
+        assert_succeeds(&mut build);
         let checked = folder.run(&["check", "made", "--json"]);
         let report: Value = serde_json::from_str(&checked.stdout).unwrap();
         assert_eq!(report["handlers"].to_string(), handlers);

@@ -15,8 +15,19 @@ pub(super) enum Role {
 pub(super) type File = (&'static str, &'static str);
 
 macro_rules! template {
-    ($name:literal) => {
-        include_str!(concat!("../../templates/", $name))
+    ($($name:literal),+) => {
+        include_str!(concat!("../../templates/", $($name),+))
+    };
+}
+
+/// The source of a Worker with a role, from the templates of a language.
+macro_rules! source {
+    ($role:expr, $language:literal, $ending:literal) => {
+        match $role {
+            Role::Producer => template!($language, "/producer", $ending),
+            Role::Tail => template!($language, "/tail", $ending),
+            Role::Both => template!($language, "/both", $ending),
+        }
     };
 }
 
@@ -51,11 +62,7 @@ pub(super) const WIT: &[File] = wit![
 pub(super) fn of(language: Language, role: Role) -> Vec<File> {
     match language {
         Language::Rust => {
-            let source = match role {
-                Role::Producer => template!("rust/producer.rs"),
-                Role::Tail => template!("rust/tail.rs"),
-                Role::Both => template!("rust/both.rs"),
-            };
+            let source = source!(role, "rust", ".rs");
             let mut files = vec![
                 ("wrangler.toml", template!("rust/wrangler.toml")),
                 ("Cargo.toml", template!("rust/Cargo.toml")),
@@ -66,27 +73,15 @@ pub(super) fn of(language: Language, role: Role) -> Vec<File> {
             files
         }
         Language::Javascript => {
-            let source = match role {
-                Role::Producer => template!("javascript/producer.js"),
-                Role::Tail => template!("javascript/tail.js"),
-                Role::Both => template!("javascript/both.js"),
-            };
+            let source = source!(role, "javascript", ".js");
             script(template!("javascript/wrangler.toml"), ("worker.js", source))
         }
         Language::Typescript => {
-            let source = match role {
-                Role::Producer => template!("typescript/producer.ts"),
-                Role::Tail => template!("typescript/tail.ts"),
-                Role::Both => template!("typescript/both.ts"),
-            };
+            let source = source!(role, "typescript", ".ts");
             script(template!("typescript/wrangler.toml"), ("worker.ts", source))
         }
         Language::Python => {
-            let source = match role {
-                Role::Producer => template!("python/producer.py"),
-                Role::Tail => template!("python/tail.py"),
-                Role::Both => template!("python/both.py"),
-            };
+            let source = source!(role, "python", ".py");
             let ignored = (
                 ".gitignore",
                 "dist\n__pycache__\npython_modules\n.taffrail\n",
