@@ -21,7 +21,13 @@ fn crates_depend_on_each_other_as_drawn() {
         ("taffrail-python", ["taffrail-toolchain"].into()),
         (
             "taffrail-project",
-            ["taffrail-javascript", "taffrail-python", "taffrail-runtime"].into(),
+            [
+                "taffrail-javascript",
+                "taffrail-python",
+                "taffrail-runtime",
+                "taffrail-toolchain",
+            ]
+            .into(),
         ),
         ("taffrail-server", ["taffrail-runtime"].into()),
         (

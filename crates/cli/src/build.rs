@@ -1,18 +1,18 @@
-//! `taffrail build`: builds a component from a script, or from a Worker in Python.
+//! `taffrail build`: builds the component of a Worker.
 
 use crate::args::BuildOptions;
 use crate::workers;
 use crate::{exit, progress};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
-use taffrail_project::config::{self, WorkerConfig};
+use taffrail_project::config::{self, MainKind, WorkerConfig};
 
 pub(crate) async fn run(options: BuildOptions) -> Result<u8> {
     let worker = config::load(&options.path, options.env.as_deref())?;
     let opened = workers::open(Vec::new(), None, &[], None)?;
     let project = &opened.project;
     project.run_build_command(&worker).await?;
-    if !config::is_script(&worker.main) && !config::is_python(&worker.main) {
+    if MainKind::of(&worker.main) == MainKind::Component {
         bail!(
             "{}: `main` is `{}`, which is neither a script (.js, .mjs, .ts) nor a Python file (.py): there is nothing to build",
             worker.path.display(),

@@ -64,12 +64,9 @@ impl Progress for Terminal {
                 (doing, Some(("Compiled", ENGINE.to_owned())))
             }
             Step::CompileBundler => ("Compiling the bundler".to_owned(), None),
-            Step::FetchPython => {
-                let tools = "the tools for Python";
-                (
-                    format!("Fetching {tools}"),
-                    Some(("Fetched", tools.to_owned())),
-                )
+            Step::FetchTools { language } => {
+                let tools = format!("the tools for {language}");
+                (format!("Fetching {tools}"), Some(("Fetched", tools)))
             }
             Step::Compile { worker } => {
                 let doing = format!("Compiling {worker}");

@@ -45,8 +45,8 @@ mod main_file;
 mod namespaces;
 mod progress;
 mod project;
-mod python;
 mod settings;
+mod sources;
 mod tools;
 
 pub use crons::Crons;

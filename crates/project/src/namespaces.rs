@@ -2,7 +2,7 @@
 
 use crate::blocking::blocking;
 use crate::component;
-use crate::config::{self, Grant, Namespace, WorkerConfig};
+use crate::config::{self, Grant, MainKind, Namespace, WorkerConfig};
 use crate::error::{Error, Result};
 use crate::fingerprint::{fingerprint, written_since};
 use crate::javascript::JavaScript;
@@ -96,20 +96,25 @@ impl UserWorkers {
             .apply(&mut config, id)
             .map_err(|error| error.context(config.path.display().to_string()))?;
         let mut files = vec![config.path.clone(), config.main.clone()];
-        let code = if config::is_script(&config.main) {
-            let bundle = self.bundle(&key, &config, &files).await?;
-            files.extend(bundle.files.iter().cloned());
-            Code::Script(self.javascript.script(compiler, &bundle).await?)
-        } else if config::is_python(&config.main) {
-            return Err(Error::code(
-                "user Workers in Python are not built when they are called: make a component with `taffrail build`, and name it as `main`",
-            ));
-        } else {
-            let boundary = boundary(&config);
-            let (dir, main) = (config.dir.clone(), config.main.clone());
-            let bytes = blocking(move || read_file(boundary, &dir, &main)).await?;
-            let bytes = bytes.map_err(|error| Error::code(error.to_string()))?;
-            component::compile(compiler, &config, boundary, Bytes::from_owner(bytes)).await?
+        let code = match MainKind::of(&config.main) {
+            MainKind::Script => {
+                let bundle = self.bundle(&key, &config, &files).await?;
+                files.extend(bundle.files.iter().cloned());
+                Code::Script(self.javascript.script(compiler, &bundle).await?)
+            }
+            MainKind::Source(language) => {
+                return Err(Error::code(format!(
+                    "user Workers in {} are not built when they are called: make a component with `taffrail build`, and name it as `main`",
+                    language.name()
+                )));
+            }
+            MainKind::Component => {
+                let boundary = boundary(&config);
+                let (dir, main) = (config.dir.clone(), config.main.clone());
+                let bytes = blocking(move || read_file(boundary, &dir, &main)).await?;
+                let bytes = bytes.map_err(|error| Error::code(error.to_string()))?;
+                component::compile(compiler, &config, boundary, Bytes::from_owner(bytes)).await?
+            }
         };
         // A file that has been removed in the meantime is noticed next time, and one that changes
         // is read again.

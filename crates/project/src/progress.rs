@@ -17,9 +17,12 @@ pub enum Step<'a> {
     CompileEngine,
     /// Compiles the bundler.
     CompileBundler,
-    /// Fetches the tools that build components from Workers in Python. This is done once for each
-    /// version of Taffrail.
-    FetchPython,
+    /// Fetches the tools that build components from Workers in a language. This is done once for
+    /// each version of Taffrail.
+    FetchTools {
+        /// The name of the language.
+        language: &'static str,
+    },
     /// Compiles the component of a Worker.
     Compile {
         /// The name of the Worker.

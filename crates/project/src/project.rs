@@ -3,14 +3,14 @@
 use crate::build_command;
 use crate::claim::Claim;
 use crate::component;
-use crate::config::{self, WorkerConfig};
+use crate::config::{MainKind, WorkerConfig};
 use crate::error::{Error, Result};
 use crate::javascript::JavaScript;
 use crate::main_file::{self, Kind, Main};
 use crate::namespaces::UserWorkers;
 use crate::progress::{Progress, Step, during};
-use crate::python::Python;
 use crate::settings::settings;
+use crate::sources::SourceBuilder;
 use crate::tools::{Tools, components};
 use bytes::Bytes;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ use taffrail_runtime::{Binding, Code, Component, Inspection, Runtime};
 pub struct Project {
     runtime: Runtime,
     javascript: Arc<JavaScript>,
-    python: Python,
+    sources: SourceBuilder,
     progress: Arc<dyn Progress>,
     /// The directory for the data of Workers.
     store: Option<PathBuf>,
@@ -101,7 +101,7 @@ impl Builder {
         Ok(Project {
             runtime: runtime.build()?,
             javascript,
-            python: Python::new(&self.cache, Arc::clone(&self.progress)),
+            sources: SourceBuilder::new(&self.cache, Arc::clone(&self.progress)),
             progress: self.progress,
             store: self.store,
             claim: Mutex::default(),
@@ -165,16 +165,16 @@ impl Project {
     ///
     /// Fails if `main` cannot be read, or if the script cannot be bundled.
     pub async fn load(&self, worker: &WorkerConfig) -> Result<Main> {
-        Ok(Main(if config::is_script(&worker.main) {
-            Kind::Script(Arc::new(self.javascript.bundle(worker).await?))
-        } else if config::is_python(&worker.main) {
-            let (component, files) = self.python.build(worker).await?;
-            Kind::Component {
-                bytes: component.into(),
-                files,
+        Ok(Main(match MainKind::of(&worker.main) {
+            MainKind::Script => Kind::Script(Arc::new(self.javascript.bundle(worker).await?)),
+            MainKind::Source(language) => {
+                let built = self.sources.build(worker, language).await?;
+                Kind::Component {
+                    bytes: built.component.into(),
+                    files: built.files,
+                }
             }
-        } else {
-            main_file::read_component(worker)?
+            MainKind::Component => main_file::read_component(worker)?,
         }))
     }
 
@@ -243,15 +243,15 @@ impl Project {
         Ok(())
     }
 
-    /// Builds a component from a Worker's script and the JavaScript engine, or from its Python
+    /// Builds a component from a Worker's script and the JavaScript engine, or from its source
     /// files.
     ///
     /// # Errors
     ///
     /// Fails if the script cannot be bundled or evaluated, or if the component cannot be built.
     pub async fn componentize(&self, worker: &WorkerConfig) -> Result<Vec<u8>> {
-        if config::is_python(&worker.main) {
-            return Ok(self.python.build(worker).await?.0);
+        if let MainKind::Source(language) = MainKind::of(&worker.main) {
+            return Ok(self.sources.build(worker, language).await?.component);
         }
         let bundle = self.javascript.bundle(worker).await?;
         let script = Main(Kind::Script(Arc::new(bundle.clone())));

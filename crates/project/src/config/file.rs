@@ -80,7 +80,7 @@ pub(super) fn locate(path: &Path) -> Result<Source> {
     } else {
         path.to_owned()
     };
-    if is_component(&file) || is_script(&file) || is_python(&file) {
+    if MainKind::of_extension(&file).is_some() {
         return Ok(Source::Main(file));
     }
     match Syntax::of(&file) {
@@ -95,23 +95,53 @@ pub(super) fn locate(path: &Path) -> Result<Source> {
 /// The extension of components.
 const COMPONENT: &str = "wasm";
 
-fn is_component(file: &Path) -> bool {
-    file.extension()
-        .is_some_and(|extension| extension == COMPONENT)
-}
-
 /// The extensions of scripts, as in Wrangler.
 const SCRIPTS: [&str; 7] = ["js", "mjs", "cjs", "jsx", "ts", "mts", "tsx"];
 
-/// Whether a file is a script rather than a component.
-pub fn is_script(file: &Path) -> bool {
-    file.extension()
-        .is_some_and(|extension| SCRIPTS.iter().any(|script| extension == *script))
+/// What the `main` of a Worker is, by its extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MainKind {
+    /// A component.
+    Component,
+    /// A script, in JavaScript or TypeScript.
+    Script,
+    /// A source file from which a component is built.
+    Source(Language),
 }
 
-/// Returns whether a file is a Worker in Python.
-pub fn is_python(file: &Path) -> bool {
-    file.extension().is_some_and(|extension| extension == "py")
+/// A language whose Workers Taffrail builds itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// Python.
+    Python,
+}
+
+impl MainKind {
+    /// Returns the kind of a file. A file with any other extension is expected to be a component.
+    #[must_use]
+    pub fn of(file: &Path) -> Self {
+        Self::of_extension(file).unwrap_or(Self::Component)
+    }
+
+    fn of_extension(file: &Path) -> Option<Self> {
+        let extension = file.extension()?.to_str()?;
+        match extension {
+            COMPONENT => Some(Self::Component),
+            "py" => Some(Self::Source(Language::Python)),
+            _ if SCRIPTS.contains(&extension) => Some(Self::Script),
+            _ => None,
+        }
+    }
+}
+
+impl Language {
+    /// Returns the name of the language.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Python => "Python",
+        }
+    }
 }
 
 /// Returns where the Worker `name` of a folder usually is: in a folder of that name, or in a

@@ -25,7 +25,7 @@ mod var_file;
 mod worker;
 
 pub use cron::Cron;
-pub use file::{is_python, is_script};
+pub use file::{Language, MainKind};
 pub(crate) use file::{likely_paths, may_be_worker};
 pub use limits::ConfiguredLimits;
 pub(crate) use name::is_name;
