@@ -40,6 +40,7 @@ mod objects;
 mod outcomes;
 mod python;
 mod regexp;
+mod reuse;
 mod rpc;
 mod serve;
 mod services;

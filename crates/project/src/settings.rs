@@ -1,6 +1,7 @@
 //! Converts a configuration to the settings of the runtime.
 
 use crate::config::{ConfiguredLimits, WorkerConfig};
+use std::num::NonZeroU32;
 use std::time::Duration;
 use taffrail_runtime::{Limits, MAX_BATCH, WorkerSettings};
 
@@ -15,6 +16,9 @@ pub(crate) fn settings(worker: &WorkerConfig) -> WorkerSettings {
         max_batch: worker
             .max_batch
             .map_or(MAX_BATCH, |most| usize::try_from(most).unwrap_or(MAX_BATCH)),
+        instance_reuse: worker
+            .instance_reuse
+            .and_then(|most| NonZeroU32::new(u32::try_from(most).unwrap_or(u32::MAX))),
         ..WorkerSettings::new(&worker.name)
     }
 }

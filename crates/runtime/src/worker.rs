@@ -3,6 +3,7 @@
 use crate::channels::failed::CallFailed;
 use crate::channels::{BoxFuture, Channel};
 use crate::component::Component;
+use crate::component::instance::Instance;
 use crate::component::run;
 use crate::delivery::{TailCall, TailWorker};
 use crate::error::Error;
@@ -14,11 +15,12 @@ use crate::invocation::context::WorkerContext;
 use crate::invocation::ending::{Call, Cut, Failure};
 use crate::invocation::fetch_result::FetchResult;
 use crate::invocation::origin::Origin;
-use crate::places::Place;
+use crate::places::OwnerId;
 use crate::script::{Script, Surroundings};
 use crate::settings::identity::WorkerId;
 use crate::settings::{Target, WorkerSettings};
 use http::Request;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -60,6 +62,8 @@ pub(crate) struct Worker {
     pub(crate) code: Code,
     pub(crate) surroundings: Surroundings,
     pub(crate) stopped: AtomicBool,
+    /// The id under which instances of its component idle.
+    pub(crate) instances: OwnerId,
 }
 
 impl Worker {
@@ -187,13 +191,20 @@ impl Worker {
     async fn call(self: Arc<Self>, invocation: Arc<Invocation>, event: Event) {
         match self.program() {
             Ok(Program::Component(component)) => {
-                // Declared before the store, so that it is dropped after it.
-                let _place = match self.place(&invocation).await {
-                    Ok(place) => place,
+                let events = self.events_per_instance(component, &event);
+                let items = event.tail_items().to_vec();
+                let mut instance = match self.instance(component, &invocation, items, events).await
+                {
+                    Ok(instance) => instance,
                     Err(call) => return invocation.ended(call),
                 };
-                let channels = &self.surroundings.channels;
-                run::run(component, &invocation, channels, event).await;
+                run::run(component, &mut instance, &invocation, event).await;
+                if instance.end(events) {
+                    let memory = instance.memory();
+                    self.surroundings
+                        .places
+                        .keep(self.instances, instance, memory);
+                }
             }
             Ok(Program::Script(script)) => {
                 script.run(&invocation, &self.surroundings, event).await;
@@ -202,10 +213,37 @@ impl Worker {
         }
     }
 
-    /// Takes places for an instance of the component.
-    async fn place(&self, invocation: &Invocation) -> Result<Place, Call> {
-        let places = &self.surroundings.places;
-        invocation.place(places, self.size()).await
+    /// Returns how many events an instance for `event` may handle.
+    fn events_per_instance(&self, component: &Component, event: &Event) -> u32 {
+        let configured = self.context.settings.instance_reuse;
+        configured.map_or_else(|| component.events_per_instance(event), NonZeroU32::get)
+    }
+
+    /// Returns an idle instance if one may handle several `events`, or else a new one.
+    async fn instance(
+        &self,
+        component: &Component,
+        invocation: &Arc<Invocation>,
+        items: Vec<Arc<TraceItem>>,
+        events: u32,
+    ) -> Result<Instance, Call> {
+        let Surroundings {
+            places, channels, ..
+        } = &self.surroundings;
+        if events > 1
+            && let Some(mut instance) = places.reuse::<Instance>(self.instances)
+        {
+            instance.begin(invocation, items);
+            return Ok(instance);
+        }
+        let place = invocation.place(places, self.size()).await?;
+        Ok(Instance::new(
+            component.pre(),
+            invocation,
+            channels,
+            items,
+            place,
+        ))
     }
 
     /// Evaluates the script, if there is one, ahead of its first event.
@@ -341,6 +379,7 @@ async fn run_after_response(
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        self.surroundings.places.forget(self.instances);
         if let Code::Script(script) = &self.code {
             script.retire(&self.surroundings.places);
         }

@@ -253,6 +253,7 @@ const INNER: &[(&str, &[Keys])] = &[
                 "wall_ms",
                 "instances",
                 "max_batch",
+                "instance_reuse",
                 "allowed_outbound_hosts",
                 "global_outbound",
                 "dispatch_namespaces",

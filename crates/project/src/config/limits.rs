@@ -17,6 +17,9 @@ pub(super) const MAX_WALL_MS: u64 = 86_400_000;
 /// The number of instances that the runtime has room for.
 pub(super) const MAX_INSTANCES: u64 = 1000;
 
+/// The most events that one instance handles.
+pub(super) const MAX_REUSE: u64 = 1_000_000;
+
 /// The most messages in one batch of Cloudflare's queues.
 pub(super) const MAX_BATCH: u64 = 100;
 

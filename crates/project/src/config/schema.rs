@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use taffrail_runtime::{HostPattern, Target};
 
 use super::limits::{
-    ConfiguredLimits, MAX_BATCH, MAX_CPU_MS, MAX_INSTANCES, MAX_MEMORY_MB, MAX_SUBREQUESTS,
-    MAX_WALL_MS,
+    ConfiguredLimits, MAX_BATCH, MAX_CPU_MS, MAX_INSTANCES, MAX_MEMORY_MB, MAX_REUSE,
+    MAX_SUBREQUESTS, MAX_WALL_MS,
 };
 
 /// A Worker's table: the top level, merged with an environment.
@@ -208,6 +208,7 @@ pub(super) struct TaffrailTable {
     pub(super) wait_until_ms: Option<UpTo<MAX_WALL_MS>>,
     pub(super) instances: Option<UpTo<MAX_INSTANCES>>,
     pub(super) max_batch: Option<UpTo<MAX_BATCH>>,
+    pub(super) instance_reuse: Option<UpTo<MAX_REUSE>>,
     pub(super) allowed_outbound_hosts: Option<Vec<HostPattern>>,
     pub(super) global_outbound: Option<GlobalOutbound>,
     #[serde(default)]

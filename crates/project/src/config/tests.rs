@@ -120,6 +120,7 @@ fn render(worker: &WorkerConfig) -> String {
         ("wait_until_ms", limits.wait_until_ms),
         ("instances", limits.instances),
         ("max_batch", worker.max_batch),
+        ("instance_reuse", worker.instance_reuse),
     ] {
         if let Some(limit) = limit {
             line(name, limit.to_string());

@@ -62,6 +62,8 @@ pub struct WorkerConfig {
     pub tail_consumers: Vec<Target>,
     /// The most items of one tail event for this Worker. The runtime has a default.
     pub max_batch: Option<u64>,
+    /// The number of events that an instance of a component handles.
+    pub instance_reuse: Option<u64>,
     /// Its bindings, by name.
     pub bindings: BTreeMap<String, Binding>,
     /// The dispatch namespaces whose folders the configuration names, by name.
@@ -111,6 +113,7 @@ fn bare(main: PathBuf) -> WorkerConfig {
         secrets: None,
         tail_consumers: Vec::new(),
         max_batch: None,
+        instance_reuse: None,
         bindings: BTreeMap::new(),
         namespaces: BTreeMap::new(),
         egress: Egress::default(),
@@ -148,6 +151,7 @@ fn configured(
         },
         tail_consumers: table.tail_consumers.into_iter().map(Target::from).collect(),
         max_batch: table.taffrail.max_batch.map(|most| most.0),
+        instance_reuse: table.taffrail.instance_reuse.map(|most| most.0),
         bindings: bindings(
             (table.services.into_iter().map(service))
                 .chain(table.worker_loaders.into_iter().map(worker_loader))

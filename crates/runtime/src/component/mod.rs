@@ -5,6 +5,7 @@ mod effort;
 pub(crate) mod failure;
 mod handlers;
 pub(crate) mod inspection;
+pub(crate) mod instance;
 pub(crate) mod linked;
 mod names;
 mod provided;
@@ -19,13 +20,17 @@ pub(crate) use crate::component::names::Names;
 use crate::component::names::REBUILD;
 pub(crate) use crate::component::names::damaged;
 use crate::error::Error;
+use crate::event::Event;
 use crate::instance::engine::{Awake, Ticker};
 use crate::instance::state::State;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use wasmtime::Engine;
-use wasmtime::component::Linker;
+use wasmtime::component::{InstancePre, Linker};
+
+/// The default number of events that an instance of a Tail Worker or of a component for WASI 0.3
+/// handles: as many as in `wasmtime serve`.
+const EVENTS_PER_INSTANCE: u32 = 128;
 
 /// A compiled component with its imports resolved.
 pub struct Component {
@@ -48,8 +53,19 @@ impl Component {
         self.handlers.have_tail()
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
-        self.linked.engine()
+    /// Returns how many events an instance handles by default. The Workers of WASI 0.2 are often
+    /// written for one.
+    pub(crate) fn events_per_instance(&self, event: &Event) -> u32 {
+        match event {
+            Event::Tail(_) => EVENTS_PER_INSTANCE,
+            _ if self.handlers.have_fetch_p3() => EVENTS_PER_INSTANCE,
+            _ => 1,
+        }
+    }
+
+    /// Returns the component with its imports resolved.
+    pub(crate) fn pre(&self) -> &InstancePre<State> {
+        &self.linked.pre
     }
 
     /// Returns the number of places that an instance takes.

@@ -1,10 +1,9 @@
-//! Runs one invocation of a component in a store of its own.
+//! Runs one invocation of a component.
 
-use crate::channels::Channels;
 use crate::component::Component;
-use crate::component::handlers::On;
+use crate::component::handlers::Callee;
+use crate::component::instance::Instance;
 use crate::event::{Event, Respond};
-use crate::instance::state::State;
 use crate::invocation::Invocation;
 use crate::invocation::ending::{Call, Cut, Response};
 use crate::invocation::limits::CpuExceeded;
@@ -14,25 +13,25 @@ use std::sync::Arc;
 use std::task::Poll;
 use wasmtime_wasi_http::WasiBody;
 
-/// Calls a component to handle an event.
+/// Calls an instance of a component to handle an event.
 pub(crate) async fn run(
     component: &Component,
+    instance: &mut Instance,
     invocation: &Arc<Invocation>,
-    channels: &Arc<dyn Channels>,
     event: Event,
 ) {
     let _awake = component.keep_awake();
-    let items = event.tail_items().to_vec();
-    let mut store = State::store(component.engine(), invocation, channels, items);
     let may_respond = matches!(event, Event::Fetch(_));
-    let on = On {
-        store: &mut store,
-        invocation,
-        debug: component.debug.as_ref(),
-    };
     let handlers = &component.handlers;
-    let call = run_with_limits(invocation, handlers.call(on, event)).await;
-    if may_respond && handlers.response_is_cut_off(&mut store, &call) {
+    let callee = Callee {
+        instance,
+        pre: component.pre(),
+        debug: component.debug.as_ref(),
+        invocation,
+    };
+    let call = run_with_limits(invocation, handlers.call(callee, event)).await;
+    let store = &mut instance.store;
+    if may_respond && handlers.response_is_cut_off(store, &call) {
         invocation.response_cut_off();
     }
     invocation.memory(&store.data().memory);

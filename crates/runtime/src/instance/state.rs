@@ -31,6 +31,9 @@ const RANDOM_BYTES: u64 = 1 << 20;
 /// clients; fields that do not fit into an item are recorded as truncated.
 const FIELD_BYTES: usize = 4 << 20;
 
+/// The most bytes behind the entries of a guest's table between two events.
+const KEPT_TABLE_BYTES: usize = 64 << 10;
+
 /// The data of a store, which keeps its guest within the limits.
 pub(crate) trait StoreData: WasiView + Sized + 'static {
     fn memory(&mut self) -> &mut MemoryLimiter;
@@ -138,6 +141,26 @@ impl State {
         let weight = table::weight(&mut self.table);
         _ = invocation.charged(invocation.host_memory().weigh_table(weight));
         invocation
+    }
+
+    /// Begins a further invocation.
+    pub(crate) fn begin(&mut self, invocation: &Arc<Invocation>, events: Vec<Arc<TraceItem>>) {
+        self.current.set(Some(Arc::clone(invocation)));
+        self.events = events;
+    }
+
+    /// Ends the invocation. Returns whether the guest holds nothing that belongs to it, so that it
+    /// can handle another one.
+    pub(crate) fn end(&mut self) -> bool {
+        let invocation = self.invocation();
+        self.current.set(None);
+        self.events.clear();
+        self.reservations.clear();
+        let may_go_on = invocation.cut_reason().is_none() && !self.memory.refused();
+        may_go_on
+            && !invocation.holds_memory()
+            && table::weight(&mut self.table) <= KEPT_TABLE_BYTES
+            && table::belongs_to_no_event(&mut self.table)
     }
 
     /// Returns the invocation on whose behalf the guest runs.

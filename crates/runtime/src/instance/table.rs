@@ -3,6 +3,8 @@
 
 use std::any::Any;
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::filesystem::Descriptor;
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable};
 use wasmtime_wasi_http::FieldMap;
 use wasmtime_wasi_http::p2::bindings::http::types::Method;
 use wasmtime_wasi_http::p2::body::HostOutgoingBody;
@@ -58,6 +60,18 @@ fn content(entry: &dyn Any) -> usize {
     } else {
         0
     }
+}
+
+/// Returns whether all entries are of types that have nothing to do with one event: output streams,
+/// pollables, files and headers, which the libraries of some languages hold for as long as they run.
+pub(crate) fn belongs_to_no_event(table: &mut ResourceTable) -> bool {
+    table.iter_mut().all(|entry| {
+        entry.is::<DynOutputStream>()
+            || entry.is::<DynInputStream>()
+            || entry.is::<DynPollable>()
+            || entry.is::<Descriptor>()
+            || entry.is::<FieldMap>()
+    })
 }
 
 fn fields(map: &FieldMap) -> usize {

@@ -53,6 +53,12 @@ impl Allowance {
             .get_or_init(|| HostMemory::new(self.memory))
     }
 
+    pub(super) fn holds_memory(&self) -> bool {
+        self.host_memory
+            .get()
+            .is_some_and(|memory| !memory.is_empty())
+    }
+
     pub(super) fn peak_memory(&self) -> usize {
         self.host_memory.get().map_or(0, |memory| memory.peak())
     }

@@ -211,14 +211,18 @@ pub(crate) fn received(body: WasiBody, invocation: &Arc<Invocation>) -> WasiBody
         return body;
     }
     // The body may outlive its event.
-    let invocation = Arc::downgrade(invocation);
-    body.map_err(move |error| {
-        if let Some(invocation) = invocation.upgrade() {
+    let informed = Arc::downgrade(invocation);
+    let body = body.map_err(move |error| {
+        if let Some(invocation) = informed.upgrade() {
             invocation.request_broke_off();
         }
         error
-    })
-    .boxed_unsync()
+    });
+    // Until it has been read, the guest holds a part of its event.
+    match invocation.host_memory().charge(0) {
+        Ok(charge) => charge.with_body(body.boxed_unsync()),
+        Err(_) => body.boxed_unsync(),
+    }
 }
 
 impl Drop for ResponseBody {

@@ -64,6 +64,11 @@ impl HostMemory {
         self.check(self.held.load(Relaxed))
     }
 
+    /// Returns whether no bytes are held, apart from the entries of the table.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.held.load(Relaxed) == 0
+    }
+
     /// Returns the most bytes that were held at any one time.
     pub(crate) fn peak(&self) -> usize {
         self.peak.load(Relaxed)

@@ -196,11 +196,7 @@ impl Invocation {
     }
 
     /// Returns places for the instance that runs the invocation.
-    pub(crate) async fn place<Isolate>(
-        &self,
-        places: &Places<Isolate>,
-        size: usize,
-    ) -> Result<Place, Call> {
+    pub(crate) async fn place(&self, places: &Places, size: usize) -> Result<Place, Call> {
         tokio::select! {
             biased;
             place = places.take(size, self.rank) => {

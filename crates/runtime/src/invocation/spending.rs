@@ -24,6 +24,11 @@ impl Invocation {
         self.allowance.host_memory()
     }
 
+    /// Returns whether the host holds bytes for it: bodies, values and messages.
+    pub(crate) fn holds_memory(&self) -> bool {
+        self.allowance.holds_memory()
+    }
+
     /// Stops the guest if its account is full.
     pub(crate) fn charged<T>(
         &self,

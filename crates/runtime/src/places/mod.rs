@@ -16,6 +16,7 @@ pub(crate) use share::{Permit, Refused, Share};
 use crate::clock;
 use count::Count;
 use idle::Idle;
+use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -27,21 +28,27 @@ pub(crate) const INSTANCES: u32 = 1000;
 /// Places that are reserved for tail events: enough for two Tail Workers at their limit.
 pub(crate) const RESERVED_FOR_TAILS: u32 = 64;
 
-/// Memory that all idle isolates and Durable Objects may hold together: that of eight Workers,
-/// each with as many isolates of 4 MiB as are kept.
+/// Memory that all idle instances and Durable Objects may hold together: that of eight Workers,
+/// each with as many instances of 4 MiB as are kept.
 const IDLE_MEMORY: usize = 512 << 20;
 
 /// How long a Durable Object may take to leave when its place is needed. It only has to return,
 /// but the machine may be busy.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The places of a process. Idle isolates are kept here, since a request for a place may end
+/// The most idle instances of one Worker. Each holds its memory.
+const IDLE_INSTANCES: usize = 16;
+
+/// The places of a process. Idle instances are kept here, since a request for a place may end
 /// them.
-pub(crate) struct Places<Isolate> {
+pub(crate) struct Places {
     count: Arc<Count>,
-    isolates: Mutex<Idle<Isolate>>,
+    instances: Mutex<Idle<Instance>>,
     objects: Arc<IdleObjects>,
 }
+
+/// An idle instance, of the type that its owner knows. It ends when it is dropped.
+type Instance = Box<dyn Any + Send>;
 
 /// Notified to ask a Durable Object to leave.
 pub(crate) type Leave = Arc<Notify>;
@@ -50,11 +57,11 @@ pub(crate) type Leave = Arc<Notify>;
 #[derive(Debug)]
 pub(crate) struct NoPlace;
 
-impl<Isolate> Places<Isolate> {
+impl Places {
     pub(crate) fn new(instances: u32) -> Self {
         Self {
             count: Arc::new(Count::new(instances as usize)),
-            isolates: Mutex::new(Idle::new(IDLE_MEMORY)),
+            instances: Mutex::new(Idle::new(IDLE_MEMORY)),
             objects: Arc::new(IdleObjects(Mutex::new(Idle::new(IDLE_MEMORY)))),
         }
     }
@@ -64,15 +71,15 @@ impl<Isolate> Places<Isolate> {
         self.count.instances()
     }
 
-    /// Takes `size` places for one instance. If too few are free, idle isolates and objects are
+    /// Takes `size` places for one instance. If too few are free, idle instances and objects are
     /// ended, the least recently used first. A tail event then waits until places are free.
     pub(crate) async fn take(&self, size: usize, rank: Rank) -> Result<Place, NoPlace> {
         if let Some(place) = self.count.take(size, rank) {
             return Ok(place);
         }
         loop {
-            while let Some(isolate) = self.isolates().pop_oldest() {
-                drop(isolate);
+            while let Some(instance) = self.idle().pop_oldest() {
+                drop(instance);
                 if let Some(place) = self.count.take(size, rank) {
                     return Ok(place);
                 }
@@ -92,25 +99,27 @@ impl<Isolate> Places<Isolate> {
         }
     }
 
-    /// Keeps an isolate for further events, unless `most` isolates of its owner are already kept.
-    pub(crate) fn keep(&self, owner: OwnerId, isolate: Isolate, memory: usize, most: usize) {
-        let mut isolates = self.isolates();
-        let refused = isolates.add(owner, isolate, memory, most, clock::instant());
-        let given_up = isolates.excess(clock::instant());
-        drop(isolates);
-        // Outside of the lock, since this ends isolates.
+    /// Keeps an instance for further events, unless enough of its owner are already kept.
+    pub(crate) fn keep<T: Send + 'static>(&self, owner: OwnerId, instance: T, memory: usize) {
+        let now = clock::instant();
+        let mut idle = self.idle();
+        let refused = idle.add(owner, Box::new(instance), memory, IDLE_INSTANCES, now);
+        let given_up = idle.excess(now);
+        drop(idle);
+        // Outside of the lock, since this ends instances.
         drop((refused, given_up));
     }
 
-    /// Returns the most recently used isolate of an owner.
-    pub(crate) fn reuse(&self, owner: OwnerId) -> Option<Isolate> {
-        self.isolates().pop_newest(owner)
+    /// Returns the most recently used instance of an owner, whose instances are of type `T`.
+    pub(crate) fn reuse<T: 'static>(&self, owner: OwnerId) -> Option<T> {
+        let instance = self.idle().pop_newest(owner)?;
+        instance.downcast().ok().map(|instance| *instance)
     }
 
-    /// Ends all idle isolates of an owner.
+    /// Ends all idle instances of an owner.
     pub(crate) fn forget(&self, owner: OwnerId) {
-        let isolates = self.isolates().remove(owner);
-        drop(isolates);
+        let instances = self.idle().remove(owner);
+        drop(instances);
     }
 
     /// Returns the idle Durable Objects.
@@ -118,8 +127,10 @@ impl<Isolate> Places<Isolate> {
         &self.objects
     }
 
-    fn isolates(&self) -> MutexGuard<'_, Idle<Isolate>> {
-        self.isolates.lock().unwrap_or_else(PoisonError::into_inner)
+    fn idle(&self) -> MutexGuard<'_, Idle<Instance>> {
+        self.instances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,20 +1,16 @@
 use crate::places::*;
 
-fn places(instances: u32) -> Places<Place> {
-    Places::new(instances)
-}
-
 #[tokio::test]
-async fn isolates_that_idle_are_given_up_the_one_that_was_used_last_at_last() {
-    let places = places(2);
+async fn instances_that_idle_are_given_up_the_one_that_was_used_last_at_last() {
+    let places = Places::new(2);
     let (old, new) = (OwnerId::new(), OwnerId::new());
     for owner in [old, new] {
         let place = places.take(1, Rank::Producer).await.unwrap();
-        places.keep(owner, place, 0, 16);
+        places.keep(owner, place, 0);
     }
     let place = places.take(1, Rank::Producer).await.unwrap();
-    assert!(places.reuse(old).is_none());
-    let kept = places.reuse(new).unwrap();
+    assert!(places.reuse::<Place>(old).is_none());
+    let kept = places.reuse::<Place>(new).unwrap();
     // Both are running now.
     places.take(1, Rank::Producer).await.map(drop).unwrap_err();
     drop((place, kept));
@@ -23,7 +19,7 @@ async fn isolates_that_idle_are_given_up_the_one_that_was_used_last_at_last() {
 
 #[tokio::test]
 async fn an_object_that_idles_leaves_when_its_place_is_needed() {
-    let places = places(1);
+    let places = Places::new(1);
     let place = places.take(1, Rank::Producer).await.unwrap();
     let leave = Leave::default();
     places
@@ -39,7 +35,7 @@ async fn an_object_that_idles_leaves_when_its_place_is_needed() {
 
 #[tokio::test]
 async fn tails_have_places_of_their_own_and_wait_for_more() {
-    let places = places(1);
+    let places = Places::new(1);
     let producer = places.take(1, Rank::Producer).await.unwrap();
     let mut tails = Vec::new();
     for _ in 0..RESERVED_FOR_TAILS {

@@ -5,8 +5,8 @@ use crate::delivery::{Consumers, Queues, Tail, TailConsumer, TailQueue, TailWork
 use crate::invocation::context::WorkerContext;
 use crate::invocation::lanes::Lanes;
 use crate::invocation::running::Running;
-use crate::places::Share;
-use crate::script::{Isolates, Surroundings};
+use crate::places::{OwnerId, Places, Share};
+use crate::script::Surroundings;
 use crate::settings::WorkerSettings;
 use crate::settings::identity::WorkerId;
 use crate::worker::{Code, Worker};
@@ -26,7 +26,7 @@ pub(crate) type MakeChannels =
 /// The deployed Workers, and the resources that each of them receives.
 pub(crate) struct Registry {
     pub(crate) lanes: Arc<Lanes>,
-    pub(crate) places: Arc<Isolates>,
+    pub(crate) places: Arc<Places>,
     pub(crate) consumers: Arc<[Arc<dyn TailConsumer>]>,
     pub(crate) tracker: TaskTracker,
     pub(crate) store: Store,
@@ -106,6 +106,7 @@ impl Registry {
                 places: Arc::clone(&self.places),
             },
             stopped: AtomicBool::new(false),
+            instances: OwnerId::new(),
             context,
         })
     }

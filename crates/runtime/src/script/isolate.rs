@@ -4,7 +4,7 @@ use crate::component::failure::{call_failed, instantiation_failed};
 use crate::instance::state::StoreData;
 use crate::invocation::ending::Call;
 use crate::invocation::limits::MemoryLimiter;
-use crate::places::{Place, Places};
+use crate::places::Place;
 use crate::script::engine::{Guest, ScriptEngine};
 use crate::script::event;
 use crate::script::events::Events;
@@ -13,9 +13,6 @@ use crate::script::source::Source;
 use crate::script::state::IsolateState;
 use std::sync::Arc;
 use wasmtime::Store;
-
-/// The places of a process, with its idle isolates.
-pub(crate) type Isolates = Places<Isolate>;
 
 /// An instance of the engine that has evaluated the script, or is about to.
 pub(crate) struct Isolate {

@@ -3,8 +3,9 @@
 use crate::component::run::poll_once;
 use crate::invocation::caught::{Panicked, caught};
 use crate::invocation::ending::Call;
+use crate::places::Places;
 use crate::script::events::Events;
-use crate::script::isolate::{Isolate, Isolates};
+use crate::script::isolate::Isolate;
 use crate::script::program::{Program, Surroundings};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -23,7 +24,7 @@ pub(super) async fn begin(program: Arc<Program>, surroundings: Surroundings, iso
 }
 
 /// Runs an isolate from one event until no event is left.
-async fn live(program: Arc<Program>, places: Arc<Isolates>, mut isolate: Isolate) {
+async fn live(program: Arc<Program>, places: Arc<Places>, mut isolate: Isolate) {
     let _awake = program.engine.linked.keep_awake();
     let events = Arc::clone(isolate.events());
     loop {

@@ -27,7 +27,6 @@ mod token;
 
 pub use engine::ScriptEngine;
 use exchange::Exchange;
-pub(crate) use isolate::Isolates;
 pub(crate) use program::Surroundings;
 pub use source::Source;
 pub(crate) use state::IsolateState;
@@ -39,6 +38,7 @@ use crate::event::Event;
 use crate::invocation::Invocation;
 use crate::invocation::ending::Call;
 use crate::invocation::lanes::HEAVY;
+use crate::places::Places;
 use events::{Events, Ticket};
 use isolate::Isolate;
 use isolate_life::begin;
@@ -91,7 +91,7 @@ impl Script {
     }
 
     /// Ends its idle isolates, and the running ones once they are idle.
-    pub(crate) fn retire(&self, places: &Isolates) {
+    pub(crate) fn retire(&self, places: &Places) {
         self.0.retire(places);
     }
 }
@@ -188,7 +188,7 @@ async fn hand_over(
 }
 
 /// Finds a running isolate that takes the event, or an idle one.
-fn running_or_kept(program: &Program, run: &Arc<Run>, places: &Isolates, mut job: Job) -> Found {
+fn running_or_kept(program: &Program, run: &Arc<Run>, places: &Places, mut job: Job) -> Found {
     // The lock is held throughout, so that an isolate whose last event is ending is found either
     // as running or as idle.
     let running = program.running();

@@ -3,19 +3,16 @@
 use crate::channels::Channels;
 use crate::invocation::ending::Call;
 use crate::invocation::lanes::Lanes;
-use crate::places::OwnerId;
+use crate::places::{OwnerId, Places};
 use crate::script::engine::ScriptEngine;
 use crate::script::events::Events;
-use crate::script::isolate::{Isolate, Isolates};
+use crate::script::isolate::Isolate;
 use crate::script::object::Objects;
 use crate::script::run::Run;
 use crate::script::source::Source;
 use crate::script::state::IsolateState;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// The most idle isolates of one script. Each holds the memory of its script.
-const IDLE_ISOLATES: usize = 16;
 
 /// The part of a script that its isolates share.
 pub(super) struct Program {
@@ -36,7 +33,7 @@ pub(crate) struct Surroundings {
     /// Everything that their Worker can reach.
     pub(crate) channels: Arc<dyn Channels>,
     pub(crate) lanes: Arc<Lanes>,
-    pub(crate) places: Arc<Isolates>,
+    pub(crate) places: Arc<Places>,
 }
 
 impl Program {
@@ -52,12 +49,12 @@ impl Program {
     }
 
     /// Returns the most recently used idle isolate.
-    pub(super) fn reuse(&self, places: &Isolates) -> Option<Isolate> {
+    pub(super) fn reuse(&self, places: &Places) -> Option<Isolate> {
         places.reuse(self.id)
     }
 
     /// Ends its idle isolates, and the running ones once they are idle.
-    pub(super) fn retire(&self, places: &Isolates) {
+    pub(super) fn retire(&self, places: &Places) {
         self.retired.store(true, SeqCst);
         places.forget(self.id);
     }
@@ -80,10 +77,10 @@ impl Program {
     }
 
     /// Keeps an isolate for further events.
-    pub(super) fn keep(&self, isolate: Isolate, places: &Isolates) {
+    pub(super) fn keep(&self, isolate: Isolate, places: &Places) {
         isolate.events().set_run(None);
         let memory = isolate.memory().peak();
-        places.keep(self.id, isolate, memory, IDLE_ISOLATES);
+        places.keep(self.id, isolate, memory);
         if self.retired.load(SeqCst) {
             places.forget(self.id);
         }

@@ -17,6 +17,7 @@ use crate::settings::identity::WorkerId;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 /// The configuration of one Worker.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +35,10 @@ pub struct WorkerSettings {
     /// item has a call of its own. The items of a dispatcher and its user Workers always come
     /// together.
     pub max_batch: usize,
+    /// The number of events that an instance of a component handles, one after the other, before
+    /// it is replaced. With 1, each event has a fresh instance. `None` is 128 for tail events and
+    /// for components of WASI 0.3, and 1 otherwise.
+    pub instance_reuse: Option<NonZeroU32>,
     /// Its bindings, by their names in `env`.
     pub bindings: BTreeMap<String, Binding>,
     /// Where requests go that are not made through a binding.
@@ -59,6 +64,7 @@ impl WorkerSettings {
             vars: BTreeMap::new(),
             tail_consumers: Vec::new(),
             max_batch: MAX_BATCH,
+            instance_reuse: None,
             bindings: BTreeMap::new(),
             egress: Egress::default(),
             limits: Limits::default(),

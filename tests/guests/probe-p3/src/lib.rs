@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use wasip3::clocks::monotonic_clock;
 use wasip3::exports::http::handler::Guest;
@@ -31,6 +32,14 @@ impl Guest for Probe {
                 let bytes = argument.parse().expect("a number of bytes");
                 newlines(bytes).await;
                 Ok(text("logged"))
+            }
+            "/count" => {
+                static COUNT: AtomicU32 = AtomicU32::new(0);
+                let count = COUNT.fetch_add(1, Relaxed) + 1;
+                Ok(answer(async move |mut out| {
+                    out.send(count.to_string().as_bytes()).await;
+                    out.end(Ok(None)).await;
+                }))
             }
             "/panic" => panic!("it broke\n  in two lines"),
             "/refused" => Err(ErrorCode::DestinationUnavailable),

@@ -26,6 +26,11 @@ impl Exchange {
         }
     }
 
+    /// Never reads or drops the request body.
+    pub fn forget_request(&mut self) {
+        std::mem::forget(self.request.take());
+    }
+
     /// Answers and is done.
     pub fn respond(self, status: u16, text: &str) {
         let mut response = self.start(status, &[]);

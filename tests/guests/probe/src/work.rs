@@ -1,6 +1,7 @@
 //! Time that passes, and work behind the response.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
@@ -15,6 +16,11 @@ pub fn run(behaviour: &str, argument: &str, mut exchange: Exchange) {
         "burn" => {
             let rounds: u64 = argument.parse().expect("a number of rounds");
             exchange.respond(200, &burn(rounds).to_string());
+        }
+        "count" => exchange.respond(200, &count().to_string()),
+        "hold" => {
+            exchange.forget_request();
+            exchange.respond(200, &count().to_string());
         }
         "loop" => spin(),
         "nap" => loop {
@@ -51,6 +57,12 @@ pub fn run(behaviour: &str, argument: &str, mut exchange: Exchange) {
         }
         other => panic!("no such work: {other}"),
     }
+}
+
+/// How many requests this instance has counted.
+fn count() -> u32 {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    COUNT.fetch_add(1, Relaxed) + 1
 }
 
 fn milliseconds(argument: &str) -> Duration {

@@ -11,6 +11,7 @@ wit_bindgen::generate!({
 
 use std::env;
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use exports::taffrail::workers::tail::{Guest, TraceItem};
 use taffrail::workers::context;
@@ -28,6 +29,10 @@ impl Guest for TailProbe {
         match env::var("MODE").unwrap_or_default().as_str() {
             "" => show(&events),
             "quiet" => {}
+            "count" => {
+                static COUNT: AtomicU32 = AtomicU32::new(0);
+                println!("{}", COUNT.fetch_add(1, Relaxed) + 1);
+            }
             "panic" => panic!("the tail broke"),
             "loop" => loop {
                 black_box(0);

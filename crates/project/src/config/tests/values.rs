@@ -43,6 +43,7 @@ fn everything_that_taffrail_reads() {
             wall_ms = 86400000
             instances = 1000
             max_batch = 100
+            instance_reuse = 1000000
             "#,
             ),
             ("out/logs.wasm", ""),
@@ -66,6 +67,7 @@ fn everything_that_taffrail_reads() {
            wall_ms = 86400000
            instances = 1000
            max_batch = 100
+           instance_reuse = 1000000
            ---
            path = out/logs.wasm
            dir = out
@@ -188,6 +190,10 @@ fn wrong_types_name_the_key_and_both_types() {
         (
             "taffrail.max_batch = 101",
             "`taffrail.max_batch`: invalid value: integer `101`, expected a whole number from 1 to 100",
+        ),
+        (
+            "taffrail.instance_reuse = 0",
+            "`taffrail.instance_reuse`: invalid value: integer `0`, expected a whole number from 1 to 1000000",
         ),
         (
             "limits = 5",

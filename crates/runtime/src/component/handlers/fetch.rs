@@ -1,7 +1,6 @@
 //! `wasi:http`: requests.
 
-use crate::component::failure::{call_failed, instantiation_failed};
-use crate::component::handlers::On;
+use crate::component::handlers::{NotReturned, On};
 use crate::component::run::send_response;
 use crate::event::{Fetch, Respond};
 use crate::instance::state::State;
@@ -11,10 +10,10 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::p2::bindings::ProxyIndices;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::body::HostOutgoingBody;
-use wasmtime_wasi_http::p3::bindings::ServicePre;
+use wasmtime_wasi_http::p3::bindings::ServiceIndices;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView, p3};
 
 const P2: &str = "wasi:http/incoming-handler@0.2.";
@@ -22,8 +21,8 @@ const P3: &str = "wasi:http/handler@0.3.";
 
 /// The handler, for either version of `wasi:http`.
 pub(super) enum Handler {
-    P2(ProxyPre<State>),
-    P3(ServicePre<State>),
+    P2(ProxyIndices),
+    P3(ServiceIndices),
 }
 
 impl super::Handler for Handler {
@@ -32,21 +31,21 @@ impl super::Handler for Handler {
     const MISSING: &'static str = "Received a FetchEvent but we lack a handler for FetchEvents. Did you remember to export a fetch() function?";
     type Event = Fetch;
 
-    fn new(export: &str, pre: InstancePre<State>) -> wasmtime::Result<Self> {
+    fn new(export: &str, pre: &InstancePre<State>) -> wasmtime::Result<Self> {
         if export.starts_with(P3) {
-            ServicePre::new(pre).map(Self::P3)
+            ServiceIndices::new(pre).map(Self::P3)
         } else {
-            ProxyPre::new(pre).map(Self::P2)
+            ProxyIndices::new(pre).map(Self::P2)
         }
     }
 
-    async fn call(&self, on: On<'_>, event: Fetch) -> Call {
+    async fn call(&self, on: On<'_>, event: Fetch) -> Result<(), NotReturned> {
         let Fetch {
             request, respond, ..
         } = event;
         match self {
-            Self::P2(pre) => call_p2(pre, on, request, respond).await,
-            Self::P3(pre) => call_p3(pre, on, request, respond).await,
+            Self::P2(indices) => call_p2(indices, on, request, respond).await,
+            Self::P3(indices) => call_p3(indices, on, request, respond).await,
         }
     }
 }
@@ -71,19 +70,17 @@ impl Handler {
 }
 
 async fn call_p2(
-    pre: &ProxyPre<State>,
+    indices: &ProxyIndices,
     On {
         store,
+        guest,
         invocation,
-        debug,
     }: On<'_>,
     request: Request<WasiBody>,
     respond: Respond,
-) -> Call {
-    let proxy = match pre.instantiate_async(&mut *store).await {
-        Ok(proxy) => proxy,
-        Err(error) => return instantiation_failed(&error, store.data(), debug),
-    };
+) -> Result<(), NotReturned> {
+    let proxy = indices.load(&mut *store, guest);
+    let proxy = proxy.map_err(NotReturned::Host)?;
     let answered = Arc::clone(invocation);
     let mut http = store.data_mut().http();
     let resources = http
@@ -96,31 +93,24 @@ async fn call_p2(
                 })?;
             Ok((request, outparam))
         });
-    let (request, outparam) = match resources {
-        Ok(resources) => resources,
-        Err(error) => return Call::HostFailed(format!("{error:#}")),
-    };
+    let (request, outparam) = resources.map_err(|error| NotReturned::Host(error.into()))?;
     let handler = proxy.wasi_http_incoming_handler();
-    match handler.call_handle(&mut *store, request, outparam).await {
-        Ok(()) => Call::Returned,
-        Err(error) => call_failed(&error, debug),
-    }
+    let result = handler.call_handle(&mut *store, request, outparam).await;
+    result.map_err(NotReturned::Guest)
 }
 
 async fn call_p3(
-    pre: &ServicePre<State>,
+    indices: &ServiceIndices,
     On {
         store,
+        guest,
         invocation,
-        debug,
     }: On<'_>,
     request: Request<WasiBody>,
     respond: Respond,
-) -> Call {
-    let service = match pre.instantiate_async(&mut *store).await {
-        Ok(service) => service,
-        Err(error) => return instantiation_failed(&error, store.data(), debug),
-    };
+) -> Result<(), NotReturned> {
+    let service = indices.load(&mut *store, guest);
+    let service = service.map_err(NotReturned::Host)?;
     let (request, sent) = p3::Request::from_http(store.data_mut().http().hooks, request);
     let run = store.run_concurrent(async |accessor| {
         match service.handle(accessor, request).await? {
@@ -134,8 +124,6 @@ async fn call_p3(
         poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
         wasmtime::error::Ok(())
     });
-    match run.await.and_then(|result| result) {
-        Ok(()) => Call::Returned,
-        Err(error) => call_failed(&error, debug),
-    }
+    let result = run.await.and_then(|result| result);
+    result.map_err(NotReturned::Guest)
 }

@@ -7,6 +7,7 @@ mod tail;
 
 use crate::component::debug_file::DebugFile;
 use crate::component::failure::call_failed;
+use crate::component::instance::Instance;
 use crate::event::{Event, Purpose};
 use crate::instance::state::State;
 use crate::invocation::Invocation;
@@ -29,17 +30,33 @@ trait Handler: Sized {
     type Event;
 
     /// Fails if the interface `export` does not have the expected type.
-    fn new(export: &str, pre: InstancePre<State>) -> wasmtime::Result<Self>;
+    fn new(export: &str, pre: &InstancePre<State>) -> wasmtime::Result<Self>;
 
     /// Calls the handler of an instance.
-    async fn call(&self, on: On<'_>, event: Self::Event) -> Call;
+    async fn call(&self, on: On<'_>, event: Self::Event) -> Result<(), NotReturned>;
 }
 
-/// The store and the invocation in which a handler is called.
+/// The instance that handles an event, which may have to be created first.
+pub(super) struct Callee<'a> {
+    pub(super) instance: &'a mut Instance,
+    pub(super) pre: &'a InstancePre<State>,
+    pub(super) debug: Option<&'a DebugFile>,
+    pub(super) invocation: &'a Arc<Invocation>,
+}
+
+/// The instance on which a handler is called, and its invocation.
 pub(super) struct On<'a> {
     pub(super) store: &'a mut Store<State>,
+    pub(super) guest: &'a wasmtime::component::Instance,
     pub(super) invocation: &'a Arc<Invocation>,
-    pub(super) debug: Option<&'a DebugFile>,
+}
+
+/// The reason why a handler did not return.
+pub(super) enum NotReturned {
+    /// The guest trapped, or ended its instance.
+    Guest(wasmtime::Error),
+    /// The host could not call it.
+    Host(wasmtime::Error),
 }
 
 /// The handlers of a component.
@@ -90,12 +107,12 @@ impl Handlers {
     }
 
     /// Calls the handler of an event, if there is one.
-    pub(super) async fn call(&self, on: On<'_>, event: Event) -> Call {
+    pub(super) async fn call(&self, callee: Callee<'_>, event: Event) -> Call {
         match event {
-            Event::Fetch(event) => call(self.fetch.as_ref(), on, event).await,
-            Event::Tail(event) => call(self.tail.as_ref(), on, event).await,
-            Event::Scheduled(event) => call(self.scheduled.as_ref(), on, event).await,
-            Event::Queue(event) => call(self.queue.as_ref(), on, event).await,
+            Event::Fetch(event) => call(self.fetch.as_ref(), callee, event).await,
+            Event::Tail(event) => call(self.tail.as_ref(), callee, event).await,
+            Event::Scheduled(event) => call(self.scheduled.as_ref(), callee, event).await,
+            Event::Queue(event) => call(self.queue.as_ref(), callee, event).await,
             // No component has a handler for the following events.
             Event::Alarm(_) => no_handler("alarm"),
             Event::Session(event) => no_handler(match event.purpose {
@@ -103,6 +120,11 @@ impl Handlers {
                 Purpose::Connect => "connect",
             }),
         }
+    }
+
+    /// Returns whether the handler of fetch events is for WASI 0.3.
+    pub(super) fn have_fetch_p3(&self) -> bool {
+        matches!(self.fetch, Some(fetch::Handler::P3(_)))
     }
 
     /// Whether the guest was stopped before the end of its response body.
@@ -116,25 +138,43 @@ impl Handlers {
 fn find<H: Handler>(exports: &[String], pre: &InstancePre<State>) -> wasmtime::Result<Option<H>> {
     let mut prefixes = H::EXPORTS.iter();
     let export = prefixes.find_map(|prefix| exports.iter().find(|name| name.starts_with(prefix)));
-    export.map(|export| H::new(export, pre.clone())).transpose()
+    export.map(|export| H::new(export, pre)).transpose()
 }
 
-async fn call<H: Handler>(handler: Option<&H>, on: On<'_>, event: H::Event) -> Call {
-    if let Some(handler) = handler {
-        return handler.call(on, event).await;
+async fn call<H: Handler>(
+    handler: Option<&H>,
+    Callee {
+        instance,
+        pre,
+        debug,
+        invocation,
+    }: Callee<'_>,
+    event: H::Event,
+) -> Call {
+    let Some(handler) = handler else {
+        invocation.log_text(LogLevel::Warn, H::MISSING);
+        return no_handler(H::NAME);
+    };
+    let guest = match instance.guest(pre, debug).await {
+        Ok(guest) => guest,
+        Err(call) => return call,
+    };
+    let on = On {
+        store: &mut instance.store,
+        guest: &guest,
+        invocation,
+    };
+    match handler.call(on, event).await {
+        Ok(()) => {
+            instance.handler_returned();
+            Call::Returned
+        }
+        Err(NotReturned::Guest(error)) => call_failed(&error, debug),
+        Err(NotReturned::Host(error)) => Call::HostFailed(format!("{error:#}")),
     }
-    on.invocation.log_text(LogLevel::Warn, H::MISSING);
-    no_handler(H::NAME)
 }
 
 /// Returns the end of an event without a handler, in workerd's words.
 fn no_handler(name: &str) -> Call {
     Call::NoHandler(format!("Handler does not export a {name}() function."))
-}
-
-fn returned(result: &wasmtime::Result<()>, debug: Option<&DebugFile>) -> Call {
-    match result {
-        Ok(()) => Call::Returned,
-        Err(error) => call_failed(error, debug),
-    }
 }

@@ -1,11 +1,9 @@
 //! `taffrail:workers/queue`: batches of messages.
 
-use crate::component::failure::instantiation_failed;
-use crate::component::handlers::{On, returned};
+use crate::component::handlers::{NotReturned, On};
 use crate::event::{Queue, QueueMessage};
 use crate::instance::state::State;
 use crate::interfaces::trace_item::json;
-use crate::invocation::ending::Call;
 use generated::exports::taffrail::workers::queue::Message;
 use wasmtime::component::InstancePre;
 
@@ -23,7 +21,7 @@ mod generated {
     });
 }
 
-pub(super) struct Handler(generated::HandlerPre<State>);
+pub(super) struct Handler(generated::HandlerIndices);
 
 impl super::Handler for Handler {
     const EXPORTS: &'static [&'static str] = &["taffrail:workers/queue@0.2."];
@@ -31,21 +29,19 @@ impl super::Handler for Handler {
     const MISSING: &'static str = "Received a QueueEvent but we lack a handler for QueueEvents. Did you remember to export a queue() function?";
     type Event = Queue;
 
-    fn new(_: &str, pre: InstancePre<State>) -> wasmtime::Result<Self> {
-        generated::HandlerPre::new(pre).map(Self)
+    fn new(_: &str, pre: &InstancePre<State>) -> wasmtime::Result<Self> {
+        generated::HandlerIndices::new(pre).map(Self)
     }
 
-    async fn call(&self, on: On<'_>, event: Queue) -> Call {
-        let guest = match self.0.instantiate_async(&mut *on.store).await {
-            Ok(guest) => guest,
-            Err(error) => return instantiation_failed(&error, on.store.data(), on.debug),
-        };
+    async fn call(&self, on: On<'_>, event: Queue) -> Result<(), NotReturned> {
+        let guest = self.0.load(&mut *on.store, on.guest);
+        let guest = guest.map_err(NotReturned::Host)?;
         let messages: Vec<_> = event.messages.into_iter().map(message).collect();
         let consumer = guest.taffrail_workers_queue();
         let result = consumer
             .call_queue(&mut *on.store, &event.queue, &messages)
             .await;
-        returned(&result, on.debug)
+        result.map_err(NotReturned::Guest)
     }
 }
 

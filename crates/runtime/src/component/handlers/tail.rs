@@ -1,10 +1,8 @@
 //! `taffrail:workers/tail`.
 
-use crate::component::failure::instantiation_failed;
-use crate::component::handlers::{On, returned};
+use crate::component::handlers::{NotReturned, On};
 use crate::instance::state::State;
 use crate::interfaces::trace_item;
-use crate::invocation::ending::Call;
 use std::sync::Arc;
 use taffrail_trace::TraceItem;
 use wasmtime::component::InstancePre;
@@ -23,7 +21,7 @@ mod generated {
     });
 }
 
-pub(super) struct Handler(generated::HandlerPre<State>);
+pub(super) struct Handler(generated::HandlerIndices);
 
 impl super::Handler for Handler {
     const EXPORTS: &'static [&'static str] = &["taffrail:workers/tail@0.2."];
@@ -31,21 +29,17 @@ impl super::Handler for Handler {
     const MISSING: &'static str = "Attempted to send events but we lack a handler, did you remember to export a tail() function?";
     type Event = Vec<Arc<TraceItem>>;
 
-    fn new(_: &str, pre: InstancePre<State>) -> wasmtime::Result<Self> {
-        generated::HandlerPre::new(pre).map(Self)
+    fn new(_: &str, pre: &InstancePre<State>) -> wasmtime::Result<Self> {
+        generated::HandlerIndices::new(pre).map(Self)
     }
 
-    async fn call(&self, on: On<'_>, items: Self::Event) -> Call {
-        let guest = match self.0.instantiate_async(&mut *on.store).await {
-            Ok(guest) => guest,
-            Err(error) => return instantiation_failed(&error, on.store.data(), on.debug),
-        };
-        let items = match trace_item::items(&items, on.store.data_mut()) {
-            Ok(items) => items,
-            Err(error) => return Call::HostFailed(format!("{error:#}")),
-        };
+    async fn call(&self, on: On<'_>, items: Self::Event) -> Result<(), NotReturned> {
+        let guest = self.0.load(&mut *on.store, on.guest);
+        let guest = guest.map_err(NotReturned::Host)?;
+        let items = trace_item::items(&items, on.store.data_mut());
+        let items = items.map_err(|error| NotReturned::Host(error.into()))?;
         let tail = guest.taffrail_workers_tail();
         let result = tail.call_tail(&mut *on.store, &items).await;
-        returned(&result, on.debug)
+        result.map_err(NotReturned::Guest)
     }
 }
