@@ -32,6 +32,7 @@ mod init;
 mod invoke;
 mod isolates;
 mod javascript;
+mod languages;
 mod limits;
 mod loader;
 mod memory;

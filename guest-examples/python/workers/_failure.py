@@ -22,6 +22,13 @@ def described(error):
     return Failure(name, str(error), "".join(report.format()).rstrip())
 
 
+def exited(error):
+    """An exit with a failure, as `described` describes exceptions."""
+    failure = described(error)
+    failure.message = f"exited with status {error.code}"
+    return failure
+
+
 def _is_ours(frame):
     return frame.filename.startswith("/bundled/") or "/workers/_" in frame.filename
 

@@ -4,7 +4,7 @@ import inspect
 
 from wit_world.imports import exceptions
 
-from ._failure import described
+from ._failure import described, exited
 from ._http import Request, Response
 from ._loop import run
 
@@ -37,5 +37,8 @@ async def _returned(result):
 def _run(handler):
     try:
         run(handler)
+    except SystemExit as error:
+        if error.code not in (None, 0):
+            exceptions.uncaught(exited(error))
     except Exception as error:
         exceptions.uncaught(described(error))
