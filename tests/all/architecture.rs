@@ -58,7 +58,7 @@ fn crates_depend_on_each_other_as_drawn() {
         ),
     ]
     .into();
-    let packages = packages();
+    let packages = packages("Cargo.toml");
     let members: BTreeSet<&str> = packages.keys().map(String::as_str).collect();
     assert_eq!(members, allowed.keys().copied().collect());
     for (package, dependencies) in &packages {
@@ -73,12 +73,23 @@ fn crates_depend_on_each_other_as_drawn() {
 
 #[test]
 fn the_record_knows_no_io_and_no_webassembly() {
-    let packages = packages();
+    let packages = packages("Cargo.toml");
     let dependencies: BTreeSet<&str> = packages["taffrail-trace"]
         .iter()
         .map(String::as_str)
         .collect();
     assert_eq!(dependencies, ["proptest", "serde", "serde_json"].into());
+}
+
+#[test]
+fn guests_share_only_the_record_with_the_host() {
+    let packages = packages("crates/guest/Cargo.toml");
+    let ours = packages.values().flatten();
+    let ours: BTreeSet<&str> = ours
+        .map(String::as_str)
+        .filter(|dependency| dependency.starts_with("taffrail"))
+        .collect();
+    assert_eq!(ours, ["taffrail-guest-macros", "taffrail-trace"].into());
 }
 
 #[test]
@@ -140,10 +151,11 @@ fn exists(name: &str) -> bool {
     })
 }
 
-/// The workspace's packages and the names of their direct dependencies.
-fn packages() -> BTreeMap<String, Vec<String>> {
+/// The packages of a workspace and the names of their direct dependencies.
+fn packages(manifest: &str) -> BTreeMap<String, Vec<String>> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--format-version=1"])
+        .args(["--manifest-path", manifest])
         .current_dir(root())
         .output()
         .unwrap();

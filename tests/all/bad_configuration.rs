@@ -43,11 +43,31 @@ async fn a_path_that_leads_nowhere() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_without_a_configuration_file() {
-    check_file(
-        "Cargo.toml",
-        "",
-        "w: no wrangler.json, wrangler.jsonc or wrangler.toml in this directory; add one, or give the .wasm component or the script itself",
-    ).await;
+    let none = "w: no wrangler.json, wrangler.jsonc or wrangler.toml in this directory;";
+    for (files, next) in [
+        (
+            &["README.md"][..],
+            "add one, or give the .wasm component or the script itself; for a new Worker: taffrail init w --lang LANGUAGE",
+        ),
+        (
+            &["entry.py"],
+            "add one whose `main` is `entry.py`, or give the file itself: taffrail check w/entry.py",
+        ),
+        (
+            &["worker.js", "entry.py"],
+            "add one whose `main` is `entry.py` or `worker.js`, or give the file itself: taffrail check w/entry.py",
+        ),
+        (
+            &["Cargo.toml"],
+            "for its Cargo.toml, add one with `main = \"target/wasm32-wasip2/release/NAME.wasm\"` and `build.command = \"cargo build --release --target wasm32-wasip2\"`",
+        ),
+    ] {
+        let folder = Folder::new();
+        for file in files {
+            folder.write(&format!("w/{file}"), "");
+        }
+        check_refused(&folder, &["w"], &format!("{none} {next}")).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -303,3 +303,37 @@ async fn agree(folder: &Folder, deploys: bool) {
         .is_some_and(|imports| imports.iter().any(|import| import["offered"] == false));
     assert!(!(deploys && missing), "{report:#}");
 }
+
+#[test]
+fn the_world_is_printed_in_wit() {
+    let folder = Folder::new();
+    folder.worker("w", "tail-log", "");
+    let finished = folder.run(&["check", "w", "--wit"]);
+    assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""));
+    for text in [
+        "export taffrail:workers/tail@0.2.0;",
+        "import taffrail:workers/context@0.2.0;",
+        "package taffrail:workers@0.2.0 {",
+        "record trace-item {",
+    ] {
+        assert!(
+            finished.stdout.contains(text),
+            "{text}: {}",
+            finished.stdout
+        );
+    }
+    let (report, _) = checked(&folder, "w");
+    let wit = report["wit"].as_str().unwrap();
+    assert_eq!(wit.trim_end(), finished.stdout.trim_end());
+
+    folder.script("s", "export default {}", "");
+    let finished = folder.run(&["check", "s", "--wit"]);
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(1), ""));
+    assert!(
+        finished
+            .stderr
+            .contains("is a script, and only a component has a world; build one: taffrail build s"),
+        "{}",
+        finished.stderr
+    );
+}

@@ -43,6 +43,7 @@ mod python;
 mod regexp;
 mod reuse;
 mod rpc;
+mod rust;
 mod serve;
 mod services;
 mod snapshots;

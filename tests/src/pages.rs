@@ -146,6 +146,7 @@ impl Example {
         let folder = Folder::new();
         let link = |name: &str| symlink(root().join(name), folder.path().join(name)).unwrap();
         link("wit");
+        symlink(root(), folder.path().join("taffrail")).unwrap();
         folder.write("guest-examples/README.md", "");
         for name in ["rust", "build.sh", "toolchain.sh"] {
             link(&format!("guest-examples/{name}"));

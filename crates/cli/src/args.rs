@@ -202,6 +202,9 @@ pub(crate) struct CheckOptions {
     /// Print all that is known as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+    /// Print the world of the component in WIT, and nothing else
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) wit: bool,
 }
 
 #[derive(ArgGroup, Debug)]

@@ -226,6 +226,17 @@ impl Project {
         inspected.map_err(|error| Error::code(cannot_run(worker)).caused_by(error))
     }
 
+    /// Returns the world of a component in WIT. None is for a script.
+    ///
+    /// # Errors
+    ///
+    /// Fails if `main` is no component, or a damaged one.
+    pub fn wit(&self, worker: &WorkerConfig, main: &Main) -> Result<Option<String>> {
+        let wit = main.component().map(taffrail_toolchain::wit_of);
+        let wit = wit.transpose();
+        wit.map_err(|error| Error::code(format!("{}: {error}", cannot_run(worker))))
+    }
+
     /// Claims the store for this process if the Worker keeps data.
     fn claim(&self, worker: &WorkerConfig) -> Result<()> {
         let mut bindings = worker.bindings.values();
@@ -244,15 +255,23 @@ impl Project {
     }
 
     /// Builds a component from a Worker's script and the JavaScript engine, or from its source
-    /// files.
+    /// files. That of a Worker whose `main` is a component is read.
     ///
     /// # Errors
     ///
-    /// Fails if the script cannot be bundled or evaluated, or if the component cannot be built.
+    /// Fails if the script cannot be bundled or evaluated, or if the component cannot be built or
+    /// read.
     pub async fn componentize(&self, worker: &WorkerConfig) -> Result<Vec<u8>> {
-        if let MainKind::Source(language) = MainKind::of(&worker.main) {
-            return Ok(self.sources.build(worker, language).await?.component);
+        match MainKind::of(&worker.main) {
+            MainKind::Script => self.componentize_script(worker).await,
+            MainKind::Component | MainKind::Source(_) => {
+                let main = self.load(worker).await?;
+                Ok(main.component().unwrap_or_default().to_vec())
+            }
         }
+    }
+
+    async fn componentize_script(&self, worker: &WorkerConfig) -> Result<Vec<u8>> {
         let bundle = self.javascript.bundle(worker).await?;
         let script = Main(Kind::Script(Arc::new(bundle.clone())));
         // Evaluated here first, so that an exception refers to the user's source.

@@ -19,4 +19,4 @@ pub use language::{Built, Language};
 pub use module::World;
 pub use pip::install_python_package;
 pub use sources::Sources;
-pub use wit::{WIT, add_files};
+pub use wit::{WIT, add_files, wit_of};

@@ -2,15 +2,14 @@
 
 use crate::date::parse_iso8601;
 use crate::item::{ConsumedEvent, EpochMs, EventInfo, TailResponse, WebSocketEvent};
-use crate::request::TailRequest;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 /// The keys of all kinds.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Keys {
-    request: Option<TailRequest>,
+struct Keys<R> {
+    request: Option<R>,
     response: Option<TailResponse>,
     rpc_method: Option<String>,
     cron: Option<String>,
@@ -31,7 +30,7 @@ enum Time {
     Date(String),
 }
 
-impl<'de> Deserialize<'de> for EventInfo {
+impl<'de, R: Deserialize<'de>> Deserialize<'de> for EventInfo<R> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Keys {
             request,

@@ -20,9 +20,11 @@ pub type EpochMs = u64;
 /// It can be read back from that JSON: the request stays redacted, times are in
 /// whole milliseconds, and a TCP connection, which has no key in JSON, becomes
 /// an event of another kind.
+///
+/// `R` is the request of a fetch event, as the holder of the item has it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct TraceItem {
+pub struct TraceItem<R = TailRequest> {
     /// Time from the event to the end of everything it caused; whole
     /// milliseconds in JSON.
     #[serde(with = "whole_milliseconds")]
@@ -46,7 +48,7 @@ pub struct TraceItem {
     /// When it started.
     pub event_timestamp: Option<EpochMs>,
     /// The event that started it.
-    pub event: Option<EventInfo>,
+    pub event: Option<EventInfo<R>>,
     /// Names this invocation: 32 hexadecimal digits.
     pub invocation_id: String,
     /// The id of the invocation with which the request began that this one is
@@ -278,11 +280,11 @@ pub struct DiagnosticsChannelEvent {
 /// their keys, as on Workers.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged, rename_all_fields = "camelCase")]
-pub enum EventInfo {
+pub enum EventInfo<R = TailRequest> {
     /// An HTTP request.
     Fetch {
         /// The request; redacted wherever it is shown.
-        request: TailRequest,
+        request: R,
         /// Absent when the invocation produced no complete response.
         #[serde(skip_serializing_if = "Option::is_none")]
         response: Option<TailResponse>,

@@ -5,7 +5,7 @@ mod report;
 use crate::args::CheckOptions;
 use crate::check::report::Report;
 use crate::{exit, progress, terminal, workers};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::io::{Write, stdout};
 use std::slice;
 use taffrail_project::config;
@@ -20,11 +20,22 @@ pub(crate) async fn run(options: CheckOptions) -> Result<u8> {
     let project = &opened.project;
     project.run_build_command(&worker).await?;
     let main = project.load(&worker).await?;
+    if options.wit {
+        let Some(wit) = project.wit(&worker, &main)? else {
+            let main = worker.main.display();
+            bail!(
+                "`{main}` is a script, and only a component has a world; build one: taffrail build {}",
+                options.path.display()
+            );
+        };
+        print(wit.trim_end())?;
+        return Ok(exit::OK);
+    }
     let mut report = Report::new(&worker, main.component().map(<[u8]>::len));
     let checked = async {
         let inspection: Option<Inspection> = project.inspect(&worker, &main)?;
         if let Some(inspection) = inspection {
-            report.add(inspection);
+            report.add(inspection, project.wit(&worker, &main)?);
         }
         // As `dev` and `serve` deploy it, so that the verdicts agree.
         project.deploy(&worker, &[], main).await?;

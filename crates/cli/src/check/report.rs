@@ -17,6 +17,8 @@ pub(super) struct Report {
     bytes: Option<usize>,
     /// None if the bytes cannot be parsed.
     inspection: Option<Inspection>,
+    /// The world of the component.
+    wit: Option<String>,
     memory_limit: u64,
     pub(super) warnings: Vec<String>,
     /// The reason why it cannot be deployed.
@@ -31,13 +33,15 @@ impl Report {
             main: worker.main.display().to_string(),
             bytes,
             inspection: None,
+            wit: None,
             memory_limit: limits.memory as u64,
             warnings: worker.warnings.clone(),
             error: None,
         }
     }
 
-    pub(super) fn add(&mut self, inspection: Inspection) {
+    pub(super) fn add(&mut self, inspection: Inspection, wit: Option<String>) {
+        self.wit = wit;
         let least = least(&inspection.memories);
         if least > self.memory_limit {
             self.warnings.push(format!(
@@ -79,6 +83,7 @@ impl Report {
             "memories": inspection.map(|it| it.memories.iter().map(memory).collect::<Vec<_>>()),
             "memoryLimit": self.memory_limit,
             "debugInfo": inspection.map(|it| debug_info(&it.debug_info)),
+            "wit": self.wit,
         })
     }
 

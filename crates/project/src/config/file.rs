@@ -71,12 +71,7 @@ pub(super) fn locate(path: &Path) -> Result<Source> {
             .iter()
             .map(|name| path.join(name))
             .find(|file| file.is_file())
-            .ok_or_else(|| {
-                Error::configuration(format!(
-                    "{}: no wrangler.json, wrangler.jsonc or wrangler.toml in this directory; add one, or give the .wasm component or the script itself",
-                    path.display()
-                ))
-            })?
+            .ok_or_else(|| unconfigured(path))?
     } else {
         path.to_owned()
     };
@@ -90,6 +85,41 @@ pub(super) fn locate(path: &Path) -> Result<Source> {
             path.display()
         ),
     }
+}
+
+/// Returns the error for a directory without a configuration. It names the files in the directory
+/// that `main` could name.
+fn unconfigured(dir: &Path) -> Error {
+    let names = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names: Vec<_> = names
+        .map(|entry| PathBuf::from(entry.file_name()))
+        .filter(|name| MainKind::of_extension(name).is_some())
+        .collect();
+    names.sort();
+    let next = match &names[..] {
+        _ if dir.join("Cargo.toml").exists() => {
+            "for its Cargo.toml, add one with `main = \"target/wasm32-wasip2/release/NAME.wasm\"` and `build.command = \"cargo build --release --target wasm32-wasip2\"`".to_owned()
+        }
+        [] => format!(
+            "add one, or give the .wasm component or the script itself; for a new Worker: taffrail init {} --lang LANGUAGE",
+            dir.display()
+        ),
+        [first, others @ ..] => {
+            let others: String = others
+                .iter()
+                .map(|name| format!(" or `{}`", name.display()))
+                .collect();
+            format!(
+                "add one whose `main` is `{}`{others}, or give the file itself: taffrail check {}",
+                first.display(),
+                dir.join(first).display()
+            )
+        }
+    };
+    Error::configuration(format!(
+        "{}: no wrangler.json, wrangler.jsonc or wrangler.toml in this directory; {next}",
+        dir.display()
+    ))
 }
 
 /// The extension of components.
