@@ -18,10 +18,12 @@ fn crates_depend_on_each_other_as_drawn() {
         ),
         ("taffrail-toolchain", [].into()),
         ("taffrail-javascript", ["taffrail-toolchain"].into()),
+        ("taffrail-go", ["taffrail-toolchain"].into()),
         ("taffrail-python", ["taffrail-toolchain"].into()),
         (
             "taffrail-project",
             [
+                "taffrail-go",
                 "taffrail-javascript",
                 "taffrail-python",
                 "taffrail-runtime",

@@ -77,7 +77,7 @@ async fn a_file_of_another_kind() {
     check_refused(
         &folder,
         &["worker.rb"],
-        "worker.rb: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts), nor a Python file (.py)",
+        "worker.rb: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts), nor a source file in Python (.py) or Go (.go)",
     ).await;
 }
 

@@ -33,6 +33,8 @@ pages! {
     rust_faulty: "guest-examples/rust/faulty/README.md"
     rust_tail_log: "guest-examples/rust/tail-log/README.md"
     rust_tail_http: "guest-examples/rust/tail-http/README.md"
+    go_hello: "guest-examples/go/hello/README.md"
+    go_tail_http: "guest-examples/go/tail-http/README.md"
     python_hello: "guest-examples/python/hello/README.md"
     python_tail_http: "guest-examples/python/tail-http/README.md"
     javascript_hello: "guest-examples/javascript/hello/README.md"
@@ -55,7 +57,7 @@ fn every_page_has_a_test() {
         folder.map(|entry| entry.unwrap().file_name().into_string().unwrap())
     };
     let mut pages: Vec<_> = names("docs").map(|page| format!("docs/{page}")).collect();
-    for language in ["rust", "python", "javascript"] {
+    for language in ["rust", "python", "javascript", "go"] {
         let examples = names(&format!("guest-examples/{language}"));
         pages.extend(examples.map(|name| format!("guest-examples/{language}/{name}/README.md")));
     }

@@ -64,7 +64,7 @@ fn assert_succeeds(command: &mut Command) {
 
 #[test]
 fn a_script_or_a_worker_in_python_runs_at_once() {
-    for language in ["javascript", "typescript", "python"] {
+    for language in ["javascript", "typescript", "python", "go"] {
         let folder = Folder::new();
         let next = init(&folder, &[language]);
         assert_eq!(next, ["taffrail check made", "taffrail invoke made"]);
@@ -74,7 +74,7 @@ fn a_script_or_a_worker_in_python_runs_at_once() {
 
 #[test]
 fn a_producer_and_a_tail_are_two_workers() {
-    for language in ["javascript", "typescript", "python"] {
+    for language in ["javascript", "typescript", "python", "go"] {
         let folder = Folder::new();
         init(&folder, &[language, "--tail"]);
         std::fs::rename(folder.path().join("made"), folder.path().join("tail")).unwrap();

@@ -23,6 +23,7 @@ mod dispatch;
 mod docs;
 mod egress;
 mod fetch;
+mod go;
 mod handlers;
 #[path = "../hostile/mod.rs"]
 mod hostile;

@@ -152,8 +152,10 @@ impl Example {
             link(&format!("guest-examples/{name}"));
         }
         // Workers keep their data beside themselves.
-        for scripts in ["guest-examples/javascript", "guest-examples/python"] {
-            copy(&root().join(scripts), &folder.path().join(scripts));
+        for scripts in
+            ["javascript", "python", "go"].map(|language| format!("guest-examples/{language}"))
+        {
+            copy(&root().join(&scripts), &folder.path().join(&scripts));
         }
         Self {
             folder,

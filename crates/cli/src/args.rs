@@ -188,6 +188,8 @@ pub(crate) enum Language {
     Typescript,
     /// A component, which `dev` builds
     Python,
+    /// A component, which `dev` builds
+    Go,
 }
 
 #[derive(ArgGroup, Debug)]

@@ -32,7 +32,7 @@ impl Main {
         }
     }
 
-    /// Returns the source files of a script, or of a Worker in Python.
+    /// Returns the source files of a script, or of a component that was built from them.
     #[must_use]
     pub fn files(&self) -> &[PathBuf] {
         match &self.0 {

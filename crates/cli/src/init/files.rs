@@ -89,6 +89,12 @@ pub(super) fn of(language: Language, role: Role) -> Vec<File> {
             let configuration = ("wrangler.toml", template!("python/wrangler.toml"));
             vec![configuration, ignored, ("entry.py", source)]
         }
+        Language::Go => {
+            let source = source!(role, "go", ".go");
+            let ignored = (".gitignore", "dist\n.taffrail\n");
+            let configuration = ("wrangler.toml", template!("go/wrangler.toml"));
+            vec![configuration, ignored, ("main.go", source)]
+        }
     }
 }
 

@@ -61,7 +61,7 @@ pub(super) fn locate(path: &Path) -> Result<Source> {
     let kind = match fs::metadata(path) {
         Ok(kind) => kind,
         Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(
-            "{}: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, a .js, .mjs or .ts script, or a .py file",
+            "{}: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, a .js, .mjs or .ts script, or a .py or .go file",
             path.display()
         ),
         Err(error) => bail!("{}: {error}", path.display()),
@@ -81,7 +81,7 @@ pub(super) fn locate(path: &Path) -> Result<Source> {
     match Syntax::of(&file) {
         Some(syntax) => Ok(Source::Config(file, syntax)),
         None => bail!(
-            "{}: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts), nor a Python file (.py)",
+            "{}: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts), nor a source file in Python (.py) or Go (.go)",
             path.display()
         ),
     }
@@ -142,6 +142,8 @@ pub enum MainKind {
 /// A language whose Workers Taffrail builds itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
+    /// Go.
+    Go,
     /// Python.
     Python,
 }
@@ -157,6 +159,7 @@ impl MainKind {
         let extension = file.extension()?.to_str()?;
         match extension {
             COMPONENT => Some(Self::Component),
+            "go" => Some(Self::Source(Language::Go)),
             "py" => Some(Self::Source(Language::Python)),
             _ if SCRIPTS.contains(&extension) => Some(Self::Script),
             _ => None,
@@ -169,6 +172,7 @@ impl Language {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Go => "Go",
             Self::Python => "Python",
         }
     }

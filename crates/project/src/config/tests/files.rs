@@ -72,7 +72,7 @@ fn paths_that_lead_nowhere() {
     check(
         &[("a/worker.rb", "")],
         "a/worker.rb",
-        "a/worker.rb: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts), nor a Python file (.py)",
+        "a/worker.rb: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts), nor a source file in Python (.py) or Go (.go)",
     );
 }
 

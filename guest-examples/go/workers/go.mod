@@ -1,0 +1,3 @@
+module taffrail.dev/workers
+
+go 1.27

@@ -1,0 +1,292 @@
+//! Workers in Go.
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use taffrail_runtime::trace::TraceItem;
+use taffrail_tests::folder::Folder;
+use taffrail_tests::scenario::{Endpoint, Scenario, full, logs, refused};
+
+/// Writes the folder of a Worker in Go.
+fn go(folder: &Folder, name: &str, source: &str, more: &str) {
+    let config = format!("name = \"{name}\"\nmain = \"main.go\"\n{more}\n");
+    folder
+        .write(&format!("{name}/main.go"), source)
+        .write(&format!("{name}/wrangler.toml"), config);
+}
+
+/// The item of the last invocation of a Worker.
+fn last(scenario: &Scenario, worker: &str) -> Arc<TraceItem> {
+    scenario.items_of(worker).pop().unwrap()
+}
+
+const PRODUCER: &str = r#"
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"taffrail.dev/workers"
+)
+
+func main() {
+	http.HandleFunc("/echo", echo)
+	http.HandleFunc("/levels", levels)
+	http.HandleFunc("/fails", func(http.ResponseWriter, *http.Request) { fail() })
+	http.HandleFunc("/nil", func(http.ResponseWriter, *http.Request) { fmt.Println(*missing) })
+	http.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(3) })
+	http.HandleFunc("/memory", memory)
+	http.HandleFunc("/waits", waits)
+	http.HandleFunc("/kv", kv)
+	http.HandleFunc("/service", service)
+	workers.Serve(http.DefaultServeMux)
+}
+
+var missing *string
+
+func echo(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Method", r.Method)
+	w.Header().Set("X-In", r.Header.Get("X-In"))
+	w.WriteHeader(201)
+	io.Copy(w, r.Body)
+}
+
+func levels(w http.ResponseWriter, r *http.Request) {
+	log := slog.With("shop", 1)
+	slog.Debug("a debug")
+	log.Info("an info", "paid", true)
+	slog.Warn("a warning", slog.Group("order", "id", 7))
+	slog.Error("an error")
+	fmt.Println("printed")
+	fmt.Fprint(w, "logged")
+}
+
+func fail() {
+	panic("no such order")
+}
+
+var kept [][]byte
+
+func memory(w http.ResponseWriter, r *http.Request) {
+	for {
+		kept = append(kept, make([]byte, 1<<20))
+	}
+}
+
+func waits(w http.ResponseWriter, r *http.Request) {
+	began, done := time.Now(), make(chan bool)
+	go func() {
+		time.Sleep(20 * time.Millisecond)
+		done <- true
+	}()
+	<-done
+	fmt.Fprint(w, time.Since(began) >= 20*time.Millisecond)
+}
+
+func kv(w http.ResponseWriter, r *http.Request) {
+	kv := workers.KV("KV")
+	kv.Put("color", []byte("grün"))
+	color, _ := kv.Get("color")
+	keys, _ := kv.List()
+	kv.Delete("color")
+	gone, err := kv.Get("color")
+	_, wrong := workers.KV("NONE").Get("color")
+	fmt.Fprint(w, string(color), keys, gone == nil, err, " ", wrong)
+}
+
+func service(w http.ResponseWriter, r *http.Request) {
+	client := http.Client{Transport: workers.Service("OTHER")}
+	response, err := client.Post("http://other/there", "text/plain", strings.NewReader("body"))
+	if err != nil {
+		panic(err)
+	}
+	text, _ := io.ReadAll(response.Body)
+	fmt.Fprint(w, response.StatusCode, " ", string(text))
+}
+"#;
+
+const MORE: &str = r#"
+kv_namespaces = [{ binding = "KV", id = "abc" }]
+services = [{ binding = "OTHER", service = "other" }]
+"#;
+
+const OTHER: &str = "export default { async fetch(request) { return new Response(`${request.method} ${new URL(request.url).pathname} ${await request.text()}`, { status: 202 }); } };";
+
+async fn producer() -> (Folder, Scenario) {
+    let folder = Folder::new();
+    go(&folder, "shop", PRODUCER, MORE);
+    folder.script("other", OTHER, "");
+    let scenario = Scenario::of(&folder, &["shop", "other"]).await;
+    (folder, scenario)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_bodies_bindings_and_timers() {
+    let (_folder, scenario) = producer().await;
+    let body = Bytes::from(vec![b'x'; 10 << 20]);
+    let echo = Request::builder()
+        .method(Method::PUT)
+        .uri("http://localhost/echo")
+        .header("x-in", "in")
+        .body(body.clone());
+    let answer = scenario.send("shop", echo.unwrap()).await;
+    assert_eq!(answer.status, Some(201));
+    assert_eq!(answer.headers["x-method"], "PUT");
+    assert_eq!(answer.headers["x-in"], "in");
+    assert!(answer.body == body);
+    for (path, expected) in [
+        ("/waits", "true"),
+        (
+            "/kv",
+            "grün[color] true <nil> NONE: there is no such KV namespace",
+        ),
+        ("/service", "202 POST /there body"),
+    ] {
+        assert_eq!(scenario.get("shop", path).await.text(), expected, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn levels_and_failures_are_those_of_go() {
+    let (_folder, scenario) = producer().await;
+    assert_eq!(scenario.get("shop", "/levels").await.text(), "logged");
+    assert_eq!(
+        logs(&last(&scenario, "shop")),
+        [
+            "debug a debug",
+            "info an info {\"shop\":1,\"paid\":true}",
+            "warn a warning {\"order\":{\"id\":7}}",
+            "error an error",
+            "log printed",
+        ]
+    );
+    for (path, message, frame) in [
+        ("/fails", "no such order", "main.fail("),
+        (
+            "/nil",
+            "runtime error: invalid memory address or nil pointer dereference",
+            "main.main.func2(",
+        ),
+    ] {
+        assert_eq!(scenario.get("shop", path).await.status, None);
+        let item = last(&scenario, "shop");
+        assert_eq!(json!(item.outcome), json!("exception"), "{path}");
+        let [exception] = &item.exceptions[..] else {
+            panic!("{path}: {:?}", item.exceptions);
+        };
+        assert_eq!((&*exception.name, &*exception.message), ("panic", message));
+        let stack = exception.stack.as_deref().unwrap();
+        let mut lines = stack.lines();
+        let (goroutine, first, place) = (lines.next(), lines.next(), lines.next());
+        assert!(goroutine.unwrap().starts_with("goroutine "), "{stack}");
+        assert!(first.unwrap().starts_with(frame), "{stack}");
+        assert!(place.unwrap().contains("/main.go:"), "{stack}");
+    }
+    scenario.get("shop", "/exit").await;
+    let item = last(&scenario, "shop");
+    // WASI 0.2 has one status for all failures.
+    assert_eq!(&*item.exceptions[0].message, "exited with status 1");
+    scenario.get("shop", "/memory").await;
+    let item = last(&scenario, "shop");
+    assert_eq!(json!(item.outcome), json!("exceededMemory"));
+}
+
+const TAIL: &str = r#"
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"taffrail.dev/workers"
+)
+
+func main() {
+	workers.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "both") }))
+	workers.Tail(tail)
+}
+
+func tail(ctx context.Context, items []workers.TraceItem) error {
+	for _, item := range items {
+		request := item.Event.Request
+		fmt.Println(*item.ScriptName, item.Outcome, string(item.Logs[0].Message[0]), string(item.Logs[0].Message[1]))
+		fmt.Println(item.Event.Kind, request.Headers["authorization"], request.Unredacted().Headers["authorization"])
+	}
+	fmt.Println(string(workers.Props()))
+	response, err := http.Post(workers.Env("ENDPOINT"), "application/json", strings.NewReader(workers.EventsJSON()))
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("answered %d", response.StatusCode)
+}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_reads_items_and_posts_them() {
+    let mut endpoint = Endpoint::start().await;
+    let folder = Folder::new();
+    let vars = format!("vars = {{ ENDPOINT = \"{}\" }}", endpoint.url());
+    go(&folder, "tail", TAIL, &vars);
+    let producer = "export default { fetch() { console.log('a', 1); throw new Error('no'); } };";
+    let tail = "tail_consumers = [{ service = \"tail\", props = { team = 7 } }]";
+    folder.script("api", producer, tail);
+    let scenario = Scenario::of(&folder, &["api", "tail"]).await;
+    let get = Request::builder()
+        .uri("http://localhost/")
+        .header("authorization", "Bearer 1234")
+        .body(Bytes::new());
+    scenario.stream("api", get.unwrap().map(full)).await;
+    let received = endpoint.next().await;
+    let items: Value = serde_json::from_slice(&received.body).unwrap();
+    assert_eq!(items[0]["scriptName"], "api");
+    assert_eq!(items[0]["exceptions"][0]["message"], "no");
+    received.answer(StatusCode::ACCEPTED);
+    scenario.idle().await;
+    let item = last(&scenario, "tail");
+    assert_eq!(
+        logs(&item),
+        [
+            "log api exception \"a\" 1",
+            "log fetch REDACTED Bearer 1234",
+            "log {\"team\":7}",
+        ]
+    );
+    let failure = &item.exceptions[0];
+    assert_eq!(
+        (&*failure.name, &*failure.message),
+        ("error", "answered 202")
+    );
+    assert_eq!(scenario.get("tail", "/").await.text(), "both");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_are_told_with_their_place() {
+    for (source, expected) in [
+        (
+            "package main\n\nfunc main() {\n\toops()\n}\n",
+            "./main.go:4:2: undefined: oops",
+        ),
+        (
+            "package main\n\nimport _ \"taffrail.dev/workers\"\n\nfunc main() {}\n",
+            "has no handler: call `workers.Serve(handler)` or `workers.Tail(function)` of `taffrail.dev/workers` in `main`",
+        ),
+    ] {
+        let folder = Folder::new();
+        go(&folder, "w", source, "");
+        let error = refused(&folder, &["w"]).await;
+        assert!(
+            error.contains("wrangler.toml: Worker `w` cannot be built: "),
+            "{error}"
+        );
+        assert!(error.contains(expected), "{error}");
+    }
+}
