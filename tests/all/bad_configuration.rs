@@ -37,7 +37,7 @@ async fn a_path_that_leads_nowhere() {
     check_refused(
         &Folder::new(),
         &["nowhere"],
-        "nowhere: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, a .js, .mjs or .ts script, or a .py file",
+        "nowhere: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, a .js, .mjs or .ts script, or a .py or .go file",
     ).await;
 }
 

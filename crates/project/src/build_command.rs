@@ -27,10 +27,7 @@ pub(crate) async fn run(worker: &WorkerConfig, build: &Build) -> Result<()> {
         return Err(Error::build(format!(
             "{}: `build.command` failed with {status}; {}",
             worker.path.display(),
-            match missing_tool(build).await {
-                Some(missing) => missing,
-                None => "its output is above",
-            }
+            missing_tool(build).await.unwrap_or("its output is above")
         )));
     }
     Ok(())

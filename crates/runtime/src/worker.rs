@@ -29,10 +29,6 @@ use tokio::sync::oneshot;
 use wasmtime_wasi_http::WasiBody;
 
 /// The code of a Worker.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one for each Worker, and embedders need not box components"
-)]
 pub enum Code {
     /// A compiled component.
     Component(Component),

@@ -5,7 +5,7 @@ async fn tail(events: Vec<TraceItem>) -> Result<(), Error> {
     let endpoint = std::env::var("ENDPOINT")?;
     let response = post(&endpoint, &events).await?;
     if !response.status().is_success() {
-        println!("{endpoint} answered {}", response.status());
+        eprintln!("{endpoint} answered {}", response.status());
     }
     Ok(())
 }

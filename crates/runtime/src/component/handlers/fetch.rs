@@ -93,7 +93,7 @@ async fn call_p2(
                 })?;
             Ok((request, outparam))
         });
-    let (request, outparam) = resources.map_err(|error| NotReturned::Host(error.into()))?;
+    let (request, outparam) = resources.map_err(NotReturned::Host)?;
     let handler = proxy.wasi_http_incoming_handler();
     let result = handler.call_handle(&mut *store, request, outparam).await;
     result.map_err(NotReturned::Guest)
