@@ -51,7 +51,7 @@ mod tests {
         let in_context = Err::<(), _>(parsed).context("the order").unwrap_err();
         let expected = ("Error".to_owned(), format!("the order: {invalid}"));
         assert_eq!(told(failure(in_context)), expected);
-        let boxed: Box<dyn Error + Send + Sync> = "no".into();
+        let boxed: Box<dyn Error> = "no".into();
         assert_eq!(told(failure(boxed)), ("Error".to_owned(), "no".to_owned()));
         assert_eq!(told(failure("no")), ("Error".to_owned(), "no".to_owned()));
     }

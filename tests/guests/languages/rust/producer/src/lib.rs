@@ -80,11 +80,13 @@ fn answer(out: ResponseOutparam, status: u16, bytes: &[u8]) {
 fn echo(request: &IncomingRequest, out: ResponseOutparam) {
     let body = request.consume().unwrap();
     let input = body.stream().unwrap();
-    respond(out, 200, |stream| loop {
-        match input.blocking_read(1 << 16) {
-            Ok(bytes) => write(stream, &bytes),
-            Err(StreamError::Closed) => break,
-            Err(error) => panic!("the body breaks off: {error}"),
+    respond(out, 200, |stream| {
+        loop {
+            match input.blocking_read(1 << 16) {
+                Ok(bytes) => write(stream, &bytes),
+                Err(StreamError::Closed) => break,
+                Err(error) => panic!("the body breaks off: {error}"),
+            }
         }
     });
 }

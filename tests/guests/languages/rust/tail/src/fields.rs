@@ -25,11 +25,17 @@ pub fn show(item: &TraceItem) {
     for exception in &item.exceptions {
         let (name, message) = (&exception.name, &exception.message);
         let stack = text(exception.stack.as_deref());
-        println!("exception {} \"{name}\" \"{message}\" {stack}", exception.timestamp);
+        println!(
+            "exception {} \"{name}\" \"{message}\" {stack}",
+            exception.timestamp
+        );
     }
     for event in &item.diagnostics_channel_events {
         let message = text(event.message.as_deref());
-        println!("channel {} \"{}\" {message}", event.timestamp, event.channel);
+        println!(
+            "channel {} \"{}\" {message}",
+            event.timestamp, event.channel
+        );
     }
     println!("script {}", text(item.script_name.as_deref()));
     println!("entrypoint {}", text(item.entrypoint.as_deref()));
@@ -51,7 +57,10 @@ pub fn show(item: &TraceItem) {
         println!("attribute \"{name}\" {value}");
     }
     let preview = item.preview.as_ref().map(|preview| {
-        format!("\"{}\" \"{}\" \"{}\"", preview.id, preview.slug, preview.name)
+        format!(
+            "\"{}\" \"{}\" \"{}\"",
+            preview.id, preview.slug, preview.name
+        )
     });
     println!("preview {}", or_dash(preview));
     println!("object {}", text(item.durable_object_id.as_deref()));
