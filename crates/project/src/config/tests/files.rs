@@ -62,7 +62,7 @@ fn paths_that_lead_nowhere() {
     check(
         &[],
         "nowhere",
-        "nowhere: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, a .js, .mjs or .ts script, or a .py file",
+        "nowhere: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, a .js, .mjs or .ts script, or a .py or .go file",
     );
     check(
         &[("a/Cargo.lock", "")],

@@ -269,7 +269,7 @@ fn keys_that_nobody_knows_are_errors() {
         ),
         (
             "[taffrail]\ninstance_reuse = 64",
-            "unknown key `taffrail.instance_reuse`; neither Wrangler nor Taffrail has such a key",
+            "unknown key `taffrail.instance_pool`; neither Wrangler nor Taffrail has such a key",
         ),
     ] {
         check_toml(rest, &format!("a/wrangler.toml: {expected}"));
