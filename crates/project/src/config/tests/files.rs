@@ -67,7 +67,7 @@ fn paths_that_lead_nowhere() {
     check(
         &[("a/Cargo.lock", "")],
         "a",
-        "a: no wrangler.json, wrangler.jsonc or wrangler.toml in this directory; add one, or give the .wasm component or the script itself",
+        "a: no wrangler.json, wrangler.jsonc or wrangler.toml in this directory; add one, or give the .wasm component or the script itself; for a new Worker: taffrail init a --lang LANGUAGE",
     );
     check(
         &[("a/worker.rb", "")],

@@ -268,7 +268,7 @@ fn keys_that_nobody_knows_are_errors() {
             "unknown key `taffrail.memory`; did you mean `memory_mb`?",
         ),
         (
-            "[taffrail]\ninstance_reuse = 64",
+            "[taffrail]\ninstance_pool = 64",
             "unknown key `taffrail.instance_pool`; neither Wrangler nor Taffrail has such a key",
         ),
     ] {
