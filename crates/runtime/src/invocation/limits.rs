@@ -39,13 +39,20 @@ impl CpuMeter {
     pub(crate) async fn measure<F: Future>(&self, future: F) -> Result<F::Output, CpuExceeded> {
         let mut future = pin!(future);
         poll_fn(|cx| {
-            self.begin();
-            let poll = future.as_mut().poll(cx);
-            let used = self.end();
-            match poll {
-                Poll::Ready(output) => Poll::Ready(Ok(output)),
-                Poll::Pending if used > self.limit_ns => Poll::Ready(Err(CpuExceeded)),
-                Poll::Pending => Poll::Pending,
+            let mut turn = || {
+                self.begin();
+                let poll = future.as_mut().poll(cx);
+                (poll, self.end())
+            };
+            match turn() {
+                (Poll::Ready(output), _) => Poll::Ready(Ok(output)),
+                // A guest that computes gets one more turn, in which it is stopped where it is, so
+                // that there is a stack to record.
+                (Poll::Pending, used) if used > self.limit_ns => match turn().0 {
+                    Poll::Ready(output) => Poll::Ready(Ok(output)),
+                    Poll::Pending => Poll::Ready(Err(CpuExceeded)),
+                },
+                (Poll::Pending, _) => Poll::Pending,
             }
         })
         .await
