@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use taffrail_runtime::Event;
 use taffrail_runtime::trace::TraceItem;
 use taffrail_tests::folder::Folder;
 use taffrail_tests::scenario::{Endpoint, Scenario, full, logs, refused};
@@ -42,6 +43,9 @@ func main() {
 	http.HandleFunc("/fails", func(http.ResponseWriter, *http.Request) { fail() })
 	http.HandleFunc("/nil", func(http.ResponseWriter, *http.Request) { fmt.Println(*missing) })
 	http.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(3) })
+	http.HandleFunc("/elsewhere", elsewhere)
+	http.HandleFunc("/deadlock", func(http.ResponseWriter, *http.Request) { <-make(chan bool) })
+	http.HandleFunc("/overflow", func(http.ResponseWriter, *http.Request) { overflow(0) })
 	http.HandleFunc("/memory", memory)
 	http.HandleFunc("/waits", waits)
 	http.HandleFunc("/kv", kv)
@@ -70,6 +74,19 @@ func levels(w http.ResponseWriter, r *http.Request) {
 
 func fail() {
 	panic("no such order")
+}
+
+func elsewhere(http.ResponseWriter, *http.Request) {
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		fail()
+	}()
+	<-done
+}
+
+func overflow(depth int) int {
+	return overflow(depth+1) + 1
 }
 
 var kept [][]byte
@@ -174,6 +191,7 @@ async fn levels_and_failures_are_those_of_go() {
             "runtime error: invalid memory address or nil pointer dereference",
             "main.main.func2(",
         ),
+        ("/elsewhere", "no such order", "main.fail("),
     ] {
         assert_eq!(scenario.get("shop", path).await.status, None);
         let item = last(&scenario, "shop");
@@ -189,6 +207,22 @@ async fn levels_and_failures_are_those_of_go() {
         assert!(first.unwrap().starts_with(frame), "{stack}");
         assert!(place.unwrap().contains("/main.go:"), "{stack}");
     }
+    scenario.get("shop", "/deadlock").await;
+    let exception = &last(&scenario, "shop").exceptions[0];
+    assert_eq!(
+        (&*exception.name, &*exception.message),
+        ("fatal error", "all goroutines are asleep - deadlock!")
+    );
+    let stack = exception.stack.as_deref().unwrap();
+    assert!(
+        stack.starts_with("goroutine 1 [chan receive]:\nmain."),
+        "{stack}"
+    );
+    scenario.get("shop", "/overflow").await;
+    let exception = &last(&scenario, "shop").exceptions[0];
+    assert_eq!(&*exception.message, "call stack exhausted");
+    let stack = exception.stack.as_deref().unwrap();
+    assert!(stack.starts_with("    at main.overflow (wasm"), "{stack}");
     scenario.get("shop", "/exit").await;
     let item = last(&scenario, "shop");
     // WASI 0.2 has one status for all failures.
@@ -289,4 +323,92 @@ async fn mistakes_are_told_with_their_place() {
         );
         assert!(error.contains(expected), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_may_lie_above_the_folder_of_main() {
+    let folder = Folder::new();
+    let main = "package main\n\nimport (\n\t\"fmt\"\n\t\"net/http\"\n\n\t\"shop.test/shop/prices\"\n\t\"taffrail.dev/workers\"\n)\n\nfunc main() {\n\tworkers.Serve(http.HandlerFunc(serve))\n}\n\nfunc serve(w http.ResponseWriter, _ *http.Request) {\n\tfmt.Fprint(w, prices.Tea)\n}\n";
+    folder
+        .write("shop/go.mod", "module shop.test/shop\n\ngo 1.27\n")
+        .write("shop/prices/prices.go", "package prices\n\nconst Tea = 3\n")
+        .write("shop/cmd/api/main.go", main)
+        .write(
+            "shop/wrangler.toml",
+            "name = \"shop\"\nmain = \"cmd/api/main.go\"\n",
+        );
+    let scenario = Scenario::of(&folder, &["shop"]).await;
+    assert_eq!(scenario.get("shop", "/").await.text(), "3");
+    folder.write("shop/prices/prices.go", "package prices\n\nconst Tea = 4\n");
+    let scenario = Scenario::of(&folder, &["shop"]).await;
+    assert_eq!(scenario.get("shop", "/").await.text(), "4");
+}
+
+const COUNTING_TAIL: &str = r#"
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"taffrail.dev/workers"
+)
+
+var calls int
+
+func main() {
+	workers.Serve(http.NotFoundHandler())
+	workers.Tail(func(_ context.Context, items []workers.TraceItem) error {
+		calls++
+		fmt.Println(calls, len(items[0].Logs[0].Message[0]))
+		return nil
+	})
+}
+"#;
+
+/// The host writes what is larger than 64 KiB to memory that Go does not free.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_is_used_again_until_it_has_lost_too_much_memory() {
+    let folder = Folder::new();
+    go(&folder, "tail", COUNTING_TAIL, "");
+    let scenario = Scenario::of(&folder, &["tail"]).await;
+    let receive = async |message: String| {
+        let item = json!({
+            "logs": [{ "timestamp": 0, "level": "log", "message": [message] }],
+            "exceptions": [], "diagnosticsChannelEvents": [], "scriptName": "api",
+            "executionModel": "stateless", "outcome": "ok", "truncated": false, "cpuTime": 0,
+            "wallTime": 0, "eventTimestamp": null, "event": { "request": {
+                "url": "http://a.test/", "method": "GET", "headers": {}
+            } },
+            "invocationId": "44444444444444444444444444444444",
+            "requestId": "44444444444444444444444444444444",
+        });
+        let item: TraceItem = serde_json::from_value(item).unwrap();
+        scenario
+            .dispatch("tail", Event::Tail(vec![Arc::new(item)]))
+            .await;
+        let tail = last(&scenario, "tail");
+        let [line] = &logs(&tail)[..] else {
+            panic!("{tail:#?}");
+        };
+        let (call, _) = line.strip_prefix("log ").unwrap().split_once(' ').unwrap();
+        (call.parse::<u32>().unwrap(), tail.peak_memory)
+    };
+    for call in 1..=10 {
+        assert_eq!(receive("small".to_owned()).await.0, call);
+    }
+    let mut peaks = Vec::new();
+    let mut call = 10;
+    loop {
+        let (next, peak) = receive("x".repeat(200_000)).await;
+        peaks.push(peak);
+        if next == 1 {
+            break;
+        }
+        call += 1;
+        assert_eq!(next, call);
+    }
+    assert!(call > 30, "{peaks:?}");
+    assert!(peaks.iter().all(|peak| *peak < 40 << 20), "{peaks:?}");
 }

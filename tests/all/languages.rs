@@ -68,6 +68,15 @@ const PYTHON: Language = Language {
     has_all_events: true,
 };
 
+const GO: Language = Language {
+    folder: "go",
+    failure: "panic",
+    place: "/main.go:",
+    overflow: "stack",
+    exit: Some("exited with status 1"),
+    has_all_events: true,
+};
+
 macro_rules! behaviours {
     ($($behaviour:ident)*) => {
         pub(super) const BEHAVIOURS: &[&str] = &[$(stringify!($behaviour)),*];
@@ -120,6 +129,7 @@ languages! {
     javascript: JAVASCRIPT
     typescript: TYPESCRIPT
     python: PYTHON
+    go: GO
 }
 
 /// The table of the documentation has every behaviour and language, and tells what a language

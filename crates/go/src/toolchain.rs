@@ -67,7 +67,7 @@ impl Go {
         let root = home.join("tools/go");
         let mut command = Command::new(root.join("bin/go"));
         command
-            .current_dir(sources.folder())
+            .current_dir(sources.main().parent().unwrap_or(sources.folder()))
             .env("GOROOT", &root)
             .env("GOCACHE", home.join("cache"))
             .env("GOPATH", home.join("modules"))
@@ -75,7 +75,7 @@ impl Go {
             .envs([("GOTOOLCHAIN", "local"), ("GOWORK", "off")])
             .envs([("GOENV", "off"), ("GOFLAGS", ""), ("GOEXPERIMENT", "")])
             .args(["build", "-trimpath", "-buildmode=c-shared"])
-            .args(["-ldflags", "-checklinkname=0 -s -w", "-buildvcs=false"])
+            .args(["-ldflags", "-checklinkname=0 -w", "-buildvcs=false"])
             .arg("-overlay")
             .arg(overlay_file)
             .arg("-o")
@@ -124,7 +124,7 @@ impl Language for Go {
     }
 
     fn build(&self, main: &Path) -> Result<Built, Error> {
-        let sources = Sources::of(main, &SOURCES)?;
+        let sources = Sources::of(main, Some(module::FILE), &SOURCES)?;
         let build = || self.compile(&sources);
         Ok(Built {
             component: Builds::new(&self.home).get_or_build(&sources.version()?, build)?,

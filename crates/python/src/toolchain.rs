@@ -119,7 +119,7 @@ impl Language for Python {
     }
 
     fn build(&self, main: &Path) -> Result<Built, Error> {
-        let sources = Sources::of(main, &["py"])?;
+        let sources = Sources::of(main, None, &["py"])?;
         let build = || self.componentize(&sources);
         Ok(Built {
             component: Builds::new(&self.home).get_or_build(&sources.version()?, build)?,

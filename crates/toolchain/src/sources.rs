@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const FILES: usize = 10_000;
 
 /// The source files of a Worker: the file that its configuration names, and every file of the
-/// language in the same folder and below.
+/// language in its folder and below.
 #[derive(Clone, Debug)]
 pub struct Sources {
     main: PathBuf,
@@ -19,15 +19,18 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Finds the files with one of `extensions` of the Worker with this `main`. Hidden folders and
+    /// Finds the files with one of `extensions` of the Worker with this `main`: those in its folder
+    /// and below, or in the nearest folder above that has the file `root`. Hidden folders and
     /// virtual environments are ignored.
     ///
     /// # Errors
     ///
     /// Fails if they cannot be read, or if there are more than 10,000.
-    pub fn of(main: &Path, extensions: &[&str]) -> Result<Self, Error> {
+    pub fn of(main: &Path, root: Option<&str>, extensions: &[&str]) -> Result<Self, Error> {
         let main = main.canonicalize().map_err(unread(main))?;
-        let folder = main.parent().unwrap_or(Path::new("/")).to_owned();
+        let own = main.parent().unwrap_or(Path::new("/"));
+        let has_root = |folder: &&Path| root.is_some_and(|root| folder.join(root).is_file());
+        let folder = own.ancestors().find(has_root).unwrap_or(own).to_owned();
         let mut files = Vec::new();
         collect(&folder, extensions, &mut files)?;
         files.sort();
@@ -44,7 +47,7 @@ impl Sources {
         &self.main
     }
 
-    /// Returns the folder of the main file.
+    /// Returns the folder that has all files.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder

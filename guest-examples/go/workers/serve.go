@@ -18,10 +18,12 @@ func serve(
 	incoming *wasi_http_types.IncomingRequest,
 	out *wasi_http_types.ResponseOutparam,
 ) error {
+	defer incoming.Drop()
 	request, err := received(incoming)
 	if err != nil {
 		return err
 	}
+	defer request.Body.Close()
 	response := &responseWriter{header: make(http.Header), out: out}
 	handler.ServeHTTP(response, request)
 	if response.body == nil {

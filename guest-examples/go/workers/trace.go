@@ -84,7 +84,7 @@ type Request struct {
 	raw *taffrail_workers_types.RawRequest
 }
 
-// Unredacted returns the request as it was received.
+// Unredacted returns the request as it was received. It cannot be called after the tail event.
 func (r *Request) Unredacted() *Request {
 	whole := r.raw.GetUnredacted()
 	request := &Request{
@@ -203,4 +203,17 @@ func traceItems(items []taffrail_workers_types.TraceItem) ([]TraceItem, error) {
 		}
 	}
 	return events, nil
+}
+
+// closeItems closes what the items of a tail event hold of the host. An instance is used again only
+// if nothing is left.
+func closeItems(items []taffrail_workers_types.TraceItem) {
+	for _, item := range items {
+		if !item.Event.IsSome() {
+			continue
+		}
+		if event := item.Event.Some(); event.Tag() == taffrail_workers_types.EventInfo_Fetch {
+			event.Fetch().Raw.Drop()
+		}
+	}
 }

@@ -21,9 +21,11 @@ import (
 	"taffrail.dev/workers/internal/wit/exports/export_taffrail_workers_tail"
 	"taffrail.dev/workers/internal/wit/exports/export_wasi_http_incoming_handler"
 	_ "taffrail.dev/workers/internal/wit/exports/wit_exports"
+	"taffrail.dev/workers/internal/wit/runtime"
 
 	"taffrail.dev/workers/internal/wit/imports/taffrail_workers_context"
 	"taffrail.dev/workers/internal/wit/imports/taffrail_workers_types"
+	"taffrail.dev/workers/internal/wit/imports/wasi_clocks_monotonic_clock"
 	"taffrail.dev/workers/internal/wit/imports/wasi_config_store"
 	"taffrail.dev/workers/internal/wit/imports/wasi_http_types"
 )
@@ -81,6 +83,9 @@ func EventsJSON() string {
 // used up.
 const maxStack = 16 << 20
 
+// An instance that has lost more bytes than this is not used again.
+const maxLost = 16 << 20
+
 func init() {
 	debug.SetMaxStack(maxStack)
 	export_wasi_http_incoming_handler.Handle = func(
@@ -98,6 +103,7 @@ func init() {
 			if tail == nil {
 				return fmt.Errorf("the Worker did not call workers.Tail")
 			}
+			defer closeItems(items)
 			events, err := traceItems(items)
 			if err != nil {
 				return err
@@ -122,5 +128,9 @@ func run(event func() error) {
 	start()
 	if err := event(); err != nil {
 		failed(err)
+	}
+	if runtime.End() > maxLost {
+		// The host lets go of an instance that holds something.
+		wasi_clocks_monotonic_clock.SubscribeInstant(0)
 	}
 }

@@ -1,6 +1,6 @@
 //! How an invocation ended: the facts, and the one function that decides the outcome from them.
 
-use crate::invocation::lines::Panic;
+use crate::invocation::panics::{Panic, Place};
 use taffrail_trace::Outcome;
 
 /// The facts about the end of one invocation.
@@ -18,7 +18,7 @@ pub(crate) struct Ending {
     pub(crate) request_broke_off: bool,
     /// The failure that the guest's handler reported.
     pub(crate) uncaught: Option<Failure>,
-    /// The last Rust panic that the guest printed.
+    /// The last panic that the guest printed.
     pub(crate) panic: Option<Panic>,
     /// Whether the guest printed Python's error for a refused allocation. The interpreter then
     /// panics with a message about exceptions in general.
@@ -346,12 +346,18 @@ fn out_of_memory(ending: &Ending, cause: &Cause) -> bool {
         Cause::NoInitialMemory => true,
         Cause::Unreachable | Cause::MemoryOutOfBounds | Cause::Exited(_) => {
             let panic = ending.panic.as_ref();
-            ending.memory_refused
-                && (ending.memory_error
-                    || panic.is_none_or(|panic| panic.message.starts_with("memory allocation of ")))
+            ending.memory_refused && (ending.memory_error || panic.is_none_or(is_about_memory))
         }
         Cause::Other(_) => false,
     }
+}
+
+/// Whether a panic is that of Rust or of Go after a refused allocation.
+fn is_about_memory(panic: &Panic) -> bool {
+    let message = &panic.message;
+    message.starts_with("memory allocation of ")
+        || panic.name == "fatal error"
+            && (message.contains("out of memory") || message.contains("cannot allocate memory"))
 }
 
 fn trap_failure(ending: &Ending, trapped: &Trapped) -> Failure {
@@ -376,13 +382,13 @@ fn trap_failure(ending: &Ending, trapped: &Trapped) -> Failure {
 }
 
 fn panic_failure(panic: &Panic, frames: Option<&str>) -> Failure {
-    let mut stack = format!("    at {}", panic.location);
-    if let Some(frames) = frames {
-        stack.push('\n');
-        stack.push_str(frames);
-    }
+    let stack = match (&panic.place, frames) {
+        (Place::Location(location), Some(frames)) => format!("    at {location}\n{frames}"),
+        (Place::Location(location), None) => format!("    at {location}"),
+        (Place::Goroutine(trace), _) => trace.clone(),
+    };
     Failure {
-        name: "panic".to_owned(),
+        name: panic.name.to_owned(),
         message: panic.message.clone(),
         stack: Some(stack),
     }

@@ -1,4 +1,4 @@
-//! Assembles the bytes of an output stream into lines, and recognises Rust panics in them.
+//! Assembles the bytes of an output stream into lines.
 
 use memchr::memchr;
 use taffrail_trace::MAX_TRACE_BYTES;
@@ -56,75 +56,6 @@ fn without_return(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// The last panic that a Rust guest printed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Panic {
-    /// File, line and column.
-    pub(crate) location: String,
-    pub(crate) message: String,
-}
-
-/// Recognises a Rust panic in the lines of stderr, in the format that the standard library has
-/// printed since Rust 1.73:
-///
-/// ```text
-/// thread '<unnamed>' (1) panicked at src/lib.rs:10:5:
-/// the message, of one or more lines
-/// note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
-/// ```
-#[derive(Default)]
-pub(crate) struct PanicWatch {
-    last: Option<Panic>,
-    reading: bool,
-}
-
-/// The limit of a panic message, which is that of a recorded exception message.
-const MAX_PANIC_BYTES: usize = 4096;
-
-/// The start of the first line of a panic.
-const PANIC: &str = "thread '";
-
-impl PanicWatch {
-    /// Whether a line may be part of a panic. Called for every line, this is cheaper than
-    /// decoding the line.
-    pub(crate) fn wants(&self, line: &[u8]) -> bool {
-        self.reading || line.starts_with(PANIC.as_bytes())
-    }
-
-    pub(crate) fn line(&mut self, line: &str) {
-        if let Some(location) = panic_location(line) {
-            self.last = Some(Panic {
-                location: location.to_owned(),
-                message: String::new(),
-            });
-            self.reading = true;
-        } else if line.starts_with("note: ") || line.starts_with("stack backtrace:") {
-            self.reading = false;
-        } else if self.reading
-            && let Some(panic) = &mut self.last
-        {
-            if !panic.message.is_empty() {
-                panic.message.push('\n');
-            }
-            panic.message.push_str(line);
-            if panic.message.len() > MAX_PANIC_BYTES {
-                let end = panic.message.floor_char_boundary(MAX_PANIC_BYTES);
-                panic.message.truncate(end);
-                self.reading = false;
-            }
-        }
-    }
-
-    pub(crate) fn take(&mut self) -> Option<Panic> {
-        self.last.take()
-    }
-}
-
-fn panic_location(line: &str) -> Option<&str> {
-    let (_, location) = line.strip_prefix(PANIC)?.split_once(" panicked at ")?;
-    location.strip_suffix(':')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,40 +92,5 @@ mod tests {
             buffer.write(&[b'x'; 100_000], |_| panic!("no line is complete"));
         }
         assert_eq!(buffer.finish().unwrap().len(), MAX_TRACE_BYTES);
-    }
-
-    fn panic_in(stderr: &str) -> Option<Panic> {
-        let mut watch = PanicWatch::default();
-        stderr.lines().for_each(|line| watch.line(line));
-        watch.take()
-    }
-
-    #[test]
-    fn the_last_panic_is_found_with_all_lines_of_its_message() {
-        let panic = panic_in(
-            "starting\n\nthread 'main' (1) panicked at src/lib.rs:3:5:\nfirst\n\
-             thread '<unnamed>' (1) panicked at src/a b.rs:10:7:\nleft != right\n  left: 1\n right: 2\n\
-             note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\nmore",
-        );
-        assert_eq!(
-            panic.unwrap(),
-            Panic {
-                location: "src/a b.rs:10:7".into(),
-                message: "left != right\n  left: 1\n right: 2".into(),
-            }
-        );
-        assert_eq!(panic_in("thread safety matters\nerror: none"), None);
-    }
-
-    #[test]
-    fn a_long_panic_message_is_cut() {
-        let message_of = |message: &str| {
-            let stderr = format!("thread 'main' (1) panicked at src/lib.rs:3:5:\n{message}");
-            panic_in(&stderr).unwrap().message
-        };
-        assert_eq!(message_of(&"x".repeat(5000)), "x".repeat(4096));
-        assert_eq!(message_of(&"é".repeat(5000)), "é".repeat(2048));
-        let lines = format!("first\n{}\nthird", "é".repeat(5000));
-        assert_eq!(message_of(&lines), format!("first\n{}", "é".repeat(2045)));
     }
 }

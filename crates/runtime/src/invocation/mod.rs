@@ -20,6 +20,7 @@ pub(crate) mod lines;
 pub(crate) mod live;
 pub(crate) mod observer;
 pub(crate) mod origin;
+pub(crate) mod panics;
 pub(crate) mod running;
 pub(crate) mod session;
 

@@ -3,8 +3,9 @@
 use crate::clock;
 use crate::invocation::ending;
 use crate::invocation::ending::{Ending, Response};
-use crate::invocation::lines::{LineBuffer, PanicWatch, Stream};
+use crate::invocation::lines::{LineBuffer, Stream};
 use crate::invocation::observer::{Observers, Record};
+use crate::invocation::panics::PanicWatch;
 use serde_json::value::to_raw_value;
 use taffrail_trace::{ErrorInfo, Json, LogLevel, Outcome, TraceException};
 

@@ -1,4 +1,5 @@
 use crate::invocation::ending::*;
+use crate::invocation::panics::Place;
 
 fn ending(call: Call) -> Ending {
     Ending {
@@ -24,8 +25,9 @@ fn trap(cause: Cause) -> Call {
 
 fn panic(message: &str) -> Option<Panic> {
     Some(Panic {
-        location: "src/lib.rs:1:2".into(),
+        name: "panic",
         message: message.into(),
+        place: Place::Location("src/lib.rs:1:2".into()),
     })
 }
 
@@ -243,6 +245,28 @@ fn a_panic_after_coping_with_a_refusal_is_the_guests_own() {
         Outcome::ExceededMemory,
         "Error: Worker exceeded memory limit.",
     );
+}
+
+#[test]
+fn a_fatal_error_of_go_is_about_memory_if_it_says_so() {
+    let fatal = |message: &str| Ending {
+        memory_refused: true,
+        panic: Some(Panic {
+            name: "fatal error",
+            message: message.to_owned(),
+            place: Place::Goroutine("goroutine 1 [running]:".to_owned()),
+        }),
+        ..ending(trap(Cause::Unreachable))
+    };
+    let exceeded = "Error: Worker exceeded memory limit.";
+    for message in ["out of memory", "runtime: cannot allocate memory"] {
+        check(&fatal(message), Outcome::ExceededMemory, exceeded);
+    }
+    let deadlock = fatal("all goroutines are asleep - deadlock!");
+    let message = "fatal error: all goroutines are asleep - deadlock!";
+    let verdict = check(&deadlock, Outcome::Exception, message);
+    let stack = verdict.failure.unwrap().stack.unwrap();
+    assert_eq!(stack, "goroutine 1 [running]:");
 }
 
 #[test]

@@ -51,11 +51,15 @@ func Allocate(pinner *Pinner, size, _ uintptr) unsafe.Pointer {
 	}
 	memory := allocate(size)
 	pinner.Pin(memory)
+	refill()
+	pauseClock(true)
+	return memory
+}
+
+func refill() {
 	if len(reserve) < reserved {
 		reserve = make([]uint64, 2*reserved)
 	}
-	pauseClock(true)
-	return memory
 }
 
 // allocate returns memory with the largest alignment that a WIT type has.
@@ -69,6 +73,15 @@ var reserve []uint64
 
 // reserved is the size of the reserve in words.
 const reserved = 8 << 10
+
+// lost is the number of bytes that were allocated beyond the reserve. Go does not free them.
+var lost uintptr
+
+// End prepares for the next event. It returns how many bytes are lost.
+func End() uintptr {
+	refill()
+	return lost
+}
 
 // Unpin ends a call.
 func Unpin() {
@@ -98,6 +111,7 @@ func realloc(old unsafe.Pointer, oldSize, align, size uintptr) unsafe.Pointer {
 	}
 	words := int(size+7) / 8
 	if !started || words > len(reserve) {
+		lost += size
 		memory := sbrk(size + align)
 		return unsafe.Add(memory, -uintptr(memory)&(align-1))
 	}
