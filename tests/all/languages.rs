@@ -113,6 +113,7 @@ macro_rules! languages {
                     reads_vars_and_props
                     receives_1000_items
                     receives_256_kib
+                    uses_an_instance_again
                     streams_10_mb_both_ways
                     fails_in_its_own_words
                     memory_that_is_refused
@@ -403,6 +404,16 @@ async fn receives_256_kib(guests: &'static Guests) {
     assert_eq!(guests.scenario.get("count", path).await.status, Some(200));
     let items = guests.scenario.items();
     assert_eq!(printed(items.of("tail").last()), "1 1 260002");
+}
+
+async fn uses_an_instance_again(guests: &'static Guests) {
+    let mut numbers = Vec::new();
+    for _ in 0..3 {
+        let tail = guests.tail(vec![item_of("again")]).await;
+        numbers.push(printed(&tail).parse::<u32>().unwrap());
+    }
+    let first = numbers[0];
+    assert_eq!(numbers, [first, first + 1, first + 2]);
 }
 
 async fn streams_10_mb_both_ways(guests: &'static Guests) {

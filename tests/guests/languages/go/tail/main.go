@@ -15,7 +15,11 @@ func main() {
 	workers.Tail(tail)
 }
 
+// number is that of the event in this instance.
+var number int
+
 func tail(_ context.Context, items []workers.TraceItem) error {
+	number++
 	switch name := items[0].ScriptName; {
 	case name == nil:
 		return fmt.Errorf("the first item has no script name")
@@ -52,6 +56,8 @@ func tail(_ context.Context, items []workers.TraceItem) error {
 		fmt.Println(string(workers.Props()))
 	case *name == "count":
 		count(items)
+	case *name == "again":
+		fmt.Println(number)
 	default:
 		for _, item := range items {
 			fmt.Println(*item.ScriptName, slices.Index(outcomes, item.Outcome), len(item.Logs))

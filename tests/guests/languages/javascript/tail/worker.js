@@ -1,7 +1,10 @@
 import { OUTCOMES, show } from "./fields.js";
 
+let number = 0;
+
 export default {
   tail(events, env, ctx) {
+    number += 1;
     if (events[0].scriptName === "fail") fail();
     return handle(events, env, ctx);
   },
@@ -46,6 +49,8 @@ async function handle(events, env, ctx) {
       const bytes = new TextEncoder().encode(texts.join("")).length;
       return console.log(`${events.length} ${logs.length} ${bytes}`);
     }
+    case "again":
+      return console.log(`${number}`);
     default:
       for (const { scriptName, outcome, logs } of events) {
         console.log(`${scriptName} ${OUTCOMES.indexOf(outcome)} ${logs.length}`);

@@ -5,10 +5,13 @@ from fields import show
 from workers import WorkerEntrypoint, events_json, fetch
 
 log = logging.getLogger(__name__)
+number = 0
 
 
 class Default(WorkerEntrypoint):
     async def tail(self, events):
+        global number
+        number += 1
         match events[0].script_name:
             case "fields":
                 for item in events:
@@ -42,6 +45,8 @@ class Default(WorkerEntrypoint):
                 logs = [log for item in events for log in item.logs]
                 sizes = [len(text.encode()) for log in logs for text in log.message]
                 print(len(events), len(logs), sum(sizes))
+            case "again":
+                print(number)
             case _:
                 for item in events:
                     print(item.script_name, item.outcome.value, len(item.logs))

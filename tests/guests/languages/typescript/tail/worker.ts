@@ -13,8 +13,11 @@ interface Env {
   KV: Kv;
 }
 
+let number = 0;
+
 export default class extends WorkerEntrypoint<Env> {
   tail(events: Item[]): Promise<void> {
+    number += 1;
     if (events[0].scriptName === "fail") fail();
     return this.handle(events);
   }
@@ -49,6 +52,8 @@ export default class extends WorkerEntrypoint<Env> {
         const bytes = new TextEncoder().encode(texts.join("")).length;
         return console.log(`${events.length} ${logs.length} ${bytes}`);
       }
+      case "again":
+        return console.log(`${number}`);
       default:
         for (const { scriptName, outcome, logs } of events) {
           console.log(`${scriptName} ${OUTCOMES.indexOf(outcome)} ${logs.length}`);

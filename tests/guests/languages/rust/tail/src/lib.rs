@@ -9,6 +9,7 @@ wit_bindgen::generate!({
 });
 
 use std::env;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use exports::taffrail::workers::tail::{Guest, TraceItem};
 use taffrail::workers::console::{self, LogLevel};
@@ -20,10 +21,14 @@ use wstd::runtime::block_on;
 
 struct Tail;
 
+/// The events that this instance has handled.
+static EVENTS: AtomicU32 = AtomicU32::new(0);
+
 export!(Tail);
 
 impl Guest for Tail {
     fn tail(events: Vec<TraceItem>) {
+        let number = EVENTS.fetch_add(1, Ordering::Relaxed) + 1;
         match events[0].script_name.as_deref() {
             Some("fields") => events.iter().for_each(fields::show),
             Some("unredacted") => {
@@ -66,6 +71,7 @@ impl Guest for Tail {
                 let bytes: usize = texts.map(String::len).sum();
                 println!("{} {} {bytes}", events.len(), logs.len());
             }
+            Some("again") => println!("{number}"),
             _ => {
                 for item in &events {
                     let name = item.script_name.as_deref().unwrap_or_default();
