@@ -5,7 +5,7 @@ use crate::peer::{self, Peer};
 use crate::process::Listening;
 use crate::report;
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -32,13 +32,38 @@ enum Host {
     Bare,
     /// `wasmtime serve` with these options.
     Wasmtime(&'static [&'static str]),
-    /// `taffrail serve`, with a Tail Worker or without.
-    Taffrail { tail: bool },
+    /// `taffrail serve`. An instance handles `reuse` requests, or as many as it does by default.
+    Taffrail { reuse: Option<u32>, tail: Tail },
     /// The same with a script.
     Script { tail: bool },
     /// `workerd serve` with that script.
     Workerd { tail: bool },
 }
+
+/// The Tail Worker of a component.
+#[derive(Clone, Copy, PartialEq)]
+enum Tail {
+    None,
+    /// The example `tail-log`. An instance handles `reuse` tail events, or as many as it does by
+    /// default.
+    Log {
+        reuse: Option<u32>,
+    },
+    /// The one of the table of languages, which prints a line for each item.
+    Language(&'static str),
+}
+
+impl Host {
+    /// `taffrail serve` with its defaults.
+    const fn taffrail(tail: Tail) -> Self {
+        Self::Taffrail { reuse: None, tail }
+    }
+}
+
+const LOG: Tail = Tail::Log { reuse: None };
+
+/// The events that an instance handles in the rows that say `reuse`.
+const REUSE: u32 = 128;
 
 /// `wasmtime serve` with its defaults stands before those compared with it.
 const SERVERS: &[Server] = &[
@@ -55,12 +80,58 @@ const SERVERS: &[Server] = &[
     Server {
         name: "taffrail-p2",
         guest: "hello",
-        host: Host::Taffrail { tail: false },
+        host: Host::taffrail(Tail::None),
     },
     Server {
         name: "taffrail-p2-tail",
         guest: "hello",
-        host: Host::Taffrail { tail: true },
+        host: Host::taffrail(LOG),
+    },
+    Server {
+        name: "taffrail-p2-tail-fresh",
+        guest: "hello",
+        host: Host::taffrail(Tail::Log { reuse: Some(1) }),
+    },
+    Server {
+        name: "taffrail-p2-tail-rust",
+        guest: "hello",
+        host: Host::taffrail(Tail::Language("rust")),
+    },
+    Server {
+        name: "taffrail-p2-tail-go",
+        guest: "hello",
+        host: Host::taffrail(Tail::Language("go")),
+    },
+    Server {
+        name: "taffrail-p2-tail-python",
+        guest: "hello",
+        host: Host::taffrail(Tail::Language("python")),
+    },
+    Server {
+        name: "taffrail-p2-tail-js",
+        guest: "hello",
+        host: Host::taffrail(Tail::Language("javascript")),
+    },
+    Server {
+        name: "wasmtime-p2-reuse",
+        guest: "hello",
+        host: Host::Wasmtime(&["--max-instance-reuse-count=128"]),
+    },
+    Server {
+        name: "taffrail-p2-reuse",
+        guest: "hello",
+        host: Host::Taffrail {
+            reuse: Some(REUSE),
+            tail: Tail::None,
+        },
+    },
+    Server {
+        name: "taffrail-p2-reuse-tail",
+        guest: "hello",
+        host: Host::Taffrail {
+            reuse: Some(REUSE),
+            tail: LOG,
+        },
     },
     Server {
         name: "wasmtime-p3",
@@ -75,12 +146,12 @@ const SERVERS: &[Server] = &[
     Server {
         name: "taffrail-p3",
         guest: "hello-p3",
-        host: Host::Taffrail { tail: false },
+        host: Host::taffrail(Tail::None),
     },
     Server {
         name: "taffrail-p3-tail",
         guest: "hello-p3",
-        host: Host::Taffrail { tail: true },
+        host: Host::taffrail(LOG),
     },
     Server {
         name: "workerd-js",
@@ -155,10 +226,11 @@ impl Server {
 
     /// Whether its tail can be seen to miss nothing.
     pub(crate) fn has_tail(&self) -> bool {
-        matches!(
-            self.host,
-            Host::Taffrail { tail: true } | Host::Script { tail: true }
-        )
+        match self.host {
+            Host::Taffrail { tail, .. } => tail != Tail::None,
+            Host::Script { tail } => tail,
+            Host::Bare | Host::Wasmtime(_) | Host::Workerd { .. } => false,
+        }
     }
 
     /// Whether its script may change while it runs.
@@ -194,20 +266,23 @@ impl Setup {
             workerd: needs_workerd.then(peer::find_workerd).transpose()?,
             configurations: TempDir::new()?,
         };
-        setup.configure(TAIL, &guests::component(TAIL), &[])?;
         for server in servers {
             match server.host {
-                Host::Taffrail { tail: true } => {
-                    setup.configure(server.guest, &guests::component(server.guest), &[TAIL])?;
+                Host::Taffrail { reuse, tail } => {
+                    let paths = setup.configure(server, reuse, tail)?;
+                    if let Tail::Language(language) = tail {
+                        make_ready(&format!("the tail in {language} is built"), &paths)?;
+                    }
                 }
                 Host::Script { tail } | Host::Workerd { tail } => setup.configure_script(tail)?,
-                _ => {}
+                Host::Bare | Host::Wasmtime(_) => {}
             }
         }
         if any(|host| matches!(host, Host::Script { .. })) {
             // A Worker that names a tail does not run without it.
             setup.configure_script(false)?;
-            make_engine(&setup.scripts(false))?;
+            let script = setup.scripts(false).join("hello");
+            make_ready("the JavaScript engine is made", &[script])?;
         }
         Ok(setup)
     }
@@ -260,14 +335,9 @@ impl Setup {
                 .args(["serve", "-S", "cli", "--addr", "127.0.0.1:0"])
                 .args(options)
                 .arg(guests::component(server.guest)),
-            Host::Taffrail { tail } => {
-                command.args([subcommand, "--port", "0", "--format", format]);
-                if tail {
-                    command.args([self.configuration(server.guest), self.configuration(TAIL)])
-                } else {
-                    command.arg(guests::component(server.guest))
-                }
-            }
+            Host::Taffrail { tail, .. } => command
+                .args([subcommand, "--port", "0", "--format", format])
+                .args(self.paths(server, tail)),
             Host::Script { tail } => {
                 command.args([subcommand, "--port", "0", "--format", format]);
                 let folder = self.scripts(tail);
@@ -348,35 +418,64 @@ impl Setup {
         Ok(())
     }
 
-    /// Configures a Worker like the example of the same name, but with its
-    /// component as it is built already.
-    fn configure(&self, guest: &str, main: &Path, tails: &[&str]) -> Result<()> {
-        let tails: Vec<_> = tails
-            .iter()
-            .map(|tail| json!({ "service": tail }))
-            .collect();
-        let configuration = json!({
-            "name": guest,
-            "main": main,
-            "tail_consumers": tails,
-        });
-        let file = self.configuration(guest);
-        fs::write(&file, configuration.to_string())
-            .with_context(|| format!("{} cannot be written", file.display()))
+    /// Configures the Worker of a row, which is an example with its component as it is built
+    /// already, and its tail. Returns their paths.
+    fn configure(&self, server: &Server, reuse: Option<u32>, tail: Tail) -> Result<Vec<PathBuf>> {
+        let paths = self.paths(server, tail);
+        let tails = match tail {
+            Tail::None => json!([]),
+            Tail::Log { reuse } => {
+                write_config(&paths[1], TAIL, TAIL, reuse, &json!([]))?;
+                json!([{ "service": TAIL }])
+            }
+            Tail::Language(_) => json!([{ "service": "tail" }]),
+        };
+        write_config(&paths[0], "hello", server.guest, reuse, &tails)?;
+        Ok(paths)
     }
 
-    fn configuration(&self, guest: &str) -> PathBuf {
+    /// The paths of the Worker of a row, and of its tail if it has one.
+    fn paths(&self, server: &Server, tail: Tail) -> Vec<PathBuf> {
         let directory: &Path = self.configurations.path();
-        directory.join(format!("{guest}.json"))
+        let mut paths = vec![directory.join(format!("{}.json", server.name))];
+        match tail {
+            Tail::None => {}
+            Tail::Log { .. } => paths.push(directory.join(format!("{}-log.json", server.name))),
+            Tail::Language(language) => {
+                let languages = guests::root().join("tests/guests/languages");
+                paths.push(languages.join(language).join("tail"));
+            }
+        }
+        paths
     }
 }
 
-/// Has the JavaScript engine made and compiled, which may take minutes, before a
-/// server has to listen in time.
-fn make_engine(scripts: &Path) -> Result<()> {
-    report::progress("taffrail: the JavaScript engine is made if it is not there");
+/// Writes the configuration of a Worker whose component is a guest of the tests.
+fn write_config(
+    file: &Path,
+    name: &str,
+    guest: &str,
+    reuse: Option<u32>,
+    tails: &Value,
+) -> Result<()> {
+    let mut config = json!({
+        "name": name,
+        "main": guests::component(guest),
+        "tail_consumers": tails,
+    });
+    if let Some(events) = reuse {
+        config["taffrail"] = json!({ "instance_reuse": events });
+    }
+    fs::write(file, config.to_string())
+        .with_context(|| format!("{} cannot be written", file.display()))
+}
+
+/// Has a server's Workers built and compiled, which may take minutes, before it has to listen in
+/// time.
+fn make_ready(work: &str, paths: &[PathBuf]) -> Result<()> {
+    report::progress(&format!("taffrail: {work} if it is not there"));
     let mut command = process::taffrail();
-    command.arg("invoke").arg(scripts.join("hello"));
+    command.arg("invoke").args(paths);
     let output = command.stdin(Stdio::null()).output()?;
     ensure!(
         output.status.success(),
