@@ -1,6 +1,6 @@
 //! Interprets errors of wasmtime.
 
-use crate::component::debug_file::DebugFile;
+use crate::component::debug::Debug;
 use crate::component::stack;
 use crate::instance::state::State;
 use crate::invocation::ending::{Call, Cause, Shed, Trapped};
@@ -9,17 +9,15 @@ use std::ops::Range;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-/// Returns the end of a call that failed with `error`. `debug` provides symbols for the stack if
-/// the component itself has none.
-pub(crate) fn call_failed(error: &wasmtime::Error, debug: Option<&DebugFile>) -> Call {
+/// Returns the end of a call that failed with `error`. `debug` provides the symbols of the stack,
+/// which is left out without it.
+pub(crate) fn call_failed(error: &wasmtime::Error, debug: Option<&Debug>) -> Call {
     if let Some(I32Exit(0)) = error.downcast_ref() {
         return Call::Returned;
     }
     Call::Trapped(Trapped {
         cause: cause(error),
-        stack: error
-            .downcast_ref()
-            .and_then(|backtrace| stack::text(backtrace, debug)),
+        stack: debug.and_then(|debug| stack::text(error.downcast_ref()?, debug)),
     })
 }
 
@@ -27,7 +25,7 @@ pub(crate) fn call_failed(error: &wasmtime::Error, debug: Option<&DebugFile>) ->
 pub(crate) fn instantiation_failed(
     error: &wasmtime::Error,
     state: &State,
-    debug: Option<&DebugFile>,
+    debug: Option<&Debug>,
 ) -> Call {
     if error.is::<PoolConcurrencyLimitError>() {
         return Call::Shed(Shed::Process);

@@ -1,6 +1,6 @@
 //! The facts about a component that its bytes tell.
 
-use crate::component::debug_file::{self, DebugFile};
+use crate::component::debug::Debug;
 use crate::component::handlers::Handlers;
 use crate::component::names::Names;
 use crate::component::provided::Provided;
@@ -158,11 +158,12 @@ fn declared(memory: &MemoryType) -> Memory {
 }
 
 fn debug_info(bytes: &[u8], path: &Path) -> DebugInfo {
-    if debug_file::has_dwarf(bytes) {
+    let read = |file: &Path| fs::read(file).map(Into::into);
+    let debug = Debug::of(bytes).with_file(bytes, path, read);
+    if debug.is_embedded() {
         return DebugInfo::Inside;
     }
-    let read = |file: &Path| fs::read(file).map(Into::into);
-    match DebugFile::new(bytes, path, Box::new(read)).found() {
+    match debug.found() {
         Some((path, problem)) => DebugInfo::Beside { path, problem },
         None => DebugInfo::None,
     }

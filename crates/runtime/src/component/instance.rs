@@ -1,7 +1,7 @@
 //! An instance of a component, which may handle several events, one after the other.
 
 use crate::channels::Channels;
-use crate::component::debug_file::DebugFile;
+use crate::component::debug::Debug;
 use crate::component::failure::instantiation_failed;
 use crate::instance::state::State;
 use crate::invocation::Invocation;
@@ -56,14 +56,14 @@ impl Instance {
     pub(super) async fn guest(
         &mut self,
         pre: &InstancePre<State>,
-        debug: Option<&DebugFile>,
+        debug: &Debug,
     ) -> Result<wasmtime::component::Instance, Call> {
         if let Some(guest) = self.guest {
             return Ok(guest);
         }
         let guest = pre.instantiate_async(&mut self.store).await;
         let guest =
-            guest.map_err(|error| instantiation_failed(&error, self.store.data(), debug))?;
+            guest.map_err(|error| instantiation_failed(&error, self.store.data(), Some(debug)))?;
         self.guest = Some(guest);
         Ok(guest)
     }

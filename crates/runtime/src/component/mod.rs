@@ -1,6 +1,6 @@
 //! Compiles components and runs their handlers.
 
-pub(crate) mod debug_file;
+pub(crate) mod debug;
 mod effort;
 pub(crate) mod failure;
 mod handlers;
@@ -13,7 +13,7 @@ pub(crate) mod run;
 pub(crate) mod stack;
 pub(crate) mod untrusted;
 
-use crate::component::debug_file::DebugFile;
+use crate::component::debug::Debug;
 use crate::component::handlers::Handlers;
 use crate::component::linked::Linked;
 pub(crate) use crate::component::names::Names;
@@ -35,8 +35,7 @@ const EVENTS_PER_INSTANCE: u32 = 128;
 /// A compiled component with its imports resolved.
 pub struct Component {
     handlers: Handlers,
-    /// Debug information from a file beside the component.
-    pub(crate) debug: Option<DebugFile>,
+    pub(crate) debug: Debug,
     linked: Linked<State>,
 }
 
@@ -84,15 +83,13 @@ impl Component {
     /// conventions). `read` reads the file when the first stack is captured.
     #[must_use]
     pub fn with_debug_file(
-        self,
+        mut self,
         bytes: &[u8],
         path: &Path,
         read: impl Fn(&Path) -> io::Result<Arc<[u8]>> + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            debug: Some(DebugFile::new(bytes, path, Box::new(read))),
-            ..self
-        }
+        self.debug = self.debug.with_file(bytes, path, read);
+        self
     }
 
     /// Checks that `bytes` are a component.
@@ -109,17 +106,14 @@ impl Component {
     ) -> Result<Self, Error> {
         names.check_handlers()?;
         let linked = Linked::compile(names, linker, ticker, bytes)?;
-        Self::handlers(names, linked).map_err(|error| {
+        let handlers = Handlers::new(&names.exports, &linked.pre).map_err(|error| {
             Error::component(format!(
                 "an exported handler does not have the type that its name requires: {error:#}. {REBUILD}"
             ))
-        })
-    }
-
-    fn handlers(names: &Names, linked: Linked<State>) -> wasmtime::Result<Self> {
+        })?;
         Ok(Self {
-            handlers: Handlers::new(&names.exports, &linked.pre)?,
-            debug: None,
+            handlers,
+            debug: Debug::of(bytes),
             linked,
         })
     }

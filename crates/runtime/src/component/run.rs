@@ -26,7 +26,7 @@ pub(crate) async fn run(
     let callee = Callee {
         instance,
         pre: component.pre(),
-        debug: component.debug.as_ref(),
+        debug: &component.debug,
         invocation,
     };
     let call = run_with_limits(invocation, handlers.call(callee, event)).await;

@@ -1,14 +1,13 @@
 //! Formats the stack of a guest.
 
-use crate::component::debug_file::{DebugFile, Symbol};
+use crate::component::debug::{Debug, Symbol};
 use std::fmt::Write;
 use wasmtime::{FrameInfo, WasmBacktrace};
 
 /// Returns the frames, innermost first, in the layout of JavaScript stacks. The frames in which a
-/// Rust guest panics or aborts are left out. With debug information, from the component or from
-/// `debug`, inlined functions have frames of their own, and each frame names its place in the
-/// source.
-pub(crate) fn text(backtrace: &WasmBacktrace, debug: Option<&DebugFile>) -> Option<String> {
+/// Rust guest panics or aborts are left out. With debug information, inlined functions have frames
+/// of their own, and each frame names its place in the source.
+pub(crate) fn text(backtrace: &WasmBacktrace, debug: &Debug) -> Option<String> {
     let frames: Vec<Frame> = backtrace
         .frames()
         .iter()
@@ -39,9 +38,12 @@ struct Frame {
     place: String,
 }
 
-fn frames(frame: &FrameInfo, debug: Option<&DebugFile>) -> Vec<Frame> {
-    let mut frames: Vec<_> = symbols(frame, debug)
+fn frames(frame: &FrameInfo, debug: &Debug) -> Vec<Frame> {
+    let offset = frame.module_offset();
+    let symbols = offset.map(|offset| debug.symbols(offset));
+    let mut frames: Vec<_> = symbols
         .into_iter()
+        .flatten()
         .filter_map(from_symbol)
         .collect();
     match (frames.last_mut(), frame.func_name()) {
@@ -52,21 +54,6 @@ fn frames(frame: &FrameInfo, debug: Option<&DebugFile>) -> Vec<Frame> {
         (Some(_), None) => {}
     }
     frames
-}
-
-fn symbols(frame: &FrameInfo, debug: Option<&DebugFile>) -> Vec<Symbol> {
-    if let (Some(debug), Some(offset), []) = (debug, frame.module_offset(), frame.symbols()) {
-        return debug.symbols(offset);
-    }
-    let symbols = frame.symbols().iter();
-    symbols
-        .map(|symbol| Symbol {
-            name: symbol.name().map(ToOwned::to_owned),
-            file: symbol.file().map(ToOwned::to_owned),
-            line: symbol.line(),
-            column: symbol.column(),
-        })
-        .collect()
 }
 
 fn from_symbol(symbol: Symbol) -> Option<Frame> {

@@ -88,8 +88,8 @@ fn config(concurrent: bool, cache: Option<Cache>, places: u32) -> Config {
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .cache(cache)
         .epoch_interruption(true)
-        // Read only when a stack is captured.
-        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
+        // `component::debug` keeps what it has parsed. Wasmtime parses it again for each stack.
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable);
     if concurrent {
         config.wasm_component_model_async(true);
     } else {

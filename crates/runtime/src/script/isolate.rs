@@ -77,7 +77,8 @@ impl Isolate {
         let script = guest.taffrail_javascript_script();
         let started = script.call_start(store, source.text(), &setup).await;
         // A script that fails reports the exception itself.
-        if started.map_err(|error| failed(&error))? {
+        // Without the stack, which would be the engine's.
+        if started.map_err(|error| call_failed(&error, None))? {
             self.guest = Some(guest);
         } else {
             self.store.data().state.invocation().not_started();
@@ -109,18 +110,7 @@ impl Isolate {
                 *reusable = clean;
                 Call::Returned
             }
-            Err(error) => failed(&error),
+            Err(error) => call_failed(&error, None),
         }
-    }
-}
-
-/// Returns the end of a failed call. The stack is left out, since it would be the engine's.
-fn failed(error: &wasmtime::Error) -> Call {
-    match call_failed(error, None) {
-        Call::Trapped(mut trapped) => {
-            trapped.stack = None;
-            Call::Trapped(trapped)
-        }
-        call => call,
     }
 }

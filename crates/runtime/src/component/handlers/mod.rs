@@ -5,7 +5,7 @@ mod queue;
 mod scheduled;
 mod tail;
 
-use crate::component::debug_file::DebugFile;
+use crate::component::debug::Debug;
 use crate::component::failure::call_failed;
 use crate::component::instance::Instance;
 use crate::event::{Event, Purpose};
@@ -40,7 +40,7 @@ trait Handler: Sized {
 pub(super) struct Callee<'a> {
     pub(super) instance: &'a mut Instance,
     pub(super) pre: &'a InstancePre<State>,
-    pub(super) debug: Option<&'a DebugFile>,
+    pub(super) debug: &'a Debug,
     pub(super) invocation: &'a Arc<Invocation>,
 }
 
@@ -169,7 +169,7 @@ async fn call<H: Handler>(
             instance.handler_returned();
             Call::Returned
         }
-        Err(NotReturned::Guest(error)) => call_failed(&error, debug),
+        Err(NotReturned::Guest(error)) => call_failed(&error, Some(debug)),
         Err(NotReturned::Host(error)) => Call::HostFailed(format!("{error:#}")),
     }
 }

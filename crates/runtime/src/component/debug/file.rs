@@ -5,14 +5,13 @@
 //! Addresses in DWARF are offsets in the code section of a core module, so a file is valid for
 //! those core modules of a component that have the same code.
 
-use addr2line::Context;
-use gimli::{Dwarf, EndianArcSlice, LittleEndian};
+use crate::component::debug::dwarf::{CoreModule, Symbol, Symbols, core_modules};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use wasmparser::{BinaryReader, BinaryReaderError, Encoding, Parser, Payload};
+use std::sync::{Arc, OnceLock};
+use wasmparser::BinaryReader;
 
 /// Reads a file.
 pub(crate) type Read = dyn Fn(&Path) -> io::Result<Arc<[u8]>> + Send + Sync;
@@ -31,26 +30,6 @@ pub(crate) struct DebugFile {
 struct Code {
     range: Range<usize>,
     hash: u64,
-}
-
-/// The debug information of one address. There is one for each function that is inlined there.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Symbol {
-    pub(crate) name: Option<String>,
-    pub(crate) file: Option<String>,
-    pub(crate) line: Option<u32>,
-    pub(crate) column: Option<u32>,
-}
-
-/// Parses lazily as it is queried.
-type Symbols = Mutex<Context<EndianArcSlice<LittleEndian>>>;
-
-/// The parts of a core module that matter for debug information.
-#[derive(Default)]
-struct CoreModule {
-    code: Option<Range<usize>>,
-    /// The custom sections, by name.
-    custom: Vec<(String, Range<usize>)>,
 }
 
 impl DebugFile {
@@ -81,10 +60,7 @@ impl DebugFile {
         };
         let address = offset - self.code[index].range.start;
         match self.read.get_or_init(|| self.read()).get(index) {
-            Some(Some(symbols)) => {
-                let symbols = symbols.lock().unwrap_or_else(PoisonError::into_inner);
-                look_up(&symbols, address as u64).unwrap_or_default()
-            }
+            Some(Some(symbols)) => symbols.at(address as u64),
             _ => Vec::new(),
         }
     }
@@ -132,14 +108,14 @@ impl DebugFile {
             let offset = error.offset();
             format!("it is not a WebAssembly file, or is damaged at byte {offset}")
         })?;
-        modules.retain(|module| module.section(".debug_info").is_some());
+        modules.retain(|module| module.has_dwarf());
         if modules.is_empty() {
             return Err("it has no DWARF debug information".to_owned());
         }
         let read = self.code.iter().map(|code| {
             let mut modules = modules.iter();
             let module = modules.find(|module| self.belongs(module, code, file))?;
-            symbols(file, module).ok().map(Mutex::new)
+            Symbols::read(file, module)
         });
         let read: Vec<_> = read.collect();
         if read.iter().all(Option::is_none) {
@@ -164,49 +140,6 @@ impl DebugFile {
     }
 }
 
-impl CoreModule {
-    fn section(&self, name: &str) -> Option<Range<usize>> {
-        let mut sections = self.custom.iter();
-        let (_, range) = sections.find(|(other, _)| other == name)?;
-        Some(range.clone())
-    }
-}
-
-/// Whether a component has debug information in it.
-pub(super) fn has_dwarf(component: &[u8]) -> bool {
-    core_modules(component).is_ok_and(|modules| {
-        let mut modules = modules.iter();
-        modules.any(|module| module.section(".debug_info").is_some())
-    })
-}
-
-/// Returns the core modules of a component, or the file itself if it is a core module.
-fn core_modules(bytes: &[u8]) -> Result<Vec<CoreModule>, BinaryReaderError> {
-    let mut modules: Vec<CoreModule> = Vec::new();
-    for payload in Parser::new(0).parse_all(bytes) {
-        let payload = payload?;
-        if let Payload::Version { encoding, .. } = payload {
-            if encoding == Encoding::Module {
-                modules.push(CoreModule::default());
-            }
-            continue;
-        }
-        let Some(module) = modules.last_mut() else {
-            continue;
-        };
-        match payload {
-            Payload::CodeSectionStart { range, .. } => module.code = Some(range),
-            Payload::CustomSection(section) => {
-                let start = section.data_offset();
-                let range = start..start + section.data().len();
-                module.custom.push((section.name().to_owned(), range));
-            }
-            _ => {}
-        }
-    }
-    Ok(modules)
-}
-
 /// Returns the file beside the component that a custom section names, as left there by tools that
 /// strip debug information. A name that is a URL is not fetched.
 fn external(component: &[u8], modules: &[CoreModule]) -> Option<PathBuf> {
@@ -223,34 +156,4 @@ fn hash(code: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     code.hash(&mut hasher);
     hasher.finish()
-}
-
-fn symbols(
-    file: &Arc<[u8]>,
-    module: &CoreModule,
-) -> gimli::Result<Context<EndianArcSlice<LittleEndian>>> {
-    let file = EndianArcSlice::new(Arc::clone(file), LittleEndian);
-    let dwarf = Dwarf::load(|id| {
-        let range = module.section(id.name()).unwrap_or(0..0);
-        gimli::Result::Ok(file.range(range))
-    })?;
-    Context::from_dwarf(dwarf)
-}
-
-fn look_up(
-    symbols: &Context<EndianArcSlice<LittleEndian>>,
-    address: u64,
-) -> gimli::Result<Vec<Symbol>> {
-    let mut frames = symbols.find_frames(address).skip_all_loads()?;
-    let mut found = Vec::new();
-    while let Some(frame) = frames.next()? {
-        let (name, location) = (frame.function, frame.location);
-        found.push(Symbol {
-            name: name.and_then(|name| Some(name.raw_name().ok()?.into_owned())),
-            file: location.as_ref().and_then(|at| at.file).map(Into::into),
-            line: location.as_ref().and_then(|at| at.line),
-            column: location.and_then(|at| at.column),
-        });
-    }
-    Ok(found)
 }
