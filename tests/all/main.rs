@@ -6,6 +6,7 @@ mod attribution;
 mod bad_component;
 mod bad_configuration;
 mod bodies;
+mod build;
 mod bundle;
 mod cancel;
 mod capture;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
-use taffrail_toolchain::{Error, Home, run};
+use taffrail_toolchain::{Error, Home, not_fetched, run};
 use tempfile::TempDir;
 
 /// The packages that build the engine, from the npm registry.
@@ -255,7 +255,13 @@ fn fetch_packages(work: &Path) -> Result<(), Error> {
     npm.args(["install", "--ignore-scripts", "--no-audit", "--no-fund"])
         .args(["--loglevel", "error"])
         .current_dir(work);
-    run(&mut npm, NODE)?.map_err(|said| failed("`npm install` for the JavaScript engine", &said))
+    let advice = not_fetched("the npm registry", "npm_config_registry");
+    run(&mut npm, NODE)?.map_err(|said| {
+        failed(
+            "`npm install` for the JavaScript engine",
+            &format!("{said}\n{advice}"),
+        )
+    })
 }
 
 /// Builds the engine in `work`, and returns the directory to keep.

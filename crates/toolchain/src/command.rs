@@ -34,3 +34,12 @@ pub fn output(command: &mut Command, missing: &str) -> Result<Result<String, Str
         false => Err(text(&output.stderr)),
     })
 }
+
+/// Returns the advice if tools could not be fetched from `registry`. `variable` is the environment
+/// variable that names a mirror.
+#[must_use]
+pub fn not_fetched(registry: &str, variable: &str) -> String {
+    format!(
+        "The tools are fetched once. If there is no connection to {registry}, try again with one, or set {variable} to a mirror"
+    )
+}

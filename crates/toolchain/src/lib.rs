@@ -12,7 +12,7 @@ mod sources;
 mod wit;
 
 pub use builds::Builds;
-pub use command::{output, run};
+pub use command::{not_fetched, output, run};
 pub use error::Error;
 pub use home::{Home, unwritable, version};
 pub use language::{Built, Language};

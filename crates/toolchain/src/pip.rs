@@ -1,6 +1,6 @@
 //! Packages from the Python Package Index.
 
-use crate::command::run;
+use crate::command::{not_fetched, run};
 use crate::error::Error;
 use std::path::Path;
 use std::process::Command;
@@ -17,6 +17,8 @@ pub fn install_python_package(package: &str, folder: &Path, missing: &str) -> Re
         .args(["--disable-pip-version-check", "--target"])
         .arg(folder)
         .arg(package);
-    run(&mut pip, missing)?
-        .map_err(|said| Error::new(format!("`pip install {package}` failed:\n{said}")))
+    run(&mut pip, missing)?.map_err(|said| {
+        let advice = not_fetched("the Python Package Index", "PIP_INDEX_URL");
+        Error::new(format!("`pip install {package}` failed:\n{said}\n{advice}"))
+    })
 }
