@@ -34,8 +34,17 @@ const EVENTS = [
   [classOf("QueueEventInfo"), ["batchSize", "queue"]],
   [classOf("EmailEventInfo"), ["rawSize", "rcptTo", "mailFrom"]],
   [classOf("TailEventInfo"), ["consumedEvents"]],
+  [classOf("HibernatableWebSocketEventInfo"), ["getWebSocketEvent"]],
 ];
 const ConnectEventInfo = classOf("ConnectEventInfo");
+
+// What can happen on a hibernatable WebSocket, by its type.
+const WEB_SOCKET_EVENTS = {
+  __proto__: null,
+  message: [classOf("Message"), ["webSocketEventType"]],
+  close: [classOf("Close"), ["wasClean", "code", "webSocketEventType"]],
+  error: [classOf("Error"), ["webSocketEventType"]],
+};
 
 const ITEM = [
   "wallTime",
@@ -118,7 +127,7 @@ function event(fields, raw) {
 }
 
 // Returns the parts of an event that need more than JSON.
-function parts({ request, response, consumedEvents, scheduledTime }, raw) {
+function parts({ request, response, consumedEvents, getWebSocketEvent, scheduledTime }, raw) {
   if (request !== undefined) {
     return {
       request: requestOf(request, raw),
@@ -127,6 +136,10 @@ function parts({ request, response, consumedEvents, scheduledTime }, raw) {
   }
   if (consumedEvents !== undefined) {
     return { consumedEvents: all(TailItem, ["scriptName"], consumedEvents) };
+  }
+  if (getWebSocketEvent !== undefined) {
+    const { 0: Class, 1: names } = WEB_SOCKET_EVENTS[getWebSocketEvent.webSocketEventType];
+    return { getWebSocketEvent: made(Class, names, getWebSocketEvent) };
   }
   // The time of an alarm is a `Date`, but that of a cron trigger is a number.
   return typeof scheduledTime === "string" ? { scheduledTime: new Date(scheduledTime) } : {};
