@@ -80,8 +80,8 @@ const ENDED: &str = "Taffrail stopped";
 
 /// A bounded queue that never blocks a producer, and the calls of its Tail Worker.
 ///
-/// While fewer than the limit of calls run, each item is delivered at once in a call of its own.
-/// Other items wait, and go out together as calls end.
+/// While fewer than the limit of calls run, a call starts at once for an item, and takes along
+/// those that come until it runs. Other items wait, and go out together as calls end.
 pub(crate) struct TailQueue {
     ledger: Arc<Ledger>,
     waiting: Mutex<Waiting>,
@@ -131,7 +131,7 @@ impl TailQueue {
         };
         let pushed = self.waiting().push(entry);
         match pushed {
-            Pushed::Call(entry) => self.call(entry),
+            Pushed::Start => self.start(),
             Pushed::Waits => {}
             Pushed::Full => self.lose(count, Reason::QueueFull),
         }
@@ -144,9 +144,12 @@ impl TailQueue {
         self.ledger.close_for(items.sum(), ENDED);
     }
 
-    fn call(self: &Arc<Self>, first: Entry) {
-        let place = Place(Arc::clone(self));
-        self.lane.spawn(place.calls(first));
+    fn start(self: &Arc<Self>) {
+        let place = Place {
+            queue: Arc::clone(self),
+            has_begun: false,
+        };
+        self.lane.spawn(place.calls());
     }
 
     fn lose(&self, items: u64, reason: Reason) {
@@ -185,35 +188,56 @@ fn depth(items: &[Arc<TraceItem>]) -> u32 {
 }
 
 /// One of the concurrent calls of a Tail Worker.
-struct Place(Arc<TailQueue>);
+struct Place {
+    queue: Arc<TailQueue>,
+    has_begun: bool,
+}
 
 impl Place {
     /// Calls the Tail Worker until no item waits.
-    async fn calls(self, first: Entry) {
-        let mut entries = vec![first];
-        while !entries.is_empty() {
-            let batch = Batch {
-                queue: Arc::clone(&self.0),
-                entries,
-                counted: false,
-            };
-            let worker = (self.0.find)();
+    async fn calls(mut self) {
+        loop {
+            let worker = (self.queue.find)();
             let max_items = worker
                 .as_ref()
                 .map_or(MAX_BATCH, |worker| worker.max_batch());
+            let batch = Batch {
+                queue: Arc::clone(&self.queue),
+                entries: self.next(max_items),
+                counted: false,
+            };
+            if batch.entries.is_empty() {
+                return;
+            }
             batch.deliver(worker).await;
-            entries = self.0.waiting().next(max_items);
         }
+    }
+
+    /// Takes the entries of the next call.
+    fn next(&mut self, max_items: usize) -> Vec<Entry> {
+        if self.has_begun {
+            return self.queue.waiting().next(max_items);
+        }
+        self.has_begun = true;
+        let (entries, starts) = self.queue.waiting().begin(max_items);
+        if starts {
+            self.queue.start();
+        }
+        entries
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if !self.has_begun {
+            // The runtime stops.
+            return self.queue.waiting().abandon();
+        }
         // An item may have arrived since the queue was found empty, or the host failed in the
         // middle of a call.
-        let next = self.0.waiting().leave();
-        if let Some(entry) = next {
-            self.0.call(entry);
+        let starts = self.queue.waiting().leave();
+        if starts {
+            self.queue.start();
         }
     }
 }

@@ -40,9 +40,9 @@ impl Entry {
 
 /// The result of pushing an entry.
 pub(super) enum Pushed {
-    /// A call may begin, with this entry.
-    Call(Entry),
-    /// The entry waits for a call to end.
+    /// The entry waits, and a call is to start.
+    Start,
+    /// The entry waits for a call that is starting, or for one to end.
     Waits,
     /// There is no room, and the entry is lost.
     Full,
@@ -55,6 +55,8 @@ pub(super) struct Waiting {
     /// The size of the entries in this queue and in calls.
     bytes: usize,
     calls: usize,
+    /// Whether one of the calls has yet to take its entries.
+    is_starting: bool,
     /// Lost items that have not been reported to the Tail Worker.
     unreported: u64,
 }
@@ -67,12 +69,30 @@ impl Waiting {
         }
         self.bytes = bytes;
         entry.lost_before = std::mem::take(&mut self.unreported);
-        if self.calls < CONCURRENT_CALLS {
-            self.calls += 1;
-            return Pushed::Call(entry);
-        }
         self.entries.push_back(entry);
-        Pushed::Waits
+        if self.start() {
+            Pushed::Start
+        } else {
+            Pushed::Waits
+        }
+    }
+
+    /// Returns whether a call is to start. A busy machine takes its time for that, so entries that
+    /// come meanwhile go along.
+    fn start(&mut self) -> bool {
+        let starts = !self.entries.is_empty() && !self.is_starting && self.calls < CONCURRENT_CALLS;
+        if starts {
+            self.is_starting = true;
+            self.calls += 1;
+        }
+        starts
+    }
+
+    /// Takes the entries for a call that has started. Returns whether another one is to start for
+    /// the entries that are left.
+    pub(super) fn begin(&mut self, max_items: usize) -> (Vec<Entry>, bool) {
+        self.is_starting = false;
+        (self.next(max_items), self.start())
     }
 
     /// Counts lost items, which the next entry reports.
@@ -116,14 +136,16 @@ impl Waiting {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
-    /// Ends a call, unless an entry waits: then the entry is returned, and the call goes on with
-    /// it.
-    pub(super) fn leave(&mut self) -> Option<Entry> {
-        let entry = self.entries.pop_front();
-        if entry.is_none() {
-            self.calls -= 1;
-        }
-        entry
+    /// Ends a call. Returns whether another one is to start for the entries that are left.
+    pub(super) fn leave(&mut self) -> bool {
+        self.calls -= 1;
+        self.start()
+    }
+
+    /// Ends a call that was given up before it took its entries.
+    pub(super) fn abandon(&mut self) {
+        self.calls -= 1;
+        self.is_starting = false;
     }
 
     /// Takes out all waiting entries.

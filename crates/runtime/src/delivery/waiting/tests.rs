@@ -28,10 +28,9 @@ fn entry(items: usize, bytes: usize, color: &str) -> Entry {
 fn busy() -> Waiting {
     let mut waiting = Waiting::default();
     for _ in 0..CONCURRENT_CALLS {
-        assert!(matches!(
-            waiting.push(entry(1, 1, "red")),
-            Pushed::Call(entry) if entry.items.len() == 1
-        ));
+        assert!(matches!(waiting.push(entry(1, 1, "red")), Pushed::Start));
+        let (entries, starts) = waiting.begin(32);
+        assert_eq!((sizes(&entries), starts), (vec![1], false));
     }
     waiting
 }
@@ -48,9 +47,36 @@ fn sizes(entries: &[Entry]) -> Vec<usize> {
 fn an_item_has_a_call_to_itself_while_there_is_a_place() {
     let mut waiting = busy();
     wait(&mut waiting, entry(1, 1, "red"));
-    assert!(waiting.leave().is_some());
-    assert!(waiting.leave().is_none());
-    assert!(matches!(waiting.push(entry(1, 1, "red")), Pushed::Call(_)));
+    assert!(waiting.leave());
+    assert_eq!(sizes(&waiting.begin(32).0), [1]);
+    assert!(!waiting.leave());
+    assert!(matches!(waiting.push(entry(1, 1, "red")), Pushed::Start));
+}
+
+#[test]
+fn what_comes_until_a_call_runs_goes_along() {
+    let mut waiting = Waiting::default();
+    assert!(matches!(waiting.push(entry(1, 1, "red")), Pushed::Start));
+    for color in ["red", "blue", "red", "red"] {
+        wait(&mut waiting, entry(1, 1, color));
+    }
+    // What does not fit has a call to itself.
+    let (entries, starts) = waiting.begin(3);
+    assert_eq!((sizes(&entries), starts), (vec![1, 1, 1], true));
+    wait(&mut waiting, entry(1, 1, "red"));
+    let (entries, starts) = waiting.begin(3);
+    assert_eq!((sizes(&entries), starts), (vec![1], true));
+    let (entries, starts) = waiting.begin(3);
+    assert_eq!((sizes(&entries), starts), (vec![1, 1], false));
+}
+
+#[test]
+fn a_call_that_is_given_up_leaves_its_entries_to_the_next() {
+    let mut waiting = Waiting::default();
+    assert!(matches!(waiting.push(entry(1, 1, "red")), Pushed::Start));
+    waiting.abandon();
+    assert!(matches!(waiting.push(entry(1, 1, "red")), Pushed::Start));
+    assert_eq!(sizes(&waiting.begin(32).0), [1, 1]);
 }
 
 #[test]
@@ -97,13 +123,14 @@ fn only_items_for_the_same_target_go_together_and_in_their_order() {
 fn bytes_count_until_the_call_is_over() {
     let mut waiting = Waiting::default();
     let half = || entry(1, QUEUED_BYTES / 2, "red");
-    assert!(matches!(waiting.push(half()), Pushed::Call(_)));
-    assert!(matches!(waiting.push(half()), Pushed::Call(_)));
+    assert!(matches!(waiting.push(half()), Pushed::Start));
+    assert!(matches!(waiting.push(half()), Pushed::Waits));
     assert!(matches!(waiting.push(entry(1, 1, "red")), Pushed::Full));
+    assert_eq!(waiting.begin(1).0.len(), 1);
     waiting.lost(1);
     waiting.release(QUEUED_BYTES / 2);
-    let Pushed::Call(next) = waiting.push(half()) else {
-        panic!("there is room again");
-    };
-    assert_eq!(next.lost_before, 1);
+    assert!(!matches!(waiting.push(half()), Pushed::Full));
+    let (next, _) = waiting.begin(1);
+    assert_eq!(next[0].lost_before, 0);
+    assert_eq!(waiting.begin(1).0[0].lost_before, 1);
 }
