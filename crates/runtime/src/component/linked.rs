@@ -1,47 +1,89 @@
-//! A compiled component whose imports are resolved.
+//! Compiled components whose imports are resolved.
 
 use crate::component::names::Names;
 use crate::component::provided::unresolved;
 use crate::error::Error;
 use crate::instance::engine::{Awake, TABLES_PER_MEMORY, Ticker};
-use std::sync::Arc;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 /// The most memories of a component: enough for this many components that are composed.
 const MEMORIES: u32 = 16;
 
+/// Compiles components whose stores have data of type `T`. Those of the same bytes share their code
+/// while one of them is in use.
+pub(crate) struct Library<T: 'static> {
+    linker: Linker<T>,
+    ticker: Arc<Ticker>,
+    in_use: Mutex<HashMap<[u8; 32], Weak<InstancePre<T>>>>,
+}
+
+impl<T: 'static> Library<T> {
+    /// Creates a library whose components find their imports in `linker`.
+    pub(crate) fn new(linker: Linker<T>, ticker: &Arc<Ticker>) -> Self {
+        Self {
+            linker,
+            ticker: Arc::clone(ticker),
+            in_use: Mutex::default(),
+        }
+    }
+
+    /// Returns what resolves the imports.
+    pub(crate) fn linker(&self) -> &Linker<T> {
+        &self.linker
+    }
+
+    /// Compiles `bytes`, or loads them from the cache, and resolves the imports. `names` are the
+    /// names in `bytes`.
+    pub(crate) fn load(&self, names: &Names, bytes: &[u8]) -> Result<Linked<T>, Error> {
+        let key = Sha256::digest(bytes).into();
+        let known = self.in_use().get(&key).and_then(Weak::upgrade);
+        let pre = match known {
+            Some(pre) => pre,
+            None => {
+                let pre = Arc::new(self.compile(names, bytes)?);
+                let mut in_use = self.in_use();
+                in_use.retain(|_, pre| pre.strong_count() > 0);
+                in_use.insert(key, Arc::downgrade(&pre));
+                pre
+            }
+        };
+        Ok(Linked {
+            size: size(pre.component())?,
+            pre,
+            ticker: Arc::clone(&self.ticker),
+        })
+    }
+
+    fn compile(&self, names: &Names, bytes: &[u8]) -> Result<InstancePre<T>, Error> {
+        let component = Component::new(self.linker.engine(), bytes).map_err(|error| {
+            Error::component(format!(
+                "the component is invalid: {error:#}. Build it again"
+            ))
+        })?;
+        size(&component)?;
+        self.linker
+            .instantiate_pre(&component)
+            .map_err(|error| unresolved(names, &self.linker, bytes, &error))
+    }
+
+    fn in_use(&self) -> MutexGuard<'_, HashMap<[u8; 32], Weak<InstancePre<T>>>> {
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A component that can be instantiated in a store with data of type `T`.
 pub(crate) struct Linked<T: 'static> {
-    pub(crate) pre: InstancePre<T>,
+    pub(crate) pre: Arc<InstancePre<T>>,
     ticker: Arc<Ticker>,
     /// The number of places that an instance takes.
     size: usize,
 }
 
 impl<T: 'static> Linked<T> {
-    /// Compiles `bytes`, or loads them from the cache, and resolves the imports. `names` are the
-    /// names in `bytes`.
-    pub(crate) fn compile(
-        names: &Names,
-        linker: &Linker<T>,
-        ticker: &Arc<Ticker>,
-        bytes: &[u8],
-    ) -> Result<Self, Error> {
-        let component = Component::new(linker.engine(), bytes).map_err(|error| {
-            Error::component(format!(
-                "the component is invalid: {error:#}. Build it again"
-            ))
-        })?;
-        Ok(Self {
-            size: size(&component)?,
-            pre: linker
-                .instantiate_pre(&component)
-                .map_err(|error| unresolved(names, linker, bytes, &error))?,
-            ticker: Arc::clone(ticker),
-        })
-    }
-
     pub(crate) fn engine(&self) -> &Engine {
         self.pre.engine()
     }
@@ -74,4 +116,34 @@ fn size(component: &Component) -> Result<usize, Error> {
     }
     let for_tables = resources.num_tables.div_ceil(TABLES_PER_MEMORY);
     Ok(resources.num_memories.max(for_tables).max(1) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instance::engine::Engines;
+
+    /// Components without anything, and one with a custom section.
+    const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
+    const OTHER: &[u8] = b"\0asm\x0d\0\x01\0\0\x02\x01a";
+
+    #[test]
+    fn components_of_the_same_bytes_share_their_code() {
+        let engines = Engines::new(None, 4).unwrap();
+        let linker = Linker::<()>::new(&engines.sequential);
+        let library = Library::new(linker, &engines.ticker);
+        let load = |bytes| {
+            let names = Names::read(bytes).unwrap();
+            library.load(&names, bytes).unwrap()
+        };
+        let (first, second, other) = (load(EMPTY), load(EMPTY), load(OTHER));
+        assert!(Arc::ptr_eq(&first.pre, &second.pre));
+        assert!(!Arc::ptr_eq(&first.pre, &other.pre));
+
+        drop((first, second));
+        load(EMPTY);
+        drop(other);
+        load(OTHER);
+        assert_eq!(library.in_use().len(), 1);
+    }
 }

@@ -15,18 +15,18 @@ pub(crate) mod untrusted;
 
 use crate::component::debug::Debug;
 use crate::component::handlers::Handlers;
-use crate::component::linked::Linked;
+use crate::component::linked::{Library, Linked};
 pub(crate) use crate::component::names::Names;
 use crate::component::names::REBUILD;
 pub(crate) use crate::component::names::damaged;
 use crate::error::Error;
 use crate::event::Event;
-use crate::instance::engine::{Awake, Ticker};
+use crate::instance::engine::Awake;
 use crate::instance::state::State;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use wasmtime::component::{InstancePre, Linker};
+use wasmtime::component::InstancePre;
 
 /// The default number of events that an instance of a Tail Worker or of a component for WASI 0.3
 /// handles: as many as in `wasmtime serve`.
@@ -100,12 +100,11 @@ impl Component {
     /// Compiles `bytes`, whose names are `names`, or loads them from the cache.
     pub(crate) fn compile(
         names: &Names,
-        linker: &Linker<State>,
-        ticker: &Arc<Ticker>,
+        library: &Library<State>,
         bytes: &[u8],
     ) -> Result<Self, Error> {
         names.check_handlers()?;
-        let linked = Linked::compile(names, linker, ticker, bytes)?;
+        let linked = library.load(names, bytes)?;
         let handlers = Handlers::new(&names.exports, &linked.pre).map_err(|error| {
             Error::component(format!(
                 "an exported handler does not have the type that its name requires: {error:#}. {REBUILD}"

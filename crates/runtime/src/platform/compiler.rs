@@ -1,10 +1,11 @@
 //! Compiles components for the engines of one runtime.
 
 use crate::component::inspection::Inspection;
+use crate::component::linked::Library;
 use crate::component::untrusted::{Compiled, Untrusted};
 use crate::component::{Component, Names, damaged};
 use crate::error::Error;
-use crate::instance::engine::{Engines, Ticker};
+use crate::instance::engine::Engines;
 use crate::instance::state::State;
 use crate::interfaces;
 use crate::script::{IsolateState, Script, ScriptEngine, engine};
@@ -22,18 +23,17 @@ pub struct Compiler(Arc<Shared>);
 
 struct Shared {
     /// For components of WASI 0.2.
-    sequential: Linker<State>,
+    sequential: Library<State>,
     /// For components of WASI 0.3.
-    concurrent: Linker<State>,
+    concurrent: Library<State>,
     /// For the JavaScript engine.
-    scripts: Linker<IsolateState>,
-    ticker: Arc<Ticker>,
+    scripts: Library<IsolateState>,
     untrusted: Untrusted,
 }
 
 impl Shared {
-    /// What resolves the imports of a Worker with these names.
-    fn workers(&self, names: &Names) -> &Linker<State> {
+    /// Returns what loads a Worker with these names.
+    fn workers(&self, names: &Names) -> &Library<State> {
         match names.any("@0.3.") {
             true => &self.concurrent,
             false => &self.sequential,
@@ -59,12 +59,13 @@ impl Compiler {
     /// pool of instances.
     pub fn new(cache: Option<&Path>, instances: u32) -> Result<Self, Error> {
         let engines = Engines::new(cache, instances)?;
+        let ticker = &engines.ticker;
+        let scripts = engine::linker(&engines.sequential);
         let clash = |error| Error::host("the host interfaces clash").caused_by(error);
         Ok(Self(Arc::new(Shared {
-            sequential: workers(&engines.sequential).map_err(clash)?,
-            concurrent: workers(&engines.concurrent).map_err(clash)?,
-            scripts: engine::linker(&engines.sequential).map_err(clash)?,
-            ticker: engines.ticker,
+            sequential: Library::new(workers(&engines.sequential).map_err(clash)?, ticker),
+            concurrent: Library::new(workers(&engines.concurrent).map_err(clash)?, ticker),
+            scripts: Library::new(scripts.map_err(clash)?, ticker),
             untrusted: Untrusted::default(),
         })))
     }
@@ -81,11 +82,10 @@ impl Compiler {
         let shared = &*self.0;
         let names = Names::read(bytes)?;
         if names.is_engine() {
-            let engine = ScriptEngine::compile(&names, &shared.scripts, &shared.ticker, bytes)?;
+            let engine = ScriptEngine::compile(&names, &shared.scripts, bytes)?;
             return Script::built(engine, &names).map(Code::Script);
         }
-        let linker = shared.workers(&names);
-        Component::compile(&names, linker, &shared.ticker, bytes).map(Code::Component)
+        Component::compile(&names, shared.workers(&names), bytes).map(Code::Component)
     }
 
     /// Inspects a component that was read from `path`, which takes no time to
@@ -97,8 +97,8 @@ impl Compiler {
     pub fn inspect(&self, bytes: &[u8], path: &Path) -> Result<Inspection, Error> {
         let names = Names::read(bytes)?;
         let inspected = match names.is_engine() {
-            true => Inspection::new(&names, &self.0.scripts, bytes, path),
-            false => Inspection::new(&names, self.0.workers(&names), bytes, path),
+            true => Inspection::new(&names, self.0.scripts.linker(), bytes, path),
+            false => Inspection::new(&names, self.0.workers(&names).linker(), bytes, path),
         };
         inspected.map_err(|error| damaged(&error))
     }
@@ -109,10 +109,7 @@ impl Compiler {
     ///
     /// Fails if `bytes` are not an engine.
     pub fn compile_engine(&self, bytes: &[u8]) -> Result<ScriptEngine, Error> {
-        let Shared {
-            scripts, ticker, ..
-        } = &*self.0;
-        ScriptEngine::compile(&Names::read(bytes)?, scripts, ticker, bytes)
+        ScriptEngine::compile(&Names::read(bytes)?, &self.0.scripts, bytes)
     }
 
     /// Compiles an untrusted component at run time: in a low-priority thread, a few at a time,

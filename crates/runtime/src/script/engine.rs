@@ -1,14 +1,12 @@
 //! The component that runs scripts.
 
 use crate::component::Names;
-use crate::component::linked::Linked;
+use crate::component::linked::{Library, Linked};
 use crate::error::Error;
-use crate::instance::engine::Ticker;
 use crate::interfaces::add_common_to_linker;
 use crate::script::state::IsolateState;
-use std::sync::Arc;
 use wasmtime::Engine;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{HasSelf, InstancePre, Linker};
 
 pub(super) use generated::Engine as Guest;
 pub(super) use generated::taffrail::javascript::host;
@@ -44,15 +42,14 @@ pub struct ScriptEngine {
 impl ScriptEngine {
     pub(crate) fn compile(
         names: &Names,
-        linker: &Linker<IsolateState>,
-        ticker: &Arc<Ticker>,
+        library: &Library<IsolateState>,
         bytes: &[u8],
     ) -> Result<Self, Error> {
         if !names.is_engine() {
             return Err(Error::component("it is not an engine that runs scripts"));
         }
-        let linked = Linked::compile(names, linker, ticker, bytes)?;
-        let pre = generated::EnginePre::new(linked.pre.clone()).map_err(|error| {
+        let linked = library.load(names, bytes)?;
+        let pre = generated::EnginePre::new(InstancePre::clone(&linked.pre)).map_err(|error| {
             Error::component(format!(
                 "it is not an engine of this version of Taffrail: {error:#}. Build it again"
             ))
