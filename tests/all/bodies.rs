@@ -524,3 +524,55 @@ async fn what_a_script_makes_of_built_ins_reaches_no_body() {
         &["én", "é"],
     ).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_is_sent_whole_and_once() {
+    let folder = Folder::new();
+    let source = "\
+        const kept = new Response('kept');
+        const read = new Response('read');
+        read.body.getReader();
+        export default { async fetch(request) {
+          const path = new URL(request.url).pathname;
+          if (path === '/kept') return kept;
+          if (path === '/locked') return read;
+          if (path === '/empty') return new Response('');
+          if (path === '/body') { const response = new Response('grün'); response.body; return response; }
+          if (path === '/long') return new Response('grün'.repeat(100000));
+          return new Response('grün');
+        } };";
+    folder.script("w", source, "");
+    let scenario = Scenario::of(&folder, &["w"]).await;
+    let long = "grün".repeat(100_000);
+    for (path, expected) in [
+        ("/", "grün"),
+        ("/body", "grün"),
+        ("/empty", ""),
+        ("/kept", "kept"),
+        ("/long", &*long),
+    ] {
+        let answer = scenario.get("w", path).await;
+        assert_eq!(
+            (answer.status, answer.text() == expected),
+            (Some(200), true)
+        );
+        assert_eq!(answer.headers["content-length"], expected.len().to_string());
+    }
+    for (path, status, message) in [
+        (
+            "/kept",
+            None,
+            "Body has already been used. It can only be used once.",
+        ),
+        (
+            // Its head has been sent.
+            "/locked",
+            Some(200),
+            "This ReadableStream is currently locked to a reader.",
+        ),
+    ] {
+        assert_eq!(scenario.get("w", path).await.status, status, "{path}");
+        let item = scenario.items_of("w").pop().unwrap();
+        assert_eq!(item.exceptions[0].message, message);
+    }
+}

@@ -16,6 +16,7 @@ import {
   streamLocked,
   tee,
   weakAdd,
+  weakDelete,
   weakGet,
   weakHas,
   weakSet,
@@ -66,7 +67,24 @@ export function isHeld(owner) {
   return weakGet(holders, owner) !== undefined;
 }
 
+// The bodies that are short texts, by owner, until something reaches for the stream.
+const texts = new WeakMap();
+
+// A longer text would not be sent in one piece.
+const SHORT = 16 << 10;
+
+// Records the content of a new body.
+export function begin(owner, content) {
+  if (typeof content === "string" && content.length <= SHORT) weakSet(texts, owner, content);
+}
+
+// Returns the text of a body, if that is all it is.
+export function shortText(owner) {
+  return weakGet(texts, owner);
+}
+
 function reach(owner, own, member) {
+  if (member !== "bodyUsed") weakDelete(texts, owner);
   const holder = weakGet(holders, owner);
   return holder === undefined ? own[member](owner) : OF_RESPONSE[member](holder);
 }

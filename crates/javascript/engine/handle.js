@@ -4,6 +4,7 @@ import {
   append,
   assign,
   bare,
+  encode,
   getReader,
   mapped,
   readerCancel,
@@ -142,6 +143,8 @@ function listened(invocation, type, properties) {
   return assign(event, { waitUntil, ...properties });
 }
 
+const encoder = new TextEncoder();
+
 async function send(invocation, { status, headers, body, isEncoded, number }) {
   const end = () => {
     invocation.isAnswered = true;
@@ -153,6 +156,10 @@ async function send(invocation, { status, headers, body, isEncoded, number }) {
   }
   respond(status, headers, isEncoded);
   if (body === null) return end();
+  if (typeof body === "string") {
+    if (body !== "") write(encode(encoder, body));
+    return end();
+  }
   const reader = getReader(body);
   for (;;) {
     const { done, value } = await chain(readerRead(reader), undefined, brokenOff);

@@ -25,7 +25,7 @@ import {
   weakGet,
   weakSet,
 } from "./builtins.js";
-import { bodyMembers, bodyOf, divide, extracted, isUsed, OF_RESPONSE } from "./body.js";
+import { begin, bodyMembers, bodyOf, divide, extracted, isUsed, OF_RESPONSE, shortText, spend } from "./body.js";
 import { addMembers, needsNew, replace } from "./classes.js";
 import { fill, pairs, readOnly, valueOf } from "./headers.js";
 import { lengthOf } from "./lengths.js";
@@ -92,7 +92,7 @@ export function headersOf(response) {
 }
 
 // Returns the head and the body of a response that is to be sent, whatever a Worker has
-// made of its properties.
+// made of its properties. The body is a stream, a short text or null.
 export function sendable(response, isHead) {
   if (!isResponse(response)) {
     throw new TypeError("Incorrect type for Promise: the Promise did not resolve to 'Response'.");
@@ -107,9 +107,11 @@ export function sendable(response, isHead) {
     throw new TypeError("Body has already been used. It can only be used once.");
   }
   const headers = responseHeaders(response);
-  const body = bodyOf(response, OF_RESPONSE);
+  const text = shortText(response);
+  if (text !== undefined) spend(response, OF_RESPONSE);
+  const body = text ?? bodyOf(response, OF_RESPONSE);
   const encoding = body === null ? null : headersGet(headers, "content-encoding");
-  const came = encoding === null ? undefined : weakGet(encoded, body);
+  const came = encoding === null || text !== undefined ? undefined : weakGet(encoded, body);
   const isAsItCame = came !== undefined && came.encoding === encoding && encodeBody !== "manual";
   return {
     __proto__: null,
@@ -178,6 +180,7 @@ function made({ content, type }, init, target) {
     headersSet(own, "content-type", type);
   }
   weakSet(facts, response, { __proto__: null, cf, encodeBody, length });
+  begin(response, content);
   return response;
 }
 
