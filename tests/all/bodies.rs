@@ -558,20 +558,17 @@ async fn a_response_is_sent_whole_and_once() {
         );
         assert_eq!(answer.headers["content-length"], expected.len().to_string());
     }
-    for (path, status, message) in [
+    for (path, message) in [
         (
             "/kept",
-            None,
             "Body has already been used. It can only be used once.",
         ),
         (
-            // Its head has been sent.
             "/locked",
-            Some(200),
             "This ReadableStream is currently locked to a reader.",
         ),
     ] {
-        assert_eq!(scenario.get("w", path).await.status, status, "{path}");
+        assert_eq!(scenario.get("w", path).await.status, None, "{path}");
         let item = scenario.items_of("w").pop().unwrap();
         assert_eq!(item.exceptions[0].message, message);
     }

@@ -111,12 +111,17 @@ export function spend(owner, own) {
   weakAdd(taken, owner);
 }
 
+// Throws if a stream is locked to a reader.
+export function refuseLocked(stream) {
+  if (streamLocked(stream)) throw new TypeError(LOCKED);
+}
+
 // Splits the body in two. Returns one; the owner keeps the other.
 export function divide(owner, own) {
   if (isUsed(owner, own)) throw new TypeError(USED);
   const body = bodyOf(owner, own);
   if (body === null) return null;
-  if (streamLocked(body)) throw new TypeError(LOCKED);
+  refuseLocked(body);
   const streams = tee(body);
   holdStream(owner, streams[0]);
   return streams[1];
@@ -130,7 +135,7 @@ export function extracted(body) {
   if (body === undefined || body === null) return { __proto__: null, content: null, type: null };
   if (typeof body === "string") return { __proto__: null, content: body, type: TEXT };
   if (inherits(body, ReadableStream.prototype)) {
-    if (streamLocked(body)) throw new TypeError(LOCKED);
+    refuseLocked(body);
     return { __proto__: null, content: body, type: null };
   }
   if (isView(body) || inherits(body, ArrayBuffer.prototype)) {

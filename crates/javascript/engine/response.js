@@ -25,7 +25,7 @@ import {
   weakGet,
   weakSet,
 } from "./builtins.js";
-import { begin, bodyMembers, bodyOf, divide, extracted, isUsed, OF_RESPONSE, shortText, spend } from "./body.js";
+import { begin, bodyMembers, bodyOf, divide, extracted, isUsed, OF_RESPONSE, refuseLocked, shortText, spend } from "./body.js";
 import { addMembers, needsNew, replace } from "./classes.js";
 import { fill, pairs, readOnly, valueOf } from "./headers.js";
 import { lengthOf } from "./lengths.js";
@@ -110,6 +110,7 @@ export function sendable(response, isHead) {
   const text = shortText(response);
   if (text !== undefined) spend(response, OF_RESPONSE);
   const body = text ?? bodyOf(response, OF_RESPONSE);
+  if (isObject(body)) refuseLocked(body);
   const encoding = body === null ? null : headersGet(headers, "content-encoding");
   const came = encoding === null || text !== undefined ? undefined : weakGet(encoded, body);
   const isAsItCame = came !== undefined && came.encoding === encoding && encodeBody !== "manual";
