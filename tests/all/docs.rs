@@ -2,7 +2,7 @@
 
 use std::fs;
 use taffrail_tests::guests::root;
-use taffrail_tests::pages;
+use taffrail_tests::pages::{self, Block};
 
 /// A test for each page.
 macro_rules! pages {
@@ -28,6 +28,7 @@ pages! {
     languages: "docs/languages.md"
     security: "docs/security.md"
     testing: "docs/testing.md"
+    embedding: "docs/embedding.md"
     rust_hello: "guest-examples/rust/hello/README.md"
     rust_hello_p3: "guest-examples/rust/hello-p3/README.md"
     rust_faulty: "guest-examples/rust/faulty/README.md"
@@ -47,9 +48,6 @@ pages! {
     javascript_tail_service_worker: "guest-examples/javascript/tail-service-worker/README.md"
 }
 
-/// The page whose examples are documentation tests of this package.
-const DOCTESTS: &str = "docs/embedding.md";
-
 #[test]
 fn every_page_has_a_test() {
     let names = |folder: &str| {
@@ -62,7 +60,22 @@ fn every_page_has_a_test() {
         pages.extend(examples.map(|name| format!("guest-examples/{language}/{name}/README.md")));
     }
     pages.retain(|page| root().join(page).exists() && !PAGES.contains(&&**page));
-    assert_eq!(pages, [DOCTESTS]);
+    assert_eq!(pages, [""; 0]);
+}
+
+#[test]
+fn every_example_of_the_runtime_is_on_the_page() {
+    let page = fs::read_to_string(root().join("docs/embedding.md")).unwrap();
+    let blocks = pages::blocks(&page).unwrap();
+    let is_shown = |path: &str| {
+        let mut blocks = blocks.iter();
+        blocks.any(|(_, block)| matches!(block, Block::File { name, .. } if name == path))
+    };
+    let examples = fs::read_dir(root().join("crates/runtime/examples")).unwrap();
+    let examples = examples.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let examples = examples.map(|name| format!("crates/runtime/examples/{name}"));
+    let missing: Vec<_> = examples.filter(|path| !is_shown(path)).collect();
+    assert_eq!(missing, [""; 0]);
 }
 
 /// The table of promises names modules, tests and files that exist.

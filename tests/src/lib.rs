@@ -24,6 +24,10 @@ pub mod soak;
 pub mod upstream;
 
 #[cfg(doctest)]
+#[allow(
+    rustdoc::invalid_codeblock_attributes,
+    reason = "the other blocks have titles"
+)]
 #[doc = include_str!("../../docs/embedding.md")]
 pub mod embedding {}
 

@@ -5,16 +5,18 @@
 //! | info string | block |
 //! |---|---|
 //! | `js title="api/worker.js"`, or another language | a file of the example |
+//! | the same below `crates/` | a file of the repository, which has the same text |
 //! | `console` | commands behind `$ `, each followed by its output |
 //! | `text` | the lines that the running server prints next |
 //! | `rust` | a documentation test of this package (`lib.rs`) |
 //!
 //! `taffrail dev` and `taffrail serve` run beside the commands after them, until
 //! the next server starts. A `…` in an output stands for any text, and on a line of
-//! its own for any lines. Dates, durations and ids may differ.
+//! its own for any lines. Dates, durations and ids may differ. Examples in Rust are built
+//! with the tests, and not by `cargo run`.
 
 use crate::guests::root;
-use crate::process::{Folder, Server, run, taffrail};
+use crate::process::{Folder, Server, example, run, taffrail};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -29,6 +31,9 @@ const CACHED: [&str; 3] = ["Compiled ", "Made ", "Making "];
 
 /// Tests and programs of this workspace, which run without this module.
 const WORKSPACE: [&str; 3] = ["cargo test", "cargo bench", "cargo run -p"];
+
+/// The start of a command that runs an example of the runtime.
+const EXAMPLE: &str = "cargo run -p taffrail-runtime --example ";
 
 /// The compiler of guests.
 static COMPILER: LazyLock<String> = LazyLock::new(|| {
@@ -126,6 +131,13 @@ pub fn check(page: &str) {
     for (line, block) in blocks {
         let place = format!("{page}:{line}");
         match block {
+            Block::File { name, text } if name.starts_with("crates/") => {
+                let file = fs::read_to_string(root().join(&name)).unwrap();
+                assert!(
+                    file == text,
+                    "{place}: `{name}` has another text: copy it to the page"
+                );
+            }
             Block::File { name, text } => example.write(&name, &text),
             Block::Console(steps) => steps.iter().for_each(|step| example.run(step, &place)),
             Block::Printed(lines) => example.printed(&lines, &place),
@@ -176,13 +188,18 @@ impl Example {
     }
 
     fn run(&mut self, step: &Step, place: &str) {
-        if WORKSPACE.iter().any(|run| step.command.starts_with(run)) {
-            return;
-        }
-        let command = step.command.replace("cargo run --", "taffrail");
+        let command = match step.example() {
+            Some((name, arguments)) => format!("{} {arguments}", example(name).display()),
+            None if WORKSPACE.iter().any(|run| step.command.starts_with(run)) => return,
+            None => step.command.replace("cargo run --", "taffrail"),
+        };
         if step.is_server() {
             self.server = None;
-            let command = self.shell(&format!("exec {command} --port 0"));
+            let command = match step.example() {
+                Some(_) => command.replace(PORT, ":0"),
+                None => format!("{command} --port 0"),
+            };
+            let command = self.shell(&format!("exec {command}"));
             self.server = Some(Server::spawn(command));
             return;
         }
@@ -270,7 +287,16 @@ impl Step {
     fn is_server(&self) -> bool {
         let serves = ["taffrail dev", "taffrail serve", "cargo run -- dev"];
         let starts = serves.iter().any(|serve| self.command.starts_with(serve));
-        starts && (self.output.is_empty() || self.output[0].starts_with("Ready on"))
+        let is_ready = |line: &String| line.starts_with("Ready on");
+        match self.example() {
+            Some(_) => self.output.first().is_some_and(is_ready),
+            None => starts && self.output.first().is_none_or(is_ready),
+        }
+    }
+
+    /// The name and the arguments of the example in Rust that it runs.
+    fn example(&self) -> Option<(&str, &str)> {
+        self.command.strip_prefix(EXAMPLE)?.split_once(" -- ")
     }
 }
 

@@ -21,20 +21,23 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// that runs a script makes the JavaScript engine.
 const START_PATIENCE: Duration = Duration::from_secs(300);
 
-/// Built with the profile and into the target directory of the tests.
-static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+static BINARY: LazyLock<PathBuf> = LazyLock::new(|| build(&["--bin", "taffrail"]).join("taffrail"));
+
+/// The folder of the examples of all crates.
+static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| build(&["--examples"]).join("examples"));
+
+/// Builds targets of the workspace with the profile and into the target directory of the tests,
+/// whose folder of that profile it returns.
+fn build(targets: &[&str]) -> PathBuf {
     let profile = std::env::current_exe().unwrap();
     let mut folders = profile.ancestors().skip(1);
     let profile = folders.find(|folder| !folder.ends_with("deps"));
     let profile = profile.unwrap().to_owned();
     let mut build = Command::new(env!("CARGO"));
-    build.current_dir(guests::root()).args([
-        "build",
-        "--quiet",
-        "--workspace",
-        "--bin",
-        "taffrail",
-    ]);
+    build
+        .current_dir(guests::root())
+        .args(["build", "--quiet", "--workspace"])
+        .args(targets);
     if profile.ends_with("release") {
         build.arg("--release");
     }
@@ -49,9 +52,16 @@ static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
             build.env_remove(&name);
         }
     }
-    assert!(build.status().unwrap().success(), "taffrail does not build");
-    profile.join("taffrail")
-});
+    let built = build.status().unwrap().success();
+    assert!(built, "{targets:?} cannot be built");
+    profile
+}
+
+/// The path of a built example.
+#[must_use]
+pub fn example(name: &str) -> PathBuf {
+    EXAMPLES.join(name)
+}
 
 /// A command that runs `taffrail` from the root of the repository, without
 /// colour and without a terminal, in UTC and with a cache of its own.

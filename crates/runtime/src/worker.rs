@@ -140,6 +140,7 @@ impl Worker {
                 outcome,
                 exception,
                 started,
+                ..
             } if outcome != Outcome::Ok => Some(CallFailed::of(exception, started)),
             _ => None,
         }

@@ -88,6 +88,12 @@ impl ResponseBody {
         })
     }
 
+    /// Returns the id of the invocation, by which its trace item can be found.
+    #[must_use]
+    pub fn invocation_id(&self) -> String {
+        self.invocation.id.to_string()
+    }
+
     /// Returns a receipt, to be kept until the body has been sent.
     #[must_use]
     pub fn receipt(&self) -> Receipt {

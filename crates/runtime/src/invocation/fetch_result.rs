@@ -16,10 +16,21 @@ pub enum FetchResult {
         exception: Option<TraceException>,
         /// Whether the Worker's code could be started.
         started: bool,
+        /// The id of the invocation.
+        invocation_id: String,
     },
 }
 
 impl FetchResult {
+    /// Returns the id of the invocation, by which its trace item can be found.
+    #[must_use]
+    pub fn invocation_id(&self) -> String {
+        match self {
+            Self::Response(response) => response.body().invocation_id(),
+            Self::Failed { invocation_id, .. } => invocation_id.clone(),
+        }
+    }
+
     /// Returns the result of an invocation that set no response.
     pub(crate) fn failed(invocation: &Invocation) -> Self {
         let (outcome, exception) = invocation.verdict();
@@ -27,6 +38,7 @@ impl FetchResult {
             outcome,
             exception,
             started: invocation.has_started(),
+            invocation_id: invocation.id.to_string(),
         }
     }
 }
