@@ -29,6 +29,7 @@ pages! {
     security: "docs/security.md"
     testing: "docs/testing.md"
     embedding: "docs/embedding.md"
+    wit: "docs/wit.md"
     rust_hello: "guest-examples/rust/hello/README.md"
     rust_hello_p3: "guest-examples/rust/hello-p3/README.md"
     rust_faulty: "guest-examples/rust/faulty/README.md"

@@ -56,3 +56,4 @@ mod tail_items;
 mod tails;
 mod testing;
 mod text;
+mod wit;

@@ -6,6 +6,7 @@
 //!   and items`;
 //! - [`process`] runs the `taffrail` binary as a user would;
 //! - [`conformance`] compares Taffrail with recordings of workerd;
+//! - [`wit`] makes components of the package in `wit/` without a language;
 //! - [`pages`] runs the examples in the documentation;
 //! - [`client`] talks to it, also in ways that no client should;
 //! - [`upstream`] is what Workers fetch from.
@@ -22,6 +23,7 @@ pub mod process;
 pub mod scenario;
 pub mod soak;
 pub mod upstream;
+pub mod wit;
 
 #[cfg(doctest)]
 #[allow(

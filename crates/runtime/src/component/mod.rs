@@ -14,7 +14,7 @@ pub(crate) mod stack;
 pub(crate) mod untrusted;
 
 use crate::component::debug::Debug;
-use crate::component::handlers::Handlers;
+use crate::component::handlers::{Exported, Handlers};
 use crate::component::linked::{Library, Linked};
 pub(crate) use crate::component::names::Names;
 use crate::component::names::REBUILD;
@@ -105,7 +105,9 @@ impl Component {
     ) -> Result<Self, Error> {
         names.check_handlers()?;
         let linked = library.load(names, bytes)?;
-        let handlers = Handlers::new(&names.exports, &linked.pre).map_err(|error| {
+        let exported = Exported::new(library.linker(), &linked.pre);
+        let handlers = exported.and_then(|exported| Handlers::new(&names.exports, &exported));
+        let handlers = handlers.map_err(|error| {
             Error::component(format!(
                 "an exported handler does not have the type that its name requires: {error:#}. {REBUILD}"
             ))

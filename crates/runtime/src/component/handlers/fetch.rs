@@ -1,6 +1,6 @@
 //! `wasi:http`: requests.
 
-use crate::component::handlers::{NotReturned, On};
+use crate::component::handlers::{Exported, NotReturned, On};
 use crate::component::run::send_response;
 use crate::event::{Fetch, Respond};
 use crate::instance::state::State;
@@ -9,7 +9,6 @@ use http::Request;
 use std::future::poll_fn;
 use std::sync::Arc;
 use wasmtime::Store;
-use wasmtime::component::InstancePre;
 use wasmtime_wasi_http::p2::bindings::ProxyIndices;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::body::HostOutgoingBody;
@@ -31,11 +30,11 @@ impl super::Handler for Handler {
     const MISSING: &'static str = "Received a FetchEvent but we lack a handler for FetchEvents. Did you remember to export a fetch() function?";
     type Event = Fetch;
 
-    fn new(export: &str, pre: &InstancePre<State>) -> wasmtime::Result<Self> {
+    fn new(export: &str, exported: &Exported<'_>) -> wasmtime::Result<Self> {
         if export.starts_with(P3) {
-            ServiceIndices::new(pre).map(Self::P3)
+            ServiceIndices::new(exported.pre).map(Self::P3)
         } else {
-            ProxyIndices::new(pre).map(Self::P2)
+            ProxyIndices::new(exported.pre).map(Self::P2)
         }
     }
 

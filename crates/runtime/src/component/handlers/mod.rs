@@ -1,5 +1,6 @@
 //! The handlers that a component may export, one in each file.
 
+mod exported;
 mod fetch;
 mod queue;
 mod scheduled;
@@ -12,6 +13,7 @@ use crate::event::{Event, Purpose};
 use crate::instance::state::State;
 use crate::invocation::Invocation;
 use crate::invocation::ending::Call;
+pub(super) use exported::Exported;
 use std::sync::Arc;
 use taffrail_trace::LogLevel;
 use wasmtime::Store;
@@ -30,7 +32,7 @@ trait Handler: Sized {
     type Event;
 
     /// Fails if the interface `export` does not have the expected type.
-    fn new(export: &str, pre: &InstancePre<State>) -> wasmtime::Result<Self>;
+    fn new(export: &str, exported: &Exported<'_>) -> wasmtime::Result<Self>;
 
     /// Calls the handler of an instance.
     async fn call(&self, on: On<'_>, event: Self::Event) -> Result<(), NotReturned>;
@@ -89,12 +91,12 @@ impl Handlers {
         handlers.into_iter().flatten().collect()
     }
 
-    pub(super) fn new(exports: &[String], pre: &InstancePre<State>) -> wasmtime::Result<Self> {
+    pub(super) fn new(exports: &[String], exported: &Exported<'_>) -> wasmtime::Result<Self> {
         Ok(Self {
-            fetch: find(exports, pre)?,
-            tail: find(exports, pre)?,
-            scheduled: find(exports, pre)?,
-            queue: find(exports, pre)?,
+            fetch: find(exports, exported)?,
+            tail: find(exports, exported)?,
+            scheduled: find(exports, exported)?,
+            queue: find(exports, exported)?,
         })
     }
 
@@ -135,10 +137,10 @@ impl Handlers {
 }
 
 /// Returns the handler of type `H`, if it is among `exports`.
-fn find<H: Handler>(exports: &[String], pre: &InstancePre<State>) -> wasmtime::Result<Option<H>> {
+fn find<H: Handler>(exports: &[String], exported: &Exported<'_>) -> wasmtime::Result<Option<H>> {
     let mut prefixes = H::EXPORTS.iter();
     let export = prefixes.find_map(|prefix| exports.iter().find(|name| name.starts_with(prefix)));
-    export.map(|export| H::new(export, pre)).transpose()
+    export.map(|export| H::new(export, exported)).transpose()
 }
 
 async fn call<H: Handler>(

@@ -1,11 +1,9 @@
 //! `taffrail:workers/queue`: batches of messages.
 
-use crate::component::handlers::{NotReturned, On};
+use crate::component::handlers::{Exported, NotReturned, On};
 use crate::event::{Queue, QueueMessage};
-use crate::instance::state::State;
 use crate::interfaces::trace_item::json;
 use generated::exports::taffrail::workers::queue::Message;
-use wasmtime::component::InstancePre;
 
 mod generated {
     wasmtime::component::bindgen!({
@@ -29,8 +27,10 @@ impl super::Handler for Handler {
     const MISSING: &'static str = "Received a QueueEvent but we lack a handler for QueueEvents. Did you remember to export a queue() function?";
     type Event = Queue;
 
-    fn new(_: &str, pre: &InstancePre<State>) -> wasmtime::Result<Self> {
-        generated::HandlerIndices::new(pre).map(Self)
+    fn new(export: &str, exported: &Exported<'_>) -> wasmtime::Result<Self> {
+        let indices = generated::HandlerIndices::new(exported.pre)?;
+        exported.check::<(&str, &[Message]), ()>(export, "queue")?;
+        Ok(Self(indices))
     }
 
     async fn call(&self, on: On<'_>, event: Queue) -> Result<(), NotReturned> {

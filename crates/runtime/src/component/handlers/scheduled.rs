@@ -1,10 +1,8 @@
 //! `taffrail:workers/scheduled`: cron triggers.
 
-use crate::component::handlers::{NotReturned, On};
+use crate::component::handlers::{Exported, NotReturned, On};
 use crate::event::Scheduled;
-use crate::instance::state::State;
 use crate::interfaces::types::types::ScheduledEvent;
-use wasmtime::component::InstancePre;
 
 mod generated {
     wasmtime::component::bindgen!({
@@ -28,8 +26,10 @@ impl super::Handler for Handler {
     const MISSING: &'static str = "Received a ScheduledEvent but we lack a handler for ScheduledEvents (a.k.a. Cron Triggers). Did you remember to export a scheduled() function?";
     type Event = Scheduled;
 
-    fn new(_: &str, pre: &InstancePre<State>) -> wasmtime::Result<Self> {
-        generated::HandlerIndices::new(pre).map(Self)
+    fn new(export: &str, exported: &Exported<'_>) -> wasmtime::Result<Self> {
+        let indices = generated::HandlerIndices::new(exported.pre)?;
+        exported.check::<(ScheduledEvent,), ()>(export, "scheduled")?;
+        Ok(Self(indices))
     }
 
     async fn call(&self, on: On<'_>, event: Scheduled) -> Result<(), NotReturned> {

@@ -1,11 +1,10 @@
 //! `taffrail:workers/tail`.
 
-use crate::component::handlers::{NotReturned, On};
-use crate::instance::state::State;
+use crate::component::handlers::{Exported, NotReturned, On};
 use crate::interfaces::trace_item;
+use crate::interfaces::types::types;
 use std::sync::Arc;
 use taffrail_trace::TraceItem;
-use wasmtime::component::InstancePre;
 
 mod generated {
     wasmtime::component::bindgen!({
@@ -29,8 +28,10 @@ impl super::Handler for Handler {
     const MISSING: &'static str = "Attempted to send events but we lack a handler, did you remember to export a tail() function?";
     type Event = Vec<Arc<TraceItem>>;
 
-    fn new(_: &str, pre: &InstancePre<State>) -> wasmtime::Result<Self> {
-        generated::HandlerIndices::new(pre).map(Self)
+    fn new(export: &str, exported: &Exported<'_>) -> wasmtime::Result<Self> {
+        let indices = generated::HandlerIndices::new(exported.pre)?;
+        exported.check::<(&[types::TraceItem],), ()>(export, "tail")?;
+        Ok(Self(indices))
     }
 
     async fn call(&self, on: On<'_>, items: Self::Event) -> Result<(), NotReturned> {
