@@ -8,7 +8,7 @@ use taffrail_runtime::{Code, Event, WorkerSettings};
 use taffrail_tests::folder::Folder;
 use taffrail_tests::guests::root;
 use taffrail_tests::process::{example, run};
-use taffrail_tests::scenario::Scenario;
+use taffrail_tests::scenario::{Scenario, logs};
 use taffrail_tests::wit::{Edit, Package};
 use taffrail_trace::{Outcome, TraceItem};
 
@@ -218,4 +218,37 @@ fn a_component_of_a_later_version_runs_if_it_uses_what_there_is() {
     });
     let package = Package::edited(&later);
     assert_eq!(deployed(&package, "worker").map(drop), Ok(()));
+}
+
+/// See `tests/frozen/README.md`.
+#[tokio::test]
+async fn frozen_components_run_and_are_recorded() {
+    let files = fs::read_dir(root().join("tests/frozen")).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
+    let components: Vec<_> = files
+        .filter(|file| file.extension().is_some_and(|it| it == "wasm"))
+        .collect();
+    assert!(!components.is_empty());
+    for component in components {
+        let scenario = Scenario::new();
+        let compiler = scenario.runtime().compiler();
+        let code = compiler.compile(&fs::read(&component).unwrap());
+        let code = code.unwrap_or_else(|error| panic!("{}: {error}", component.display()));
+        let settings = WorkerSettings {
+            tail_consumers: vec!["frozen".into()],
+            ..WorkerSettings::new("frozen")
+        };
+        scenario.runtime().deploy(settings, code).unwrap();
+        let answer = scenario.get("frozen", "/there?token=1").await;
+        assert_eq!((answer.status, &*answer.text()), (Some(200), "frozen\n"));
+        let [event, tail] = &*scenario.items() else {
+            panic!("{:?}", scenario.items());
+        };
+        assert_eq!(logs(event), ["warn asked 1"]);
+        let logs = logs(tail);
+        let expected =
+            "log frozen http://localhost/there?token=1 Outcome::Ok LogLevel::Warn \"asked\" 1 0";
+        assert_eq!(logs[0], expected);
+        assert!(logs[1].starts_with("log [{\"wallTime\":"), "{}", logs[1]);
+    }
 }
