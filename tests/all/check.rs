@@ -107,6 +107,47 @@ fn a_script_is_evaluated() {
     );
     assert_eq!(report["imports"], Value::Null);
 
+    for (script, roles, handlers) in [
+        (
+            "export default { fetch() {} }",
+            json!(["producer"]),
+            json!(["fetch"]),
+        ),
+        (
+            "export default { tail() {}, fetch() {}, scheduled() {} }",
+            json!(["producer", "tail"]),
+            json!(["fetch", "tail", "scheduled"]),
+        ),
+        (
+            "import { WorkerEntrypoint } from 'cloudflare:workers';
+             class Base extends WorkerEntrypoint { tail() {} }
+             export default class extends Base { queue() {} }",
+            json!(["tail"]),
+            json!(["tail", "queue"]),
+        ),
+        (
+            "addEventListener('trace', () => {})",
+            json!(["tail"]),
+            json!(["tail"]),
+        ),
+        ("export class Other {}", json!([]), json!([])),
+    ] {
+        folder.script("w", script, "");
+        let (report, finished) = checked(&folder, "w");
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+        assert_eq!(
+            (&report["roles"], &report["handlers"]),
+            (&roles, &handlers),
+            "{script}"
+        );
+    }
+    let finished = folder.run(&["check", "w"]);
+    assert!(
+        finished.stdout.contains("\n  handlers      none\n"),
+        "{}",
+        finished.stdout
+    );
+
     folder.script("w", "throw new Error('not today')", "");
     let (report, finished) = checked(&folder, "w");
     assert_eq!(

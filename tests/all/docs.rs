@@ -79,6 +79,25 @@ fn every_example_of_the_runtime_is_on_the_page() {
     assert_eq!(missing, [""; 0]);
 }
 
+#[test]
+fn every_guest_example_has_its_parts() {
+    for page in PAGES
+        .iter()
+        .filter(|page| page.starts_with("guest-examples/"))
+    {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        let mut parts = text.split("\n## ");
+        let introduction = parts.next().unwrap();
+        assert!(introduction.lines().count() > 1, "{page} says nothing");
+        let parts: Vec<_> = parts.filter_map(|part| part.split_once('\n')).collect();
+        let titles: Vec<_> = parts.iter().map(|(title, _)| *title).collect();
+        assert_eq!(titles, ["Needs", "Build", "Run", "Output"], "{page}");
+        for (title, text) in &parts[2..] {
+            assert!(text.contains("\n```"), "{page}: {title} has no block");
+        }
+    }
+}
+
 /// The table of promises names modules, tests and files that exist.
 #[test]
 fn every_promise_is_held_by_tests_that_exist() {

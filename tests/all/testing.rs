@@ -1,6 +1,7 @@
 //! Tests of Workers with `taffrail-test`.
 
 use serde_json::json;
+use std::time::{Duration, Instant};
 use taffrail_runtime::Event;
 use taffrail_test::trace::Outcome;
 use taffrail_test::{Builder, Outbound, Scenario};
@@ -92,6 +93,36 @@ async fn a_component_meets_the_double_too() {
         assert!(logs.contains(&logged), "{logs}");
         assert_eq!(outbound.requests().len(), 1);
     }
+}
+
+/// The median of a test with a producer and a Tail Worker, beginning with their components, which
+/// are compiled already. `docs/testing.md` says what it is on an idle machine. The limit here is
+/// for one that is busy with other tests.
+#[tokio::test]
+async fn a_test_takes_milliseconds_once_its_components_are_compiled() {
+    let test = || async {
+        let begun = Instant::now();
+        let scenario = Scenario::builder()
+            .cache(guests::cache_home().join("taffrail"))
+            .worker(guests::component("hello"))
+            .worker(guests::component("tail-log"))
+            .tails("hello", ["tail_log"])
+            .start()
+            .await
+            .unwrap();
+        assert_eq!(scenario.get("hello", "/").await.status, Some(200));
+        assert_eq!(scenario.items().of("tail_log").only().logs().len(), 2);
+        drop(scenario);
+        begun.elapsed()
+    };
+    test().await;
+    let mut times = Vec::new();
+    for _ in 0..21 {
+        times.push(test().await);
+    }
+    times.sort();
+    println!("{:?}, from {:?} to {:?}", times[10], times[0], times[20]);
+    assert!(times[10] < Duration::from_millis(500), "{times:?}");
 }
 
 #[tokio::test]

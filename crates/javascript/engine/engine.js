@@ -27,7 +27,9 @@ import * as url from "./url.js";
 import * as watch from "./watch.js";
 import * as wire from "./wire.js";
 import { AnalyticsEngineDataset } from "./analytics.js";
-import { assign, define as defineProperty, isObject, keys, parse, set } from "./builtins.js";
+import { assign, define as defineProperty, isObject, keys, parse, set, stringify } from "./builtins.js";
+import { handled } from "./handlers.js";
+import { setResult } from "./host.js";
 import { handleAll } from "./inbox.js";
 import { KvNamespace } from "./kv.js";
 import { WorkerLoader } from "./loader.js";
@@ -52,7 +54,7 @@ export function embed(source) {
 export const script = {
   start(source, setup) {
     try {
-      const { token, name, vars, bindings, serviceWorker, hasOrigin } = parse(setup);
+      const { token, name, vars, bindings, serviceWorker, hasOrigin, isAhead } = parse(setup);
       wire.connect(token);
       const env = environment(vars, bindings);
       worker.hasOrigin = hasOrigin;
@@ -64,6 +66,7 @@ export const script = {
       watch.begin();
       worker.isEmpty = !handlesAnything(worker.exports);
       if (worker.isEmpty && !hasOrigin) throw new Error(NOTHING_TO_RUN);
+      if (isAhead) setResult(stringify(handled(worker.exports)));
       return true;
     } catch (error) {
       failure.uncaught(error);

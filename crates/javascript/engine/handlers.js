@@ -1,6 +1,7 @@
 // Finds the function of the script that handles an event.
 
-import { apply, define, hasOwn } from "./builtins.js";
+import { append, apply, bare, define, hasOwn } from "./builtins.js";
+import { listens } from "./events.js";
 
 // The `ctx` of a handler.
 export class ExecutionContext {
@@ -73,6 +74,20 @@ export class Entrypoint {
     if (typeof handler !== "function") return undefined;
     return (argument) => apply(handler, target, [argument, this.#env, this.#ctx]);
   }
+}
+
+// Returns the events for which the script has a handler. A class is not instantiated: its
+// handlers are methods.
+export function handled(exports) {
+  const exported = hasOwn(exports, "default") ? exports.default : undefined;
+  const target = isClass(exported) ? exported.prototype : exported;
+  const has = (name) => typeof target?.[name] === "function" || listens(name);
+  const names = bare([]);
+  if (has("fetch")) append(names, "fetch");
+  if (has("tail") || has("trace")) append(names, "tail");
+  if (has("scheduled")) append(names, "scheduled");
+  if (has("queue")) append(names, "queue");
+  return names;
 }
 
 function isClass(value) {

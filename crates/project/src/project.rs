@@ -179,6 +179,7 @@ impl Project {
     }
 
     /// Deploys one of the given Workers. The first of them must handle requests; the others may.
+    /// Returns the names of the handlers of a script, which are known once it is evaluated.
     ///
     /// # Errors
     ///
@@ -189,7 +190,7 @@ impl Project {
         worker: &WorkerConfig,
         workers: &[WorkerConfig],
         main: Main,
-    ) -> Result<()> {
+    ) -> Result<Option<Vec<String>>> {
         self.claim(worker)?;
         let settings = settings(worker);
         match main.0 {
@@ -199,6 +200,7 @@ impl Project {
                     self.check_handlers(worker, workers, component)?;
                 }
                 self.runtime.deploy(settings, code)?;
+                Ok(None)
             }
             Kind::Script(bundle) => {
                 let script = self
@@ -206,10 +208,9 @@ impl Project {
                     .script(self.runtime.compiler(), &bundle)
                     .await?;
                 let deployed = self.runtime.deploy_script(settings, script).await;
-                deployed.map_err(|error| Error::code(cannot_run(worker)).caused_by(error))?;
+                deployed.map_err(|error| Error::code(cannot_run(worker)).caused_by(error))
             }
         }
-        Ok(())
     }
 
     /// What a component is, without compiling it. None is for a script.

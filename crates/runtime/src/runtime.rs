@@ -191,6 +191,10 @@ impl Runtime {
     /// Evaluates a script and deploys it like [`deploy`](Self::deploy). Otherwise a script is
     /// evaluated for its first event.
     ///
+    /// Returns the events that the script handles, by the names of its handlers, which are the
+    /// methods if it exports a class. Returns `None` if its engine, which may be built into it,
+    /// does not tell.
+    ///
     /// # Errors
     ///
     /// As for [`deploy`](Self::deploy), and if the script fails: the kind is then
@@ -200,12 +204,13 @@ impl Runtime {
         &self,
         settings: WorkerSettings,
         script: Script,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Vec<String>>, Error> {
         let id = WorkerId::from(settings.name.as_str());
         let registry = &self.platform.registry;
         let worker = registry.worker(id, settings, Code::Script(script), None);
-        worker.start_script().await?;
-        self.platform.deploy(worker)
+        let handlers = worker.start_script().await?;
+        self.platform.deploy(worker)?;
+        Ok(handlers)
     }
 
     /// Dispatches a fetch event. The URI of `request` must be absolute. `cf` is a JSON object

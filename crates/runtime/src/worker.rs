@@ -244,14 +244,17 @@ impl Worker {
     }
 
     /// Evaluates the script, if there is one, ahead of its first event.
-    pub(crate) async fn start_script(self: &Arc<Self>) -> Result<(), Error> {
+    pub(crate) async fn start_script(self: &Arc<Self>) -> Result<Option<Vec<String>>, Error> {
         let Code::Script(script) = &self.code else {
-            return Ok(());
+            return Ok(None);
         };
         let invocation = Invocation::unrecorded(&self.context);
         script.start(&invocation, &self.surroundings).await;
         match invocation.verdict() {
-            (Outcome::Ok, _) => Ok(()),
+            (Outcome::Ok, _) => {
+                let result = invocation.take_result();
+                Ok(result.and_then(|names| serde_json::from_str(&names).ok()))
+            }
             (outcome, exception) => Err(Error::script(outcome, exception)),
         }
     }

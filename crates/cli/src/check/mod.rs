@@ -38,7 +38,7 @@ pub(crate) async fn run(options: CheckOptions) -> Result<u8> {
             report.add(inspection, project.wit(&worker, &main)?);
         }
         // As `dev` and `serve` deploy it, so that the verdicts agree.
-        project.deploy(&worker, &[], main).await?;
+        report.script_handlers = project.deploy(&worker, &[], main).await?;
         anyhow::Ok(())
     }
     .await;

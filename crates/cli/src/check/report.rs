@@ -17,6 +17,8 @@ pub(super) struct Report {
     bytes: Option<usize>,
     /// None if the bytes cannot be parsed.
     inspection: Option<Inspection>,
+    /// The handlers of a script.
+    pub(super) script_handlers: Option<Vec<String>>,
     /// The world of the component.
     wit: Option<String>,
     memory_limit: u64,
@@ -33,6 +35,7 @@ impl Report {
             main: worker.main.display().to_string(),
             bytes,
             inspection: None,
+            script_handlers: None,
             wit: None,
             memory_limit: limits.memory as u64,
             warnings: worker.warnings.clone(),
@@ -73,8 +76,8 @@ impl Report {
             "error": self.error,
             "warnings": self.warnings,
             "bytes": self.bytes,
-            "roles": inspection.map(roles),
-            "handlers": inspection.map(|it| &it.handlers),
+            "roles": self.handlers().map(|handlers| roles(&handlers)),
+            "handlers": self.handlers(),
             "wasi": inspection.map(wasi),
             "languages": inspection.map(|it| producers(&it.languages)),
             "tools": inspection.map(|it| producers(&it.tools)),
@@ -94,6 +97,10 @@ impl Report {
         let bytes = self.bytes.map(|bytes| format!(", {}", size(bytes as u64)));
         let main = format!("{}, {kind}{}", self.main, bytes.unwrap_or_default());
         row(&mut text, "main", [main]);
+        if let Some(handlers) = self.handlers() {
+            row(&mut text, "roles", [joined(roles(&handlers))]);
+            row(&mut text, "handlers", [joined(handlers)]);
+        }
         if let Some(inspection) = &self.inspection {
             self.inspected(&mut text, inspection);
         }
@@ -103,14 +110,6 @@ impl Report {
     }
 
     fn inspected(&self, text: &mut String, inspection: &Inspection) {
-        let joined = |names: Vec<&str>| match names.is_empty() {
-            true => "none".to_owned(),
-            false => names.join(", "),
-        };
-        if !inspection.is_script {
-            row(text, "roles", [joined(roles(inspection))]);
-            row(text, "handlers", [joined(inspection.handlers.clone())]);
-        }
         let wasi = wasi(inspection);
         row(
             text,
@@ -143,6 +142,15 @@ impl Report {
         row(text, "debug info", [debug_info]);
     }
 
+    /// Returns the names of the handlers, if they are known.
+    fn handlers(&self) -> Option<Vec<&str>> {
+        match (&self.script_handlers, &self.inspection) {
+            (Some(handlers), _) => Some(handlers.iter().map(String::as_str).collect()),
+            (None, Some(inspection)) if !inspection.is_script => Some(inspection.handlers.clone()),
+            (None, _) => None,
+        }
+    }
+
     fn kind(&self) -> Option<&'static str> {
         match (self.bytes, &self.inspection) {
             (None, _) => Some("script"),
@@ -163,10 +171,17 @@ fn row(text: &mut String, name: &str, values: impl IntoIterator<Item = String>) 
     }
 }
 
-fn roles(inspection: &Inspection) -> Vec<&'static str> {
+fn joined(names: Vec<&str>) -> String {
+    match names.is_empty() {
+        true => "none".to_owned(),
+        false => names.join(", "),
+    }
+}
+
+fn roles(handlers: &[&str]) -> Vec<&'static str> {
     let roles = [("producer", "fetch"), ("tail", "tail")];
     let roles = roles.into_iter();
-    let roles = roles.filter(|(_, handler)| inspection.handlers.contains(handler));
+    let roles = roles.filter(|(_, handler)| handlers.contains(handler));
     roles.map(|(role, _)| role).collect()
 }
 

@@ -207,6 +207,11 @@ impl Invocation {
         }
     }
 
+    /// Whether an event caused the invocation.
+    pub(crate) fn has_event(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Returns the id of the first invocation of the request.
     pub(crate) fn request_id(&self) -> InvocationId {
         self.origin.parent.map_or(self.id, |parent| parent.request)

@@ -145,6 +145,9 @@ pub(crate) fn setup(invocation: &Invocation, source: &Source, token: &Token) -> 
         service_worker: bool,
         /// Whether there is an origin that can respond in the Worker's place.
         has_origin: bool,
+        /// Whether the script is evaluated ahead of its first event. The result of that is the
+        /// names of its handlers.
+        is_ahead: bool,
     }
     let settings = &invocation.worker.settings;
     let setup = Setup {
@@ -158,6 +161,7 @@ pub(crate) fn setup(invocation: &Invocation, source: &Source, token: &Token) -> 
         name: invocation.worker.id.to_string(),
         service_worker: source.is_service_worker(),
         has_origin: matches!(settings.egress, Egress::Worker(_)),
+        is_ahead: !invocation.has_event(),
     };
     // Maps with text keys always have a JSON form.
     serde_json::to_string(&setup).unwrap_or_default()
