@@ -1,11 +1,12 @@
 //! Tests of Workers with `taffrail-test`.
 
 use serde_json::json;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use taffrail_runtime::Event;
 use taffrail_test::trace::Outcome;
 use taffrail_test::{Builder, Outbound, Scenario};
 use taffrail_tests::guests;
+use tokio::time::Instant;
 
 const API: &str = "export default {
   async fetch(request) {
