@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
-use taffrail_runtime::{Code, Delivery, Runtime, WorkerSettings};
+use taffrail_runtime::{Code, Delivery, Runtime, TailBatch, WorkerSettings};
 use taffrail_tests::client;
 use taffrail_tests::process::{Finished, Folder, Server};
 use taffrail_tests::scenario::{Endpoint, Scenario, full, request};
@@ -79,7 +79,10 @@ async fn behind_a_backlog(max_batch: usize, items: usize) -> Vec<usize> {
     let vars = [("MODE", "fetch"), ("ENDPOINT", endpoint.url())];
     let settings = WorkerSettings {
         vars: vars.map(|(name, value)| (name.into(), value.into())).into(),
-        max_batch,
+        tail_batch: TailBatch {
+            items: max_batch,
+            ..TailBatch::default()
+        },
         ..WorkerSettings::new("tail-probe")
     };
     let scenario = Scenario::new()
@@ -333,7 +336,7 @@ async fn what_a_hanging_tail_leaves_at_the_end_is_counted() {
     let tails = "tail_consumers = [{ service = \"t\" }]";
     folder
         .worker("w", "hello", tails)
-        .worker("t", "tail-http", "taffrail.max_batch = 1");
+        .worker("t", "tail-http", "taffrail.tail_batch.items = 1");
     let var = format!("t.ENDPOINT:{}", endpoint.url());
     let server = folder.start(&["serve", "w", "t", "--var", &var, "--grace", "0"]);
     for _ in 0..100 {

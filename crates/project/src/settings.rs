@@ -3,7 +3,7 @@
 use crate::config::{ConfiguredLimits, WorkerConfig};
 use std::num::NonZeroU32;
 use std::time::Duration;
-use taffrail_runtime::{Limits, MAX_BATCH, WorkerSettings};
+use taffrail_runtime::{Limits, WorkerSettings};
 
 /// Returns the settings of the runtime for a configuration.
 pub(crate) fn settings(worker: &WorkerConfig) -> WorkerSettings {
@@ -13,9 +13,7 @@ pub(crate) fn settings(worker: &WorkerConfig) -> WorkerSettings {
         bindings: worker.bindings.clone(),
         egress: worker.egress.clone(),
         limits: Limits::from(&worker.limits),
-        max_batch: worker
-            .max_batch
-            .map_or(MAX_BATCH, |most| usize::try_from(most).unwrap_or(MAX_BATCH)),
+        tail_batch: worker.tail_batch,
         instance_reuse: worker
             .instance_reuse
             .and_then(|most| NonZeroU32::new(u32::try_from(most).unwrap_or(u32::MAX))),

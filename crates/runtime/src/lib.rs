@@ -64,7 +64,7 @@ pub use script::{Script, ScriptEngine, Source};
 pub use settings::egress::{BadPattern, Egress, HostPattern};
 pub use settings::identity::WorkerId;
 pub use settings::{
-    Binding, DispatchNamespace, EVENT_WALL_TIME, Limits, MAX_BATCH, ObjectId, Target,
+    Binding, DispatchNamespace, EVENT_WALL_TIME, Limits, ObjectId, TailBatch, Target,
     WorkerSettings, tail_cycle,
 };
 pub use taffrail_trace as trace;

@@ -18,7 +18,7 @@ use crate::invocation::origin::Origin;
 use crate::places::OwnerId;
 use crate::script::{Script, Surroundings};
 use crate::settings::identity::WorkerId;
-use crate::settings::{Target, WorkerSettings};
+use crate::settings::{TailBatch, Target, WorkerSettings};
 use http::Request;
 use std::num::NonZeroU32;
 use std::pin::Pin;
@@ -340,8 +340,8 @@ impl Channel for Worker {
 }
 
 impl TailWorker for Worker {
-    fn max_batch(&self) -> usize {
-        self.context.settings.max_batch
+    fn batch(&self) -> TailBatch {
+        self.context.settings.tail_batch
     }
 
     fn tail(

@@ -114,7 +114,7 @@ fn config(service: &Service) -> Result<Value> {
         "limits": limits(),
         // workerd calls a tail once for each item, however many wait, and has no
         // end for `waitUntil`.
-        "taffrail": { "global_outbound": outbound, "max_batch": 1, "wait_until_ms": 60_000 },
+        "taffrail": { "global_outbound": outbound, "tail_batch": { "items": 1 }, "wait_until_ms": 60_000 },
     }))
 }
 

@@ -252,7 +252,7 @@ const INNER: &[(&str, &[Keys])] = &[
                 "wait_until_ms",
                 "wall_ms",
                 "instances",
-                "max_batch",
+                "tail_batch",
                 "instance_reuse",
                 "allowed_outbound_hosts",
                 "global_outbound",

@@ -23,6 +23,9 @@ pub(super) const MAX_REUSE: u64 = 1_000_000;
 /// The most messages in one batch of Cloudflare's queues.
 pub(super) const MAX_BATCH: u64 = 100;
 
+/// The longest time that an item may wait for others, in milliseconds. A tail is to be told soon.
+pub(super) const MAX_BATCH_MS: u64 = 1000;
+
 /// The limits that a configuration sets. The runtime has defaults for the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfiguredLimits {

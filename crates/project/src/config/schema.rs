@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Error, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
-use taffrail_runtime::{HostPattern, Target};
+use taffrail_runtime::{HostPattern, TailBatch, Target};
 
 use super::limits::{
-    ConfiguredLimits, MAX_BATCH, MAX_CPU_MS, MAX_INSTANCES, MAX_MEMORY_MB, MAX_REUSE,
+    ConfiguredLimits, MAX_BATCH, MAX_BATCH_MS, MAX_CPU_MS, MAX_INSTANCES, MAX_MEMORY_MB, MAX_REUSE,
     MAX_SUBREQUESTS, MAX_WALL_MS,
 };
 
@@ -207,12 +208,33 @@ pub(super) struct TaffrailTable {
     pub(super) wall_ms: Option<UpTo<MAX_WALL_MS>>,
     pub(super) wait_until_ms: Option<UpTo<MAX_WALL_MS>>,
     pub(super) instances: Option<UpTo<MAX_INSTANCES>>,
-    pub(super) max_batch: Option<UpTo<MAX_BATCH>>,
+    #[serde(default)]
+    pub(super) tail_batch: TailBatchTable,
     pub(super) instance_reuse: Option<UpTo<MAX_REUSE>>,
     pub(super) allowed_outbound_hosts: Option<Vec<HostPattern>>,
     pub(super) global_outbound: Option<GlobalOutbound>,
     #[serde(default)]
     pub(super) dispatch_namespaces: BTreeMap<String, NamespaceTable>,
+}
+
+/// How many items one tail event has.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table with `items` or `ms`")]
+pub(super) struct TailBatchTable {
+    items: Option<UpTo<MAX_BATCH>>,
+    ms: Option<UpTo<MAX_BATCH_MS>>,
+}
+
+impl From<&TailBatchTable> for TailBatch {
+    fn from(table: &TailBatchTable) -> Self {
+        let default = Self::default();
+        let items = table.items.as_ref().map(|most| usize::try_from(most.0));
+        let wait = table.ms.as_ref().map(|most| Duration::from_millis(most.0));
+        Self {
+            items: items.and_then(Result::ok).unwrap_or(default.items),
+            wait: wait.unwrap_or(default.wait),
+        }
+    }
 }
 
 /// The Worker that receives requests which are not made through a binding: its name, or a table.

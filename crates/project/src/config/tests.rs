@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::error::Result;
-use taffrail_runtime::{Binding, Egress, Target};
+use taffrail_runtime::{Binding, Egress, TailBatch, Target};
 
 use super::{MissingTail, WorkerConfig, apply_limits, apply_vars, check_set, load};
 
@@ -119,12 +119,15 @@ fn render(worker: &WorkerConfig) -> String {
         ("wall_ms", limits.wall_ms),
         ("wait_until_ms", limits.wait_until_ms),
         ("instances", limits.instances),
-        ("max_batch", worker.max_batch),
         ("instance_reuse", worker.instance_reuse),
     ] {
         if let Some(limit) = limit {
             line(name, limit.to_string());
         }
+    }
+    let TailBatch { items, wait } = worker.tail_batch;
+    if worker.tail_batch != TailBatch::default() {
+        line("tail_batch", format!("{items} {wait:?}"));
     }
     for warning in &worker.warnings {
         writeln!(text, "warning: {warning}").unwrap();

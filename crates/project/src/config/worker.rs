@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result, bail, ensure};
 use serde_json::Value;
 use taffrail_javascript::Bundling;
-use taffrail_runtime::{Binding, DispatchNamespace, Egress, HostPattern, Target};
+use taffrail_runtime::{Binding, DispatchNamespace, Egress, HostPattern, TailBatch, Target};
 
 use super::cron::Cron;
 use super::environment::{self, Entry, Selection};
@@ -60,8 +60,8 @@ pub struct WorkerConfig {
     /// The Tail Workers, in order. Unlike a Worker's own name, `--env` does not change their
     /// names. One that is listed twice is called twice.
     pub tail_consumers: Vec<Target>,
-    /// The most items of one tail event for this Worker. The runtime has a default.
-    pub max_batch: Option<u64>,
+    /// How many items one tail event for this Worker has.
+    pub tail_batch: TailBatch,
     /// The number of events that an instance of a component handles.
     pub instance_reuse: Option<u64>,
     /// Its bindings, by name.
@@ -112,7 +112,7 @@ fn bare(main: PathBuf) -> WorkerConfig {
         vars: BTreeMap::new(),
         secrets: None,
         tail_consumers: Vec::new(),
-        max_batch: None,
+        tail_batch: TailBatch::default(),
         instance_reuse: None,
         bindings: BTreeMap::new(),
         namespaces: BTreeMap::new(),
@@ -150,7 +150,7 @@ fn configured(
             development: false,
         },
         tail_consumers: table.tail_consumers.into_iter().map(Target::from).collect(),
-        max_batch: table.taffrail.max_batch.map(|most| most.0),
+        tail_batch: TailBatch::from(&table.taffrail.tail_batch),
         instance_reuse: table.taffrail.instance_reuse.map(|most| most.0),
         bindings: bindings(
             (table.services.into_iter().map(service))

@@ -2,7 +2,7 @@
 
 use crate::delivery::ledger::Ledger;
 use crate::delivery::waiting::{Entry, Pushed, Waiting};
-use crate::settings::{DEPTH, MAX_BATCH, Target};
+use crate::settings::{DEPTH, TailBatch, Target};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(8);
 /// A Tail Worker as its queue calls it.
 pub(crate) trait TailWorker: Send + Sync {
     /// Returns how many items one call may have.
-    fn max_batch(&self) -> usize;
+    fn batch(&self) -> TailBatch;
 
     /// Runs a tail event with these items, at this `depth`, to its end. Fails if the event did
     /// not begin.
@@ -198,12 +198,14 @@ impl Place {
     async fn calls(mut self) {
         loop {
             let worker = (self.queue.find)();
-            let max_items = worker
-                .as_ref()
-                .map_or(MAX_BATCH, |worker| worker.max_batch());
+            let size = worker.as_ref().map(|worker| worker.batch());
+            let TailBatch { items, wait } = size.unwrap_or_default();
+            if !self.has_begun && !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+            }
             let batch = Batch {
                 queue: Arc::clone(&self.queue),
-                entries: self.next(max_items),
+                entries: self.next(items),
                 counted: false,
             };
             if batch.entries.is_empty() {
@@ -324,3 +326,6 @@ impl Drop for Batch {
         self.queue.waiting().release(bytes);
     }
 }
+
+#[cfg(test)]
+mod tests;

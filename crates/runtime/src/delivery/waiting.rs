@@ -36,6 +36,17 @@ impl Entry {
     pub(super) fn bytes(&self) -> usize {
         self.items.iter().map(|item| item.held_bytes).sum()
     }
+
+    /// Whether it may share a call with other entries: those for the same target, if they have
+    /// other items. A Tail Worker that is listed twice is called twice.
+    fn goes_with(&self, entries: &[Self]) -> bool {
+        let same = |a: Option<&Arc<_>>, b: Option<&Arc<_>>| {
+            a.zip(b).is_some_and(|(a, b)| Arc::ptr_eq(a, b))
+        };
+        entries.iter().all(|entry| {
+            entry.target == self.target && !same(entry.items.first(), self.items.first())
+        })
+    }
 }
 
 /// The result of pushing an entry.
@@ -100,8 +111,8 @@ impl Waiting {
         self.unreported += items;
     }
 
-    /// Takes the entries for the next call: the first one, and those for the same target that fit
-    /// beside it.
+    /// Takes the entries for the next call: the first one, and those that go with it and fit beside
+    /// it.
     pub(super) fn next(&mut self, max_items: usize) -> Vec<Entry> {
         let Some(first) = self.entries.pop_front() else {
             return Vec::new();
@@ -113,7 +124,7 @@ impl Waiting {
             let Some(entry) = self.entries.pop_front() else {
                 break;
             };
-            if entry.target != batch[0].target {
+            if !entry.goes_with(&batch) {
                 others.push(entry);
                 continue;
             }

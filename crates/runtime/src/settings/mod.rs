@@ -18,6 +18,7 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 /// The configuration of one Worker.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,10 +32,8 @@ pub struct WorkerSettings {
     /// The Workers that receive its trace items, one call each, in this order. A Worker that is
     /// listed twice is called twice.
     pub tail_consumers: Vec<Target>,
-    /// The most items of one tail event for this Worker, if several are waiting. With 1, each
-    /// item has a call of its own. The items of a dispatcher and its user Workers always come
-    /// together.
-    pub max_batch: usize,
+    /// How many items one tail event for this Worker has.
+    pub tail_batch: TailBatch,
     /// The number of events that an instance of a component handles, one after the other, before
     /// it is replaced. With 1, each event has a fresh instance. `None` is 128 for tail events and
     /// for components of WASI 0.3, and 1 otherwise.
@@ -47,9 +46,26 @@ pub struct WorkerSettings {
     pub limits: Limits,
 }
 
-/// The default of [`WorkerSettings::max_batch`]: the number of calls that a Tail Worker may run
-/// at a time.
-pub const MAX_BATCH: usize = 32;
+/// How many items one event of a Tail Worker has. The items of a dispatcher and its user Workers
+/// always come together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TailBatch {
+    /// The most items, if several are waiting. With 1, each item has a call of its own.
+    pub items: usize,
+    /// How long the first item waits for others. Usually it does not: the call starts at once, and
+    /// takes along what has come until it runs.
+    pub wait: Duration,
+}
+
+impl Default for TailBatch {
+    /// 32 items, as many as the calls that a Tail Worker may run at a time, and no wait.
+    fn default() -> Self {
+        Self {
+            items: 32,
+            wait: Duration::ZERO,
+        }
+    }
+}
 
 /// The longest chain of calls from Worker to Worker, including tails. Cloudflare's limit of
 /// Workers for one request.
@@ -63,7 +79,7 @@ impl WorkerSettings {
             name: name.into(),
             vars: BTreeMap::new(),
             tail_consumers: Vec::new(),
-            max_batch: MAX_BATCH,
+            tail_batch: TailBatch::default(),
             instance_reuse: None,
             bindings: BTreeMap::new(),
             egress: Egress::default(),

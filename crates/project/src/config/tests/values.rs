@@ -42,7 +42,7 @@ fn everything_that_taffrail_reads() {
             memory_mb = 4096
             wall_ms = 86400000
             instances = 1000
-            max_batch = 100
+            tail_batch = { items = 100, ms = 1000 }
             instance_reuse = 1000000
             "#,
             ),
@@ -66,8 +66,8 @@ fn everything_that_taffrail_reads() {
            memory_mb = 4096
            wall_ms = 86400000
            instances = 1000
-           max_batch = 100
            instance_reuse = 1000000
+           tail_batch = 100 1s
            ---
            path = out/logs.wasm
            dir = out
@@ -188,8 +188,16 @@ fn wrong_types_name_the_key_and_both_types() {
             "`taffrail.instances`: invalid value: integer `1001`, expected a whole number from 1 to 1000",
         ),
         (
-            "taffrail.max_batch = 101",
-            "`taffrail.max_batch`: invalid value: integer `101`, expected a whole number from 1 to 100",
+            "taffrail.tail_batch = { items = 101 }",
+            "`taffrail.tail_batch.items`: invalid value: integer `101`, expected a whole number from 1 to 100",
+        ),
+        (
+            "taffrail.tail_batch.ms = 0",
+            "`taffrail.tail_batch.ms`: invalid value: integer `0`, expected a whole number from 1 to 1000",
+        ),
+        (
+            "taffrail.tail_batch = 32",
+            "`taffrail.tail_batch`: invalid type: integer `32`, expected a table with `items` or `ms`",
         ),
         (
             "taffrail.instance_reuse = 0",

@@ -120,6 +120,23 @@ fn only_items_for_the_same_target_go_together_and_in_their_order() {
 }
 
 #[test]
+fn the_same_item_has_two_calls() {
+    let mut waiting = busy();
+    let (first, second) = (entry(1, 1, "red"), entry(1, 1, "red"));
+    let again = Entry {
+        items: first.items.clone(),
+        target: target("red"),
+        lost_before: 0,
+        _pending: None,
+    };
+    for entry in [first, again, second] {
+        wait(&mut waiting, entry);
+    }
+    assert_eq!(sizes(&waiting.next(32)), [1, 1]);
+    assert_eq!(sizes(&waiting.next(32)), [1]);
+}
+
+#[test]
 fn bytes_count_until_the_call_is_over() {
     let mut waiting = Waiting::default();
     let half = || entry(1, QUEUED_BYTES / 2, "red");
