@@ -204,6 +204,22 @@ async fn an_uncaught_exception_decides_the_outcome_and_is_there_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_aborts_ends_there_and_its_exception_has_the_stack() {
+    let (answer, item) = run("probe", "/output/abort").await;
+    assert_eq!(answer.status, None);
+    assert_eq!(item.outcome, Outcome::Exception);
+    let [exception] = &item.exceptions[..] else {
+        panic!("{:?}", item.exceptions);
+    };
+    assert_eq!(
+        (&*exception.name, &*exception.message),
+        ("RangeError", "no such order")
+    );
+    let stack = exception.stack.as_deref().unwrap();
+    assert!(stack.contains("output"), "{stack}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_can_ask_what_it_is_running() {
     let (answer, item) = run("probe", "/output/context").await;
     assert_eq!(

@@ -3,6 +3,7 @@
 use crate::component::debug::Debug;
 use crate::component::stack;
 use crate::instance::state::State;
+use crate::interfaces::exceptions::Aborted;
 use crate::invocation::ending::{Call, Cause, Shed, Trapped};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -46,6 +47,9 @@ pub(crate) fn instantiation_failed(
 fn cause(error: &wasmtime::Error) -> Cause {
     if let Some(I32Exit(status)) = error.downcast_ref() {
         return Cause::Exited(*status);
+    }
+    if let Some(Aborted(failure)) = error.downcast_ref() {
+        return Cause::Aborted(failure.clone());
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::UnreachableCodeReached) => Cause::Unreachable,

@@ -5,17 +5,18 @@ use std::fmt::Write;
 use wasmtime::{FrameInfo, WasmBacktrace};
 
 /// Returns the frames, innermost first, in the layout of JavaScript stacks. The frames in which a
-/// Rust guest panics or aborts are left out. With debug information, inlined functions have frames
-/// of their own, and each frame names its place in the source.
+/// guest panics, throws or aborts are left out. With debug information, inlined functions have
+/// frames of their own, and each frame names its place in the source.
 pub(crate) fn text(backtrace: &WasmBacktrace, debug: &Debug) -> Option<String> {
     let frames: Vec<Frame> = backtrace
         .frames()
         .iter()
         .flat_map(|frame| frames(frame, debug))
         .collect();
+    // Calls of the host go through functions without names.
     let gives_up = frames
         .iter()
-        .take_while(|frame| is_giving_up(&frame.function))
+        .take_while(|frame| !frame.has_name || is_giving_up(&frame.function))
         .count();
     // If there are no other frames, all are kept.
     let shown = if gives_up < frames.len() {
@@ -24,7 +25,10 @@ pub(crate) fn text(backtrace: &WasmBacktrace, debug: &Debug) -> Option<String> {
         &frames[..]
     };
     let mut text = String::new();
-    for Frame { function, place } in shown {
+    for Frame {
+        function, place, ..
+    } in shown
+    {
         if !text.is_empty() {
             text.push('\n');
         }
@@ -35,23 +39,21 @@ pub(crate) fn text(backtrace: &WasmBacktrace, debug: &Debug) -> Option<String> {
 
 struct Frame {
     function: String,
+    has_name: bool,
     place: String,
 }
 
 fn frames(frame: &FrameInfo, debug: &Debug) -> Vec<Frame> {
-    let offset = frame.module_offset();
-    let symbols = offset.map(|offset| debug.symbols(offset));
-    let mut frames: Vec<_> = symbols
-        .into_iter()
-        .flatten()
-        .filter_map(from_symbol)
-        .collect();
-    match (frames.last_mut(), frame.func_name()) {
-        (None, _) => frames.push(from_offset(frame)),
-        // The last function is not inlined. DWARF has its bare name, but the name section has the
-        // full path.
-        (Some(function), Some(name)) => function.function = demangled(name),
-        (Some(_), None) => {}
+    let symbols = frame.module_offset().map(|offset| debug.symbols(offset));
+    let mut symbols = symbols.unwrap_or_default();
+    // The last function is not inlined. DWARF has its bare name or none, but the name section has
+    // the full path.
+    if let (Some(symbol), Some(name)) = (symbols.last_mut(), frame.func_name()) {
+        symbol.name = Some(name.to_owned());
+    }
+    let mut frames: Vec<_> = symbols.into_iter().filter_map(from_symbol).collect();
+    if frames.is_empty() {
+        frames.push(from_offset(frame));
     }
     frames
 }
@@ -63,6 +65,7 @@ fn from_symbol(symbol: Symbol) -> Option<Frame> {
     }
     Some(Frame {
         function: demangled(&symbol.name?),
+        has_name: true,
         place,
     })
 }
@@ -74,6 +77,7 @@ fn from_offset(frame: &FrameInfo) -> Frame {
             Some(name) => demangled(name),
             None => format!("wasm-function[{}]", frame.func_index()),
         },
+        has_name: frame.func_name().is_some(),
         place: match frame.module_offset() {
             Some(offset) => format!("{module}:{offset:#x}"),
             None => module.to_owned(),
@@ -92,15 +96,25 @@ fn demangled(name: &str) -> String {
         .unwrap_or_else(|| name.to_owned())
 }
 
-/// Whether a function is part of the panic or abort code of Rust's standard library.
+/// Whether a function is part of the panic or abort code of the standard library of Rust, C or
+/// C++, or of `workers.h`.
 fn is_giving_up(function: &str) -> bool {
-    const NAMES: [&str; 4] = [
+    const NAMES: [&str; 13] = [
+        "_Exit",
+        "__abort_message",
+        "__assert_fail",
+        "__cxa_pure_virtual",
+        "__cxa_throw",
+        "__ubsan_handle_type_mismatch_minimal_abort",
         "abort",
+        "exit",
         "rust_begin_unwind",
         "rust_panic",
+        "taffrail_workers_exceptions_abort",
         "wasm_unreachable",
+        "worker_give_up",
     ];
-    const PREFIXES: [&str; 15] = [
+    const PREFIXES: [&str; 19] = [
         "__rust_",
         "__rustc::",
         "alloc::alloc::handle_alloc_error",
@@ -112,10 +126,14 @@ fn is_giving_up(function: &str) -> bool {
         "core::panicking::",
         "core::result::unwrap_failed",
         "core::slice::index::slice_",
+        "std::__1::__libcpp_verbose_abort",
+        "std::__1::__throw_",
+        "std::__throw_",
         "std::alloc::rust_oom",
         "std::panicking::",
         "std::process::abort",
         "std::sys::",
+        "worker_fail",
     ];
     NAMES.contains(&function) || PREFIXES.iter().any(|prefix| function.starts_with(prefix))
 }
@@ -148,6 +166,8 @@ mod tests {
     fn the_ways_out_of_a_panic_are_known_and_user_code_is_not_one() {
         for function in [
             "abort",
+            "__cxa_throw",
+            "worker_fail",
             "__rustc::rust_begin_unwind",
             "core::panicking::panic_fmt",
             "std::sys::backtrace::__rust_end_short_backtrace::<f, !>",

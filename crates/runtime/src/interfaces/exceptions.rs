@@ -3,6 +3,7 @@
 use crate::instance::state::State;
 use crate::invocation::ending::Failure;
 use generated::taffrail::workers::exceptions;
+use std::fmt;
 use wasmtime::component::{HasSelf, Linker};
 
 mod generated {
@@ -30,7 +31,23 @@ impl exceptions::Host for State {
         self.invocation().uncaught(failure.into());
         Ok(())
     }
+
+    fn abort(&mut self, failure: exceptions::Failure) -> wasmtime::Result<()> {
+        Err(Aborted(failure.into()).into())
+    }
 }
+
+/// The error with which a call ends whose guest has aborted.
+#[derive(Debug)]
+pub(crate) struct Aborted(pub(crate) Failure);
+
+impl fmt::Display for Aborted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.name, self.0.message)
+    }
+}
+
+impl std::error::Error for Aborted {}
 
 impl From<exceptions::Failure> for Failure {
     fn from(failure: exceptions::Failure) -> Self {

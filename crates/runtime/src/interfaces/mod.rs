@@ -7,7 +7,7 @@ mod console;
 mod context;
 mod diagnostics_channel;
 mod dispatch;
-mod exceptions;
+pub(crate) mod exceptions;
 mod keyvalue;
 mod loader;
 mod logging;

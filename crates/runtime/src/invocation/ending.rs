@@ -114,6 +114,8 @@ pub(crate) enum Cause {
     NoInitialMemory,
     /// The guest exited with a status other than 0.
     Exited(i32),
+    /// The guest said why it cannot go on.
+    Aborted(Failure),
     /// Any other trap. The text is the description.
     Other(String),
 }
@@ -324,14 +326,17 @@ fn decide_trapped(ending: &Ending, trapped: &Trapped) -> Verdict {
     }
 }
 
-/// JavaScript's engine throws `out of memory` when it is refused memory, as a text or as the
-/// message of an error. Python raises an error of this name.
 fn decide_uncaught(ending: &Ending, uncaught: &Failure) -> Verdict {
-    let is_of_memory = uncaught.message == "out of memory" || uncaught.name == "MemoryError";
-    if ending.memory_refused && is_of_memory {
+    if ending.memory_refused && is_of_memory(uncaught) {
         return Verdict::new(Outcome::ExceededMemory).limit(Limit::Memory);
     }
     Verdict::new(Outcome::Exception)
+}
+
+/// Whether a failure is due to memory, if memory was refused. JavaScript's engine throws
+/// `out of memory`, as a text or as the message of an error; Python and C++ have classes.
+fn is_of_memory(failure: &Failure) -> bool {
+    failure.message == "out of memory" || matches!(&*failure.name, "MemoryError" | "std::bad_alloc")
 }
 
 fn memory_exceeded() -> Verdict {
@@ -347,6 +352,11 @@ fn out_of_memory(ending: &Ending, cause: &Cause) -> bool {
         Cause::Unreachable | Cause::MemoryOutOfBounds | Cause::Exited(_) => {
             let panic = ending.panic.as_ref();
             ending.memory_refused && (ending.memory_error || panic.is_none_or(is_about_memory))
+        }
+        // A program in C that is refused memory ends itself, and does not say why.
+        Cause::Aborted(failure) => {
+            let ends_itself = matches!(&*failure.name, "abort" | "exit");
+            ending.memory_refused && (ends_itself || is_of_memory(failure))
         }
         Cause::Other(_) => false,
     }
@@ -372,6 +382,13 @@ fn trap_failure(ending: &Ending, trapped: &Trapped) -> Failure {
         Cause::MemoryOutOfBounds => "memory access out of bounds".to_owned(),
         Cause::NoInitialMemory => "not enough memory to start".to_owned(),
         Cause::Exited(status) => format!("exited with status {status}"),
+        Cause::Aborted(failure) => {
+            let stack = failure.stack.as_ref().or(trapped.stack.as_ref());
+            return Failure {
+                stack: stack.cloned(),
+                ..failure.clone()
+            };
+        }
         Cause::Other(message) => message.clone(),
     };
     Failure {

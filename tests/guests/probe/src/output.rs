@@ -49,6 +49,11 @@ pub fn run(behaviour: &str, argument: &str, exchange: Exchange) {
             message: "x is not a function".to_owned(),
             stack: Some("    at handler (app.js:1:2)".to_owned()),
         }),
+        "abort" => exceptions::abort(&Failure {
+            name: "RangeError".to_owned(),
+            message: "no such order".to_owned(),
+            stack: None,
+        }),
         "context" => return exchange.respond(200, &what_context_tells()),
         "vars" => return exchange.respond(200, &what_vars_hold()),
         other => panic!("no such output: {other}"),

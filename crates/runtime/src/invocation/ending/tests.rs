@@ -354,6 +354,9 @@ fn a_guest_that_was_refused_memory_and_failed_in_its_own_way_had_too_little() {
         (answered(Response::Unset), exceeded),
         (threw("MemoryError", ""), ""),
         (threw("Error", "out of memory"), ""),
+        (aborted("abort"), exceeded),
+        (aborted("exit"), exceeded),
+        (aborted("std::bad_alloc"), exceeded),
     ];
     for (failed, exception) in table {
         let survived = decide(&failed).outcome;
@@ -372,6 +375,7 @@ fn a_guest_that_copes_with_a_refusal_has_not_failed() {
     let table = [
         (ending(Call::Returned), Outcome::Ok),
         (threw("Error", "the file is too large"), Outcome::Exception),
+        (aborted("std::out_of_range"), Outcome::Exception),
         (
             ending(trap(Cause::Other("integer overflow".into()))),
             Outcome::Exception,
@@ -405,4 +409,17 @@ fn threw(name: &str, message: &str) -> Ending {
         }),
         ..ending(Call::Returned)
     }
+}
+
+#[test]
+fn what_a_guest_says_as_it_aborts_is_its_failure() {
+    check(&aborted("abort"), Outcome::Exception, "abort: no more");
+}
+
+fn aborted(name: &str) -> Ending {
+    ending(trap(Cause::Aborted(Failure {
+        name: name.into(),
+        message: "no more".into(),
+        stack: None,
+    })))
 }
