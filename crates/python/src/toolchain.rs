@@ -5,10 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use taffrail_toolchain::{
-    Builds, Built, Error, Home, Language, Sources, WIT, add_files, install_python_package, output,
-    run, unwritable,
+    Built, Error, Handlers, Home, Language, Sources, WIT, add_files, install_python_package,
+    output, run, unwritable, write_files,
 };
-use tempfile::TempDir;
 
 /// The name of the tools in errors.
 const TOOLS: &str = "the tools for Python";
@@ -24,6 +23,9 @@ const PACKAGES: &str = "python_modules";
 /// The module that the component is built from.
 const APP: &str = include_str!("app.py");
 const HANDLERS: &str = include_str!("handlers.py");
+
+/// How a Worker gets a handler.
+const HANDLER: &str = "give it `class Default(WorkerEntrypoint)` with `async def fetch(self, request)` or `async def tail(self, events)`";
 
 const PYTHON: &str = "Workers in Python need Python 3.10 or newer with pip, to build components from them. Install both (https://python.org, `apt install python3 python3-pip`, `brew install python`) and try again";
 
@@ -52,14 +54,12 @@ impl Python {
         }
     }
 
-    fn componentize(&self, sources: &Sources) -> Result<Vec<u8>, Error> {
+    fn componentize(&self, sources: &Sources, work: &Path) -> Result<Vec<u8>, Error> {
         let home = self.home.path();
-        let work = TempDir::with_prefix_in("worker-", home)
-            .map_err(|error| unwritable(TOOLS, home, &error))?;
-        let unwritten = |error| unwritable(TOOLS, work.path(), &error);
+        let unwritten = |error| unwritable(TOOLS, work, &error);
         let app = APP.replace("{worker}", module(sources.main())?);
-        fs::write(work.path().join("app.py"), app).map_err(unwritten)?;
-        let component = work.path().join("component.wasm");
+        fs::write(work.join("app.py"), app).map_err(unwritten)?;
+        let component = work.join("component.wasm");
 
         let mut command = Command::new("python3");
         command
@@ -71,7 +71,7 @@ impl Python {
             .args(["--world", self.world(sources)?])
             .args(["componentize", "app", "--output"])
             .arg(&component);
-        let path = [work.path().to_owned(), home.join("python")];
+        let path = [work.to_owned(), home.join("python")];
         for folder in search_path(sources).into_iter().chain(path) {
             command.arg("--python-path").arg(folder);
         }
@@ -85,17 +85,13 @@ impl Python {
         command
             .arg(self.home.path().join("handlers.py"))
             .arg(sources.main());
-        let handlers = output(&mut command, PYTHON)?.map_err(Error::new)?;
-        let has = |handler: &str| handlers.lines().any(|line| line == handler);
-        match (has("fetch"), has("tail")) {
-            (true, true) => Ok("worker"),
-            (true, false) => Ok("producer"),
-            (false, true) => Ok("tail-worker"),
-            (false, false) => Err(Error::new(format!(
-                "`{}` has no handler: give it `class Default(WorkerEntrypoint)` with `async def fetch(self, request)` or `async def tail(self, events)`",
-                sources.main().display()
-            ))),
-        }
+        let printed = output(&mut command, PYTHON)?.map_err(Error::new)?;
+        let has = |handler: &str| printed.lines().any(|line| line == handler);
+        let handlers = Handlers {
+            fetch: has("fetch"),
+            tail: has("tail"),
+        };
+        handlers.world(sources.main(), HANDLER)
     }
 }
 
@@ -107,11 +103,8 @@ impl Language for Python {
     fn install(&self) -> Result<(), Error> {
         self.home.make(|work| {
             let unwritten = |error| unwritable(TOOLS, work, &error);
-            let (wit, package) = (work.join("wit"), work.join("python/workers"));
-            for (source, folder) in [(&WIT, wit), (&PACKAGE, package)] {
-                fs::create_dir_all(&folder).map_err(unwritten)?;
-                source.extract(folder).map_err(unwritten)?;
-            }
+            write_files(&WIT, &work.join("wit")).map_err(unwritten)?;
+            write_files(&PACKAGE, &work.join("python/workers")).map_err(unwritten)?;
             fs::write(work.join("handlers.py"), HANDLERS).map_err(unwritten)?;
             install_python_package(COMPONENTIZE, &work.join("tools"), PYTHON)?;
             Ok(work.to_owned())
@@ -120,11 +113,7 @@ impl Language for Python {
 
     fn build(&self, main: &Path) -> Result<Built, Error> {
         let sources = Sources::of(main, None, &["py"])?;
-        let build = || self.componentize(&sources);
-        Ok(Built {
-            component: Builds::new(&self.home).get_or_build(&sources.version()?, build)?,
-            files: sources.files().to_vec(),
-        })
+        self.home.build(&sources, |work| self.componentize(&sources, work))
     }
 }
 

@@ -2,57 +2,52 @@
 
 use crate::error::Error;
 use crate::home::{Home, unwritable};
+use crate::language::Built;
+use crate::sources::Sources;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use tempfile::NamedTempFile;
+use std::path::Path;
+use tempfile::{NamedTempFile, TempDir};
 
 /// The largest number of built components that are kept.
 const KEPT: usize = 32;
 
-/// The components that the tools of one language have built, by the version of their files.
-#[derive(Clone, Debug)]
-pub struct Builds {
-    tools: &'static str,
-    folder: PathBuf,
-}
-
-impl Builds {
-    /// Keeps components in the folder of the tools.
-    #[must_use]
-    pub fn new(home: &Home) -> Self {
-        Self {
-            tools: home.tools(),
-            folder: home.path().join("built"),
-        }
-    }
-
-    /// Returns the component of this version, and builds it if there is none yet.
+impl Home {
+    /// Builds a component from these files, unless it was built from the same files before.
+    /// `compile` is given an empty folder for its own files.
     ///
     /// # Errors
     ///
-    /// Those of `build`, and if the folder cannot be written to.
-    pub fn get_or_build(
+    /// Those of `compile`, and if the files cannot be read or the component cannot be kept.
+    pub fn build(
         &self,
-        version: &str,
-        build: impl FnOnce() -> Result<Vec<u8>, Error>,
-    ) -> Result<Vec<u8>, Error> {
-        let component = self.folder.join(version).with_extension("wasm");
-        if let Ok(bytes) = fs::read(&component) {
-            return Ok(bytes);
-        }
-        let bytes = build()?;
-        let kept = keep(&self.folder, &component, &bytes);
-        kept.map_err(|error| unwritable(self.tools, &self.folder, &error))?;
-        Ok(bytes)
+        sources: &Sources,
+        compile: impl FnOnce(&Path) -> Result<Vec<u8>, Error>,
+    ) -> Result<Built, Error> {
+        let kept = self.path().join("built").join(sources.version()?);
+        let component = match fs::read(&kept) {
+            Ok(component) => component,
+            Err(_) => {
+                let unwritten = |error| unwritable(self.tools(), self.path(), &error);
+                let work = TempDir::with_prefix_in("worker-", self.path()).map_err(unwritten)?;
+                let component = compile(work.path())?;
+                keep(&kept, &component).map_err(unwritten)?;
+                component
+            }
+        };
+        Ok(Built {
+            component,
+            files: sources.files().to_vec(),
+        })
     }
 }
 
-fn keep(folder: &Path, component: &Path, bytes: &[u8]) -> io::Result<()> {
+fn keep(file: &Path, component: &[u8]) -> io::Result<()> {
+    let folder = file.parent().unwrap_or(file);
     fs::create_dir_all(folder)?;
-    let mut file = NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.persist(component).map_err(|error| error.error)?;
+    let mut written = NamedTempFile::new_in(folder)?;
+    written.write_all(component)?;
+    written.persist(file).map_err(|error| error.error)?;
     remove_oldest(folder)
 }
 
