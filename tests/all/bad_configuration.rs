@@ -37,7 +37,7 @@ async fn a_path_that_leads_nowhere() {
     check_refused(
         &Folder::new(),
         &["nowhere"],
-        "nowhere: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, a .js, .mjs or .ts script, or a .py or .go file",
+        "nowhere: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, a .js, .mjs or .ts script, or a source file in Python (.py), Go (.go), C (.c) or C++ (.cc, .cpp, .cxx)",
     ).await;
 }
 
@@ -77,7 +77,7 @@ async fn a_file_of_another_kind() {
     check_refused(
         &folder,
         &["worker.rb"],
-        "worker.rb: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts), nor a source file in Python (.py) or Go (.go)",
+        "worker.rb: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts), nor a source file in Python (.py), Go (.go), C (.c) or C++ (.cc, .cpp, .cxx)",
     ).await;
 }
 

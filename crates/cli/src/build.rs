@@ -15,7 +15,7 @@ pub(crate) async fn run(options: BuildOptions) -> Result<u8> {
     let is_component = MainKind::of(&worker.main) == MainKind::Component;
     if is_component && worker.build.is_none() {
         bail!(
-            "{}: `main` is `{}`, which is neither a script (.js, .mjs, .ts) nor a source file in Python (.py) or Go (.go): there is nothing to build; a Worker in another language needs `build.command`",
+            "{}: `main` is `{}`, which is neither a script (.js, .mjs, .ts) nor a source file in Python (.py), Go (.go), C (.c) or C++ (.cc, .cpp, .cxx): there is nothing to build; a Worker in another language needs `build.command`",
             worker.path.display(),
             worker.main.display()
         );

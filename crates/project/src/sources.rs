@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::progress::{Progress, Step, during};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use taffrail_c::C;
 use taffrail_go::Go;
 use taffrail_python::Python;
 use taffrail_toolchain::Built;
@@ -55,6 +56,7 @@ impl SourceBuilder {
 
     fn tools(&self, language: Language) -> Arc<dyn taffrail_toolchain::Language> {
         match language {
+            Language::C | Language::Cpp => Arc::new(C::new(&self.cache.join("c"))),
             Language::Go => Arc::new(Go::new(&self.cache.join("go"))),
             Language::Python => Arc::new(Python::new(&self.cache.join("python"))),
         }

@@ -61,7 +61,7 @@ pub(super) fn locate(path: &Path) -> Result<Source> {
     let kind = match fs::metadata(path) {
         Ok(kind) => kind,
         Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(
-            "{}: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, a .js, .mjs or .ts script, or a .py or .go file",
+            "{}: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, a .js, .mjs or .ts script, or a source file in Python (.py), Go (.go), C (.c) or C++ (.cc, .cpp, .cxx)",
             path.display()
         ),
         Err(error) => bail!("{}: {error}", path.display()),
@@ -81,7 +81,7 @@ pub(super) fn locate(path: &Path) -> Result<Source> {
     match Syntax::of(&file) {
         Some(syntax) => Ok(Source::Config(file, syntax)),
         None => bail!(
-            "{}: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts), nor a source file in Python (.py) or Go (.go)",
+            "{}: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts), nor a source file in Python (.py), Go (.go), C (.c) or C++ (.cc, .cpp, .cxx)",
             path.display()
         ),
     }
@@ -142,6 +142,10 @@ pub enum MainKind {
 /// A language whose Workers Taffrail builds itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
+    /// C.
+    C,
+    /// C++.
+    Cpp,
     /// Go.
     Go,
     /// Python.
@@ -159,6 +163,8 @@ impl MainKind {
         let extension = file.extension()?.to_str()?;
         match extension {
             COMPONENT => Some(Self::Component),
+            "c" => Some(Self::Source(Language::C)),
+            "cc" | "cpp" | "cxx" => Some(Self::Source(Language::Cpp)),
             "go" => Some(Self::Source(Language::Go)),
             "py" => Some(Self::Source(Language::Python)),
             _ if SCRIPTS.contains(&extension) => Some(Self::Script),
@@ -172,6 +178,8 @@ impl Language {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::C => "C",
+            Self::Cpp => "C++",
             Self::Go => "Go",
             Self::Python => "Python",
         }

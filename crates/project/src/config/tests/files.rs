@@ -62,7 +62,7 @@ fn paths_that_lead_nowhere() {
     check(
         &[],
         "nowhere",
-        "nowhere: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, a .js, .mjs or .ts script, or a .py or .go file",
+        "nowhere: no such path; give a Worker's directory, its wrangler.json, wrangler.jsonc or wrangler.toml, a .wasm component, a .js, .mjs or .ts script, or a source file in Python (.py), Go (.go), C (.c) or C++ (.cc, .cpp, .cxx)",
     );
     check(
         &[("a/Cargo.lock", "")],
@@ -72,7 +72,7 @@ fn paths_that_lead_nowhere() {
     check(
         &[("a/worker.rb", "")],
         "a/worker.rb",
-        "a/worker.rb: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts), nor a source file in Python (.py) or Go (.go)",
+        "a/worker.rb: neither a configuration file (.toml, .json, .jsonc), nor a .wasm component, nor a script (.js, .mjs, .ts), nor a source file in Python (.py), Go (.go), C (.c) or C++ (.cc, .cpp, .cxx)",
     );
 }
 

@@ -1,0 +1,520 @@
+#include "workers.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <wasi/api.h>
+
+/* The generated code refers to it. */
+void __component_type_object_force_link_bindings(void) {}
+
+/* A line is written when it is complete, so that nothing is missing after a failure. */
+__attribute__((constructor)) static void buffer_lines(void) {
+  setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+}
+
+/* What is allocated for an event, until it ends */
+
+typedef struct allocation {
+  struct allocation *next;
+  max_align_t memory[];
+} allocation;
+
+static allocation *allocations;
+
+static void *allocate(size_t size) {
+  allocation *made = malloc(sizeof *made + size);
+  if (!made) worker_fail("MemoryError", "out of memory");
+  made->next = allocations;
+  allocations = made;
+  return made->memory;
+}
+
+/* Texts */
+
+static bindings_string_t text(const char *bytes, size_t length) {
+  return (bindings_string_t){(uint8_t *)bytes, length};
+}
+
+static bindings_string_t text_of(const char *string) {
+  return text(string, strlen(string));
+}
+
+/* Copies a text, and frees it. */
+static char *string_of(bindings_string_t *text) {
+  char *string = allocate(text->len + 1);
+  memcpy(string, text->ptr, text->len);
+  string[text->len] = 0;
+  bindings_string_free(text);
+  return string;
+}
+
+static char *formatted_with(const char *format, va_list arguments) {
+  va_list again;
+  va_copy(again, arguments);
+  int length = vsnprintf(NULL, 0, format, again);
+  va_end(again);
+  char *string = allocate(length + 1);
+  vsnprintf(string, length + 1, format, arguments);
+  return string;
+}
+
+__attribute__((format(printf, 1, 2))) static char *formatted(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  char *string = formatted_with(format, arguments);
+  va_end(arguments);
+  return string;
+}
+
+/* Failures */
+
+static _Noreturn void worker_give_up(const char *name, const char *message) {
+  fflush(stdout);
+  taffrail_workers_exceptions_failure_t failure = {.name = text_of(name), .message = text_of(message)};
+  taffrail_workers_exceptions_abort(&failure);
+  __builtin_trap();
+}
+
+void worker_fail(const char *name, const char *format, ...) {
+  char message[1024];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(message, sizeof message, format, arguments);
+  va_end(arguments);
+  worker_give_up(name, message);
+}
+
+void abort(void) {
+  worker_give_up("abort", "abort() was called");
+}
+
+void _Exit(int status) {
+  if (status == 0) __wasi_proc_exit(0);
+  worker_fail("exit", "exited with status %d", status);
+}
+
+void __assert_fail(const char *condition, const char *file, int line, const char *function) {
+  (void)file, (void)line;
+  worker_fail("AssertionError", "%s, in %s", condition, function);
+}
+
+/* The check that files of Workers are compiled with. */
+void __ubsan_handle_type_mismatch_minimal_abort(void) {
+  worker_give_up("RuntimeError", "null pointer dereference");
+}
+
+/* Logs */
+
+void worker_log(worker_level level, const char *format, ...) {
+  static const wasi_logging_logging_level_t levels[] = {
+      [WORKER_DEBUG] = WASI_LOGGING_LOGGING_LEVEL_DEBUG,
+      [WORKER_INFO] = WASI_LOGGING_LOGGING_LEVEL_INFO,
+      [WORKER_WARN] = WASI_LOGGING_LOGGING_LEVEL_WARN,
+      [WORKER_ERROR] = WASI_LOGGING_LOGGING_LEVEL_ERROR,
+  };
+  va_list arguments;
+  va_start(arguments, format);
+  char *line = formatted_with(format, arguments);
+  va_end(arguments);
+  if (level == WORKER_LOG) {
+    puts(line);
+  } else {
+    bindings_string_t context = text("", 0), message = text_of(line);
+    wasi_logging_logging_log(levels[level], &context, &message);
+  }
+}
+
+/* Headers */
+
+static worker_header *headers_of(wasi_http_types_own_fields_t fields) {
+  wasi_http_types_list_tuple2_field_name_field_value_t entries;
+  wasi_http_types_method_fields_entries(wasi_http_types_borrow_fields(fields), &entries);
+  wasi_http_types_fields_drop_own(fields);
+  worker_header *headers = allocate((entries.len + 1) * sizeof *headers);
+  for (size_t i = 0; i < entries.len; i++) {
+    bindings_string_t *name = &entries.ptr[i].f0;
+    wasi_http_types_field_value_t *value = &entries.ptr[i].f1;
+    headers[i].name = formatted("%.*s", (int)name->len, (const char *)name->ptr);
+    headers[i].value = formatted("%.*s", (int)value->len, (const char *)value->ptr);
+  }
+  headers[entries.len] = (worker_header){0};
+  wasi_http_types_list_tuple2_field_name_field_value_free(&entries);
+  return headers;
+}
+
+static void append(wasi_http_types_own_fields_t fields, const char *name, const char *value) {
+  bindings_string_t field = text_of(name);
+  wasi_http_types_field_value_t bytes = {(uint8_t *)value, strlen(value)};
+  wasi_http_types_header_error_t error;
+  if (!wasi_http_types_method_fields_append(wasi_http_types_borrow_fields(fields), &field, &bytes, &error))
+    worker_fail("HeaderError", "`%s: %s` is no valid header field", name, value);
+}
+
+const char *worker_get_header(const worker_header *headers, const char *name) {
+  for (; headers->name; headers++)
+    if (!strcasecmp(headers->name, name)) return headers->value;
+  return NULL;
+}
+
+/* Waits for something of the host, and drops it. */
+static void wait_for(wasi_io_poll_own_pollable_t pollable) {
+  wasi_io_poll_method_pollable_block(wasi_io_poll_borrow_pollable(pollable));
+  wasi_io_poll_pollable_drop_own(pollable);
+}
+
+/* Bodies that come in */
+
+struct worker_body {
+  worker_body *next;
+  wasi_http_types_own_incoming_body_t incoming;
+  wasi_http_types_own_input_stream_t stream;
+  bool open;
+};
+
+/* Those of the event. */
+static worker_body *bodies;
+
+static worker_body *body_of(wasi_http_types_own_incoming_body_t incoming) {
+  worker_body *body = allocate(sizeof *body);
+  *body = (worker_body){.next = bodies, .incoming = incoming, .open = true};
+  if (!wasi_http_types_method_incoming_body_stream(wasi_http_types_borrow_incoming_body(incoming), &body->stream))
+    worker_fail("BodyError", "the body has been read");
+  return bodies = body;
+}
+
+static void close_body(worker_body *body) {
+  if (!body->open) return;
+  body->open = false;
+  wasi_io_streams_input_stream_drop_own(body->stream);
+  wasi_http_types_incoming_body_drop_own(body->incoming);
+}
+
+size_t worker_read(worker_body *body, void *buffer, size_t size) {
+  if (!body->open || size == 0) return 0;
+  bindings_list_u8_t piece;
+  wasi_io_streams_stream_error_t error;
+  do {
+    if (!wasi_io_streams_method_input_stream_blocking_read(
+            wasi_io_streams_borrow_input_stream(body->stream), size, &piece, &error)) {
+      if (error.tag != WASI_IO_STREAMS_STREAM_ERROR_CLOSED) worker_fail("BodyError", "the body broke off");
+      close_body(body);
+      return 0;
+    }
+  } while (piece.len == 0);
+  memcpy(buffer, piece.ptr, piece.len);
+  size_t length = piece.len;
+  bindings_list_u8_free(&piece);
+  return length;
+}
+
+char *worker_text(worker_body *body, size_t *length) {
+  size_t capacity = 4096, used = 0, read;
+  char *bytes = allocate(capacity);
+  while ((read = worker_read(body, bytes + used, capacity - used - 1))) {
+    used += read;
+    if (capacity - used < 1024) {
+      char *more = allocate(capacity *= 2);
+      bytes = memcpy(more, bytes, used);
+    }
+  }
+  bytes[used] = 0;
+  if (length) *length = used;
+  return bytes;
+}
+
+/* Bodies that go out */
+
+typedef struct {
+  wasi_http_types_own_outgoing_body_t body;
+  wasi_http_types_own_output_stream_t stream;
+} outgoing;
+
+/* Writes, and returns whether there still is a reader. */
+static bool send(outgoing *out, const uint8_t *data, size_t length) {
+  wasi_io_streams_borrow_output_stream_t stream = wasi_io_streams_borrow_output_stream(out->stream);
+  wasi_io_streams_stream_error_t error;
+  while (length > 0) {
+    uint64_t permitted;
+    if (!wasi_io_streams_method_output_stream_check_write(stream, &permitted, &error)) return false;
+    if (permitted == 0) {
+      wait_for(wasi_io_streams_method_output_stream_subscribe(stream));
+      continue;
+    }
+    bindings_list_u8_t piece = {(uint8_t *)data, length < permitted ? length : permitted};
+    if (!wasi_io_streams_method_output_stream_write(stream, &piece, &error)) return false;
+    data += piece.len, length -= piece.len;
+  }
+  return wasi_io_streams_method_output_stream_blocking_flush(stream, &error);
+}
+
+static void finish(outgoing *out) {
+  wasi_io_streams_output_stream_drop_own(out->stream);
+  wasi_http_types_error_code_t error;
+  wasi_http_types_static_outgoing_body_finish(out->body, NULL, &error);
+}
+
+/* The response of the invocation */
+
+static struct response {
+  wasi_http_types_own_response_outparam_t param;
+  wasi_http_types_own_fields_t headers;
+  outgoing out;
+  bool expected, begun, closed;
+} response;
+
+static void expect_response(void) {
+  if (!response.expected) worker_fail("ResponseError", "there is no request to respond to");
+  if (response.begun) worker_fail("ResponseError", "the response has begun");
+}
+
+void worker_add_header(const char *name, const char *value) {
+  expect_response();
+  append(response.headers, name, value);
+}
+
+void worker_begin(int status) {
+  expect_response();
+  response.begun = true;
+  wasi_http_types_own_outgoing_response_t head = wasi_http_types_constructor_outgoing_response(response.headers);
+  wasi_http_types_borrow_outgoing_response_t borrowed = wasi_http_types_borrow_outgoing_response(head);
+  if (!wasi_http_types_method_outgoing_response_set_status_code(borrowed, status))
+    worker_fail("ResponseError", "%d is no valid status", status);
+  wasi_http_types_method_outgoing_response_body(borrowed, &response.out.body);
+  wasi_http_types_result_own_outgoing_response_error_code_t result = {.val.ok = head};
+  wasi_http_types_static_response_outparam_set(response.param, &result);
+  wasi_http_types_method_outgoing_body_write(
+      wasi_http_types_borrow_outgoing_body(response.out.body), &response.out.stream);
+}
+
+void worker_write(const void *data, size_t length) {
+  if (!response.begun) worker_begin(200);
+  response.closed = response.closed || !send(&response.out, data, length);
+}
+
+void worker_respond(int status, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  char *body = formatted_with(format, arguments);
+  va_end(arguments);
+  worker_begin(status);
+  worker_write(body, strlen(body));
+}
+
+/* Requests */
+
+static const char *const METHODS[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+
+static wasi_http_types_method_t method_of(const char *name) {
+  wasi_http_types_method_t method = {.tag = WASI_HTTP_TYPES_METHOD_OTHER, .val.other = text_of(name)};
+  for (uint8_t tag = 0; tag < WASI_HTTP_TYPES_METHOD_OTHER; tag++)
+    if (!strcmp(METHODS[tag], name)) method.tag = tag;
+  return method;
+}
+
+static const char *const ERRORS[] = {
+    "DNS timeout", "DNS error", "destination not found", "destination unavailable",
+    "destination IP prohibited", "destination IP unroutable", "connection refused",
+    "connection terminated", "connection timeout", "connection read timeout",
+    "connection write timeout", "connection limit reached", "TLS protocol error",
+    "TLS certificate error", "TLS alert received", "HTTP request denied",
+};
+
+static const char *error_of(wasi_http_types_error_code_t *error, const char *url) {
+  const char *name = "HTTP protocol error";
+  if (error->tag < sizeof ERRORS / sizeof *ERRORS) name = ERRORS[error->tag];
+  if (error->tag == WASI_HTTP_TYPES_ERROR_CODE_INTERNAL_ERROR && error->val.internal_error.is_some)
+    name = string_of(&error->val.internal_error.val);
+  return formatted("%s: %s", url, name);
+}
+
+static void set_url(wasi_http_types_borrow_outgoing_request_t request, const char *url) {
+  const char *separator = strstr(url, "://");
+  if (!separator) worker_fail("URLError", "`%s` is no URL", url);
+  size_t length = separator - url;
+  wasi_http_types_scheme_t scheme = {.tag = WASI_HTTP_TYPES_SCHEME_OTHER, .val.other = text(url, length)};
+  if (length == 4 && !strncasecmp(url, "http", 4)) scheme.tag = WASI_HTTP_TYPES_SCHEME_HTTP;
+  if (length == 5 && !strncasecmp(url, "https", 5)) scheme.tag = WASI_HTTP_TYPES_SCHEME_HTTPS;
+  const char *host = separator + 3;
+  size_t end = strcspn(host, "/?#");
+  bindings_string_t authority = text(host, end);
+  int length_of_path = strcspn(host + end, "#");
+  const char *root = host[end] == '/' ? "" : "/";
+  bindings_string_t path_with_query = text_of(formatted("%s%.*s", root, length_of_path, host + end));
+  if (!wasi_http_types_method_outgoing_request_set_scheme(request, &scheme) ||
+      !wasi_http_types_method_outgoing_request_set_authority(request, &authority) ||
+      !wasi_http_types_method_outgoing_request_set_path_with_query(request, &path_with_query))
+    worker_fail("URLError", "`%s` is no URL", url);
+}
+
+worker_response worker_fetch(const char *url, worker_options options) {
+  wasi_http_types_own_fields_t headers = wasi_http_types_constructor_fields();
+  for (const worker_header *header = options.headers; header && header->name; header++)
+    append(headers, header->name, header->value);
+  wasi_http_types_own_outgoing_request_t request = wasi_http_types_constructor_outgoing_request(headers);
+  wasi_http_types_borrow_outgoing_request_t borrowed = wasi_http_types_borrow_outgoing_request(request);
+  wasi_http_types_method_t method = method_of(options.method ? options.method : "GET");
+  if (!wasi_http_types_method_outgoing_request_set_method(borrowed, &method))
+    worker_fail("RequestError", "`%s` is no method", options.method);
+  set_url(borrowed, url);
+  outgoing out;
+  wasi_http_types_method_outgoing_request_body(borrowed, &out.body);
+  wasi_http_types_own_future_incoming_response_t future;
+  wasi_http_types_error_code_t error;
+  bindings_string_t service = text_of(options.service ? options.service : "");
+  bool sent = options.service ? taffrail_workers_services_fetch(&service, request, NULL, &future, &error)
+                              : wasi_http_outgoing_handler_handle(request, NULL, &future, &error);
+  if (!sent) return (worker_response){.error = error_of(&error, url)};
+  wasi_http_types_method_outgoing_body_write(wasi_http_types_borrow_outgoing_body(out.body), &out.stream);
+  if (options.body) {
+    size_t length = options.length ? options.length : strlen(options.body);
+    send(&out, options.body, length);
+  }
+  finish(&out);
+
+  wasi_http_types_borrow_future_incoming_response_t waiting = wasi_http_types_borrow_future_incoming_response(future);
+  wait_for(wasi_http_types_method_future_incoming_response_subscribe(waiting));
+  wasi_http_types_result_result_own_incoming_response_error_code_void_t result;
+  wasi_http_types_method_future_incoming_response_get(waiting, &result);
+  wasi_http_types_future_incoming_response_drop_own(future);
+  if (result.val.ok.is_err) return (worker_response){.error = error_of(&result.val.ok.val.err, url)};
+  wasi_http_types_own_incoming_response_t incoming = result.val.ok.val.ok;
+  wasi_http_types_borrow_incoming_response_t head = wasi_http_types_borrow_incoming_response(incoming);
+  wasi_http_types_own_incoming_body_t body;
+  wasi_http_types_method_incoming_response_consume(head, &body);
+  worker_response response = {
+      .status = wasi_http_types_method_incoming_response_status(head),
+      .headers = headers_of(wasi_http_types_method_incoming_response_headers(head)),
+      .body = body_of(body),
+  };
+  wasi_http_types_incoming_response_drop_own(incoming);
+  return response;
+}
+
+/* What a Worker knows of itself */
+
+const char *worker_env(const char *name) {
+  return getenv(name);
+}
+
+const char *worker_props(void) {
+  bindings_string_t props;
+  taffrail_workers_context_props(&props);
+  return string_of(&props);
+}
+
+const char *worker_invocation_id(void) {
+  bindings_string_t id;
+  taffrail_workers_context_invocation_id(&id);
+  return string_of(&id);
+}
+
+const char *worker_events_json(void) {
+  bindings_string_t json;
+  taffrail_workers_context_events_json(&json);
+  return string_of(&json);
+}
+
+/* KV */
+
+static _Noreturn void fail_kv(const char *binding, const wasi_keyvalue_store_error_t *error) {
+  if (error->tag == WASI_KEYVALUE_STORE_ERROR_OTHER)
+    worker_fail("KVError", "%s: %.*s", binding, (int)error->val.other.len, (const char *)error->val.other.ptr);
+  worker_fail("KVError", "%s: there is no such KV namespace", binding);
+}
+
+static wasi_keyvalue_store_own_bucket_t bucket(const char *binding) {
+  bindings_string_t name = text_of(binding);
+  wasi_keyvalue_store_own_bucket_t opened;
+  wasi_keyvalue_store_error_t error;
+  if (!wasi_keyvalue_store_open(&name, &opened, &error)) fail_kv(binding, &error);
+  return opened;
+}
+
+char *worker_kv_get(const char *binding, const char *key, size_t *length) {
+  wasi_keyvalue_store_own_bucket_t opened = bucket(binding);
+  bindings_string_t name = text_of(key);
+  bindings_option_list_u8_t value;
+  wasi_keyvalue_store_error_t error;
+  if (!wasi_keyvalue_store_method_bucket_get(wasi_keyvalue_store_borrow_bucket(opened), &name, &value, &error))
+    fail_kv(binding, &error);
+  wasi_keyvalue_store_bucket_drop_own(opened);
+  if (!value.is_some) return NULL;
+  if (length) *length = value.val.len;
+  bindings_string_t text = {value.val.ptr, value.val.len};
+  return string_of(&text);
+}
+
+void worker_kv_put(const char *binding, const char *key, const void *value, size_t length) {
+  wasi_keyvalue_store_own_bucket_t opened = bucket(binding);
+  bindings_string_t name = text_of(key);
+  bindings_list_u8_t bytes = {(uint8_t *)value, length};
+  wasi_keyvalue_store_error_t error;
+  if (!wasi_keyvalue_store_method_bucket_set(wasi_keyvalue_store_borrow_bucket(opened), &name, &bytes, &error))
+    fail_kv(binding, &error);
+  wasi_keyvalue_store_bucket_drop_own(opened);
+}
+
+void worker_kv_delete(const char *binding, const char *key) {
+  wasi_keyvalue_store_own_bucket_t opened = bucket(binding);
+  bindings_string_t name = text_of(key);
+  wasi_keyvalue_store_error_t error;
+  if (!wasi_keyvalue_store_method_bucket_delete(wasi_keyvalue_store_borrow_bucket(opened), &name, &error))
+    fail_kv(binding, &error);
+  wasi_keyvalue_store_bucket_drop_own(opened);
+}
+
+/* The exports */
+
+static void end_event(void) {
+  fflush(stdout);
+  for (; bodies; bodies = bodies->next) close_body(bodies);
+  while (allocations) {
+    allocation *next = allocations->next;
+    free(allocations);
+    allocations = next;
+  }
+}
+
+static const char *url_of(wasi_http_types_borrow_incoming_request_t request) {
+  wasi_http_types_scheme_t scheme = {.tag = WASI_HTTP_TYPES_SCHEME_HTTP};
+  wasi_http_types_method_incoming_request_scheme(request, &scheme);
+  bindings_string_t host = text("", 0), path = text("/", 1);
+  if (wasi_http_types_method_incoming_request_authority(request, &host)) host = text_of(string_of(&host));
+  if (wasi_http_types_method_incoming_request_path_with_query(request, &path)) path = text_of(string_of(&path));
+  const char *name = scheme.tag == WASI_HTTP_TYPES_SCHEME_HTTPS ? "https" : "http";
+  return formatted("%s://%s%s", name, (const char *)host.ptr, (const char *)path.ptr);
+}
+
+void exports_wasi_http_incoming_handler_handle(wasi_http_types_own_incoming_request_t incoming,
+                                               wasi_http_types_own_response_outparam_t param) {
+  response = (struct response){
+      .param = param,
+      .headers = wasi_http_types_constructor_fields(),
+      .expected = true,
+  };
+  wasi_http_types_borrow_incoming_request_t borrowed = wasi_http_types_borrow_incoming_request(incoming);
+  wasi_http_types_method_t method;
+  wasi_http_types_method_incoming_request_method(borrowed, &method);
+  wasi_http_types_own_incoming_body_t body;
+  wasi_http_types_method_incoming_request_consume(borrowed, &body);
+  worker_request request = {
+      .method = method.tag == WASI_HTTP_TYPES_METHOD_OTHER ? string_of(&method.val.other) : METHODS[method.tag],
+      .url = url_of(borrowed),
+      .headers = headers_of(wasi_http_types_method_incoming_request_headers(borrowed)),
+      .body = body_of(body),
+  };
+  wasi_http_types_incoming_request_drop_own(incoming);
+  fetch(&request);
+  if (response.begun) finish(&response.out);
+  end_event();
+}
+
+void exports_taffrail_workers_tail_tail(worker_items *events) {
+  response = (struct response){0};
+  tail(events);
+  exports_taffrail_workers_tail_list_trace_item_free(events);
+  end_event();
+}

@@ -1,0 +1,133 @@
+/* Workers and Tail Workers in C and C++.
+ *
+ *     #include "workers.h"
+ *
+ *     void fetch(worker_request *request) {
+ *       worker_log(WORKER_INFO, "asked for %s", request->url);
+ *       worker_respond(200, "Hello\n");
+ *     }
+ *
+ * A Worker defines `fetch`, `tail`, or both. What functions return is allocated for the
+ * invocation, whose memory is freed as a whole when it ends. */
+
+#ifndef WORKERS_H
+#define WORKERS_H
+
+#include <stddef.h>
+
+#include "bindings.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A header field. Lists of them end with a field without a name. */
+typedef struct {
+  const char *name, *value;
+} worker_header;
+
+/* A body, which can be read once. */
+typedef struct worker_body worker_body;
+
+typedef struct {
+  const char *method;
+  const char *url;
+  const worker_header *headers;
+  worker_body *body;
+} worker_request;
+
+typedef struct {
+  int status;         /* 0 if there is no response */
+  const char *error;  /* why there is none */
+  const worker_header *headers;
+  worker_body *body;
+} worker_response;
+
+/* The items of a tail event: `ptr` and `len`. The types are those of `wit/types.wit`. */
+typedef exports_taffrail_workers_tail_list_trace_item_t worker_items;
+
+/* The handlers, defined by the Worker. */
+void fetch(worker_request *request);
+void tail(const worker_items *events);
+
+/* The value of the first field of this name, or NULL. The case of names does not matter. */
+const char *worker_get_header(const worker_header *headers, const char *name);
+
+/* Reads the next bytes of a body. Returns their number, 0 at its end. */
+size_t worker_read(worker_body *body, void *buffer, size_t size);
+
+/* Reads the rest of a body, as text. `length` may be NULL. */
+char *worker_text(worker_body *body, size_t *length);
+
+/* Adds a field to the headers of the response, which is not begun yet. */
+void worker_add_header(const char *name, const char *value);
+
+/* Begins the response. `worker_write` sends the body piece by piece, up to the return of
+ * `fetch`. */
+void worker_begin(int status);
+void worker_write(const void *data, size_t length);
+
+/* Sends a whole response whose body is a text. */
+void worker_respond(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What a request has besides its URL. All of it is optional. */
+typedef struct {
+  const char *method;
+  const worker_header *headers;
+  const void *body;
+  size_t length;       /* of the body; 0 for a body that is a text */
+  const char *service; /* the binding of the Worker that gets the request */
+} worker_options;
+
+/* Sends a request, and waits for the response. */
+worker_response worker_fetch(const char *url, worker_options options);
+
+/* The value of a var, or NULL. */
+const char *worker_env(const char *name);
+
+/* The props that the caller's binding gave, as JSON. */
+const char *worker_props(void);
+
+/* The id under which the invocation is recorded. */
+const char *worker_invocation_id(void);
+
+/* In `tail`, the items as the text that `JSON.stringify(events)` gives in JavaScript. */
+const char *worker_events_json(void);
+
+/* The KV namespace of a binding. `worker_kv_get` returns NULL if there is no such key, and
+ * ends every value with a NUL that is not part of it. `length` may be NULL. */
+char *worker_kv_get(const char *binding, const char *key, size_t *length);
+void worker_kv_put(const char *binding, const char *key, const void *value, size_t length);
+void worker_kv_delete(const char *binding, const char *key);
+
+typedef enum { WORKER_DEBUG, WORKER_INFO, WORKER_LOG, WORKER_WARN, WORKER_ERROR } worker_level;
+
+/* Writes an entry to the Worker's log. */
+void worker_log(worker_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Ends the invocation with an exception. */
+__attribute__((noreturn, format(printf, 2, 3)))
+void worker_fail(const char *name, const char *format, ...);
+
+#ifdef __cplusplus
+}
+
+#include <string>
+
+namespace worker {
+
+/* Text of the bindings, as C++ has it. */
+inline std::string text(const bindings_string_t &text) {
+  return {reinterpret_cast<const char *>(text.ptr), text.len};
+}
+
+inline std::string text(worker_body *body) {
+  size_t length;
+  const char *bytes = worker_text(body, &length);
+  return {bytes, length};
+}
+
+}  // namespace worker
+#endif
+
+#endif
