@@ -18,11 +18,13 @@ fn crates_depend_on_each_other_as_drawn() {
         ),
         ("taffrail-toolchain", [].into()),
         ("taffrail-javascript", ["taffrail-toolchain"].into()),
+        ("taffrail-c", ["taffrail-toolchain"].into()),
         ("taffrail-go", ["taffrail-toolchain"].into()),
         ("taffrail-python", ["taffrail-toolchain"].into()),
         (
             "taffrail-project",
             [
+                "taffrail-c",
                 "taffrail-go",
                 "taffrail-javascript",
                 "taffrail-python",

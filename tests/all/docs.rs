@@ -35,6 +35,10 @@ pages! {
     rust_faulty: "guest-examples/rust/faulty/README.md"
     rust_tail_log: "guest-examples/rust/tail-log/README.md"
     rust_tail_http: "guest-examples/rust/tail-http/README.md"
+    c_hello: "guest-examples/c/hello/README.md"
+    c_tail_http: "guest-examples/c/tail-http/README.md"
+    cpp_hello: "guest-examples/cpp/hello/README.md"
+    cpp_tail_http: "guest-examples/cpp/tail-http/README.md"
     go_hello: "guest-examples/go/hello/README.md"
     go_tail_http: "guest-examples/go/tail-http/README.md"
     python_hello: "guest-examples/python/hello/README.md"
@@ -56,7 +60,7 @@ fn every_page_has_a_test() {
         folder.map(|entry| entry.unwrap().file_name().into_string().unwrap())
     };
     let mut pages: Vec<_> = names("docs").map(|page| format!("docs/{page}")).collect();
-    for language in ["rust", "python", "javascript", "go"] {
+    for language in ["rust", "python", "javascript", "go", "c", "cpp"] {
         let examples = names(&format!("guest-examples/{language}"));
         pages.extend(examples.map(|name| format!("guest-examples/{language}/{name}/README.md")));
     }

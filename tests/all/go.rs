@@ -1,26 +1,16 @@
 //! Workers in Go.
 
-use bytes::Bytes;
-use http::{Method, Request, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 use taffrail_runtime::Event;
 use taffrail_runtime::trace::TraceItem;
 use taffrail_tests::folder::Folder;
-use taffrail_tests::scenario::{Endpoint, Scenario, full, logs, refused};
+use taffrail_tests::scenario::{Scenario, logs};
+use taffrail_tests::sources::{
+    check_echo, check_refused, exception, failed, last, shop, tail, write,
+};
 
-/// Writes the folder of a Worker in Go.
-fn go(folder: &Folder, name: &str, source: &str, more: &str) {
-    let config = format!("name = \"{name}\"\nmain = \"main.go\"\n{more}\n");
-    folder
-        .write(&format!("{name}/main.go"), source)
-        .write(&format!("{name}/wrangler.toml"), config);
-}
-
-/// The item of the last invocation of a Worker.
-fn last(scenario: &Scenario, worker: &str) -> Arc<TraceItem> {
-    scenario.items_of(worker).pop().unwrap()
-}
+const MAIN: &str = "main.go";
 
 const PRODUCER: &str = r#"
 package main
@@ -129,35 +119,10 @@ func service(w http.ResponseWriter, r *http.Request) {
 }
 "#;
 
-const MORE: &str = r#"
-kv_namespaces = [{ binding = "KV", id = "abc" }]
-services = [{ binding = "OTHER", service = "other" }]
-"#;
-
-const OTHER: &str = "export default { async fetch(request) { return new Response(`${request.method} ${new URL(request.url).pathname} ${await request.text()}`, { status: 202 }); } };";
-
-async fn producer() -> (Folder, Scenario) {
-    let folder = Folder::new();
-    go(&folder, "shop", PRODUCER, MORE);
-    folder.script("other", OTHER, "");
-    let scenario = Scenario::of(&folder, &["shop", "other"]).await;
-    (folder, scenario)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_bodies_bindings_and_timers() {
-    let (_folder, scenario) = producer().await;
-    let body = Bytes::from(vec![b'x'; 10 << 20]);
-    let echo = Request::builder()
-        .method(Method::PUT)
-        .uri("http://localhost/echo")
-        .header("x-in", "in")
-        .body(body.clone());
-    let answer = scenario.send("shop", echo.unwrap()).await;
-    assert_eq!(answer.status, Some(201));
-    assert_eq!(answer.headers["x-method"], "PUT");
-    assert_eq!(answer.headers["x-in"], "in");
-    assert!(answer.body == body);
+    let (_folder, scenario) = shop(&[(MAIN, PRODUCER)]).await;
+    check_echo(&scenario, 10 << 20).await;
     for (path, expected) in [
         ("/waits", "true"),
         (
@@ -172,7 +137,7 @@ async fn requests_bodies_bindings_and_timers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn levels_and_failures_are_those_of_go() {
-    let (_folder, scenario) = producer().await;
+    let (_folder, scenario) = shop(&[(MAIN, PRODUCER)]).await;
     assert_eq!(scenario.get("shop", "/levels").await.text(), "logged");
     assert_eq!(
         logs(&last(&scenario, "shop")),
@@ -193,12 +158,9 @@ async fn levels_and_failures_are_those_of_go() {
         ),
         ("/elsewhere", "no such order", "main.fail("),
     ] {
-        assert_eq!(scenario.get("shop", path).await.status, None);
-        let item = last(&scenario, "shop");
+        let item = failed(&scenario, path).await;
         assert_eq!(json!(item.outcome), json!("exception"), "{path}");
-        let [exception] = &item.exceptions[..] else {
-            panic!("{path}: {:?}", item.exceptions);
-        };
+        let exception = exception(&item);
         assert_eq!((&*exception.name, &*exception.message), ("panic", message));
         let stack = exception.stack.as_deref().unwrap();
         let mut lines = stack.lines();
@@ -266,26 +228,7 @@ func tail(ctx context.Context, items []workers.TraceItem) error {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tail_reads_items_and_posts_them() {
-    let mut endpoint = Endpoint::start().await;
-    let folder = Folder::new();
-    let vars = format!("vars = {{ ENDPOINT = \"{}\" }}", endpoint.url());
-    go(&folder, "tail", TAIL, &vars);
-    let producer = "export default { fetch() { console.log('a', 1); throw new Error('no'); } };";
-    let tail = "tail_consumers = [{ service = \"tail\", props = { team = 7 } }]";
-    folder.script("api", producer, tail);
-    let scenario = Scenario::of(&folder, &["api", "tail"]).await;
-    let get = Request::builder()
-        .uri("http://localhost/")
-        .header("authorization", "Bearer 1234")
-        .body(Bytes::new());
-    scenario.stream("api", get.unwrap().map(full)).await;
-    let received = endpoint.next().await;
-    let items: Value = serde_json::from_slice(&received.body).unwrap();
-    assert_eq!(items[0]["scriptName"], "api");
-    assert_eq!(items[0]["exceptions"][0]["message"], "no");
-    received.answer(StatusCode::ACCEPTED);
-    scenario.idle().await;
-    let item = last(&scenario, "tail");
+    let item = tail(MAIN, TAIL).await;
     assert_eq!(
         logs(&item),
         [
@@ -299,7 +242,6 @@ async fn a_tail_reads_items_and_posts_them() {
         (&*failure.name, &*failure.message),
         ("error", "answered 202")
     );
-    assert_eq!(scenario.get("tail", "/").await.text(), "both");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -314,14 +256,7 @@ async fn mistakes_are_told_with_their_place() {
             "has no handler: call `workers.Serve(handler)` or `workers.Tail(function)` of `taffrail.dev/workers` in `main`",
         ),
     ] {
-        let folder = Folder::new();
-        go(&folder, "w", source, "");
-        let error = refused(&folder, &["w"]).await;
-        assert!(
-            error.contains("wrangler.toml: Worker `w` cannot be built: "),
-            "{error}"
-        );
-        assert!(error.contains(expected), "{error}");
+        check_refused(MAIN, source, expected).await;
     }
 }
 
@@ -371,7 +306,7 @@ func main() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_is_used_again_until_it_has_lost_too_much_memory() {
     let folder = Folder::new();
-    go(&folder, "tail", COUNTING_TAIL, "");
+    write(&folder, "tail", MAIN, COUNTING_TAIL, "");
     let scenario = Scenario::of(&folder, &["tail"]).await;
     let receive = async |message: String| {
         let item = json!({

@@ -5,6 +5,9 @@ use std::process::Command;
 use taffrail_tests::guests;
 use taffrail_tests::process::{Folder, run, run_recorded};
 
+/// The languages whose Workers Taffrail builds or runs by itself.
+const BUILT: [&str; 6] = ["javascript", "typescript", "python", "go", "c", "cpp"];
+
 /// Makes the Worker `made`, and returns the commands that are said to be next.
 fn init(folder: &Folder, arguments: &[&str]) -> Vec<String> {
     let mut command = folder.taffrail(&["init", "made", "--lang"]);
@@ -63,8 +66,8 @@ fn assert_succeeds(command: &mut Command) {
 }
 
 #[test]
-fn a_script_or_a_worker_in_python_runs_at_once() {
-    for language in ["javascript", "typescript", "python", "go"] {
+fn a_worker_that_taffrail_builds_runs_at_once() {
+    for language in BUILT {
         let folder = Folder::new();
         let next = init(&folder, &[language]);
         assert_eq!(next, ["taffrail check made", "taffrail invoke made"]);
@@ -74,7 +77,7 @@ fn a_script_or_a_worker_in_python_runs_at_once() {
 
 #[test]
 fn a_producer_and_a_tail_are_two_workers() {
-    for language in ["javascript", "typescript", "python", "go"] {
+    for language in BUILT {
         let folder = Folder::new();
         init(&folder, &[language, "--tail"]);
         std::fs::rename(folder.path().join("made"), folder.path().join("tail")).unwrap();

@@ -68,6 +68,22 @@ const PYTHON: Language = Language {
     has_all_events: true,
 };
 
+const C: Language = Language {
+    folder: "c",
+    failure: "Error",
+    place: "at fail (main.c:",
+    overflow: "stack",
+    exit: Some("exited with status 3"),
+    has_all_events: true,
+};
+
+const CPP: Language = Language {
+    folder: "cpp",
+    failure: "std::runtime_error",
+    place: "at fail() (main.cc:",
+    ..C
+};
+
 const GO: Language = Language {
     folder: "go",
     failure: "panic",
@@ -131,6 +147,8 @@ languages! {
     typescript: TYPESCRIPT
     python: PYTHON
     go: GO
+    c: C
+    cpp: CPP
 }
 
 /// The table of the documentation has every behaviour and language, and tells what a language

@@ -8,6 +8,7 @@ mod bad_configuration;
 mod bodies;
 mod build;
 mod bundle;
+mod c;
 mod cancel;
 mod capture;
 mod check;

@@ -1,25 +1,11 @@
 //! Workers in Python.
 
-use bytes::Bytes;
-use http::{Method, Request, StatusCode};
-use serde_json::{Value, json};
-use std::sync::Arc;
-use taffrail_runtime::trace::TraceItem;
+use serde_json::json;
 use taffrail_tests::folder::Folder;
-use taffrail_tests::scenario::{Endpoint, Scenario, full, logs, refused};
+use taffrail_tests::scenario::{logs, refused};
+use taffrail_tests::sources::{check_echo, check_refused, exception, failed, last, shop, tail};
 
-/// Writes the folder of a Worker in Python.
-fn python(folder: &Folder, name: &str, source: &str, more: &str) {
-    let config = format!("name = \"{name}\"\nmain = \"entry.py\"\n{more}\n");
-    folder
-        .write(&format!("{name}/entry.py"), source)
-        .write(&format!("{name}/wrangler.toml"), config);
-}
-
-/// The item of the last invocation of a Worker.
-fn last(scenario: &Scenario, worker: &str) -> Arc<TraceItem> {
-    scenario.items_of(worker).pop().unwrap()
-}
+const MAIN: &str = "entry.py";
 
 const PRODUCER: &str = r#"
 import asyncio
@@ -82,39 +68,12 @@ class Default(WorkerEntrypoint):
         await fetch("http://127.0.0.1:1/")
 "#;
 
-const MORE: &str = r#"
-kv_namespaces = [{ binding = "KV", id = "abc" }]
-services = [{ binding = "OTHER", service = "other" }]
-"#;
-
-const OTHER: &str = "export default { async fetch(request) { return new Response(`${request.method} ${new URL(request.url).pathname} ${await request.text()}`, { status: 202 }); } };";
-
-async fn producer() -> (Folder, Scenario) {
-    let folder = Folder::new();
-    python(&folder, "shop", PRODUCER, MORE);
-    folder.write(
-        "shop/helper.py",
-        "def shout(text):\n    return text.upper()\n",
-    );
-    folder.script("other", OTHER, "");
-    let scenario = Scenario::of(&folder, &["shop", "other"]).await;
-    (folder, scenario)
-}
+const HELPER: (&str, &str) = ("helper.py", "def shout(text):\n    return text.upper()\n");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_bodies_bindings_and_timers() {
-    let (_folder, scenario) = producer().await;
-    let body = Bytes::from(vec![b'x'; 300_000]);
-    let echo = Request::builder()
-        .method(Method::PUT)
-        .uri("http://localhost/echo")
-        .header("x-in", "in")
-        .body(body.clone());
-    let answer = scenario.send("shop", echo.unwrap()).await;
-    assert_eq!(answer.status, Some(201));
-    assert_eq!(answer.headers["x-method"], "PUT");
-    assert_eq!(answer.headers["x-in"], "in");
-    assert!(answer.body == body);
+    let (_folder, scenario) = shop(&[(MAIN, PRODUCER), HELPER]).await;
+    check_echo(&scenario, 300_000).await;
     for (path, expected) in [
         ("/waits", "True"),
         ("/kv", "grün color"),
@@ -126,7 +85,7 @@ async fn requests_bodies_bindings_and_timers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn levels_and_failures_are_those_of_python() {
-    let (_folder, scenario) = producer().await;
+    let (_folder, scenario) = shop(&[(MAIN, PRODUCER), HELPER]).await;
     assert_eq!(scenario.get("shop", "/levels").await.text(), "logged");
     let item = last(&scenario, "shop");
     assert_eq!(
@@ -170,12 +129,9 @@ async fn levels_and_failures_are_those_of_python() {
             "",
         ),
     ] {
-        assert_eq!(scenario.get("shop", path).await.status, None);
-        let item = last(&scenario, "shop");
+        let item = failed(&scenario, path).await;
         assert_eq!(json!(item.outcome), json!("exception"), "{path}");
-        let [exception] = &item.exceptions[..] else {
-            panic!("{path}: {:?}", item.exceptions);
-        };
+        let exception = exception(&item);
         assert_eq!((&*exception.name, &*exception.message), (name, message));
         let stack = exception.stack.as_deref().unwrap();
         assert!(
@@ -215,26 +171,7 @@ class Default(WorkerEntrypoint):
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tail_reads_items_and_posts_them() {
-    let mut endpoint = Endpoint::start().await;
-    let folder = Folder::new();
-    let vars = format!("vars = {{ ENDPOINT = \"{}\" }}", endpoint.url());
-    python(&folder, "tail", TAIL, &vars);
-    let producer = "export default { fetch() { console.log('a', 1); throw new Error('no'); } };";
-    let tail = "tail_consumers = [{ service = \"tail\", props = { team = 7 } }]";
-    folder.script("api", producer, tail);
-    let scenario = Scenario::of(&folder, &["api", "tail"]).await;
-    let get = Request::builder()
-        .uri("http://localhost/")
-        .header("authorization", "Bearer 1234")
-        .body(Bytes::new());
-    scenario.stream("api", get.unwrap().map(full)).await;
-    let received = endpoint.next().await;
-    let items: Value = serde_json::from_slice(&received.body).unwrap();
-    assert_eq!(items[0]["scriptName"], "api");
-    assert_eq!(items[0]["exceptions"][0]["message"], "no");
-    received.answer(StatusCode::OK);
-    scenario.idle().await;
-    let item = last(&scenario, "tail");
+    let item = tail(MAIN, TAIL).await;
     assert_eq!(
         logs(&item),
         [
@@ -243,7 +180,6 @@ async fn a_tail_reads_items_and_posts_them() {
             "log {'team': 7}",
         ]
     );
-    assert_eq!(scenario.get("tail", "/").await.text(), "both");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -262,14 +198,7 @@ async fn mistakes_are_told_with_their_place() {
             "ModuleNotFoundError: No module named 'nowhere'",
         ),
     ] {
-        let folder = Folder::new();
-        python(&folder, "w", source, "");
-        let error = refused(&folder, &["w"]).await;
-        assert!(
-            error.contains("wrangler.toml: Worker `w` cannot be built: "),
-            "{error}"
-        );
-        assert!(error.contains(expected), "{error}");
+        check_refused(MAIN, source, expected).await;
     }
     let folder = Folder::new();
     folder

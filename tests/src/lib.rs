@@ -4,6 +4,7 @@
 //! - [`folder`] holds the scripts and configurations of Workers;
 //! - [`scenario`] runs Workers in process: `producer + tail → fetch → response
 //!   and items`;
+//! - [`sources`] has what Workers that Taffrail builds have in common;
 //! - [`process`] runs the `taffrail` binary as a user would;
 //! - [`conformance`] compares Taffrail with recordings of workerd;
 //! - [`wit`] makes components of the package in `wit/` without a language;
@@ -22,6 +23,7 @@ pub mod pages;
 pub mod process;
 pub mod scenario;
 pub mod soak;
+pub mod sources;
 pub mod upstream;
 pub mod wit;
 

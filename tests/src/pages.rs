@@ -164,8 +164,8 @@ impl Example {
             link(&format!("guest-examples/{name}"));
         }
         // Workers keep their data beside themselves.
-        for scripts in
-            ["javascript", "python", "go"].map(|language| format!("guest-examples/{language}"))
+        for scripts in ["javascript", "python", "go", "c", "cpp"]
+            .map(|language| format!("guest-examples/{language}"))
         {
             copy(&root().join(&scripts), &folder.path().join(&scripts));
         }

@@ -122,14 +122,17 @@ impl Language for C {
     }
 
     fn build(&self, main: &Path) -> Result<Built, Error> {
-        let build = |sources: &_, work: &_| self.compile(sources, work);
-        self.home.build(main, &EXTENSIONS, build)
+        let sources = Sources::of(main, None, &EXTENSIONS)?;
+        self.home
+            .build(&sources, |work| self.compile(&sources, work))
     }
 }
 
 fn write_bindings(world: &World, folder: &Path) -> Result<(), Error> {
-    let mut options = Opts::default();
-    options.no_object_file = true;
-    options.rename_world = Some(BINDINGS.to_owned());
+    let options = Opts {
+        no_object_file: true,
+        rename_world: Some(BINDINGS.to_owned()),
+        ..Opts::default()
+    };
     world.write_bindings(&mut *options.build(), folder)
 }

@@ -190,6 +190,10 @@ pub(crate) enum Language {
     Python,
     /// A component, which `dev` builds
     Go,
+    /// A component, which `dev` builds
+    C,
+    /// A component, which `dev` builds
+    Cpp,
 }
 
 #[derive(ArgGroup, Debug)]

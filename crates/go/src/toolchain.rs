@@ -113,6 +113,7 @@ impl Language for Go {
 
     fn build(&self, main: &Path) -> Result<Built, Error> {
         let sources = Sources::of(main, Some(module::FILE), &SOURCES)?;
-        self.home.build(&sources, |work| self.compile(&sources, work))
+        self.home
+            .build(&sources, |work| self.compile(&sources, work))
     }
 }

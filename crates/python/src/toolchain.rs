@@ -113,7 +113,8 @@ impl Language for Python {
 
     fn build(&self, main: &Path) -> Result<Built, Error> {
         let sources = Sources::of(main, None, &["py"])?;
-        self.home.build(&sources, |work| self.componentize(&sources, work))
+        self.home
+            .build(&sources, |work| self.componentize(&sources, work))
     }
 }
 

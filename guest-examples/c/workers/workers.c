@@ -42,13 +42,37 @@ static bindings_string_t text_of(const char *string) {
   return text(string, strlen(string));
 }
 
+const char *worker_string(bindings_string_t text) {
+  char *string = allocate(text.len + 1);
+  memcpy(string, text.ptr, text.len);
+  string[text.len] = 0;
+  return string;
+}
+
+const char *worker_option(bindings_option_string_t text) {
+  return text.is_some ? worker_string(text.val) : NULL;
+}
+
 /* Copies a text, and frees it. */
-static char *string_of(bindings_string_t *text) {
-  char *string = allocate(text->len + 1);
-  memcpy(string, text->ptr, text->len);
-  string[text->len] = 0;
+static const char *string_of(bindings_string_t *text) {
+  const char *string = worker_string(*text);
   bindings_string_free(text);
   return string;
+}
+
+/* Replaces what is not UTF-8, which is no text for the host. */
+static void replace_invalid(char *string) {
+  for (uint8_t *c = (uint8_t *)string; *c;) {
+    uint8_t low = *c == 0xE0 ? 0xA0 : *c == 0xF0 ? 0x90 : 0x80;
+    uint8_t high = *c == 0xED ? 0x9F : *c == 0xF4 ? 0x8F : 0xBF;
+    int more = *c < 0x80 ? 0 : *c < 0xC2 || *c > 0xF4 ? -1 : 1 + (*c >= 0xE0) + (*c >= 0xF0);
+    int found = 0;
+    for (; found < more && c[found + 1] >= low && c[found + 1] <= high; found++) low = 0x80, high = 0xBF;
+    if (found == more)
+      c += more + 1;
+    else
+      *c++ = '?';
+  }
 }
 
 static char *formatted_with(const char *format, va_list arguments) {
@@ -84,6 +108,7 @@ void worker_fail(const char *name, const char *format, ...) {
   va_start(arguments, format);
   vsnprintf(message, sizeof message, format, arguments);
   va_end(arguments);
+  replace_invalid(message);
   worker_give_up(name, message);
 }
 
@@ -119,6 +144,7 @@ void worker_log(worker_level level, const char *format, ...) {
   va_start(arguments, format);
   char *line = formatted_with(format, arguments);
   va_end(arguments);
+  replace_invalid(line);
   if (level == WORKER_LOG) {
     puts(line);
   } else {
@@ -366,7 +392,10 @@ worker_response worker_fetch(const char *url, worker_options options) {
   bindings_string_t service = text_of(options.service ? options.service : "");
   bool sent = options.service ? taffrail_workers_services_fetch(&service, request, NULL, &future, &error)
                               : wasi_http_outgoing_handler_handle(request, NULL, &future, &error);
-  if (!sent) return (worker_response){.error = error_of(&error, url)};
+  if (!sent) {
+    wasi_http_types_outgoing_body_drop_own(out.body);
+    return (worker_response){.error = error_of(&error, url)};
+  }
   wasi_http_types_method_outgoing_body_write(wasi_http_types_borrow_outgoing_body(out.body), &out.stream);
   if (options.body) {
     size_t length = options.length ? options.length : strlen(options.body);
@@ -443,8 +472,11 @@ char *worker_kv_get(const char *binding, const char *key, size_t *length) {
   wasi_keyvalue_store_bucket_drop_own(opened);
   if (!value.is_some) return NULL;
   if (length) *length = value.val.len;
-  bindings_string_t text = {value.val.ptr, value.val.len};
-  return string_of(&text);
+  char *bytes = allocate(value.val.len + 1);
+  memcpy(bytes, value.val.ptr, value.val.len);
+  bytes[value.val.len] = 0;
+  bindings_list_u8_free(&value.val);
+  return bytes;
 }
 
 void worker_kv_put(const char *binding, const char *key, const void *value, size_t length) {
@@ -464,6 +496,69 @@ void worker_kv_delete(const char *binding, const char *key) {
   if (!wasi_keyvalue_store_method_bucket_delete(wasi_keyvalue_store_borrow_bucket(opened), &name, &error))
     fail_kv(binding, &error);
   wasi_keyvalue_store_bucket_drop_own(opened);
+}
+
+const char *const *worker_kv_list(const char *binding) {
+  wasi_keyvalue_store_own_bucket_t opened = bucket(binding);
+  bindings_option_string_t cursor = {0};
+  const char **keys = allocate(sizeof *keys);
+  size_t count = 0;
+  do {
+    wasi_keyvalue_store_key_response_t page;
+    wasi_keyvalue_store_error_t error;
+    if (!wasi_keyvalue_store_method_bucket_list_keys(wasi_keyvalue_store_borrow_bucket(opened),
+                                                     cursor.is_some ? &cursor.val : NULL, &page, &error))
+      fail_kv(binding, &error);
+    const char **longer = allocate((count + page.keys.len + 1) * sizeof *keys);
+    keys = memcpy(longer, keys, count * sizeof *keys);
+    for (size_t i = 0; i < page.keys.len; i++) keys[count++] = worker_string(page.keys.ptr[i]);
+    cursor.is_some = page.cursor.is_some;
+    if (cursor.is_some) cursor.val = text_of(worker_string(page.cursor.val));
+    bindings_list_string_free(&page.keys);
+    bindings_option_string_free(&page.cursor);
+  } while (cursor.is_some);
+  keys[count] = NULL;
+  wasi_keyvalue_store_bucket_drop_own(opened);
+  return keys;
+}
+
+/* Trace items */
+
+const char *worker_outcome(const worker_item *item) {
+  static const char *const names[] = {
+      "unknown", "ok", "exception", "exceededCpu", "killSwitch", "daemonDown", "scriptNotFound",
+      "canceled", "exceededMemory", "loadShed", "responseStreamDisconnected", "internalError",
+      "exceededWallTime", "aborted",
+  };
+  return names[item->outcome];
+}
+
+static worker_tail_request tail_request(const taffrail_workers_types_tail_request_t *request) {
+  worker_header *headers = allocate((request->headers.len + 1) * sizeof *headers);
+  for (size_t i = 0; i < request->headers.len; i++) {
+    headers[i].name = worker_string(request->headers.ptr[i].f0);
+    headers[i].value = worker_string(request->headers.ptr[i].f1);
+  }
+  headers[request->headers.len] = (worker_header){0};
+  return (worker_tail_request){
+      .url = worker_string(request->url),
+      .method = worker_string(request->method),
+      .headers = headers,
+      .cf = request->cf.is_some ? worker_string(request->cf.val) : NULL,
+  };
+}
+
+worker_tail_request worker_redacted(const worker_fetch_event *event) {
+  return tail_request(&event->request);
+}
+
+worker_tail_request worker_unredacted(const worker_fetch_event *event) {
+  taffrail_workers_types_tail_request_t raw;
+  taffrail_workers_types_method_raw_request_get_unredacted(
+      taffrail_workers_types_borrow_raw_request(event->raw), &raw);
+  worker_tail_request request = tail_request(&raw);
+  taffrail_workers_types_tail_request_free(&raw);
+  return request;
 }
 
 /* The exports */
@@ -515,6 +610,9 @@ void exports_wasi_http_incoming_handler_handle(wasi_http_types_own_incoming_requ
 void exports_taffrail_workers_tail_tail(worker_items *events) {
   response = (struct response){0};
   tail(events);
+  for (worker_item *item = events->ptr; item < events->ptr + events->len; item++)
+    if (item->event.is_some && item->event.val.tag == TAFFRAIL_WORKERS_TYPES_EVENT_INFO_FETCH)
+      taffrail_workers_types_raw_request_drop_own(item->event.val.val.fetch.raw);
   exports_taffrail_workers_tail_list_trace_item_free(events);
   end_event();
 }

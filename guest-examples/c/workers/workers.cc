@@ -6,28 +6,30 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
-#include <string>
 #include <typeinfo>
 
 #include "private_typeinfo.h"
 #include "workers.h"
 
-// What the libraries say in place of `throw`, between a class and a message.
-static const std::string THROWN = " was thrown in -fno-exceptions mode";
-static const std::string SAYS = " message \"";
+// What the libraries say in place of `throw`, between a class and a message in quotes.
+static constexpr char THROWN[] = " was thrown in -fno-exceptions mode";
+static constexpr char SAYS[] = " message \"";
 
+// Allocates nothing, since there may be no memory.
 [[noreturn]] static void worker_fail_as(const char *format, va_list arguments) {
-  char said[1024];
+  char said[1024], name[1024];
   vsnprintf(said, sizeof said, format, arguments);
-  std::string text = said;
-  size_t end = text.find(THROWN);
-  if (end == std::string::npos) worker_fail("abort", "%s", said);
-  std::string name = "std::" + text.substr(0, end);
-  size_t message = text.find(SAYS);
-  text = message == std::string::npos ? "" : text.substr(message + SAYS.size());
-  if (!text.empty()) text.pop_back();
-  worker_fail(name.c_str(), "%s", text.c_str());
+  char *end = strstr(said, THROWN);
+  if (!end) worker_fail("abort", "%s", said);
+  char *says = strstr(end, SAYS);
+  *end = 0;
+  snprintf(name, sizeof name, "std::%s", said);
+  if (!says) worker_fail(name, "%s", "");
+  char *message = says + sizeof SAYS - 1;
+  if (char *quote = strrchr(message, '"')) *quote = 0;
+  worker_fail(name, "%s", message);
 }
 
 void std::__libcpp_verbose_abort(const char *format, ...) noexcept {

@@ -7,13 +7,14 @@
  *       worker_respond(200, "Hello\n");
  *     }
  *
- * A Worker defines `fetch`, `tail`, or both. What functions return is allocated for the
- * invocation, whose memory is freed as a whole when it ends. */
+ * A Worker defines `fetch`, `tail`, or both. What the functions here return is freed when the
+ * event ends, and not before. */
 
 #ifndef WORKERS_H
 #define WORKERS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "bindings.h"
 
@@ -43,8 +44,11 @@ typedef struct {
   worker_body *body;
 } worker_response;
 
-/* The items of a tail event: `ptr` and `len`. The types are those of `wit/types.wit`. */
+/* The items of a tail event: `ptr` and `len`. The types are those of `wit/types.wit`, in
+ * `bindings.h`. */
 typedef exports_taffrail_workers_tail_list_trace_item_t worker_items;
+typedef taffrail_workers_types_trace_item_t worker_item;
+typedef taffrail_workers_types_fetch_event_t worker_fetch_event;
 
 /* The handlers, defined by the Worker. */
 void fetch(worker_request *request);
@@ -91,14 +95,35 @@ const char *worker_props(void);
 /* The id under which the invocation is recorded. */
 const char *worker_invocation_id(void);
 
+/* The outcome of an item, as in JavaScript: `ok`, `exception`, `exceededCpu`, ... */
+const char *worker_outcome(const worker_item *item);
+
+/* The request of a fetch event. `cf` is JSON, or NULL. */
+typedef struct {
+  const char *url;
+  const char *method;
+  const worker_header *headers;
+  const char *cf;
+} worker_tail_request;
+
+/* The request without secrets, and as it was received. */
+worker_tail_request worker_redacted(const worker_fetch_event *event);
+worker_tail_request worker_unredacted(const worker_fetch_event *event);
+
+/* A text of the bindings as a string; of an option that is absent, NULL. */
+const char *worker_string(bindings_string_t text);
+const char *worker_option(bindings_option_string_t text);
+
 /* In `tail`, the items as the text that `JSON.stringify(events)` gives in JavaScript. */
 const char *worker_events_json(void);
 
 /* The KV namespace of a binding. `worker_kv_get` returns NULL if there is no such key, and
- * ends every value with a NUL that is not part of it. `length` may be NULL. */
+ * ends every value with a NUL that is not part of it. `length` may be NULL. The list of keys
+ * ends with NULL. A binding that does not exist ends the invocation. */
 char *worker_kv_get(const char *binding, const char *key, size_t *length);
 void worker_kv_put(const char *binding, const char *key, const void *value, size_t length);
 void worker_kv_delete(const char *binding, const char *key);
+const char *const *worker_kv_list(const char *binding);
 
 typedef enum { WORKER_DEBUG, WORKER_INFO, WORKER_LOG, WORKER_WARN, WORKER_ERROR } worker_level;
 
@@ -116,7 +141,7 @@ void worker_fail(const char *name, const char *format, ...);
 
 namespace worker {
 
-/* Text of the bindings, as C++ has it. */
+/* A text of the bindings, as C++ has it. */
 inline std::string text(const bindings_string_t &text) {
   return {reinterpret_cast<const char *>(text.ptr), text.len};
 }

@@ -91,15 +91,26 @@ pub(super) fn of(language: Language, role: Role) -> Vec<File> {
         }
         Language::Go => {
             let source = source!(role, "go", ".go");
-            let ignored = (".gitignore", "dist\n.taffrail\n");
-            let configuration = ("wrangler.toml", template!("go/wrangler.toml"));
-            vec![configuration, ignored, ("main.go", source)]
+            built(template!("go/wrangler.toml"), ("main.go", source))
+        }
+        Language::C => {
+            let source = source!(role, "c", ".c");
+            built(template!("c/wrangler.toml"), ("worker.c", source))
+        }
+        Language::Cpp => {
+            let source = source!(role, "cpp", ".cc");
+            built(template!("cpp/wrangler.toml"), ("worker.cc", source))
         }
     }
 }
 
 fn script(configuration: &'static str, source: File) -> Vec<File> {
     let ignored = (".gitignore", "dist\nnode_modules\n.taffrail\n");
+    vec![("wrangler.toml", configuration), ignored, source]
+}
+
+fn built(configuration: &'static str, source: File) -> Vec<File> {
+    let ignored = (".gitignore", "dist\n.taffrail\n");
     vec![("wrangler.toml", configuration), ignored, source]
 }
 

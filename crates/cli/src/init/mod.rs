@@ -94,7 +94,12 @@ fn next(language: Language, role: Role, dir: &Path) -> String {
     };
     match language {
         Language::Rust => format!("rustup target add wasm32-wasip2\n{run}"),
-        Language::Javascript | Language::Typescript | Language::Python | Language::Go => {
+        Language::Javascript
+        | Language::Typescript
+        | Language::Python
+        | Language::Go
+        | Language::C
+        | Language::Cpp => {
             format!("taffrail check {dir}\n{run}")
         }
     }

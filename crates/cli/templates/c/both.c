@@ -1,0 +1,18 @@
+#include "workers.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void fetch(worker_request *request) {
+  const char *path = strchr(strstr(request->url, "://") + 3, '/');
+  printf("asked for %s\n", path);
+  worker_respond(200, "Hello from %s\n", path);
+}
+
+void tail(const worker_items *events) {
+  for (size_t i = 0; i < events->len; i++) {
+    const worker_item *item = &events->ptr[i];
+    const char *name = worker_option(item->script_name);
+    printf("%s ended %s with %zu logs\n", name, worker_outcome(item), item->logs.len);
+  }
+}

@@ -1,0 +1,4 @@
+#include "workers.h"
+
+/* Prints every field of an item. */
+void show(const worker_item *item);
