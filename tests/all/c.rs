@@ -100,6 +100,7 @@ void fetch(worker_request *request) {
   if (IS("/kv")) kv();
   if (IS("/nokv")) worker_kv_get("NONE", "color", NULL);
   if (IS("/service")) service();
+  if (IS("/nourl")) worker_fetch(worker_env("NONE"), (worker_options){0});
   if (IS("/gone")) gone();
   if (IS("/second")) worker_respond(200, "%d", second_order());
   if (IS("/abort")) aborts();
@@ -194,6 +195,7 @@ async fn levels_and_failures_are_those_of_c() {
             "NONE: there is no such KV namespace",
             "at fail_kv (",
         ),
+        ("/nourl", "URLError", "the URL is NULL", "at worker_fetch ("),
         (
             "/null",
             "RuntimeError",

@@ -161,10 +161,9 @@ static worker_header *headers_of(wasi_http_types_own_fields_t fields) {
   wasi_http_types_fields_drop_own(fields);
   worker_header *headers = allocate((entries.len + 1) * sizeof *headers);
   for (size_t i = 0; i < entries.len; i++) {
-    bindings_string_t *name = &entries.ptr[i].f0;
-    wasi_http_types_field_value_t *value = &entries.ptr[i].f1;
-    headers[i].name = formatted("%.*s", (int)name->len, (const char *)name->ptr);
-    headers[i].value = formatted("%.*s", (int)value->len, (const char *)value->ptr);
+    wasi_http_types_field_value_t value = entries.ptr[i].f1;
+    headers[i].name = worker_string(entries.ptr[i].f0);
+    headers[i].value = worker_string((bindings_string_t){value.ptr, value.len});
   }
   headers[entries.len] = (worker_header){0};
   wasi_http_types_list_tuple2_field_name_field_value_free(&entries);
@@ -180,7 +179,7 @@ static void append(wasi_http_types_own_fields_t fields, const char *name, const 
 }
 
 const char *worker_get_header(const worker_header *headers, const char *name) {
-  for (; headers->name; headers++)
+  for (; headers && headers->name; headers++)
     if (!strcasecmp(headers->name, name)) return headers->value;
   return NULL;
 }
@@ -219,7 +218,7 @@ static void close_body(worker_body *body) {
 }
 
 size_t worker_read(worker_body *body, void *buffer, size_t size) {
-  if (!body->open || size == 0) return 0;
+  if (!body || !body->open || size == 0) return 0;
   bindings_list_u8_t piece;
   wasi_io_streams_stream_error_t error;
   do {
@@ -357,6 +356,7 @@ static const char *error_of(wasi_http_types_error_code_t *error, const char *url
 }
 
 static void set_url(wasi_http_types_borrow_outgoing_request_t request, const char *url) {
+  if (!url) worker_fail("URLError", "the URL is NULL");
   const char *separator = strstr(url, "://");
   if (!separator) worker_fail("URLError", "`%s` is no URL", url);
   size_t length = separator - url;
