@@ -98,6 +98,16 @@ const SERVERS: &[Server] = &[
         host: Host::taffrail(Tail::Language("rust")),
     },
     Server {
+        name: "taffrail-p2-tail-c",
+        guest: "hello",
+        host: Host::taffrail(Tail::Language("c")),
+    },
+    Server {
+        name: "taffrail-p2-tail-cpp",
+        guest: "hello",
+        host: Host::taffrail(Tail::Language("cpp")),
+    },
+    Server {
         name: "taffrail-p2-tail-go",
         guest: "hello",
         host: Host::taffrail(Tail::Language("go")),
