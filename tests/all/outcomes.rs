@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use std::sync::Arc;
-use taffrail_runtime::{Code, ErrorKind, Limits, WorkerSettings};
+use taffrail_runtime::{Code, Compiler, ErrorKind, Limits, WorkerSettings};
 use taffrail_tests::scenario::{Answer, Scenario, Upload, full, json, logs, read, request};
 use taffrail_trace::{Outcome, TraceException, TraceItem};
 
@@ -248,7 +248,9 @@ async fn more_invocations_than_the_host_has_room_for_are_shed_and_recorded() {
         instances: 2 * ROOM,
         ..Limits::default()
     };
-    let scenario = Scenario::new().deploy(
+    // A pool of its own, in which no other test has instances.
+    let compiler = Compiler::new(None, u32::try_from(ROOM).unwrap()).unwrap();
+    let scenario = Scenario::built(|builder| builder.compiler(compiler)).deploy(
         "probe",
         WorkerSettings {
             limits,
