@@ -65,6 +65,17 @@ const LOG: Tail = Tail::Log { reuse: None };
 /// The events that an instance handles in the rows that say `reuse`.
 const REUSE: u32 = 128;
 
+impl Server {
+    /// The example `hello`, with the tail of the table of languages in `language`.
+    const fn with_tail_in(name: &'static str, language: &'static str) -> Self {
+        Self {
+            name,
+            guest: "hello",
+            host: Host::taffrail(Tail::Language(language)),
+        }
+    }
+}
+
 /// `wasmtime serve` with its defaults stands before those compared with it.
 const SERVERS: &[Server] = &[
     Server {
@@ -92,36 +103,12 @@ const SERVERS: &[Server] = &[
         guest: "hello",
         host: Host::taffrail(Tail::Log { reuse: Some(1) }),
     },
-    Server {
-        name: "taffrail-p2-tail-rust",
-        guest: "hello",
-        host: Host::taffrail(Tail::Language("rust")),
-    },
-    Server {
-        name: "taffrail-p2-tail-c",
-        guest: "hello",
-        host: Host::taffrail(Tail::Language("c")),
-    },
-    Server {
-        name: "taffrail-p2-tail-cpp",
-        guest: "hello",
-        host: Host::taffrail(Tail::Language("cpp")),
-    },
-    Server {
-        name: "taffrail-p2-tail-go",
-        guest: "hello",
-        host: Host::taffrail(Tail::Language("go")),
-    },
-    Server {
-        name: "taffrail-p2-tail-python",
-        guest: "hello",
-        host: Host::taffrail(Tail::Language("python")),
-    },
-    Server {
-        name: "taffrail-p2-tail-js",
-        guest: "hello",
-        host: Host::taffrail(Tail::Language("javascript")),
-    },
+    Server::with_tail_in("taffrail-p2-tail-rust", "rust"),
+    Server::with_tail_in("taffrail-p2-tail-c", "c"),
+    Server::with_tail_in("taffrail-p2-tail-cpp", "cpp"),
+    Server::with_tail_in("taffrail-p2-tail-go", "go"),
+    Server::with_tail_in("taffrail-p2-tail-python", "python"),
+    Server::with_tail_in("taffrail-p2-tail-js", "javascript"),
     Server {
         name: "wasmtime-p2-reuse",
         guest: "hello",

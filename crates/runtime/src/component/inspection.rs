@@ -1,12 +1,13 @@
 //! The facts about a component that its bytes tell.
 
-use crate::component::debug::Debug;
+use crate::component::debug::{Debug, Embedded};
 use crate::component::handlers::Handlers;
 use crate::component::names::Names;
 use crate::component::provided::Provided;
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use wasmparser::{BinaryReaderError, KnownCustom, MemoryType, Parser, Payload};
 use wasmtime::component::Linker;
 
@@ -159,7 +160,7 @@ fn declared(memory: &MemoryType) -> Memory {
 
 fn debug_info(bytes: &[u8], path: &Path) -> DebugInfo {
     let read = |file: &Path| fs::read(file).map(Into::into);
-    let debug = Debug::of(bytes).with_file(bytes, path, read);
+    let debug = Debug::new(Arc::new(Embedded::of(bytes))).with_file(bytes, path, read);
     if debug.is_embedded() {
         return DebugInfo::Inside;
     }

@@ -1,12 +1,13 @@
 //! Compiled components whose imports are resolved.
 
+use crate::component::debug::Embedded;
 use crate::component::names::Names;
 use crate::component::provided::unresolved;
 use crate::error::Error;
 use crate::instance::engine::{Awake, TABLES_PER_MEMORY, Ticker};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
@@ -14,11 +15,22 @@ use wasmtime::component::{Component, InstancePre, Linker};
 const MEMORIES: u32 = 16;
 
 /// Compiles components whose stores have data of type `T`. Those of the same bytes share their code
-/// while one of them is in use.
+/// and their debug information while one of them is in use.
 pub(crate) struct Library<T: 'static> {
     linker: Linker<T>,
     ticker: Arc<Ticker>,
-    in_use: Mutex<HashMap<[u8; 32], Weak<InstancePre<T>>>>,
+    in_use: Mutex<InUse<T>>,
+}
+
+/// The shared parts of components, by the hash of their bytes.
+type InUse<T> = HashMap<[u8; 32], Weak<Shared<T>>>;
+
+/// The part that components of the same bytes share.
+struct Shared<T: 'static> {
+    pre: InstancePre<T>,
+    /// The number of places that an instance takes.
+    size: usize,
+    debug: OnceLock<Arc<Embedded>>,
 }
 
 impl<T: 'static> Library<T> {
@@ -41,56 +53,68 @@ impl<T: 'static> Library<T> {
     pub(crate) fn load(&self, names: &Names, bytes: &[u8]) -> Result<Linked<T>, Error> {
         let key = Sha256::digest(bytes).into();
         let known = self.in_use().get(&key).and_then(Weak::upgrade);
-        let pre = match known {
-            Some(pre) => pre,
+        let shared = match known {
+            Some(shared) => shared,
             None => {
-                let pre = Arc::new(self.compile(names, bytes)?);
+                let shared = Arc::new(self.compile(names, bytes)?);
                 let mut in_use = self.in_use();
-                in_use.retain(|_, pre| pre.strong_count() > 0);
-                in_use.insert(key, Arc::downgrade(&pre));
-                pre
+                in_use.retain(|_, shared| shared.strong_count() > 0);
+                in_use.insert(key, Arc::downgrade(&shared));
+                shared
             }
         };
         Ok(Linked {
-            size: size(pre.component())?,
-            pre,
+            shared,
             ticker: Arc::clone(&self.ticker),
         })
     }
 
-    fn compile(&self, names: &Names, bytes: &[u8]) -> Result<InstancePre<T>, Error> {
+    fn compile(&self, names: &Names, bytes: &[u8]) -> Result<Shared<T>, Error> {
         let component = Component::new(self.linker.engine(), bytes).map_err(|error| {
             Error::component(format!(
                 "the component is invalid: {error:#}. Build it again"
             ))
         })?;
-        size(&component)?;
-        self.linker
-            .instantiate_pre(&component)
-            .map_err(|error| unresolved(names, &self.linker, bytes, &error))
+        Ok(Shared {
+            size: size(&component)?,
+            pre: self
+                .linker
+                .instantiate_pre(&component)
+                .map_err(|error| unresolved(names, &self.linker, bytes, &error))?,
+            debug: OnceLock::new(),
+        })
     }
 
-    fn in_use(&self) -> MutexGuard<'_, HashMap<[u8; 32], Weak<InstancePre<T>>>> {
+    fn in_use(&self) -> MutexGuard<'_, InUse<T>> {
         self.in_use.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A component that can be instantiated in a store with data of type `T`.
 pub(crate) struct Linked<T: 'static> {
-    pub(crate) pre: Arc<InstancePre<T>>,
+    shared: Arc<Shared<T>>,
     ticker: Arc<Ticker>,
-    /// The number of places that an instance takes.
-    size: usize,
 }
 
 impl<T: 'static> Linked<T> {
+    /// Returns the component with its imports resolved.
+    pub(crate) fn pre(&self) -> &InstancePre<T> {
+        &self.shared.pre
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
-        self.pre.engine()
+        self.pre().engine()
+    }
+
+    /// Returns the debug information in the component, whose bytes are `bytes`.
+    pub(super) fn debug(&self, bytes: &[u8]) -> Arc<Embedded> {
+        let read = || Arc::new(Embedded::of(bytes));
+        Arc::clone(self.shared.debug.get_or_init(read))
     }
 
     /// Returns the number of places that an instance takes.
     pub(crate) fn size(&self) -> usize {
-        self.size
+        self.shared.size
     }
 
     /// Keeps the engine's epoch ticking while an invocation runs.
@@ -137,8 +161,8 @@ mod tests {
             library.load(&names, bytes).unwrap()
         };
         let (first, second, other) = (load(EMPTY), load(EMPTY), load(OTHER));
-        assert!(Arc::ptr_eq(&first.pre, &second.pre));
-        assert!(!Arc::ptr_eq(&first.pre, &other.pre));
+        assert!(Arc::ptr_eq(&first.shared, &second.shared));
+        assert!(!Arc::ptr_eq(&first.shared, &other.shared));
 
         drop((first, second));
         load(EMPTY);

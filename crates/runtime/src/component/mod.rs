@@ -64,7 +64,7 @@ impl Component {
 
     /// Returns the component with its imports resolved.
     pub(crate) fn pre(&self) -> &InstancePre<State> {
-        &self.linked.pre
+        self.linked.pre()
     }
 
     /// Returns the number of places that an instance takes.
@@ -105,7 +105,7 @@ impl Component {
     ) -> Result<Self, Error> {
         names.check_handlers()?;
         let linked = library.load(names, bytes)?;
-        let exported = Exported::new(library.linker(), &linked.pre);
+        let exported = Exported::new(library.linker(), linked.pre());
         let handlers = exported.and_then(|exported| Handlers::new(&names.exports, &exported));
         let handlers = handlers.map_err(|error| {
             Error::component(format!(
@@ -114,7 +114,7 @@ impl Component {
         })?;
         Ok(Self {
             handlers,
-            debug: Debug::of(bytes),
+            debug: Debug::new(linked.debug(bytes)),
             linked,
         })
     }

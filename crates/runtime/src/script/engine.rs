@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::interfaces::add_common_to_linker;
 use crate::script::state::IsolateState;
 use wasmtime::Engine;
-use wasmtime::component::{HasSelf, InstancePre, Linker};
+use wasmtime::component::{HasSelf, Linker};
 
 pub(super) use generated::Engine as Guest;
 pub(super) use generated::taffrail::javascript::host;
@@ -49,7 +49,7 @@ impl ScriptEngine {
             return Err(Error::component("it is not an engine that runs scripts"));
         }
         let linked = library.load(names, bytes)?;
-        let pre = generated::EnginePre::new(InstancePre::clone(&linked.pre)).map_err(|error| {
+        let pre = generated::EnginePre::new(linked.pre().clone()).map_err(|error| {
             Error::component(format!(
                 "it is not an engine of this version of Taffrail: {error:#}. Build it again"
             ))

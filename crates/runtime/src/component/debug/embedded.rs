@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 /// The debug information of the core modules that have it.
-pub(super) struct Embedded(Vec<Module>);
+pub(in crate::component) struct Embedded(Vec<Module>);
 
 struct Module {
     /// Its code section, as a range of the component.
@@ -19,7 +19,7 @@ struct Module {
 
 impl Embedded {
     /// Copies the debug information out of a component.
-    pub(super) fn of(component: &[u8]) -> Self {
+    pub(in crate::component) fn of(component: &[u8]) -> Self {
         let modules = core_modules(component).unwrap_or_default().into_iter();
         let modules = modules.filter(CoreModule::has_dwarf).filter_map(|module| {
             let mut bytes = Vec::new();

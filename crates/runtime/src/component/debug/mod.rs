@@ -5,7 +5,7 @@ mod embedded;
 mod file;
 
 pub(crate) use crate::component::debug::dwarf::Symbol;
-use crate::component::debug::embedded::Embedded;
+pub(super) use crate::component::debug::embedded::Embedded;
 use crate::component::debug::file::DebugFile;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,15 +14,15 @@ use std::sync::Arc;
 /// The debug information of a component: that in it, and that in a file beside it. It is parsed
 /// when it is first needed, and kept.
 pub(crate) struct Debug {
-    embedded: Embedded,
+    embedded: Arc<Embedded>,
     file: Option<DebugFile>,
 }
 
 impl Debug {
-    /// The debug information in a component.
-    pub(crate) fn of(component: &[u8]) -> Self {
+    /// Creates it from the debug information in the component.
+    pub(super) fn new(embedded: Arc<Embedded>) -> Self {
         Self {
-            embedded: Embedded::of(component),
+            embedded,
             file: None,
         }
     }
