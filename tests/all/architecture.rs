@@ -3,6 +3,7 @@
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use taffrail_tests::guests::root;
 use taffrail_tests::imports::Imports;
@@ -12,12 +13,16 @@ fn crates_depend_on_each_other_as_drawn() {
     let allowed: BTreeMap<&str, BTreeSet<&str>> = [
         ("taffrail-trace", [].into()),
         ("taffrail-store", [].into()),
+        ("taffrail-compiled", [].into()),
         (
             "taffrail-runtime",
-            ["taffrail-store", "taffrail-trace"].into(),
+            ["taffrail-compiled", "taffrail-store", "taffrail-trace"].into(),
         ),
         ("taffrail-toolchain", [].into()),
-        ("taffrail-javascript", ["taffrail-toolchain"].into()),
+        (
+            "taffrail-javascript",
+            ["taffrail-compiled", "taffrail-toolchain"].into(),
+        ),
         ("taffrail-c", ["taffrail-toolchain"].into()),
         ("taffrail-go", ["taffrail-toolchain"].into()),
         ("taffrail-python", ["taffrail-toolchain"].into()),
@@ -180,5 +185,37 @@ fn packages(manifest: &str) -> BTreeMap<String, Vec<String>> {
             let name = package["name"].as_str().unwrap().to_owned();
             (name, names(&package["dependencies"]))
         })
+        .collect()
+}
+
+#[test]
+fn one_crate_has_unsafe_code() {
+    let mut allowing = Vec::new();
+    for package in packages("Cargo.toml").keys() {
+        let crates = root().join("crates");
+        let name = match package.strip_prefix("taffrail-") {
+            Some("tests") => continue,
+            Some(name) => name,
+            None => "cli",
+        };
+        let files = rust_files(&crates.join(name).join("src"));
+        allowing.extend(files.into_iter().filter(|path| {
+            let text = fs::read_to_string(path).unwrap();
+            text.contains("unsafe_code")
+        }));
+    }
+    assert_eq!(allowing, [root().join("crates/compiled/src/lib.rs")]);
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let files = paths.map(|path| match path.is_dir() {
+        true => rust_files(&path),
+        false => vec![path],
+    });
+    let files = files.flatten();
+    files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .collect()
 }

@@ -8,10 +8,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::{self, Thread};
 use std::time::Duration;
+use taffrail_compiled::CodeFiles;
 use taffrail_toolchain::Error;
-use wasmtime::{
-    Cache, CacheConfig, Config, Engine, InstancePre, Module, Store, StoreContextMut, UpdateDeadline,
-};
+use wasmtime::{Config, Engine, InstancePre, Module, Store, StoreContextMut, UpdateDeadline};
 
 /// How often a run is interrupted to check its limits.
 const TICK: Duration = Duration::from_millis(5);
@@ -57,16 +56,14 @@ impl Esbuild {
                 cache.display()
             ))
         };
-        let mut kept = CacheConfig::new();
-        kept.with_directory(cache);
         let mut config = Config::new();
         config
-            .cache(Some(Cache::new(kept).map_err(failed)?))
             .max_wasm_stack(STACK_BYTES)
             .wasm_backtrace_max_frames(None)
             .epoch_interruption(true);
         let engine = Engine::new(&config).map_err(failed)?;
-        let module = Module::new(&engine, program).map_err(failed)?;
+        let files = CodeFiles::new(cache);
+        let module: Module = files.load(&engine, program).map_err(failed)?;
         let linker = wasi::linker(&engine).map_err(failed)?;
         let program = linker.instantiate_pre(&module).map_err(failed)?;
         Ok(Self { engine, program })

@@ -9,6 +9,7 @@ use crate::delivery::{TailCall, TailWorker};
 use crate::error::Error;
 use crate::event::{Event, Fetch, Session};
 use crate::invocation::Invocation;
+use crate::invocation::ahead::read_ahead;
 use crate::invocation::body::{Reader, ResponseBody};
 use crate::invocation::caught::{Panicked, caught};
 use crate::invocation::context::WorkerContext;
@@ -94,9 +95,14 @@ impl Worker {
             response = &mut responded => (response.ok(), true),
         };
         match response {
-            Some(response) => {
+            Some(mut response) => {
                 if running {
-                    tokio::spawn(run_after_response(Arc::clone(&invocation), run));
+                    let (head, body) = response.into_parts();
+                    let (body, is_over) = read_ahead(run.as_mut(), body).await;
+                    response = http::Response::from_parts(head, body);
+                    if !is_over {
+                        tokio::spawn(run_after_response(Arc::clone(&invocation), run));
+                    }
                 }
                 FetchResult::Response(ResponseBody::attach(response, invocation, reader, head))
             }

@@ -8,6 +8,7 @@ use crate::instance::engine::{Awake, TABLES_PER_MEMORY, Ticker};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use taffrail_compiled::{CodeFiles, LARGE};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
@@ -19,6 +20,8 @@ const MEMORIES: u32 = 16;
 pub(crate) struct Library<T: 'static> {
     linker: Linker<T>,
     ticker: Arc<Ticker>,
+    /// Compiled code that is kept, if there is a folder for it.
+    files: Option<CodeFiles>,
     in_use: Mutex<InUse<T>>,
 }
 
@@ -35,10 +38,11 @@ struct Shared<T: 'static> {
 
 impl<T: 'static> Library<T> {
     /// Creates a library whose components find their imports in `linker`.
-    pub(crate) fn new(linker: Linker<T>, ticker: &Arc<Ticker>) -> Self {
+    pub(crate) fn new(linker: Linker<T>, ticker: &Arc<Ticker>, files: Option<CodeFiles>) -> Self {
         Self {
             linker,
             ticker: Arc::clone(ticker),
+            files,
             in_use: Mutex::default(),
         }
     }
@@ -70,7 +74,12 @@ impl<T: 'static> Library<T> {
     }
 
     fn compile(&self, names: &Names, bytes: &[u8]) -> Result<Shared<T>, Error> {
-        let component = Component::new(self.linker.engine(), bytes).map_err(|error| {
+        let engine = self.linker.engine();
+        let component = match &self.files {
+            Some(files) if bytes.len() >= LARGE => files.load(engine, bytes),
+            _ => Component::new(engine, bytes),
+        };
+        let component = component.map_err(|error| {
             Error::component(format!(
                 "the component is invalid: {error:#}. Build it again"
             ))
@@ -155,7 +164,7 @@ mod tests {
     fn components_of_the_same_bytes_share_their_code() {
         let engines = Engines::new(None, 4).unwrap();
         let linker = Linker::<()>::new(&engines.sequential);
-        let library = Library::new(linker, &engines.ticker);
+        let library = Library::new(linker, &engines.ticker, None);
         let load = |bytes| {
             let names = Names::read(bytes).unwrap();
             library.load(&names, bytes).unwrap()

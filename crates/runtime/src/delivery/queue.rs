@@ -1,5 +1,6 @@
 //! The queue in front of one Tail Worker.
 
+use crate::clock;
 use crate::delivery::ledger::Ledger;
 use crate::delivery::waiting::{Entry, Pushed, Waiting};
 use crate::settings::{DEPTH, TailBatch, Target};
@@ -81,7 +82,8 @@ const ENDED: &str = "Taffrail stopped";
 /// A bounded queue that never blocks a producer, and the calls of its Tail Worker.
 ///
 /// While fewer than the limit of calls run, a call starts at once for an item, and takes along
-/// those that come until it runs. Other items wait, and go out together as calls end.
+/// those that come until it runs. Other items wait, and go out together as calls end. A call waits
+/// for a millisecond if items come by the thousands a second.
 pub(crate) struct TailQueue {
     ledger: Arc<Ledger>,
     waiting: Mutex<Waiting>,
@@ -129,7 +131,7 @@ impl TailQueue {
             lost_before: 0,
             _pending: Some(self.tracker.token()),
         };
-        let pushed = self.waiting().push(entry);
+        let pushed = self.waiting().push(entry, clock::instant());
         match pushed {
             Pushed::Start => self.start(),
             Pushed::Waits => {}
@@ -200,8 +202,12 @@ impl Place {
             let worker = (self.queue.find)();
             let size = worker.as_ref().map(|worker| worker.batch());
             let TailBatch { items, wait } = size.unwrap_or_default();
-            if !self.has_begun && !wait.is_zero() {
-                tokio::time::sleep(wait).await;
+            if !self.has_begun {
+                let pause = self.queue.waiting().pause(items, clock::instant());
+                let wait = wait.max(pause);
+                if !wait.is_zero() {
+                    tokio::time::sleep(wait).await;
+                }
             }
             let batch = Batch {
                 queue: Arc::clone(&self.queue),
@@ -218,7 +224,7 @@ impl Place {
     /// Takes the entries of the next call.
     fn next(&mut self, max_items: usize) -> Vec<Entry> {
         if self.has_begun {
-            return self.queue.waiting().next(max_items);
+            return self.queue.waiting().go_on(max_items);
         }
         self.has_begun = true;
         let (entries, starts) = self.queue.waiting().begin(max_items);

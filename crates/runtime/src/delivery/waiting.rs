@@ -3,6 +3,7 @@
 use crate::settings::Target;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use taffrail_trace::TraceItem;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -20,6 +21,14 @@ const BATCH_BYTES: usize = 1 << 20;
 
 /// How many entries are searched for those that may share a call.
 const LOOK_AHEAD: usize = 256;
+
+/// A Tail Worker is busy if this many entries came in a [`WINDOW`].
+const BUSY: u32 = 8;
+const WINDOW: Duration = Duration::from_millis(2);
+
+/// How long a call of a busy Tail Worker waits for further entries. To start a call costs as much as
+/// some items do.
+pub(super) const PAUSE: Duration = Duration::from_millis(1);
 
 /// Items that go to the Tail Worker in one call: a single item, or those of a dispatcher and its
 /// user Workers.
@@ -70,15 +79,18 @@ pub(super) struct Waiting {
     is_starting: bool,
     /// Lost items that have not been reported to the Tail Worker.
     unreported: u64,
+    arrivals: Arrivals,
 }
 
 impl Waiting {
-    pub(super) fn push(&mut self, mut entry: Entry) -> Pushed {
+    /// Adds an entry that comes at this time.
+    pub(super) fn push(&mut self, mut entry: Entry, now: Instant) -> Pushed {
         let bytes = self.bytes.saturating_add(entry.bytes());
         if bytes > QUEUED_BYTES {
             return Pushed::Full;
         }
         self.bytes = bytes;
+        self.arrivals.add(now);
         entry.lost_before = std::mem::take(&mut self.unreported);
         self.entries.push_back(entry);
         if self.start() {
@@ -99,11 +111,30 @@ impl Waiting {
         starts
     }
 
+    /// Returns how long a call that starts now waits for further entries, of which it takes
+    /// `max_items`.
+    pub(super) fn pause(&self, max_items: usize, now: Instant) -> Duration {
+        if self.arrivals.are_many(now) && self.entries.len() < max_items {
+            PAUSE
+        } else {
+            Duration::ZERO
+        }
+    }
+
     /// Takes the entries for a call that has started. Returns whether another one is to start for
     /// the entries that are left.
     pub(super) fn begin(&mut self, max_items: usize) -> (Vec<Entry>, bool) {
         self.is_starting = false;
         (self.next(max_items), self.start())
+    }
+
+    /// Takes the entries for a further call in the place of one that has ended: none if a call is
+    /// starting that can take them all.
+    pub(super) fn go_on(&mut self, max_items: usize) -> Vec<Entry> {
+        if self.is_starting && self.entries.len() <= max_items {
+            return Vec::new();
+        }
+        self.next(max_items)
     }
 
     /// Counts lost items, which the next entry reports.
@@ -113,7 +144,7 @@ impl Waiting {
 
     /// Takes the entries for the next call: the first one, and those that go with it and fit beside
     /// it.
-    pub(super) fn next(&mut self, max_items: usize) -> Vec<Entry> {
+    fn next(&mut self, max_items: usize) -> Vec<Entry> {
         let Some(first) = self.entries.pop_front() else {
             return Vec::new();
         };
@@ -162,6 +193,33 @@ impl Waiting {
     /// Takes out all waiting entries.
     pub(super) fn clear(&mut self) -> VecDeque<Entry> {
         std::mem::take(&mut self.entries)
+    }
+}
+
+/// How many entries came of late.
+#[derive(Default)]
+struct Arrivals {
+    /// The start of the current window, and the entries in it and in the one before.
+    since: Option<Instant>,
+    count: u32,
+    before: u32,
+}
+
+impl Arrivals {
+    fn add(&mut self, now: Instant) {
+        let age = self.since.map(|since| now.saturating_duration_since(since));
+        if age.is_none_or(|age| age >= WINDOW) {
+            let is_next = age.is_some_and(|age| age < 2 * WINDOW);
+            self.before = if is_next { self.count } else { 0 };
+            self.count = 0;
+            self.since = Some(now);
+        }
+        self.count = self.count.saturating_add(1);
+    }
+
+    fn are_many(&self, now: Instant) -> bool {
+        let is_recent = |since| now.saturating_duration_since(since) < WINDOW;
+        self.since.is_some_and(is_recent) && self.count.max(self.before) >= BUSY
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::error::Error;
 use crate::places::RESERVED_FOR_TAILS;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
 use wasmtime::{
@@ -28,14 +28,16 @@ const CORE_INSTANCES: u32 = 128;
 const MEMORY_KEEP_RESIDENT: usize = 4 << 20;
 const TABLE_KEEP_RESIDENT: usize = 1 << 20;
 
-/// The two engines.
+/// The two engines. Each reserves address space for the memories of all instances.
 pub(crate) struct Engines {
     /// For components of WASI 0.2. Without support for concurrency inside an instance, a call
     /// costs a fifth and a fresh instance two thirds.
     pub(crate) sequential: Engine,
-    /// For components of WASI 0.3.
-    pub(crate) concurrent: Engine,
+    /// For components of WASI 0.3, once there is one.
+    concurrent: OnceLock<Engine>,
     pub(crate) ticker: Arc<Ticker>,
+    cache: Option<Cache>,
+    places: u32,
 }
 
 impl Engines {
@@ -43,19 +45,34 @@ impl Engines {
     pub(crate) fn new(cache: Option<&Path>, instances: u32) -> Result<Self, Error> {
         let places = instances.saturating_add(RESERVED_FOR_TAILS);
         let cache = cache.map(open_cache).transpose()?;
-        let engine = |concurrent| {
-            Engine::new(&config(concurrent, cache.clone(), places))
-                .map_err(|error| Error::host("wasmtime cannot start").caused_by(error))
-        };
-        let sequential = engine(false)?;
-        let concurrent = engine(true)?;
-        let ticker = Ticker::start([sequential.clone(), concurrent.clone()])?;
+        let sequential = engine(false, cache.clone(), places)?;
+        let ticker = Ticker::start()?;
+        ticker.add(&sequential);
         Ok(Self {
             sequential,
-            concurrent,
+            concurrent: OnceLock::new(),
             ticker: Arc::new(ticker),
+            cache,
+            places,
         })
     }
+
+    /// Returns the engine for components of WASI 0.3.
+    pub(crate) fn concurrent(&self) -> Result<&Engine, Error> {
+        if let Some(engine) = self.concurrent.get() {
+            return Ok(engine);
+        }
+        let created = engine(true, self.cache.clone(), self.places)?;
+        Ok(self.concurrent.get_or_init(|| {
+            self.ticker.add(&created);
+            created
+        }))
+    }
+}
+
+fn engine(concurrent: bool, cache: Option<Cache>, places: u32) -> Result<Engine, Error> {
+    Engine::new(&config(concurrent, cache, places))
+        .map_err(|error| Error::host("wasmtime cannot start").caused_by(error))
 }
 
 fn open_cache(directory: &Path) -> Result<Cache, Error> {
@@ -73,8 +90,9 @@ fn open_cache(directory: &Path) -> Result<Cache, Error> {
 fn config(concurrent: bool, cache: Option<Cache>, places: u32) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(places)
-        // Components of WASI 0.3 run their tasks on further stacks.
-        .total_stacks(places.saturating_mul(2))
+        // Each stack costs a system call at the start. Components of WASI 0.3 run their tasks on
+        // further stacks.
+        .total_stacks(places.saturating_mul(if concurrent { 2 } else { 1 }))
         // This only counts and reserves nothing, so it can be generous.
         .total_core_instances(places.saturating_mul(CORE_INSTANCES))
         .max_core_instances_per_component(CORE_INSTANCES)
@@ -112,6 +130,13 @@ struct Shared {
     /// Whether the thread sleeps until it is woken.
     parked: AtomicBool,
     stop: AtomicBool,
+    engines: Mutex<Vec<Engine>>,
+}
+
+impl Shared {
+    fn engines(&self) -> MutexGuard<'_, Vec<Engine>> {
+        self.engines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Ticks without an invocation before the thread goes to sleep. Waking it costs a system call,
@@ -119,17 +144,21 @@ struct Shared {
 const IDLE_TICKS: u32 = 100;
 
 impl Ticker {
-    fn start(engines: [Engine; 2]) -> Result<Self, Error> {
+    fn start() -> Result<Self, Error> {
         let shared = Arc::new(Shared::default());
         let seen = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("taffrail-epoch".to_owned())
-            .spawn(move || tick(&engines, &seen))
+            .spawn(move || tick(&seen))
             .map_err(|error| Error::host("the epoch thread cannot start").caused_by(error))?;
         Ok(Self {
             shared,
             thread: thread.thread().clone(),
         })
+    }
+
+    fn add(&self, engine: &Engine) {
+        self.shared.engines().push(engine.clone());
     }
 
     /// Keeps the thread ticking until the guard is dropped.
@@ -160,7 +189,7 @@ impl Drop for Ticker {
     }
 }
 
-fn tick(engines: &[Engine], shared: &Shared) {
+fn tick(shared: &Shared) {
     let mut idle = 0;
     while !shared.stop.load(SeqCst) {
         if shared.running.load(SeqCst) > 0 {
@@ -177,6 +206,6 @@ fn tick(engines: &[Engine], shared: &Shared) {
             shared.parked.store(false, SeqCst);
         }
         thread::sleep(TICK);
-        engines.iter().for_each(Engine::increment_epoch);
+        shared.engines().iter().for_each(Engine::increment_epoch);
     }
 }

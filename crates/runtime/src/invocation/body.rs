@@ -180,7 +180,8 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self.expected {
             Some(left) => left == 0,
-            None => self.inner.is_end_stream(),
+            // A guest that was cut off leaves what looks like the end.
+            None => self.inner.is_end_stream() && !self.invocation.response_is_broken(),
         }
     }
 

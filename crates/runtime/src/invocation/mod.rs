@@ -1,6 +1,7 @@
 //! A running invocation: the facts that are recorded about it, and the trace item that is made of
 //! them.
 
+pub(crate) mod ahead;
 pub(crate) mod body;
 pub(crate) mod caught;
 pub(crate) mod context;

@@ -11,7 +11,8 @@ use crate::interfaces;
 use crate::script::{IsolateState, Script, ScriptEngine, engine};
 use crate::worker::Code;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use taffrail_compiled::CodeFiles;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
@@ -22,22 +23,44 @@ use wasmtime::component::Linker;
 pub struct Compiler(Arc<Shared>);
 
 struct Shared {
+    engines: Engines,
+    files: Option<CodeFiles>,
     /// For components of WASI 0.2.
-    sequential: Library<State>,
+    sequential: OnceLock<Library<State>>,
     /// For components of WASI 0.3.
-    concurrent: Library<State>,
+    concurrent: OnceLock<Library<State>>,
     /// For the JavaScript engine.
-    scripts: Library<IsolateState>,
+    scripts: OnceLock<Library<IsolateState>>,
     untrusted: Untrusted,
 }
 
 impl Shared {
     /// Returns what loads a Worker with these names.
-    fn workers(&self, names: &Names) -> &Library<State> {
+    fn workers(&self, names: &Names) -> Result<&Library<State>, Error> {
         match names.any("@0.3.") {
-            true => &self.concurrent,
-            false => &self.sequential,
+            true => self.library(&self.concurrent, self.engines.concurrent()?, workers),
+            false => self.library(&self.sequential, &self.engines.sequential, workers),
         }
+    }
+
+    /// Returns what loads the JavaScript engine.
+    fn scripts(&self) -> Result<&Library<IsolateState>, Error> {
+        self.library(&self.scripts, &self.engines.sequential, engine::linker)
+    }
+
+    /// Returns a library, which is made when it is first used. Most processes use only one.
+    fn library<'a, T>(
+        &self,
+        library: &'a OnceLock<Library<T>>,
+        engine: &Engine,
+        linker: fn(&Engine) -> wasmtime::Result<Linker<T>>,
+    ) -> Result<&'a Library<T>, Error> {
+        if let Some(library) = library.get() {
+            return Ok(library);
+        }
+        let clash = |error| Error::host("the host interfaces clash").caused_by(error);
+        let linker = linker(engine).map_err(clash)?;
+        Ok(library.get_or_init(|| Library::new(linker, &self.engines.ticker, self.files.clone())))
     }
 }
 
@@ -51,21 +74,23 @@ fn workers(engine: &Engine) -> wasmtime::Result<Linker<State>> {
 impl Compiler {
     /// Creates a compiler for several runtimes, to be passed to
     /// [`Builder::compiler`](crate::Builder::compiler). Compiled components are kept in
-    /// `cache`. `instances` is the size of the pool that the runtimes share.
+    /// `cache`, from which their machine code is run: it must be writable only by users who may
+    /// run code in this process. `instances` is the size of the pool that the runtimes share.
     ///
     /// # Errors
     ///
     /// Fails if the cache cannot be used, or if the system has no address space for the
     /// pool of instances.
     pub fn new(cache: Option<&Path>, instances: u32) -> Result<Self, Error> {
-        let engines = Engines::new(cache, instances)?;
-        let ticker = &engines.ticker;
-        let scripts = engine::linker(&engines.sequential);
-        let clash = |error| Error::host("the host interfaces clash").caused_by(error);
         Ok(Self(Arc::new(Shared {
-            sequential: Library::new(workers(&engines.sequential).map_err(clash)?, ticker),
-            concurrent: Library::new(workers(&engines.concurrent).map_err(clash)?, ticker),
-            scripts: Library::new(scripts.map_err(clash)?, ticker),
+            engines: Engines::new(
+                cache.map(|cache| cache.join("compressed")).as_deref(),
+                instances,
+            )?,
+            files: cache.map(|cache| CodeFiles::new(cache.join("mapped"))),
+            sequential: OnceLock::new(),
+            concurrent: OnceLock::new(),
+            scripts: OnceLock::new(),
             untrusted: Untrusted::default(),
         })))
     }
@@ -82,10 +107,10 @@ impl Compiler {
         let shared = &*self.0;
         let names = Names::read(bytes)?;
         if names.is_engine() {
-            let engine = ScriptEngine::compile(&names, &shared.scripts, bytes)?;
+            let engine = ScriptEngine::compile(&names, shared.scripts()?, bytes)?;
             return Script::built(engine, &names).map(Code::Script);
         }
-        Component::compile(&names, shared.workers(&names), bytes).map(Code::Component)
+        Component::compile(&names, shared.workers(&names)?, bytes).map(Code::Component)
     }
 
     /// Inspects a component that was read from `path`, which takes no time to
@@ -97,8 +122,8 @@ impl Compiler {
     pub fn inspect(&self, bytes: &[u8], path: &Path) -> Result<Inspection, Error> {
         let names = Names::read(bytes)?;
         let inspected = match names.is_engine() {
-            true => Inspection::new(&names, self.0.scripts.linker(), bytes, path),
-            false => Inspection::new(&names, self.0.workers(&names).linker(), bytes, path),
+            true => Inspection::new(&names, self.0.scripts()?.linker(), bytes, path),
+            false => Inspection::new(&names, self.0.workers(&names)?.linker(), bytes, path),
         };
         inspected.map_err(|error| damaged(&error))
     }
@@ -109,7 +134,7 @@ impl Compiler {
     ///
     /// Fails if `bytes` are not an engine.
     pub fn compile_engine(&self, bytes: &[u8]) -> Result<ScriptEngine, Error> {
-        ScriptEngine::compile(&Names::read(bytes)?, &self.0.scripts, bytes)
+        ScriptEngine::compile(&Names::read(bytes)?, self.0.scripts()?, bytes)
     }
 
     /// Compiles an untrusted component at run time: in a low-priority thread, a few at a time,

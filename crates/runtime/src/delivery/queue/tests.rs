@@ -20,30 +20,56 @@ impl TailWorker for Recorder {
     }
 }
 
-/// The calls for `items` that come at once, and for one more that comes when nothing is left to do.
-async fn calls(batch: TailBatch, items: usize) -> Vec<usize> {
-    let recorder = Arc::new(Recorder {
-        batch,
-        calls: Mutex::default(),
-    });
-    let queues = Queues::new(TaskTracker::new(), Handle::current());
-    let found = Arc::clone(&recorder);
-    let queue = queues.get(&WorkerId::from("tail"), move || {
-        Some(Arc::clone(&found) as _)
-    });
-    let target = Arc::new(Target::from("tail"));
-    for count in [items, 1] {
-        for _ in 0..count {
-            let trace =
-                TraceBuilder::new(Script::default(), EventInfo::Custom {}, 0, String::new());
-            queue.push(&[Arc::new(trace.finish(End::default()))], &target);
-        }
-        // Each task runs to its end or its sleep at its first turn.
-        for _ in 0..2 * items + 2 {
-            tokio::task::yield_now().await;
+/// A queue in front of a [`Recorder`].
+struct Recorded {
+    queue: Arc<TailQueue>,
+    recorder: Arc<Recorder>,
+    tracker: TaskTracker,
+}
+
+impl Recorded {
+    fn new(batch: TailBatch) -> Self {
+        let recorder = Arc::new(Recorder {
+            batch,
+            calls: Mutex::default(),
+        });
+        let tracker = TaskTracker::new();
+        tracker.close();
+        let queues = Queues::new(tracker.clone(), Handle::current());
+        let found = Arc::clone(&recorder);
+        let queue = queues.get(&WorkerId::from("tail"), move || {
+            Some(Arc::clone(&found) as _)
+        });
+        Self {
+            queue,
+            recorder,
+            tracker,
         }
     }
-    recorder.calls.lock().unwrap().clone()
+
+    fn push(&self, items: usize) {
+        let target = Arc::new(Target::from("tail"));
+        for _ in 0..items {
+            let trace =
+                TraceBuilder::new(Script::default(), EventInfo::Custom {}, 0, String::new());
+            self.queue
+                .push(&[Arc::new(trace.finish(End::default()))], &target);
+        }
+    }
+
+    fn calls(&self) -> Vec<usize> {
+        self.recorder.calls.lock().unwrap().clone()
+    }
+}
+
+/// The calls for `items` that come at once, and for one more that comes when nothing is left to do.
+async fn calls(batch: TailBatch, items: usize) -> Vec<usize> {
+    let recorded = Recorded::new(batch);
+    for count in [items, 1] {
+        recorded.push(count);
+        recorded.tracker.wait().await;
+    }
+    recorded.calls()
 }
 
 #[tokio::test]
@@ -57,9 +83,14 @@ async fn a_call_starts_at_once_and_takes_along_what_has_come_until_it_runs() {
 
 #[tokio::test]
 async fn a_patient_tail_is_not_called_at_once() {
-    let batch = TailBatch {
+    let recorded = Recorded::new(TailBatch {
         items: 32,
         wait: Duration::from_secs(3600),
-    };
-    assert_eq!(calls(batch, 3).await, [0; 0]);
+    });
+    recorded.push(3);
+    // Each task runs to its end or its sleep at its first turn.
+    for _ in 0..8 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(recorded.calls(), [0; 0]);
 }

@@ -1,3 +1,4 @@
+use crate::clock;
 use crate::delivery::waiting::*;
 use serde_json::json;
 use taffrail_trace::{End, EventInfo, Script, TraceBuilder};
@@ -28,15 +29,22 @@ fn entry(items: usize, bytes: usize, color: &str) -> Entry {
 fn busy() -> Waiting {
     let mut waiting = Waiting::default();
     for _ in 0..CONCURRENT_CALLS {
-        assert!(matches!(waiting.push(entry(1, 1, "red")), Pushed::Start));
+        assert!(matches!(
+            push(&mut waiting, entry(1, 1, "red")),
+            Pushed::Start
+        ));
         let (entries, starts) = waiting.begin(32);
         assert_eq!((sizes(&entries), starts), (vec![1], false));
     }
     waiting
 }
 
+fn push(waiting: &mut Waiting, entry: Entry) -> Pushed {
+    waiting.push(entry, clock::instant())
+}
+
 fn wait(waiting: &mut Waiting, entry: Entry) {
-    assert!(matches!(waiting.push(entry), Pushed::Waits));
+    assert!(matches!(push(waiting, entry), Pushed::Waits));
 }
 
 fn sizes(entries: &[Entry]) -> Vec<usize> {
@@ -50,13 +58,19 @@ fn an_item_has_a_call_to_itself_while_there_is_a_place() {
     assert!(waiting.leave());
     assert_eq!(sizes(&waiting.begin(32).0), [1]);
     assert!(!waiting.leave());
-    assert!(matches!(waiting.push(entry(1, 1, "red")), Pushed::Start));
+    assert!(matches!(
+        push(&mut waiting, entry(1, 1, "red")),
+        Pushed::Start
+    ));
 }
 
 #[test]
 fn what_comes_until_a_call_runs_goes_along() {
     let mut waiting = Waiting::default();
-    assert!(matches!(waiting.push(entry(1, 1, "red")), Pushed::Start));
+    assert!(matches!(
+        push(&mut waiting, entry(1, 1, "red")),
+        Pushed::Start
+    ));
     for color in ["red", "blue", "red", "red"] {
         wait(&mut waiting, entry(1, 1, color));
     }
@@ -73,9 +87,15 @@ fn what_comes_until_a_call_runs_goes_along() {
 #[test]
 fn a_call_that_is_given_up_leaves_its_entries_to_the_next() {
     let mut waiting = Waiting::default();
-    assert!(matches!(waiting.push(entry(1, 1, "red")), Pushed::Start));
+    assert!(matches!(
+        push(&mut waiting, entry(1, 1, "red")),
+        Pushed::Start
+    ));
     waiting.abandon();
-    assert!(matches!(waiting.push(entry(1, 1, "red")), Pushed::Start));
+    assert!(matches!(
+        push(&mut waiting, entry(1, 1, "red")),
+        Pushed::Start
+    ));
     assert_eq!(sizes(&waiting.begin(32).0), [1, 1]);
 }
 
@@ -140,14 +160,70 @@ fn the_same_item_has_two_calls() {
 fn bytes_count_until_the_call_is_over() {
     let mut waiting = Waiting::default();
     let half = || entry(1, QUEUED_BYTES / 2, "red");
-    assert!(matches!(waiting.push(half()), Pushed::Start));
-    assert!(matches!(waiting.push(half()), Pushed::Waits));
-    assert!(matches!(waiting.push(entry(1, 1, "red")), Pushed::Full));
+    assert!(matches!(push(&mut waiting, half()), Pushed::Start));
+    assert!(matches!(push(&mut waiting, half()), Pushed::Waits));
+    assert!(matches!(
+        push(&mut waiting, entry(1, 1, "red")),
+        Pushed::Full
+    ));
     assert_eq!(waiting.begin(1).0.len(), 1);
     waiting.lost(1);
     waiting.release(QUEUED_BYTES / 2);
-    assert!(!matches!(waiting.push(half()), Pushed::Full));
+    assert!(!matches!(push(&mut waiting, half()), Pushed::Full));
     let (next, _) = waiting.begin(1);
     assert_eq!(next[0].lost_before, 0);
     assert_eq!(waiting.begin(1).0[0].lost_before, 1);
+}
+
+#[test]
+fn calls_wait_for_more_once_items_come_by_the_thousands() {
+    let mut waiting = Waiting::default();
+    let start = clock::instant();
+    let at = |step: u32| start + WINDOW / 4 * step;
+    for step in 0..20 {
+        waiting.push(entry(1, 1, "red"), at(step));
+        assert!(
+            waiting.pause(32, at(step)).is_zero(),
+            "two come in a millisecond"
+        );
+        waiting.next(32);
+    }
+    for _ in 0..BUSY {
+        waiting.push(entry(1, 1, "red"), at(20));
+    }
+    assert_eq!(waiting.pause(32, at(20)), PAUSE);
+    let is_full = BUSY as usize;
+    assert!(waiting.pause(is_full, at(20)).is_zero());
+    assert!(
+        waiting.pause(1, at(20)).is_zero(),
+        "calls with one item never wait"
+    );
+
+    waiting.next(32);
+    waiting.push(entry(1, 1, "red"), at(24));
+    assert_eq!(
+        waiting.pause(32, at(24)),
+        PAUSE,
+        "there were many a moment ago"
+    );
+    waiting.push(entry(1, 1, "red"), at(32));
+    assert!(waiting.pause(32, at(32)).is_zero());
+}
+
+#[test]
+fn a_call_that_has_ended_leaves_what_waits_to_one_that_is_starting() {
+    let mut waiting = Waiting::default();
+    assert!(matches!(
+        push(&mut waiting, entry(1, 1, "red")),
+        Pushed::Start
+    ));
+    assert_eq!(sizes(&waiting.begin(2).0), [1]);
+    assert!(matches!(
+        push(&mut waiting, entry(1, 1, "red")),
+        Pushed::Start
+    ));
+    wait(&mut waiting, entry(1, 1, "red"));
+    assert!(waiting.go_on(2).is_empty());
+    wait(&mut waiting, entry(1, 1, "red"));
+    assert_eq!(sizes(&waiting.go_on(2)), [1, 1]);
 }
