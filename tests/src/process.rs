@@ -28,7 +28,8 @@ static BINARY: LazyLock<PathBuf> =
 static EXAMPLES: LazyLock<Vec<PathBuf>> = LazyLock::new(|| build(&["--examples"]));
 
 /// The benchmarks that tests run, too.
-static BENCHES: LazyLock<Vec<PathBuf>> = LazyLock::new(|| build(&["--bench", "soak"]));
+static BENCHES: LazyLock<Vec<PathBuf>> =
+    LazyLock::new(|| build(&["--bench", "instructions", "--bench", "soak"]));
 
 /// Builds targets of the workspace with the profile and into the target directory of the tests,
 /// and returns the paths of the programs.
@@ -97,7 +98,13 @@ fn program(built: &[PathBuf], target: &str) -> PathBuf {
 /// colour and without a terminal, in UTC and with a cache of its own.
 #[must_use]
 pub fn taffrail() -> Command {
-    let mut command = Command::new(&*BINARY);
+    taffrail_at(&BINARY)
+}
+
+/// The same with another build of it.
+#[must_use]
+pub fn taffrail_at(program: &Path) -> Command {
+    let mut command = Command::new(program);
     command
         .current_dir(guests::root())
         .env("TZ", "UTC")

@@ -1,0 +1,253 @@
+//! The pieces of work.
+
+use crate::count::{counted, follow};
+use anyhow::{Context, Result, ensure};
+use http_body_util::BodyExt;
+use serde_json::value::to_raw_value;
+use std::hint::black_box;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+use taffrail_runtime::{
+    Compiler, Event, FetchResult, Limits, QueueMessage, Runtime, WorkerSettings,
+};
+use taffrail_tests::guests;
+use taffrail_tests::scenario::{full, request};
+use taffrail_trace::{
+    End, EventInfo, LogLevel, Outcome, RequestData, Script, TailRequest, TailResponse,
+    TraceBuilder, TraceException, TraceItem,
+};
+
+/// How often work is done before it is counted, so that everything that is made once is there.
+const WARM_UP: usize = 5;
+
+/// How many of a kind a piece of work handles that is too short by itself.
+const MANY: usize = 8;
+
+pub(crate) struct Subject {
+    pub(crate) name: &'static str,
+    work: Work,
+    /// Growth from which on it has become worse.
+    bound: f64,
+}
+
+enum Work {
+    Redact,
+    Build,
+    Serialise,
+    /// An event of the Worker that runs this guest, whose instance is used again or not.
+    Event(Kind, &'static str, bool),
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Fetch,
+    Scheduled,
+    Queue,
+    Tail,
+}
+
+/// Native code is the same on each processor.
+const fn native(name: &'static str, work: Work) -> Subject {
+    Subject {
+        name,
+        work,
+        bound: 0.05,
+    }
+}
+
+/// The code of a guest is compiled for the processor at hand, which is a part of these.
+const fn event(name: &'static str, kind: Kind, guest: &'static str, reused: bool) -> Subject {
+    Subject {
+        name,
+        work: Work::Event(kind, guest, reused),
+        bound: 0.05,
+    }
+}
+
+pub(crate) const ALL: &[Subject] = &[
+    native("redaction", Work::Redact),
+    native("building", Work::Build),
+    native("serialisation", Work::Serialise),
+    event("fetch 0.2, fresh", Kind::Fetch, "hello", false),
+    event("fetch 0.2, reused", Kind::Fetch, "hello", true),
+    event("fetch 0.3, fresh", Kind::Fetch, "hello-p3", false),
+    event("fetch 0.3, reused", Kind::Fetch, "hello-p3", true),
+    event("tail, fresh", Kind::Tail, "tail-log", false),
+    event("tail, reused", Kind::Tail, "tail-log", true),
+    event("scheduled, fresh", Kind::Scheduled, "events", false),
+    event("scheduled, reused", Kind::Scheduled, "events", true),
+    event("queue, fresh", Kind::Queue, "events", false),
+    event("queue, reused", Kind::Queue, "events", true),
+];
+
+impl Subject {
+    /// What is wrong with a change of the count, in parts of what was recorded.
+    pub(crate) fn judge(&self, change: f64) -> Option<String> {
+        let percent = change * 100.0;
+        if change > self.bound {
+            Some(format!("`{}` takes {percent:.1} % more", self.name))
+        } else if change < -2.0 * self.bound {
+            let better = "which is to be recorded";
+            Some(format!(
+                "`{}` takes {:.1} % less, {better}",
+                self.name, -percent
+            ))
+        } else {
+            None
+        }
+    }
+}
+
+/// Builds the guests, before any process needs them in no time.
+pub(crate) fn make_ready() {
+    // Where one is does not matter here.
+    _ = guests::component("hello");
+}
+
+/// Does a piece of work as the process that is followed.
+pub(crate) fn run(name: &str) -> Result<()> {
+    let subject = ALL.iter().find(|subject| subject.name == name);
+    let subject = subject.context("no such piece of work")?;
+    follow()?;
+    match &subject.work {
+        Work::Redact => repeat(&asked(), |request| {
+            (0..MANY)
+                .map(|_| request.redacted().url.len())
+                .sum::<usize>()
+        }),
+        Work::Build => repeat(&(), |()| item()),
+        Work::Serialise => repeat(&item(), |item| {
+            serde_json::to_string(item).map(|text| text.len())
+        }),
+        Work::Event(kind, guest, reused) => handle(*kind, guest, *reused),
+    }
+}
+
+/// Does some work until it takes no longer than before, and once more to count.
+fn repeat<I, O>(input: &I, work: impl Fn(&I) -> O) -> Result<()> {
+    for _ in 0..WARM_UP {
+        black_box(work(black_box(input)));
+    }
+    black_box(counted(|| work(black_box(input)))?);
+    Ok(())
+}
+
+fn asked() -> TailRequest {
+    let headers = [
+        ("host", "shop.example.com"),
+        ("accept", "text/html,application/xhtml+xml"),
+        ("accept-encoding", "gzip, br"),
+        ("accept-language", "en-GB,en;q=0.8"),
+        ("authorization", "Bearer 0123456789abcdef"),
+        ("cookie", "session=0123456789abcdef; theme=dark"),
+        (
+            "user-agent",
+            "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101",
+        ),
+        ("x-api-key", "0123456789"),
+        ("x-forwarded-for", "203.0.113.7"),
+        ("x-request-id", "7"),
+    ];
+    let url = "https://shop.example.com/orders/0123456789abcdef0123456789abcdef?page=2&sort=date";
+    TailRequest::new(RequestData::new("GET", url, headers, None))
+}
+
+/// The item of a request with a few lines of output and an exception.
+fn item() -> TraceItem {
+    let event = EventInfo::Fetch {
+        request: asked(),
+        response: None,
+    };
+    let script = Script {
+        script_name: Some("shop".to_owned()),
+        ..Script::default()
+    };
+    let mut trace = TraceBuilder::new(script, event, 1_000, "0".repeat(32));
+    for number in 0..5 {
+        let message = to_raw_value(&format!("order {number} is being packed"));
+        trace.log(
+            1_000 + number,
+            LogLevel::Log,
+            message.into_iter().collect(),
+            None,
+        );
+    }
+    trace.exception(TraceException {
+        timestamp: 1_010,
+        name: "TypeError".to_owned(),
+        message: "no such order".to_owned(),
+        stack: Some("    at pack (worker.js:10:5)\n    at fetch (worker.js:20:9)".to_owned()),
+    });
+    trace.set_response(TailResponse { status: 500 });
+    trace.finish(End {
+        outcome: Outcome::Exception,
+        cpu_time: Duration::from_millis(1),
+        wall_time: Duration::from_millis(10),
+        ..End::default()
+    })
+}
+
+/// Has a runtime of its own handle an event, on this thread.
+fn handle(kind: Kind, guest: &str, reused: bool) -> Result<()> {
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let runtime = tokio.block_on(async { deploy(guest, reused) })?;
+    let once = || tokio.block_on(once(&runtime, kind));
+    for _ in 0..WARM_UP {
+        once()?;
+        tokio.block_on(runtime.idle());
+    }
+    counted(once)?
+}
+
+fn deploy(guest: &str, reused: bool) -> Result<Runtime> {
+    let cache = guests::cache_home().join("taffrail");
+    let compiler = Compiler::new(Some(&cache), 4)?;
+    let runtime = Runtime::builder().compiler(compiler).instances(4).build()?;
+    let component = std::fs::read(guests::component(guest))?;
+    let code = runtime.compiler().compile(&component)?;
+    let settings = WorkerSettings {
+        // Each instruction takes as long as thousands of them otherwise.
+        limits: Limits {
+            cpu: Duration::from_secs(3600),
+            ..Limits::default()
+        },
+        instance_reuse: NonZeroU32::new(if reused { 128 } else { 1 }),
+        ..WorkerSettings::new("worker")
+    };
+    runtime.deploy(settings, code)?;
+    Ok(runtime)
+}
+
+async fn once(runtime: &Runtime, kind: Kind) -> Result<()> {
+    let event = match kind {
+        Kind::Fetch => {
+            let fetched = runtime
+                .fetch("worker", request("/", full("")), None)
+                .await?;
+            let FetchResult::Response(response) = fetched else {
+                anyhow::bail!("there is no response");
+            };
+            response.into_body().collect().await?;
+            return Ok(());
+        }
+        Kind::Scheduled => Event::scheduled("*/5 * * * *", Some(1_000)),
+        Kind::Queue => {
+            let message = |number: u32| -> Result<_> {
+                Ok(QueueMessage {
+                    id: number.to_string(),
+                    timestamp: 1_000,
+                    attempts: 1,
+                    body: to_raw_value(&["an order"])?,
+                })
+            };
+            Event::queue("orders", (0..3).map(message).collect::<Result<_>>()?)
+        }
+        Kind::Tail => Event::Tail(vec![Arc::new(item())]),
+    };
+    let outcome = runtime.dispatch("worker", event).await?;
+    ensure!(outcome == Outcome::Ok, "its outcome is {outcome:?}");
+    Ok(())
+}
