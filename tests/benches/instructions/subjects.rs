@@ -1,7 +1,8 @@
 //! The pieces of work.
 
 use crate::count::{counted, follow};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use http::Request;
 use http_body_util::BodyExt;
 use serde_json::value::to_raw_value;
 use std::hint::black_box;
@@ -9,7 +10,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use taffrail_runtime::{
-    Compiler, Event, FetchResult, Limits, QueueMessage, Runtime, WorkerSettings,
+    Compiler, Event, FetchResult, Limits, QueueMessage, RequestBody, Runtime, WorkerSettings,
 };
 use taffrail_tests::guests;
 use taffrail_tests::scenario::{full, request};
@@ -20,9 +21,6 @@ use taffrail_trace::{
 
 /// How often work is done before it is counted, so that everything that is made once is there.
 const WARM_UP: usize = 5;
-
-/// How many of a kind a piece of work handles that is too short by itself.
-const MANY: usize = 8;
 
 pub(crate) struct Subject {
     pub(crate) name: &'static str,
@@ -56,7 +54,10 @@ const fn native(name: &'static str, work: Work) -> Subject {
     }
 }
 
-/// The code of a guest is compiled for the processor at hand, which is a part of these.
+/// The code of the guest, which is compiled for the processor at hand, is a small part of these.
+///
+/// WASI 0.3 is missing: its guests wait between two turns, and then count as heavy and go to
+/// another thread, since each instruction takes so long here.
 const fn event(name: &'static str, kind: Kind, guest: &'static str, reused: bool) -> Subject {
     Subject {
         name,
@@ -71,8 +72,6 @@ pub(crate) const ALL: &[Subject] = &[
     native("serialisation", Work::Serialise),
     event("fetch 0.2, fresh", Kind::Fetch, "hello", false),
     event("fetch 0.2, reused", Kind::Fetch, "hello", true),
-    event("fetch 0.3, fresh", Kind::Fetch, "hello-p3", false),
-    event("fetch 0.3, reused", Kind::Fetch, "hello-p3", true),
     event("tail, fresh", Kind::Tail, "tail-log", false),
     event("tail, reused", Kind::Tail, "tail-log", true),
     event("scheduled, fresh", Kind::Scheduled, "events", false),
@@ -111,11 +110,7 @@ pub(crate) fn run(name: &str) -> Result<()> {
     let subject = subject.context("no such piece of work")?;
     follow()?;
     match &subject.work {
-        Work::Redact => repeat(&asked(), |request| {
-            (0..MANY)
-                .map(|_| request.redacted().url.len())
-                .sum::<usize>()
-        }),
+        Work::Redact => repeat(&asked(), TailRequest::redacted),
         Work::Build => repeat(&(), |()| item()),
         Work::Serialise => repeat(&item(), |item| {
             serde_json::to_string(item).map(|text| text.len())
@@ -136,24 +131,15 @@ fn repeat<I, O>(input: &I, work: impl Fn(&I) -> O) -> Result<()> {
 fn asked() -> TailRequest {
     let headers = [
         ("host", "shop.example.com"),
-        ("accept", "text/html,application/xhtml+xml"),
-        ("accept-encoding", "gzip, br"),
-        ("accept-language", "en-GB,en;q=0.8"),
         ("authorization", "Bearer 0123456789abcdef"),
         ("cookie", "session=0123456789abcdef; theme=dark"),
-        (
-            "user-agent",
-            "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101",
-        ),
         ("x-api-key", "0123456789"),
-        ("x-forwarded-for", "203.0.113.7"),
-        ("x-request-id", "7"),
     ];
     let url = "https://shop.example.com/orders/0123456789abcdef0123456789abcdef?page=2&sort=date";
     TailRequest::new(RequestData::new("GET", url, headers, None))
 }
 
-/// The item of a request with a few lines of output and an exception.
+/// The item of a request with output and an exception.
 fn item() -> TraceItem {
     let event = EventInfo::Fetch {
         request: asked(),
@@ -164,15 +150,9 @@ fn item() -> TraceItem {
         ..Script::default()
     };
     let mut trace = TraceBuilder::new(script, event, 1_000, "0".repeat(32));
-    for number in 0..5 {
-        let message = to_raw_value(&format!("order {number} is being packed"));
-        trace.log(
-            1_000 + number,
-            LogLevel::Log,
-            message.into_iter().collect(),
-            None,
-        );
-    }
+    let message = to_raw_value("the order is being packed");
+    let message = message.into_iter().collect();
+    trace.log(1_001, LogLevel::Log, message, None);
     trace.exception(TraceException {
         timestamp: 1_010,
         name: "TypeError".to_owned(),
@@ -194,12 +174,13 @@ fn handle(kind: Kind, guest: &str, reused: bool) -> Result<()> {
         .enable_all()
         .build()?;
     let runtime = tokio.block_on(async { deploy(guest, reused) })?;
-    let once = || tokio.block_on(once(&runtime, kind));
     for _ in 0..WARM_UP {
-        once()?;
+        let event = given(kind)?;
+        tokio.block_on(once(&runtime, event))?;
         tokio.block_on(runtime.idle());
     }
-    counted(once)?
+    let event = given(kind)?;
+    counted(|| tokio.block_on(once(&runtime, event)))?
 }
 
 fn deploy(guest: &str, reused: bool) -> Result<Runtime> {
@@ -221,18 +202,15 @@ fn deploy(guest: &str, reused: bool) -> Result<Runtime> {
     Ok(runtime)
 }
 
-async fn once(runtime: &Runtime, kind: Kind) -> Result<()> {
-    let event = match kind {
-        Kind::Fetch => {
-            let fetched = runtime
-                .fetch("worker", request("/", full("")), None)
-                .await?;
-            let FetchResult::Response(response) = fetched else {
-                anyhow::bail!("there is no response");
-            };
-            response.into_body().collect().await?;
-            return Ok(());
-        }
+/// An event, with what it holds.
+enum Given {
+    Request(Request<RequestBody>),
+    Other(Event),
+}
+
+fn given(kind: Kind) -> Result<Given> {
+    Ok(Given::Other(match kind {
+        Kind::Fetch => return Ok(Given::Request(request("/", full("")))),
         Kind::Scheduled => Event::scheduled("*/5 * * * *", Some(1_000)),
         Kind::Queue => {
             let message = |number: u32| -> Result<_> {
@@ -246,8 +224,22 @@ async fn once(runtime: &Runtime, kind: Kind) -> Result<()> {
             Event::queue("orders", (0..3).map(message).collect::<Result<_>>()?)
         }
         Kind::Tail => Event::Tail(vec![Arc::new(item())]),
-    };
-    let outcome = runtime.dispatch("worker", event).await?;
-    ensure!(outcome == Outcome::Ok, "its outcome is {outcome:?}");
+    }))
+}
+
+async fn once(runtime: &Runtime, given: Given) -> Result<()> {
+    match given {
+        Given::Request(request) => {
+            let fetched = runtime.fetch("worker", request, None).await?;
+            let FetchResult::Response(response) = fetched else {
+                bail!("there is no response");
+            };
+            response.into_body().collect().await?;
+        }
+        Given::Other(event) => {
+            let outcome = runtime.dispatch("worker", event).await?;
+            ensure!(outcome == Outcome::Ok, "its outcome is {outcome:?}");
+        }
+    }
     Ok(())
 }
