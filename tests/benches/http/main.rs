@@ -121,6 +121,12 @@ fn measure_rows(
         let connections = server.connections.unwrap_or(options.connections);
         let recorded = delivery::count(setup, server, connections, CHECK)?;
         row.problems.extend(recorded.problems);
+        if (recorded.refused, recorded.failed) != (0, 0) {
+            row.problems.push(format!(
+                "{} requests were refused, and {} invocations failed",
+                recorded.refused, recorded.failed
+            ));
+        }
     }
     let mut rates = BTreeMap::new();
     for row in &rows {

@@ -189,8 +189,8 @@ impl Report {
         if !self.losses.is_empty() {
             writeln!(
                 out,
-                "\n{:>11} {:>9} {:>9} {:>9} {:>6}",
-                "connections", "requests", "items", "delivered", "lost"
+                "\n{:>11} {:>9} {:>9} {:>9} {:>9} {:>6}",
+                "connections", "requests", "refused", "items", "delivered", "lost"
             )?;
         }
         for Loss {
@@ -200,8 +200,9 @@ impl Report {
         {
             writeln!(
                 out,
-                "{connections:>11} {:>9} {:>9} {:>9} {:>6}",
+                "{connections:>11} {:>9} {:>9} {:>9} {:>9} {:>6}",
                 recorded.requests,
+                recorded.refused,
                 recorded.fetches,
                 recorded.tailed,
                 recorded.fetches.abs_diff(recorded.tailed)
@@ -262,6 +263,7 @@ impl Report {
             json!({
                 "connections": loss.connections,
                 "requests": loss.recorded.requests,
+                "refused": loss.recorded.refused,
                 "items": loss.recorded.fetches,
                 "delivered": loss.recorded.tailed,
             })
