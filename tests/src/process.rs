@@ -31,24 +31,33 @@ static EXAMPLES: LazyLock<Vec<PathBuf>> = LazyLock::new(|| build(&["--examples"]
 static BENCHES: LazyLock<Vec<PathBuf>> =
     LazyLock::new(|| build(&["--bench", "instructions", "--bench", "soak"]));
 
+/// The profile that this program was built with.
+///
+/// # Panics
+///
+/// When the program is not where cargo has put it.
+#[must_use]
+pub fn profile() -> String {
+    let own = std::env::current_exe().unwrap();
+    let mut folders = own.ancestors().skip(1);
+    let is_profile = |folder: &&Path| !folder.ends_with("deps") && !folder.ends_with("examples");
+    let folder = folders.find(is_profile).and_then(Path::file_name);
+    match folder.unwrap().to_str().unwrap() {
+        // The one profile whose folder has another name.
+        "debug" => "dev".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
 /// Builds targets of the workspace with the profile and into the target directory of the tests,
 /// and returns the paths of the programs.
 fn build(targets: &[&str]) -> Vec<PathBuf> {
-    let own = std::env::current_exe().unwrap();
-    let mut folders = own.ancestors().skip(1);
-    let folder = folders.find(|folder| !folder.ends_with("deps"));
-    let folder = folder.and_then(Path::file_name).unwrap();
     let mut build = Command::new(env!("CARGO"));
     build
         .current_dir(guests::root())
         .args(["build", "--quiet", "--workspace"])
         .args(["--message-format", "json-render-diagnostics", "--profile"])
-        // The one profile whose folder has another name.
-        .arg(if folder == "debug" {
-            "dev".as_ref()
-        } else {
-            folder
-        })
+        .arg(profile())
         .args(targets)
         .stderr(Stdio::inherit());
     // What cargo tells this process of its package would have build scripts

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use taffrail_tests::guests;
+use taffrail_tests::{guests, process};
 
 /// The file, and the profile that this program was built with.
 pub(crate) struct Record {
@@ -25,14 +25,9 @@ struct Counts {
 
 impl Record {
     pub(crate) fn read() -> Result<Self> {
-        let own = std::env::current_exe()?;
-        let mut folders = own.ancestors().skip(1);
-        let folder = folders.find(|folder| !folder.ends_with("deps"));
-        let folder = folder.and_then(|folder| folder.file_name());
-        let profile = folder.context("this program is in no folder of a profile")?;
         let text = fs::read_to_string(file()).context("there is no record")?;
         Ok(Self {
-            profile: profile.to_string_lossy().into_owned(),
+            profile: process::profile(),
             compiler: compiler()?,
             all: serde_json::from_str(&text).context("the record is damaged")?,
         })
