@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 use taffrail_runtime::{Limits, WorkerSettings};
 use taffrail_tests::fairness;
-use taffrail_tests::process::run;
+use taffrail_tests::process::{self, run};
 use taffrail_tests::scenario::{
     Scenario, Upload, full, json, logs, next_piece, patiently, read, request,
 };
@@ -292,7 +292,7 @@ async fn endless_loops_beside_it_leave_a_worker_answering() {
 /// In a process of its own, since what others do in this one counts as well.
 #[test]
 fn nothing_is_left_of_what_ended() {
-    let mut soak = Command::new(env!("CARGO_BIN_EXE_soak"));
+    let mut soak = Command::new(process::bench("soak"));
     soak.arg("700");
     let finished = run(soak);
     assert_eq!(finished.code, Some(0), "{}", finished.stdout);

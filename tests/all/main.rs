@@ -32,6 +32,7 @@ mod hostile;
 mod http;
 mod imports;
 mod init;
+mod instructions;
 mod invoke;
 mod isolates;
 mod javascript;

@@ -3,11 +3,11 @@
 use serde_json::Value;
 use std::io::Read;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 use taffrail_runtime::{Code, Delivery, Runtime, TailBatch, WorkerSettings};
-use taffrail_tests::client;
+use taffrail_tests::client::{self, Client};
 use taffrail_tests::process::{Finished, Folder, Server};
 use taffrail_tests::scenario::{Endpoint, Scenario, full, request};
 use taffrail_trace::{EventInfo, TraceItem};
@@ -70,6 +70,44 @@ async fn nothing_is_lost_while_hundreds_of_clients_ask() {
     let calls = calls(&scenario.items_of("tail-log"));
     assert_eq!(calls.iter().sum::<usize>() as u64, all);
     assert!(calls.iter().all(|items| (1..=32).contains(items)));
+}
+
+/// Counted from outside: the requests that a client has sent, and what the server has printed.
+#[test]
+fn nothing_is_lost_over_a_thousand_connections() {
+    for (connections, requests) in [(64, 60), (1_000, 4)] {
+        let folder = Folder::new();
+        folder
+            .worker("w", "hello", "tail_consumers = [{ service = \"t\" }]")
+            .worker("t", "tail-log", "");
+        let server = folder.start(&["serve", "w", "t", "--format", "json"]);
+        let address = server.address;
+        let open = Barrier::new(connections);
+        thread::scope(|scope| {
+            for _ in 0..connections {
+                scope.spawn(|| {
+                    let mut client = Client::connect(address);
+                    open.wait();
+                    for _ in 0..requests {
+                        client.send("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n");
+                        // One that is refused has an item, too.
+                        let status = client.answer().status;
+                        assert!(matches!(status, 200 | 503), "{status}");
+                    }
+                });
+            }
+        });
+        let finished = server.terminate();
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        let items = finished.items();
+        let told: Vec<_> = items
+            .iter()
+            .filter_map(|item| Some(item["event"]["consumedEvents"].as_array()?.len()))
+            .collect();
+        let all = connections * requests;
+        assert_eq!(items.len() - told.len(), all, "{connections} connections");
+        assert_eq!(told.iter().sum::<usize>(), all, "{connections} connections");
+    }
 }
 
 /// A producer of `items` for a tail whose first 32 calls hang until all items

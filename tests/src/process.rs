@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -21,26 +21,45 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// that runs a script makes the JavaScript engine.
 const START_PATIENCE: Duration = Duration::from_secs(300);
 
-static BINARY: LazyLock<PathBuf> = LazyLock::new(|| build(&["--bin", "taffrail"]).join("taffrail"));
+static BINARY: LazyLock<PathBuf> =
+    LazyLock::new(|| program(&build(&["--bin", "taffrail"]), "taffrail"));
 
 /// The folder of the examples of all crates.
-static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| build(&["--examples"]).join("examples"));
+static EXAMPLES: LazyLock<Vec<PathBuf>> = LazyLock::new(|| build(&["--examples"]));
+
+/// The benchmarks that tests run, too.
+static BENCHES: LazyLock<Vec<PathBuf>> =
+    LazyLock::new(|| build(&["--bench", "instructions", "--bench", "soak"]));
+
+/// The profile that this program was built with.
+///
+/// # Panics
+///
+/// When the program is not where cargo has put it.
+#[must_use]
+pub fn profile() -> String {
+    let own = std::env::current_exe().unwrap();
+    let mut folders = own.ancestors().skip(1);
+    let is_profile = |folder: &&Path| !folder.ends_with("deps") && !folder.ends_with("examples");
+    let folder = folders.find(is_profile).and_then(Path::file_name);
+    match folder.unwrap().to_str().unwrap() {
+        // The one profile whose folder has another name.
+        "debug" => "dev".to_owned(),
+        name => name.to_owned(),
+    }
+}
 
 /// Builds targets of the workspace with the profile and into the target directory of the tests,
-/// whose folder of that profile it returns.
-fn build(targets: &[&str]) -> PathBuf {
-    let profile = std::env::current_exe().unwrap();
-    let mut folders = profile.ancestors().skip(1);
-    let profile = folders.find(|folder| !folder.ends_with("deps"));
-    let profile = profile.unwrap().to_owned();
+/// and returns the paths of the programs.
+fn build(targets: &[&str]) -> Vec<PathBuf> {
     let mut build = Command::new(env!("CARGO"));
     build
         .current_dir(guests::root())
         .args(["build", "--quiet", "--workspace"])
-        .args(targets);
-    if profile.ends_with("release") {
-        build.arg("--release");
-    }
+        .args(["--message-format", "json-render-diagnostics", "--profile"])
+        .arg(profile())
+        .args(targets)
+        .stderr(Stdio::inherit());
     // What cargo tells this process of its package would have build scripts
     // run again, and most of the build behind them.
     for (name, _) in std::env::vars_os() {
@@ -52,22 +71,49 @@ fn build(targets: &[&str]) -> PathBuf {
             build.env_remove(&name);
         }
     }
-    let built = build.status().unwrap().success();
-    assert!(built, "{targets:?} cannot be built");
-    profile
+    let built = build.output().unwrap();
+    assert!(built.status.success(), "{targets:?} cannot be built");
+    let messages = items(&String::from_utf8(built.stdout).unwrap()).into_iter();
+    messages
+        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .collect()
 }
 
 /// The path of a built example.
 #[must_use]
 pub fn example(name: &str) -> PathBuf {
-    EXAMPLES.join(name)
+    program(&EXAMPLES, name)
+}
+
+/// The path of a built benchmark that a test runs.
+#[must_use]
+pub fn bench(name: &str) -> PathBuf {
+    program(&BENCHES, name)
+}
+
+/// The program of a target, after whose name cargo may have put a hash.
+fn program(built: &[PathBuf], target: &str) -> PathBuf {
+    let is_it = |path: &&PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.split('-').next() == Some(target)
+    };
+    let program = built.iter().find(is_it);
+    program
+        .unwrap_or_else(|| panic!("no `{target}` in {built:?}"))
+        .clone()
 }
 
 /// A command that runs `taffrail` from the root of the repository, without
 /// colour and without a terminal, in UTC and with a cache of its own.
 #[must_use]
 pub fn taffrail() -> Command {
-    let mut command = Command::new(&*BINARY);
+    taffrail_at(&BINARY)
+}
+
+/// The same with another build of it.
+#[must_use]
+pub fn taffrail_at(program: &Path) -> Command {
+    let mut command = Command::new(program);
     command
         .current_dir(guests::root())
         .env("TZ", "UTC")

@@ -2,54 +2,65 @@
 //! that leaves some out would be worth nothing.
 
 use crate::load::Load;
-use crate::options::Options;
 use crate::process::Process;
-use crate::servers::{BODY, Server, Setup};
+use crate::servers::Server;
+use crate::setup::Setup;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
-/// How long requests are sent.
-const DURATION: Duration = Duration::from_millis(500);
-
-/// What was recorded.
+/// What was recorded of some requests.
 #[derive(Default)]
-struct Recorded {
-    /// Requests.
-    fetches: usize,
+pub(crate) struct Recorded {
+    /// Requests that were sent.
+    pub(crate) requests: usize,
+    /// Requests that have an item.
+    pub(crate) fetches: usize,
     /// Items that a Tail Worker was called with.
-    tailed: usize,
+    pub(crate) tailed: usize,
     /// Invocations whose outcome is not `ok`.
-    failed: usize,
+    pub(crate) failed: usize,
+    /// Requests without the response that they must have.
+    pub(crate) refused: usize,
+    /// What the server complained about.
+    pub(crate) problems: Vec<String>,
 }
 
 /// Sends requests without timing them, and counts in the records that the
-/// server prints. Returns what does not agree.
-pub(crate) fn check(setup: &Setup, server: &Server, options: &Options) -> Result<Vec<String>> {
+/// server prints.
+pub(crate) fn count(
+    setup: &Setup,
+    server: &Server,
+    connections: u32,
+    duration: Duration,
+) -> Result<Recorded> {
     let mut output = tempfile::NamedTempFile::new()?;
     let (mut command, listening) = setup.command(server, "json")?;
     command.stdout(output.reopen()?);
     let process = Process::start((command, listening))?;
     let answers = Load {
         address: process.address,
-        connections: options.connections,
-        duration: DURATION,
-        body: BODY,
+        connections,
+        duration,
+        ask: server.ask,
+        rate: None,
     }
     .run()?;
-    let mut problems = process.stop(server)?;
-    problems.extend(answers.problems());
-    let recorded = Recorded::read(output.as_file_mut())?;
-    let requests = answers.requests();
-    if (recorded.fetches, recorded.tailed, recorded.failed) != (requests, requests, 0) {
-        problems.push(format!(
-            "of {requests} requests, {} were recorded and {} tailed; {} invocations failed",
-            recorded.fetches, recorded.tailed, recorded.failed
+    let problems = process.stop(server)?;
+    let mut recorded = Recorded::read(output.as_file_mut())?;
+    recorded.requests = answers.requests();
+    recorded.refused = answers.bad;
+    recorded.problems = problems;
+    let requests = recorded.requests;
+    if (recorded.fetches, recorded.tailed) != (requests, requests) {
+        recorded.problems.push(format!(
+            "of {requests} requests, {} were recorded and {} tailed",
+            recorded.fetches, recorded.tailed
         ));
     }
-    Ok(problems)
+    Ok(recorded)
 }
 
 impl Recorded {

@@ -7,7 +7,8 @@
 
 use crate::process::Process;
 use crate::report;
-use crate::servers::{Server, Setup};
+use crate::servers::Server;
+use crate::setup::Setup;
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::io::{Read, Write};

@@ -1,33 +1,56 @@
-//! The servers that are measured.
+//! The servers that are measured, and what they are asked.
 
-use crate::options::Options;
-use crate::peer::{self, Peer};
-use crate::process::Listening;
-use crate::report;
-use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
-use std::fs;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use taffrail_tests::{guests, process};
-use tempfile::TempDir;
+use crate::load::{Ask, Expected};
+use clap::ValueEnum;
 
 /// What every server answers to `GET /`.
 pub(crate) const BODY: &str = "Hello from /\n";
 
-/// The Tail Workers of the rows that have one.
-const TAIL: &str = "tail-log";
-const SCRIPT_TAIL: &str = "tail-service-worker";
+/// The question of most rows.
+pub(crate) const HELLO: Ask = Ask {
+    path: "/",
+    upload: 0,
+    status: 200,
+    body: Expected::Text(BODY),
+};
 
-/// A row: a host, and the guest that it runs.
-pub(crate) struct Server {
-    pub(crate) name: &'static str,
-    guest: &'static str,
-    host: Host,
+/// What is measured together, and can be chosen.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum Group {
+    /// What a request costs
+    Requests,
+    /// What a tail costs in each language
+    Languages,
+    /// One connection and many
+    Scale,
+    /// Bodies of 1 KB, 1 MB and 100 MB in both directions
+    Bodies,
+    /// A component that computes
+    Compute,
+    /// Components that trap
+    Traps,
+    /// Latency at half of the highest rate
+    Latency,
+    /// From the start to the first answer, and the memory of idle Workers
+    Start,
+    /// Whether items are lost
+    Loss,
 }
 
-enum Host {
+/// A row: a host, the guest that it runs, and the load on it.
+pub(crate) struct Server {
+    pub(crate) name: &'static str,
+    pub(crate) group: Group,
+    pub(crate) guest: &'static str,
+    pub(crate) host: Host,
+    pub(crate) ask: Ask,
+    /// Connections; without a number, as many as the command line says.
+    pub(crate) connections: Option<u32>,
+    /// Requests come at half of the rate that this server can answer.
+    pub(crate) half_of: Option<&'static str>,
+}
+
+pub(crate) enum Host {
     /// hyper with no guest behind it.
     Bare,
     /// `wasmtime serve` with these options.
@@ -42,162 +65,190 @@ enum Host {
 
 /// The Tail Worker of a component.
 #[derive(Clone, Copy, PartialEq)]
-enum Tail {
+pub(crate) enum Tail {
     None,
     /// The example `tail-log`. An instance handles `reuse` tail events, or as many as it does by
     /// default.
     Log {
         reuse: Option<u32>,
     },
+    /// The same, whose items wait for a millisecond to be up to 64.
+    Batched,
     /// The one of the table of languages, which prints a line for each item.
     Language(&'static str),
 }
 
-impl Host {
-    /// `taffrail serve` with its defaults.
-    const fn taffrail(tail: Tail) -> Self {
-        Self::Taffrail { reuse: None, tail }
+/// `taffrail serve` with its defaults.
+const fn taffrail(tail: Tail) -> Host {
+    Host::Taffrail { reuse: None, tail }
+}
+
+/// The same with instances that handle as many requests as those of `wasmtime serve`.
+const fn reusing(tail: Tail) -> Host {
+    Host::Taffrail {
+        reuse: Some(128),
+        tail,
     }
 }
 
+const WASMTIME: Host = Host::Wasmtime(&[]);
+const ALONE: Host = taffrail(Tail::None);
 const LOG: Tail = Tail::Log { reuse: None };
+const TAILED: Host = taffrail(LOG);
 
-/// The events that an instance handles in the rows that say `reuse`.
-const REUSE: u32 = 128;
+const fn row(name: &'static str, guest: &'static str, host: Host) -> Server {
+    Server {
+        name,
+        group: Group::Requests,
+        guest,
+        host,
+        ask: HELLO,
+        connections: None,
+        half_of: None,
+    }
+}
 
-impl Server {
-    /// The example `hello`, with the tail of the table of languages in `language`.
-    const fn with_tail_in(name: &'static str, language: &'static str) -> Self {
-        Self {
-            name,
-            guest: "hello",
-            host: Host::taffrail(Tail::Language(language)),
-        }
+/// A row of the table of languages.
+const fn language(name: &'static str, language: &'static str) -> Server {
+    let host = taffrail(Tail::Language(language));
+    Server {
+        group: Group::Languages,
+        ..row(name, "hello", host)
+    }
+}
+
+const fn over(connections: u32, name: &'static str, host: Host) -> Server {
+    Server {
+        group: Group::Scale,
+        connections: Some(connections),
+        ..row(name, "hello", host)
+    }
+}
+
+const fn echo(upload: usize, connections: u32, name: &'static str, host: Host) -> Server {
+    Server {
+        group: Group::Bodies,
+        ask: Ask {
+            path: "/echo",
+            upload,
+            status: 200,
+            body: Expected::Echo,
+        },
+        connections: Some(connections),
+        ..row(name, "measured", host)
+    }
+}
+
+const fn compute(name: &'static str, host: Host) -> Server {
+    Server {
+        group: Group::Compute,
+        ask: Ask {
+            path: "/compute",
+            upload: 0,
+            status: 200,
+            body: Expected::Any,
+        },
+        ..row(name, "measured", host)
+    }
+}
+
+const fn trap(name: &'static str, guest: &'static str) -> Server {
+    Server {
+        group: Group::Traps,
+        ask: Ask {
+            path: "/panic",
+            upload: 0,
+            status: 500,
+            body: Expected::Any,
+        },
+        ..row(name, guest, ALONE)
+    }
+}
+
+const fn half(name: &'static str, host: Host) -> Server {
+    Server {
+        group: Group::Latency,
+        half_of: Some("taffrail-p2-tail"),
+        ..row(name, "hello", host)
     }
 }
 
 /// `wasmtime serve` with its defaults stands before those compared with it.
 const SERVERS: &[Server] = &[
+    row("hyper", "hello", Host::Bare),
+    row("wasmtime-p2", "hello", WASMTIME),
+    row("taffrail-p2", "hello", ALONE),
+    row("taffrail-p2-tail", "hello", TAILED),
+    row(
+        "taffrail-p2-tail-fresh",
+        "hello",
+        taffrail(Tail::Log { reuse: Some(1) }),
+    ),
+    row("taffrail-p2-tail-batch", "hello", taffrail(Tail::Batched)),
+    row(
+        "wasmtime-p2-reuse",
+        "hello",
+        Host::Wasmtime(&["--max-instance-reuse-count=128"]),
+    ),
+    row("taffrail-p2-reuse", "hello", reusing(Tail::None)),
+    row("taffrail-p2-reuse-tail", "hello", reusing(LOG)),
+    row("wasmtime-p3", "hello-p3", WASMTIME),
+    row(
+        "wasmtime-p3-fresh",
+        "hello-p3",
+        Host::Wasmtime(&["--max-instance-reuse-count=1"]),
+    ),
+    row("taffrail-p3", "hello-p3", ALONE),
+    row("taffrail-p3-tail", "hello-p3", TAILED),
+    row("workerd-js", "hello.js", Host::Workerd { tail: false }),
+    row("workerd-js-tail", "hello.js", Host::Workerd { tail: true }),
+    row("taffrail-js", "hello.js", Host::Script { tail: false }),
+    row("taffrail-js-tail", "hello.js", Host::Script { tail: true }),
+    language("taffrail-p2-tail-rust", "rust"),
+    language("taffrail-p2-tail-c", "c"),
+    language("taffrail-p2-tail-cpp", "cpp"),
+    language("taffrail-p2-tail-go", "go"),
+    language("taffrail-p2-tail-python", "python"),
+    language("taffrail-p2-tail-js", "javascript"),
+    over(1, "wasmtime-1-connection", WASMTIME),
+    over(1, "taffrail-1-connection", ALONE),
+    over(256, "wasmtime-256-connections", WASMTIME),
+    over(256, "taffrail-256-connections", ALONE),
+    over(4096, "wasmtime-4096-connections", WASMTIME),
+    over(4096, "taffrail-4096-connections", ALONE),
+    echo(1_000, 16, "wasmtime-echo-1-kB", WASMTIME),
+    echo(1_000, 16, "taffrail-echo-1-kB", ALONE),
+    echo(1_000_000, 16, "wasmtime-echo-1-MB", WASMTIME),
+    echo(1_000_000, 16, "taffrail-echo-1-MB", ALONE),
+    echo(100_000_000, 2, "wasmtime-echo-100-MB", WASMTIME),
+    echo(100_000_000, 2, "taffrail-echo-100-MB", ALONE),
+    compute("wasmtime-compute", WASMTIME),
+    compute("taffrail-compute", ALONE),
+    trap("taffrail-trap-dwarf", "measured"),
+    trap("taffrail-trap", "faulty"),
     Server {
-        name: "hyper",
-        guest: "hello",
-        host: Host::Bare,
+        group: Group::Start,
+        ..row(
+            "wasmtime-p2-cached",
+            "hello",
+            Host::Wasmtime(&["-C", "cache=y"]),
+        )
     },
-    Server {
-        name: "wasmtime-p2",
-        guest: "hello",
-        host: Host::Wasmtime(&[]),
-    },
-    Server {
-        name: "taffrail-p2",
-        guest: "hello",
-        host: Host::taffrail(Tail::None),
-    },
-    Server {
-        name: "taffrail-p2-tail",
-        guest: "hello",
-        host: Host::taffrail(LOG),
-    },
-    Server {
-        name: "taffrail-p2-tail-fresh",
-        guest: "hello",
-        host: Host::taffrail(Tail::Log { reuse: Some(1) }),
-    },
-    Server::with_tail_in("taffrail-p2-tail-rust", "rust"),
-    Server::with_tail_in("taffrail-p2-tail-c", "c"),
-    Server::with_tail_in("taffrail-p2-tail-cpp", "cpp"),
-    Server::with_tail_in("taffrail-p2-tail-go", "go"),
-    Server::with_tail_in("taffrail-p2-tail-python", "python"),
-    Server::with_tail_in("taffrail-p2-tail-js", "javascript"),
-    Server {
-        name: "wasmtime-p2-reuse",
-        guest: "hello",
-        host: Host::Wasmtime(&["--max-instance-reuse-count=128"]),
-    },
-    Server {
-        name: "taffrail-p2-reuse",
-        guest: "hello",
-        host: Host::Taffrail {
-            reuse: Some(REUSE),
-            tail: Tail::None,
-        },
-    },
-    Server {
-        name: "taffrail-p2-reuse-tail",
-        guest: "hello",
-        host: Host::Taffrail {
-            reuse: Some(REUSE),
-            tail: LOG,
-        },
-    },
-    Server {
-        name: "wasmtime-p3",
-        guest: "hello-p3",
-        host: Host::Wasmtime(&[]),
-    },
-    Server {
-        name: "wasmtime-p3-fresh",
-        guest: "hello-p3",
-        host: Host::Wasmtime(&["--max-instance-reuse-count=1"]),
-    },
-    Server {
-        name: "taffrail-p3",
-        guest: "hello-p3",
-        host: Host::taffrail(Tail::None),
-    },
-    Server {
-        name: "taffrail-p3-tail",
-        guest: "hello-p3",
-        host: Host::taffrail(LOG),
-    },
-    Server {
-        name: "workerd-js",
-        guest: "hello.js",
-        host: Host::Workerd { tail: false },
-    },
-    Server {
-        name: "workerd-js-tail",
-        guest: "hello.js",
-        host: Host::Workerd { tail: true },
-    },
-    Server {
-        name: "taffrail-js",
-        guest: "hello.js",
-        host: Host::Script { tail: false },
-    },
-    Server {
-        name: "taffrail-js-tail",
-        guest: "hello.js",
-        host: Host::Script { tail: true },
-    },
+    half("taffrail-p2-half", ALONE),
+    half("taffrail-p2-tail-half", TAILED),
 ];
 
-/// What `wrangler.json` says, for workerd.
-const WORKERD: &str = r#"using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [(name = "hello", worker = .hello), (name = "tail", worker = .tail)],
-  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "hello")],
-);
-const hello :Workerd.Worker = (
-  modules = [(name = "worker.js", esModule = embed "hello/worker.js")],
-  compatibilityDate = "2026-04-01",
-  bindings = [(name = "GREETING", text = "Hello")],
-  TAILS
-);
-const tail :Workerd.Worker = (
-  serviceWorkerScript = embed "tail-service-worker/worker.js",
-  compatibilityDate = "2026-04-01",
-);
-"#;
-
-/// The servers whose names contain one of `filters`; all of them without any.
-pub(crate) fn selected(filters: &[String]) -> Vec<&'static Server> {
-    SERVERS
-        .iter()
-        .filter(|server| {
-            filters.is_empty() || filters.iter().any(|filter| server.name.contains(filter))
-        })
+/// The servers of which `wanted` says that they are to be measured.
+pub(crate) fn selected(wanted: impl Fn(Group, &str) -> bool) -> Vec<&'static Server> {
+    let servers = SERVERS.iter();
+    servers
+        .filter(|server| wanted(server.group, server.name))
         .collect()
+}
+
+/// The server of this name.
+pub(crate) fn named(name: &str) -> Option<&'static Server> {
+    SERVERS.iter().find(|server| server.name == name)
 }
 
 /// The names of all servers.
@@ -207,18 +258,18 @@ pub(crate) fn names() -> Vec<&'static str> {
 
 impl Server {
     /// The name of the row that this one is compared with: `wasmtime serve`
-    /// with its defaults and the same guest, or workerd without a tail.
+    /// with its defaults and the same guest, or workerd without a tail, under the same load.
     pub(crate) fn baseline(&self) -> Option<&'static str> {
-        SERVERS
-            .iter()
-            .find(|peer| {
-                let is_peer = matches!(
-                    peer.host,
-                    Host::Wasmtime([]) | Host::Workerd { tail: false }
-                );
-                peer.guest == self.guest && is_peer
-            })
-            .map(|peer| peer.name)
+        let is_peer = |peer: &&Server| {
+            let is_peer = matches!(
+                peer.host,
+                Host::Wasmtime([]) | Host::Workerd { tail: false }
+            );
+            let load = |server: &Server| (server.ask, server.connections);
+            is_peer && peer.guest == self.guest && load(peer) == load(self)
+        };
+        let peer = SERVERS.iter().find(is_peer)?;
+        self.half_of.is_none().then_some(peer.name)
     }
 
     /// Whether its tail can be seen to miss nothing.
@@ -243,241 +294,4 @@ impl Server {
     pub(crate) fn stops_gracefully(&self) -> bool {
         matches!(self.host, Host::Taffrail { .. } | Host::Script { .. })
     }
-}
-
-/// What the servers are started with.
-pub(crate) struct Setup {
-    wasmtime: Option<Peer>,
-    workerd: Option<Peer>,
-    configurations: TempDir,
-}
-
-impl Setup {
-    /// Gets ready what `servers` need.
-    pub(crate) fn new(servers: &[&Server]) -> Result<Self> {
-        let any = |is_one: fn(&Host) -> bool| servers.iter().any(|server| is_one(&server.host));
-        let needs_wasmtime = any(|host| matches!(host, Host::Wasmtime(_)));
-        let needs_workerd = any(|host| matches!(host, Host::Workerd { .. }));
-        let setup = Self {
-            wasmtime: needs_wasmtime.then(peer::find_wasmtime).transpose()?,
-            workerd: needs_workerd.then(peer::find_workerd).transpose()?,
-            configurations: TempDir::new()?,
-        };
-        for server in servers {
-            match server.host {
-                Host::Taffrail { reuse, tail } => {
-                    let paths = setup.configure(server, reuse, tail)?;
-                    if let Tail::Language(language) = tail {
-                        make_ready(&format!("the tail in {language} is built"), &paths)?;
-                    }
-                }
-                Host::Script { tail } | Host::Workerd { tail } => setup.configure_script(tail)?,
-                Host::Bare | Host::Wasmtime(_) => {}
-            }
-        }
-        if any(|host| matches!(host, Host::Script { .. })) {
-            // A Worker that names a tail does not run without it.
-            setup.configure_script(false)?;
-            let script = setup.scripts(false).join("hello");
-            make_ready("the JavaScript engine is made", &[script])?;
-        }
-        Ok(setup)
-    }
-
-    /// What is measured, how and where.
-    pub(crate) fn conditions(&self, options: &Options) -> Result<String> {
-        let peers = self.wasmtime.iter().chain(&self.workerd);
-        let peers: String = peers.map(|peer| format!(", {}", peer.version)).collect();
-        Ok(format!(
-            "taffrail {}{peers}; {} cores; {} rounds of {} s, {} connections",
-            env!("CARGO_PKG_VERSION"),
-            std::thread::available_parallelism()?,
-            options.rounds,
-            options.seconds,
-            options.connections,
-        ))
-    }
-
-    /// The command that starts `server` on a free port. Its stdout goes where
-    /// it costs nobody anything. `format` is how `taffrail serve` prints what
-    /// was recorded.
-    pub(crate) fn command(&self, server: &Server, format: &str) -> Result<(Command, Listening)> {
-        self.start(server, "serve", format)
-    }
-
-    /// `subcommand` is the one of `taffrail`.
-    fn start(
-        &self,
-        server: &Server,
-        subcommand: &str,
-        format: &str,
-    ) -> Result<(Command, Listening)> {
-        let mut command = match server.host {
-            Host::Bare => Command::new(std::env::current_exe()?),
-            Host::Wasmtime(_) => {
-                let peer = self.wasmtime.as_ref().context("wasmtime is not ready")?;
-                Command::new(&peer.program)
-            }
-            Host::Workerd { .. } => {
-                let peer = self.workerd.as_ref().context("workerd is not ready")?;
-                Command::new(&peer.program)
-            }
-            Host::Taffrail { .. } | Host::Script { .. } => process::taffrail(),
-        };
-        let mut listening = Listening::IsSaid;
-        match server.host {
-            Host::Bare => command.arg("--bare-server"),
-            Host::Wasmtime(options) => command
-                // The guests read environment variables.
-                .args(["serve", "-S", "cli", "--addr", "127.0.0.1:0"])
-                .args(options)
-                .arg(guests::component(server.guest)),
-            Host::Taffrail { tail, .. } => command
-                .args([subcommand, "--port", "0", "--format", format])
-                .args(self.paths(server, tail)),
-            Host::Script { tail } => {
-                command.args([subcommand, "--port", "0", "--format", format]);
-                let folder = self.scripts(tail);
-                command.arg(folder.join("hello"));
-                if tail {
-                    command.arg(folder.join(SCRIPT_TAIL));
-                }
-                &mut command
-            }
-            Host::Workerd { tail } => {
-                // It does not say which port it takes.
-                let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-                listening = Listening::At(([127, 0, 0, 1], port).into());
-                let address = format!("--socket-addr=http=127.0.0.1:{port}");
-                let config = self.scripts(tail).join("workerd.capnp");
-                // Tails are experimental in it.
-                command
-                    .args(["serve", "--experimental", &address])
-                    .arg(config)
-            }
-        };
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        Ok((command, listening))
-    }
-
-    /// The command that starts `server` so that it looks for new versions of
-    /// its script.
-    pub(crate) fn developing(&self, server: &Server) -> Result<(Command, Listening)> {
-        if !matches!(server.host, Host::Workerd { .. }) {
-            return self.start(server, "dev", "none");
-        }
-        let (mut command, listening) = self.start(server, "serve", "none")?;
-        command.arg("--watch");
-        Ok((command, listening))
-    }
-
-    /// The script of the rows that have one, and no tail.
-    pub(crate) fn script(&self) -> PathBuf {
-        self.scripts(false).join("hello/worker.js")
-    }
-
-    fn scripts(&self, tail: bool) -> PathBuf {
-        let name = if tail { "tailed" } else { "alone" };
-        self.configurations.path().join(name)
-    }
-
-    /// Copies the examples in JavaScript, and configures them for Taffrail and
-    /// for workerd.
-    fn configure_script(&self, tail: bool) -> Result<()> {
-        let folder = self.scripts(tail);
-        let examples = guests::root().join("guest-examples/javascript");
-        for name in ["hello", SCRIPT_TAIL] {
-            let place = folder.join(name);
-            fs::create_dir_all(&place)?;
-            fs::copy(
-                examples.join(name).join("worker.js"),
-                place.join("worker.js"),
-            )?;
-            let tails = if tail && name == "hello" {
-                vec![json!({ "service": SCRIPT_TAIL })]
-            } else {
-                Vec::new()
-            };
-            let config = json!({
-                "name": name,
-                "main": "worker.js",
-                "compatibility_date": "2026-04-01",
-                "vars": { "GREETING": "Hello" },
-                "tail_consumers": tails,
-            });
-            fs::write(place.join("wrangler.json"), config.to_string())?;
-        }
-        let tails = if tail { "tails = [\"tail\"]," } else { "" };
-        fs::write(
-            folder.join("workerd.capnp"),
-            WORKERD.replace("TAILS", tails),
-        )?;
-        Ok(())
-    }
-
-    /// Configures the Worker of a row, which is an example with its component as it is built
-    /// already, and its tail. Returns their paths.
-    fn configure(&self, server: &Server, reuse: Option<u32>, tail: Tail) -> Result<Vec<PathBuf>> {
-        let paths = self.paths(server, tail);
-        let tails = match tail {
-            Tail::None => json!([]),
-            Tail::Log { reuse } => {
-                write_config(&paths[1], TAIL, TAIL, reuse, &json!([]))?;
-                json!([{ "service": TAIL }])
-            }
-            Tail::Language(_) => json!([{ "service": "tail" }]),
-        };
-        write_config(&paths[0], "hello", server.guest, reuse, &tails)?;
-        Ok(paths)
-    }
-
-    /// The paths of the Worker of a row, and of its tail if it has one.
-    fn paths(&self, server: &Server, tail: Tail) -> Vec<PathBuf> {
-        let directory: &Path = self.configurations.path();
-        let mut paths = vec![directory.join(format!("{}.json", server.name))];
-        match tail {
-            Tail::None => {}
-            Tail::Log { .. } => paths.push(directory.join(format!("{}-log.json", server.name))),
-            Tail::Language(language) => {
-                let languages = guests::root().join("tests/guests/languages");
-                paths.push(languages.join(language).join("tail"));
-            }
-        }
-        paths
-    }
-}
-
-/// Writes the configuration of a Worker whose component is a guest of the tests.
-fn write_config(
-    file: &Path,
-    name: &str,
-    guest: &str,
-    reuse: Option<u32>,
-    tails: &Value,
-) -> Result<()> {
-    let mut config = json!({
-        "name": name,
-        "main": guests::component(guest),
-        "tail_consumers": tails,
-    });
-    if let Some(events) = reuse {
-        config["taffrail"] = json!({ "instance_reuse": events });
-    }
-    fs::write(file, config.to_string())
-        .with_context(|| format!("{} cannot be written", file.display()))
-}
-
-/// Has a server's Workers built and compiled, which may take minutes, before it has to listen in
-/// time.
-fn make_ready(work: &str, paths: &[PathBuf]) -> Result<()> {
-    report::progress(&format!("taffrail: {work} if it is not there"));
-    let mut command = process::taffrail();
-    command.arg("invoke").args(paths);
-    let output = command.stdin(Stdio::null()).output()?;
-    ensure!(
-        output.status.success(),
-        "{command:?} failed:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
 }

@@ -2,7 +2,7 @@
 //! differs.
 //!
 //! ```console
-//! $ cargo run -p taffrail-tests --bin conformance -- tests/conformance/scenarios
+//! $ cargo run -p taffrail-tests --example conformance -- tests/conformance/scenarios
 //! ```
 
 use anyhow::{Context, Result};

@@ -2,8 +2,8 @@
 //! beside sixteen endless loops.
 //!
 //! ```console
-//! $ cargo run --release -p taffrail-tests --bin fairness            # 2,000 requests
-//! $ cargo run --release -p taffrail-tests --bin fairness -- 500
+//! $ cargo bench --workspace --bench fairness            # 2,000 requests
+//! $ cargo bench --workspace --bench fairness -- 500
 //! ```
 
 use clap::Parser;
@@ -16,12 +16,15 @@ struct Arguments {
     /// How many
     #[arg(default_value_t = 2000)]
     requests: usize,
+    /// Given by `cargo bench` to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
 }
 
 #[expect(clippy::print_stdout, reason = "it is what the command is for")]
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { requests } = Arguments::parse();
+    let Arguments { requests, .. } = Arguments::parse();
     let report = fairness::run(requests).await;
     println!("{:>12?}  p99 alone", report.alone);
     println!("{:>12?}  p99 beside the loops", report.beside_loops);

@@ -2,8 +2,8 @@
 //! them in this process.
 //!
 //! ```console
-//! $ cargo run --release -p taffrail-tests --bin soak            # 100,000 runs
-//! $ cargo run --release -p taffrail-tests --bin soak -- 5000
+//! $ cargo bench --workspace --bench soak              # 100,000 runs
+//! $ cargo bench --workspace --bench soak -- 5000
 //! ```
 
 use clap::Parser;
@@ -16,12 +16,15 @@ struct Arguments {
     /// How many
     #[arg(default_value_t = 100_000)]
     runs: usize,
+    /// Given by `cargo bench` to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
 }
 
 #[expect(clippy::print_stdout, reason = "it is what the command is for")]
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { runs } = Arguments::parse();
+    let Arguments { runs, .. } = Arguments::parse();
     let report = soak::run(runs).await;
     for (outcome, count) in &report.outcomes {
         println!("{count:>8}  {outcome}");
