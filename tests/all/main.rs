@@ -43,6 +43,7 @@ mod memory;
 mod missing_tail;
 mod objects;
 mod outcomes;
+mod promises;
 mod python;
 mod regexp;
 mod reuse;

@@ -25,7 +25,8 @@ await writeFile(sourcePath, driven);
 
 // The bindings between JavaScript and the host run in a global scope of their own,
 // except for two things that are replaced here: how text is encoded, and how pairs are
-// destructured.
+// destructured. They also count the bytes of each text in JavaScript, and describe each
+// call for debugging, which takes more time than the calls.
 //
 // No script can import the engine's modules (`embedding.mjs`). As a second line of
 // defence, the functions of a module are handed out only once, and nothing else of that
@@ -39,6 +40,29 @@ const ONCE = `const once = (functions) => {
   return { take: Object.setPrototypeOf(take, null) };
 };
 `;
+
+// Longer texts are encoded before there is memory for them.
+const SHORT = 1024;
+
+const ENCODE = `function _utf8AllocateAndEncode(s, realloc, memory) {
+  if (typeof s !== 'string') throw new TypeError('expected a string');
+  if (s.length === 0) return { ptr: 1, len: 0 };
+  if (s.length > ${SHORT}) {
+    const bytes = TEXT_ENCODER_UTF8.encode(s);
+    const ptr = realloc(0, 0, 1, bytes.length);
+    new Uint8Array(memory.buffer, ptr, bytes.length).set(bytes);
+    return { ptr, len: bytes.length };
+  }
+  const most = s.length * 3;
+  const ptr = realloc(0, 0, 1, most);
+  const { written } = TEXT_ENCODER_UTF8.encodeInto(s, new Uint8Array(memory.buffer, ptr, most));
+  return { ptr, len: written };
+}`;
+
+function quick(bindings) {
+  const silent = replaced(bindings, /^ *_debugLog\('[^']*', \{[^{}]*\}\);$/gm, "");
+  return replaced(silent, /^function _utf8AllocateAndEncode\([^]*?^\}/m, () => ENCODE);
+}
 
 function hardened(bindings) {
   const coders = replaced(
@@ -57,7 +81,7 @@ function hardened(bindings) {
 const { spliceBindings } = splicer;
 splicer.spliceBindings = (embedding, ...options) => {
   const spliced = spliceBindings(changed(embedding), ...options);
-  return { ...spliced, jsBindings: hardened(spliced.jsBindings) };
+  return { ...spliced, jsBindings: hardened(quick(spliced.jsBindings)) };
 };
 
 const { component } = await componentize({

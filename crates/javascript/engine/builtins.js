@@ -63,14 +63,18 @@ export function define(target, name, attributes) {
 // Sets an own property of an object. Unlike an assignment, this ignores setters of
 // prototypes.
 export function set(target, name, value) {
-  return defineProperty(target, name, {
-    __proto__: null,
-    value,
-    writable: true,
-    enumerable: true,
-    configurable: true,
-  });
+  WRITABLE.value = value;
+  return defineProperty(target, name, WRITABLE);
 }
+
+// Defines a property that can be read, but not set.
+export function show(target, name, value) {
+  READABLE.value = value;
+  return defineProperty(target, name, READABLE);
+}
+
+const READABLE = { __proto__: null, value: undefined, enumerable: true, configurable: true };
+const WRITABLE = { __proto__: null, ...READABLE, writable: true };
 
 export function append(array, value) {
   set(array, array.length, value);

@@ -1,7 +1,7 @@
 // `console`: five methods are recorded. The others exist, but do nothing.
 
 import * as host from "./host.js";
-import { append, define, getPrototypeOf, isArray, objectPrototype, stringify } from "./builtins.js";
+import { bare, define, getPrototypeOf, isArray, objectPrototype, stringify } from "./builtins.js";
 import { currentInvocation } from "./context.js";
 import { errorInfo, isError } from "./failure.js";
 
@@ -29,13 +29,13 @@ const SILENT = [
 
 export function record(level, args) {
   if (currentInvocation()?.over) return;
-  const message = [];
-  const errors = [];
+  const message = bare([]);
+  const errors = bare([]);
   let hasErrors = false;
   for (let index = 0; index < args.length; index += 1) {
     const argument = args[index];
-    append(message, json(argument));
-    append(errors, isError(argument) ? errorInfo(argument) : undefined);
+    message[index] = json(argument);
+    errors[index] = isError(argument) ? errorInfo(argument) : undefined;
     hasErrors ||= errors[index] !== undefined;
   }
   if (hasErrors) host.logErrors(level, message, errors);

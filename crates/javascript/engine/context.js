@@ -14,6 +14,7 @@ let frame = OUTSIDE;
 // counted to it.
 let running = null;
 
+// Records that the host has made an invocation the current one.
 export function begin(invocation) {
   running = invocation;
 }
@@ -38,11 +39,16 @@ export function currentInvocation() {
 }
 
 export function enter(next, callback, receiver, args) {
+  return within(next, apply, callback, receiver, args);
+}
+
+// Calls a function of the engine in a frame.
+export function within(next, callback, first, second, third) {
   const previous = frame;
   frame = next;
   switchTo(next);
   try {
-    return apply(callback, receiver, args);
+    return callback(first, second, third);
   } finally {
     frame = previous;
     switchTo(previous);

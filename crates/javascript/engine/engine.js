@@ -91,7 +91,7 @@ function compiled(source) {
 }
 
 function evaluate(run) {
-  const module = { exports: {}, asyncGenerator: asyncFunctions.generator };
+  const module = { exports: {}, async: promise.drive, asyncGenerator: asyncFunctions.generator };
   run(module, module.exports, require);
   return module.exports;
 }
@@ -190,3 +190,5 @@ const GLOBALS = {
 for (const name of keys(GLOBALS)) {
   defineProperty(globalThis, name, { value: GLOBALS[name], writable: true, configurable: true });
 }
+
+watch.prepare();

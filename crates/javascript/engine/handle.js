@@ -6,10 +6,12 @@ import {
   bare,
   encode,
   getReader,
+  isObject,
   mapped,
   readerCancel,
   readerRead,
   responseStatus,
+  setSize,
   stringify,
 } from "./builtins.js";
 import { bytes } from "./chunks.js";
@@ -18,7 +20,7 @@ import { dispatch, listens } from "./events.js";
 import { messageOf, uncaught } from "./failure.js";
 import { Entrypoint } from "./handlers.js";
 import { fetch } from "./http.js";
-import { allSettled, chain } from "./promise.js";
+import { allSettled, chain, promised, react } from "./promise.js";
 import { end as endBody, forward, passThrough as passedThrough, respond, setResult, write } from "./host.js";
 import { incomingRequest } from "./request.js";
 import { sendable } from "./response.js";
@@ -29,12 +31,12 @@ import { askHost } from "./wire.js";
 // The host's status if the client has disconnected.
 const GONE = 410;
 
-// The handler for each type of event, and the message that workerd logs if a script
-// lacks it.
+// How each type of event is handled, and the message that workerd logs if a script lacks
+// a handler for it. `handle` calls its last argument with the result.
 const EVENTS = {
   __proto__: null,
   alarm: {
-    handle: onAlarm,
+    handle: asynchronous(onAlarm),
     lacking:
       "Attempted to schedule an alarm, but this Durable Object does not have an alarm() handler.",
   },
@@ -44,12 +46,12 @@ const EVENTS = {
       "Received a FetchEvent but we lack a handler for FetchEvents. Did you remember to export a fetch() function?",
   },
   queue: {
-    handle: onQueue,
+    handle: asynchronous(onQueue),
     lacking:
       "Received a QueueEvent but we lack a handler for QueueEvents. Did you remember to export a queue() function?",
   },
   scheduled: {
-    handle: onScheduled,
+    handle: asynchronous(onScheduled),
     lacking:
       "Received a ScheduledEvent but we lack a handler for ScheduledEvents (a.k.a. Cron Triggers). Did you remember to export a scheduled() function?",
   },
@@ -59,47 +61,83 @@ const EVENTS = {
       "Attempted to send events but we lack a handler, did you remember to export a tail() function?",
   },
   session: {
-    handle: onSession,
+    handle: asynchronous(onSession),
     // Only a connection can lack its handler.
     lacking:
       "Received a ConnectEvent but we lack a handler for ConnectEvents. Did you remember to export a connect() function?",
   },
 };
 
-export async function handle(worker, invocation, event) {
-  // An additional microtask would delay every other event.
-  if (invocation.object !== undefined && !(await isReady(invocation.object))) return;
-  const result = await EVENTS[event.type].handle(worker, invocation, event);
-  try {
-    await invocation.orHung(invocation.settled());
-  } catch {
+// Handles an event. Calls `ended` once everything that it started has ended.
+export function handle(worker, invocation, event, ended) {
+  const end = (result) => {
+    if (result !== undefined) setResult(stringify(result));
+    ended();
+  };
+  const handled = (result) => {
     // An event that hangs here has no response in which this could be reported.
-  }
-  if (result !== undefined) setResult(stringify(result));
-}
-
-async function isReady(object) {
-  try {
-    await object.ready();
-    return true;
-  } catch (error) {
+    invocation.onceEnded(() => end(result));
+  };
+  const begin = () => EVENTS[event.type].handle(worker, invocation, event, handled);
+  if (invocation.object === undefined) return begin();
+  // An additional microtask would delay every other event.
+  react(invocation.object.ready(), begin, (error) => {
     uncaught(error);
-    return false;
-  }
+    ended();
+  });
 }
 
-async function onFetch(worker, invocation, event) {
+// Returns a function for `EVENTS`, given one that returns a promise of the result.
+function asynchronous(handler) {
+  return (worker, invocation, event, handled) =>
+    react(handler(worker, invocation, event), handled, (error) => {
+      uncaught(error);
+      handled();
+    });
+}
+
+function onFetch(worker, invocation, event, handled) {
+  if (!event.body) return answer(worker, invocation, event, undefined, handled);
+  react(
+    askHost("request"),
+    (body) => answer(worker, invocation, event, body, handled),
+    (error) => {
+      uncaught(error);
+      handled();
+    },
+  );
+}
+
+// Calls the handler of a request, whose body is held by the response `body`, and sends
+// its response.
+function answer(worker, invocation, event, body, handled) {
   let request;
-  try {
-    request = await incomingRequest(event);
-    if (worker.isEmpty) return passThrough(invocation, request);
-    const isHead = event.method === "HEAD";
-    const response = await invocation.orHung(answer(worker, invocation, request, isHead));
-    invocation.waitUntil(invocation.orHung(send(invocation, response)), uncaught);
-  } catch (error) {
+  const failed = (error) => {
+    // The script has aborted the invocation, and this error only unwinds its code.
+    if (invocation.over) return;
     uncaught(error);
     if (invocation.passesThrough && worker.hasOrigin) passThrough(invocation, request);
+    handled();
+  };
+  const answered = (response) => {
+    try {
+      send(invocation, sendable(response, event.method === "HEAD"));
+    } catch (error) {
+      return failed(error);
+    }
+    handled();
+  };
+  try {
+    request = incomingRequest(event, body);
+    if (!worker.isEmpty) {
+      const response = promised(fetchHandler(worker, invocation)(request));
+      return invocation.onceSettled(response, answered, failed);
+    }
+  } catch (error) {
+    return failed(error);
   }
+  passThrough(invocation, request);
+  handled();
 }
 
 // Lets the origin respond in the Worker's place.
@@ -107,10 +145,6 @@ function passThrough(invocation, request) {
   passedThrough();
   const sent = chain(fetch(request), (response) => send(invocation, sendable(response)));
   invocation.waitUntil(sent, uncaught);
-}
-
-async function answer(worker, invocation, request, isHead) {
-  return sendable(await fetchHandler(worker, invocation)(request), isHead);
 }
 
 function fetchHandler(worker, invocation) {
@@ -145,30 +179,33 @@ function listened(invocation, type, properties) {
 
 const encoder = new TextEncoder();
 
-async function send(invocation, { status, headers, body, isEncoded, number }) {
-  const end = () => {
-    invocation.isAnswered = true;
-    endBody();
-  };
+// Sends a response. The invocation lasts until its body has been sent.
+function send(invocation, { status, headers, body, isEncoded, number }) {
   if (number !== undefined && forward(status, headers, number)) {
     invocation.isAnswered = true;
     return;
   }
   respond(status, headers, isEncoded);
-  if (body === null) return end();
-  if (typeof body === "string") {
-    if (body !== "") write(encode(encoder, body));
-    return end();
+  if (isObject(body)) {
+    const sent = sendStream(invocation, getReader(body));
+    return invocation.waitUntil(invocation.orHung(sent), uncaught);
   }
-  const reader = getReader(body);
+  if (body !== null && body !== "") write(encode(encoder, body));
+  endBody();
+  invocation.isAnswered = true;
+}
+
+async function sendStream(invocation, reader) {
   for (;;) {
     const { done, value } = await chain(readerRead(reader), undefined, brokenOff);
     // The host breaks off a body that is not ended.
     if (done === undefined) return;
-    if (done) return end();
+    if (done) break;
     if (write(bytes(value))) continue;
     if (responseStatus(await askHost("drained")) === GONE) return readerCancel(reader);
   }
+  invocation.isAnswered = true;
+  endBody();
 }
 
 // Whether a body that was received and forwarded failed on the way here. This is not a
@@ -182,7 +219,7 @@ function brokenOff(error) {
 
 // If a handler throws, this decides the outcome. The promise that it returns is treated
 // as if it was passed to `waitUntil`.
-async function onTail(worker, invocation, { events, raw }) {
+function onTail(worker, invocation, { events, raw }, handled) {
   const items = mapped(events, (event, index) => traceItem(event, raw[index]));
   const entrypoint = new Entrypoint(worker, invocation);
   const handler = entrypoint.find("tail") ?? entrypoint.find("trace");
@@ -200,7 +237,8 @@ async function onTail(worker, invocation, { events, raw }) {
     uncaught(error);
   }
   // Tail handlers often do not await their own requests.
-  await allSettled(invocation.requests);
+  if (setSize(invocation.requests) === 0) return handled();
+  react(allSettled(invocation.requests), handled, uncaught);
 }
 
 async function onScheduled(worker, invocation, { cron, scheduledTime }) {

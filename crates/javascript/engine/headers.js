@@ -114,7 +114,7 @@ export function pairs(headers, left) {
   let bytes = 0;
   headersForEach(headers, (value, name) => {
     if (name === left) return;
-    append(all, bare([name, value]));
+    all[all.length] = bare([name, value]);
     bytes += name.length + value.length;
   });
   checkSize(all.length, bytes);

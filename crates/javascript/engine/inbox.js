@@ -6,7 +6,7 @@ import { uncaught } from "./failure.js";
 import { handle } from "./handle.js";
 import { finish, nextEvent } from "./host.js";
 import { Invocation, running } from "./invocation.js";
-import { chain } from "./promise.js";
+import { promised, react } from "./promise.js";
 import { hasChanged } from "./watch.js";
 import { askHost } from "./wire.js";
 
@@ -50,7 +50,7 @@ function ask(worker, object, closed) {
     take(worker, object);
     ask(worker, object, closed);
   };
-  context.outside(() => chain(askHost("events"), answered));
+  context.outside(() => react(askHost("events"), answered, uncaught));
 }
 
 // Starts the events that are waiting.
@@ -61,9 +61,11 @@ function take(worker, object) {
     const { number, event, cancel } = parse(message);
     if (cancel !== undefined) {
       const invocation = mapGet(running, cancel);
-      if (invocation !== undefined) over(invocation, false);
+      if (invocation !== undefined) over(worker, invocation, false);
     } else {
-      begin(worker, invocationOf(number, event), event, object);
+      const invocation = invocationOf(number, event);
+      context.begin(invocation);
+      begin(worker, invocation, event, object);
     }
   }
 }
@@ -76,22 +78,26 @@ function invocationOf(number, event) {
 }
 
 function begin(worker, invocation, event, object) {
-  const begun = invocation.untilOver(async () => {
-    invocation.object = object?.();
-    await handle(worker, invocation, event);
+  // Nothing may run as part of an event that is over, so it ends in a microtask.
+  const ended = () =>
+    context.outside(() => react(promised(), () => over(worker, invocation, true), uncaught));
+  invocation.aborted = ended;
+  invocation.run(() => {
+    try {
+      invocation.object = object?.();
+      handle(worker, invocation, event, ended);
+    } catch (error) {
+      // Failures of handlers are caught before this point.
+      isReusable = false;
+      uncaught(error);
+      ended();
+    }
   });
-  const failed = (error) => {
-    // Failures of handlers are caught before this point.
-    isReusable = false;
-    invocation.run(() => uncaught(error));
-    over(invocation, true);
-  };
-  context.outside(() => chain(begun, () => over(invocation, true), failed));
 }
 
-// Ends an event. The host already knows about a cancelled event, and learns about the
-// last one when the call returns.
-function over(invocation, isToTell) {
+// Ends an event, and begins those that are waiting. The host already knows about a
+// cancelled event.
+function over(worker, invocation, isToTell) {
   if (mapGet(running, invocation.number) !== invocation) return;
   const isClean = invocation.end();
   mapDelete(running, invocation.number);
@@ -100,10 +106,11 @@ function over(invocation, isToTell) {
   // An object continues, whatever an event leaves behind.
   if (allOver !== undefined) {
     isReusable = isReusable && isClean && !hasChanged();
-    if (mapSize(running) === 0) {
-      isLeaving = true;
-      return allOver(isReusable);
-    }
   }
   if (isToTell) finish(invocation.number, isReusable);
+  if (allOver === undefined || mapSize(running) > 0) return;
+  if (isReusable) take(worker);
+  if (mapSize(running) > 0) return;
+  isLeaving = true;
+  allOver(isReusable);
 }

@@ -1,10 +1,10 @@
 // One running invocation, and the end of everything that it started.
 
-import { mapClear, mapDelete, mapForEach, mapGet, mapSet, mapSize, setAdd, setDelete, setForEach, setSize } from "./builtins.js";
+import { bare, isObject, mapClear, mapDelete, mapForEach, mapGet, mapSet, mapSize, setAdd, setDelete, setForEach, setSize } from "./builtins.js";
 import * as context from "./context.js";
 import { isFailure } from "./error-events.js";
 import { report, uncaught } from "./failure.js";
-import { chain, promised, wasReported } from "./promise.js";
+import { promised, react, wasReported } from "./promise.js";
 import { askHost } from "./wire.js";
 
 const { clearTimeout, setTimeout } = globalThis;
@@ -17,8 +17,8 @@ export class Invocation {
   over = false;
   // Whether its origin responds if the handler fails.
   passesThrough = false;
-  // Rejected promises without a handler, with the reasons.
-  rejections = new Map();
+  // Rejected promises without a handler, with the reasons, once there are any.
+  #rejections;
   // Functions to call once a timer has fired or is cleared.
   timers = new Map();
   // The Durable Object that handles it, and its number in the instance.
@@ -38,10 +38,12 @@ export class Invocation {
   // none.
   #background = 0;
   #backgroundOver = () => {};
-  // Functions that reject the promises which would otherwise hang.
+  // Functions that are called with an error in place of promises that would hang.
   #waiting = new Set();
-  // Resolved once the unhandled rejections have been reported.
-  #checked;
+  // Called once the unhandled rejections have been reported.
+  #rejectionsReported = () => {};
+  // The number of callbacks that promises have yet to call (`promise.js`).
+  callbacks = 0;
 
   constructor({ entrypoint, props = {}, parameters }) {
     this.parameters = parameters;
@@ -52,15 +54,6 @@ export class Invocation {
   // Runs a callback as part of the invocation.
   run(callback) {
     return context.enter(context.frameOf(this), callback, undefined, []);
-  }
-
-  // Runs a callback as part of the invocation. Waits until its result is settled, or
-  // until the script aborts the invocation.
-  untilOver(callback) {
-    return new Promise((resolve, reject) => {
-      this.aborted = resolve;
-      chain(this.run(callback), resolve, reject);
-    });
   }
 
   // Ends it at once, with a reason, which the waiter for its response receives.
@@ -78,17 +71,18 @@ export class Invocation {
     this.#given += 1;
     const over = () => (this.#given -= 1);
     this.waitUntil(promise);
-    chain(promised(promise), over, over);
+    react(promised(promise), over, over);
   }
 
   // Keeps the invocation open until the promise is settled.
   waitUntil(promise, onRejected = this.backgroundFailure) {
+    if (!isObject(promise)) return;
     this.#background += 1;
     const over = () => {
       this.#background -= 1;
       if (this.#background === 0) this.#backgroundOver();
     };
-    chain(promised(promise), over, (reason) => {
+    react(promised(promise), over, (reason) => {
       onRejected(reason);
       over();
     });
@@ -108,53 +102,83 @@ export class Invocation {
     mapDelete(this.timers, timer);
   }
 
-  // Waits for everything that is passed to `waitUntil`, including later calls, and
-  // until all unhandled rejections are known.
-  async settled() {
-    while (this.#background > 0 || mapSize(this.rejections) > 0) {
-      if (this.#background > 0) {
-        await new Promise((resolve) => (this.#backgroundOver = resolve));
-      }
-      if (mapSize(this.rejections) > 0) await this.#checked;
+  #hasRejections() {
+    return this.#rejections !== undefined && mapSize(this.#rejections) > 0;
+  }
+
+  // Calls back once everything that was passed to `waitUntil`, including later calls, is
+  // settled and all unhandled rejections are known, or once the wait would be forever.
+  onceEnded(callback) {
+    const ended = () => {
+      if (setDelete(this.#waiting, ended)) callback();
+    };
+    watchIdleness();
+    setAdd(this.#waiting, ended);
+    this.#awaitEnd(ended);
+  }
+
+  #awaitEnd(ended, areCallbacksRun = this.callbacks === 0) {
+    if (this.#background > 0) {
+      this.#backgroundOver = () => this.#awaitEnd(ended);
+    } else if (this.#hasRejections()) {
+      this.#rejectionsReported = () => this.#awaitEnd(ended);
+    } else if (!areCallbacksRun) {
+      // A timer fires after all callbacks of settled promises. They may reject others.
+      setTimeout(() => {
+        if (!this.over) this.run(() => this.#awaitEnd(ended, true));
+      }, 0);
+    } else {
+      ended();
     }
+  }
+
+  // Records that a promise has a handler.
+  handled(promise) {
+    if (this.#rejections !== undefined) mapDelete(this.#rejections, promise);
   }
 
   // Records a rejection that has no handler yet.
   rejected(promise, reason) {
-    mapSet(this.rejections, promise, reason);
-    if (mapSize(this.rejections) > 1) return;
-    this.#checked = new Promise((resolve) =>
-      setTimeout(() => {
-        this.run(() => this.#reportRejections());
-        resolve();
-      }, 0),
-    );
+    this.#rejections ??= new Map();
+    mapSet(this.#rejections, promise, reason);
+    if (mapSize(this.#rejections) > 1) return;
+    setTimeout(() => this.run(() => this.#reportRejections()), 0);
   }
 
   // Reports the rejections that are still unhandled after all callbacks have run.
   #reportRejections() {
-    mapForEach(this.rejections, (reason, promise) => {
-      mapDelete(this.rejections, promise);
+    mapForEach(this.#rejections, (reason, promise) => {
+      mapDelete(this.#rejections, promise);
       if (isFailure(promise, reason)) report(reason);
       wasReported(promise);
     });
+    this.#rejectionsReported();
+  }
+
+  // Calls back once the promise is settled, or once nothing is left that could settle
+  // it. As with `react`, the callbacks must not throw.
+  onceSettled(promise, onFulfilled, onRejected) {
+    watchIdleness();
+    const settled = (callback) => (value) => {
+      if (setDelete(this.#waiting, hung)) callback(value);
+    };
+    const hung = settled(onRejected);
+    setAdd(this.#waiting, hung);
+    react(promise, settled(onFulfilled), hung);
   }
 
   // Returns the promise, or rejects once nothing is left that could settle it.
   orHung(promise) {
-    watchIdleness();
-    return new Promise((resolve, reject) => {
-      setAdd(this.#waiting, reject);
-      const settled = (settle) => (value) => {
-        setDelete(this.#waiting, reject);
-        settle(value);
-      };
-      chain(promised(promise), settled(resolve), settled(reject));
-    });
+    return new Promise((resolve, reject) => this.onceSettled(promised(promise), resolve, reject));
   }
 
+  // Tells all waiters that they would wait forever. They may begin to wait for more.
   hang() {
-    setForEach(this.#waiting, (reject) => reject(new Error(HUNG)));
+    const waiting = bare([]);
+    setForEach(this.#waiting, (hung) => (waiting[waiting.length] = hung));
+    this.run(() => {
+      for (let index = 0; index < waiting.length; index += 1) waiting[index](new Error(HUNG));
+    });
   }
 
   // Ends it. Returns false if the engine is still working on something that it started.
@@ -172,17 +196,21 @@ const HUNG =
 
 let watching = false;
 
+function idle() {
+  watching = false;
+  if (mapSize(running) === 0) return;
+  watchIdleness();
+  mapForEach(running, (invocation) => invocation.hang());
+}
+
+function ignore() {}
+
 // Asks the host to report a hang: it answers this request when the guest waits for
 // nothing else.
 function watchIdleness() {
   if (watching) return;
   watching = true;
   context.outside(() =>
-    chain(askHost("idle"), () => {
-      watching = false;
-      if (mapSize(running) === 0) return;
-      watchIdleness();
-      mapForEach(running, (invocation) => invocation.hang());
-    }),
+    react(askHost("idle"), idle, ignore),
   );
 }

@@ -26,7 +26,6 @@ import { bodyMembers, bodyOf, divide, extracted, hold, holdStream, OF_REQUEST, s
 import { addMembers, needsNew, replace } from "./classes.js";
 import { fill, Headers, received, valueOf } from "./headers.js";
 import { lengthOf, ofLength } from "./lengths.js";
-import { askHost } from "./wire.js";
 
 const { Request: Native, WeakMap } = globalThis;
 
@@ -56,17 +55,17 @@ export function bodyOfRequest(request) {
   return bodyOf(request, OF_REQUEST);
 }
 
-// Creates the request of a fetch event.
-export async function incomingRequest({ url, method, headers, body, cf }) {
+// Creates the request of a fetch event. `body` is a response that holds its body, if it
+// has one.
+export function incomingRequest({ url, method, headers, cf }, body) {
   const request = new Native(url, { __proto__: null, method });
   const known = { __proto__: null, received: headers, redirect: "manual", cf, length: null };
   weakSet(facts, request, known);
-  if (body) {
-    const response = await askHost("request");
+  if (body !== undefined) {
     const length = lengthIn(headers);
-    ofLength(responseBody(response), length);
+    ofLength(responseBody(body), length);
     known.length = length;
-    hold(request, response);
+    hold(request, body);
   }
   return request;
 }

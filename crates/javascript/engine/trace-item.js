@@ -1,7 +1,7 @@
 // The events of a tail handler: objects of workerd's classes, with its properties in
 // its order. They can be read and printed, but not cloned.
 
-import { construct, define, getPrototypeOf, hasOwn, inherits, isArray, isObject, keys, mapForEach, mapped, objectPrototype, setAdd, setForEach, setHas, weakGet, weakSet } from "./builtins.js";
+import { construct, define, getPrototypeOf, hasOwn, inherits, isArray, isObject, keys, mapForEach, mapped, objectPrototype, setAdd, setForEach, setHas, setPrototypeOf, show, weakGet, weakSet } from "./builtins.js";
 
 // Returns a class whose objects a script receives but cannot create.
 function classOf(name) {
@@ -85,13 +85,9 @@ let areThereAny = false;
 function made(Class, names, values) {
   const object = construct(WeakMap, [], Class);
   weakSet(classes, object, Class.name);
-  for (let index = 0; index < names.length; index += 1) show(object, names[index], values);
+  const own = setPrototypeOf(values, null);
+  for (let index = 0; index < names.length; index += 1) show(object, names[index], own[names[index]]);
   return object;
-}
-
-function show(object, name, values) {
-  const value = hasOwn(values, name) ? values[name] : undefined;
-  define(object, name, { value, enumerable: true, configurable: true });
 }
 
 // `raw` is the unredacted request, if the item has one.
@@ -107,7 +103,7 @@ export function traceItem(fields, raw) {
   // Fields that workerd does not have.
   const names = keys(fields);
   for (let index = 0; index < names.length; index += 1) {
-    if (!hasOwn(item, names[index])) show(item, names[index], fields);
+    if (!hasOwn(item, names[index])) show(item, names[index], fields[names[index]]);
   }
   return item;
 }

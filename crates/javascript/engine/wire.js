@@ -25,7 +25,7 @@ import {
 import { currentInvocation } from "./context.js";
 import { checkSize } from "./headers.js";
 import { abandon } from "./host.js";
-import { chain } from "./promise.js";
+import { chain, rejection } from "./promise.js";
 import { stackAt } from "./stack.js";
 
 const { Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError, fetch: nativeFetch } =
@@ -94,10 +94,6 @@ function sent(url, { signal, ...init }) {
     };
     chain(nativeFetch(url, setPrototypeOf(init, null)), settled(resolve), settled(reject));
   });
-}
-
-function rejection(error) {
-  return new Promise((_, reject) => reject(error));
 }
 
 function check(record) {

@@ -159,7 +159,7 @@ fn read(written: &Success, out: &str, main: &str) -> Result<Bundle, BundleError>
     }
     let directory = Path::new(out);
     let service_worker = !meta.is_module(main);
-    let script = with_generators(text(written, out, SCRIPT)?);
+    let script = with_generators(&with_driver(text(written, out, SCRIPT)?));
     Ok(Bundle {
         text: if service_worker {
             script
@@ -179,6 +179,21 @@ fn read(written: &Success, out: &str, main: &str) -> Result<Bundle, BundleError>
 /// own, so the positions in the source map stay valid.
 fn strict(script: &str) -> String {
     format!("\"use strict\";{script}")
+}
+
+/// Returns a bundle whose lowered `async` functions are run by the engine instead of esbuild's
+/// helper. All lines keep their numbers.
+fn with_driver(script: &str) -> String {
+    let (before, helper) = script
+        .split_once("\nvar __async = (__this, __arguments, generator) => {")
+        .map_or((script, None), |(before, rest)| (before, Some(rest)));
+    match helper.and_then(|helper| helper.split_once("\n};\n")) {
+        Some((body, rest)) => {
+            let lines = "\n".repeat(body.matches('\n').count());
+            format!("{before}\nvar __async = module.async;{lines}\n\n{rest}")
+        }
+        None => script.to_owned(),
+    }
 }
 
 /// Returns a bundle whose lowered async generators return objects of the engine, which have the

@@ -133,7 +133,8 @@ impl Events {
         number
     }
 
-    /// Returns the next message for the script, in the form that the script receives.
+    /// Returns the next message for the script, in the form that the script receives. An event
+    /// becomes the current one.
     pub(super) fn next(&self) -> Option<String> {
         let mut queue = self.queue();
         if let Some(number) = queue.cancelled.pop_front() {
@@ -141,7 +142,15 @@ impl Events {
             self.switch(next);
             return Some(json!({ "cancel": number }).to_string());
         }
-        queue.begin().map(|(_, event)| event)
+        let (number, event) = queue.begin()?;
+        queue.turn = Some(number);
+        let begun = queue.running.get(&number);
+        let begun = begun.map(|begun| Arc::clone(&begun.run));
+        drop(queue);
+        // What the script has computed so far was for other events.
+        self.set_turn(Some(clock::instant()));
+        self.switch(begun);
+        Some(event)
     }
 
     /// Begins the next event, to be passed to the script as the first one of a call.
@@ -286,7 +295,8 @@ impl Events {
         self.switch(next);
     }
 
-    /// Records that the handler of an event has returned while others have not.
+    /// Records that the handler of an event has returned. If the isolate must be discarded, the
+    /// waiting events are moved to another one.
     pub(super) fn finish(&self, number: u32, is_reusable: bool, memory: &MemoryLimiter) {
         let mut queue = self.queue();
         let Some(running) = queue.running.remove(&number) else {
@@ -296,7 +306,12 @@ impl Events {
         self.switch(next);
         let is_kept = running.returned(memory);
         if self.resident.is_none() && !(is_reusable && is_kept) {
-            self.queue().retire();
+            let waiting = {
+                let mut queue = self.queue();
+                queue.retire();
+                std::mem::take(&mut queue.waiting)
+            };
+            move_elsewhere(waiting);
         }
         running.over();
     }
@@ -405,9 +420,7 @@ impl Events {
             });
             running.over();
         }
-        for (_, job) in waiting {
-            _ = job.ended.send(End::NotBegun);
-        }
+        move_elsewhere(waiting);
     }
 
     /// Ends the waiting events, since there is no place for the isolate.
@@ -444,9 +457,7 @@ impl Events {
             queue.cancelled.clear();
         }
         drop(queue);
-        for (_, job) in waiting {
-            _ = job.ended.send(End::NotBegun);
-        }
+        move_elsewhere(waiting);
         Rest {
             ended: running.into_values().collect(),
             is_kept,
@@ -492,6 +503,13 @@ impl Events {
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Moves events that have not begun to other isolates.
+fn move_elsewhere(waiting: VecDeque<(u32, Job)>) {
+    for (_, job) in waiting {
+        _ = job.ended.send(End::NotBegun);
     }
 }
 
