@@ -33,8 +33,19 @@ impl JavaScript {
         }
     }
 
-    /// Bundles the script of one of the operator's Workers into one file.
-    pub(crate) async fn bundle(&self, worker: &WorkerConfig) -> Result<Bundle> {
+    /// Bundles the script of one of the operator's Workers into one file. Meanwhile the engine that
+    /// will run it is compiled, or read.
+    pub(crate) async fn bundle(
+        &self,
+        compiler: &Compiler,
+        worker: &WorkerConfig,
+    ) -> Result<Bundle> {
+        self.install().await?;
+        let (bundle, _) = tokio::try_join!(self.bundle_own(worker), self.engine(compiler))?;
+        Ok(bundle)
+    }
+
+    async fn bundle_own(&self, worker: &WorkerConfig) -> Result<Bundle> {
         let (path, name) = (worker.path.display(), &worker.name);
         let requester = format!("own {name}");
         let (bundle, _) = self
@@ -71,10 +82,7 @@ impl JavaScript {
 
     /// Returns the script of a bundle, ready to run.
     pub(crate) async fn script(&self, compiler: &Compiler, bundle: &Bundle) -> Result<Script> {
-        let engine = self
-            .engine
-            .get_or_try_init(|| self.compile(compiler))
-            .await?;
+        let engine = self.engine(compiler).await?;
         let source = Source::new(&bundle.text)
             .with_map(bundle.source_map.as_str())
             .service_worker(bundle.service_worker);
@@ -121,16 +129,19 @@ impl JavaScript {
             .await
     }
 
+    async fn engine(&self, compiler: &Compiler) -> Result<&Arc<ScriptEngine>> {
+        self.engine.get_or_try_init(|| self.compile(compiler)).await
+    }
+
     async fn compile(&self, compiler: &Compiler) -> Result<Arc<ScriptEngine>> {
         self.install().await?;
-        let bytes = self.toolchain.engine()?;
-        let compiler = compiler.clone();
-        let engine = self
-            .take(Step::CompileEngine, move || compiler.compile_engine(&bytes))
-            .await;
-        engine
-            .map(Arc::new)
-            .map_err(|error| error.context("the JavaScript engine cannot run"))
+        let (toolchain, compiler) = (self.toolchain.clone(), compiler.clone());
+        let compile = move || {
+            let bytes = toolchain.engine()?;
+            let engine = compiler.compile_engine(&bytes).map_err(Error::from);
+            engine.map_err(|error| error.context("the JavaScript engine cannot run"))
+        };
+        self.take(Step::CompileEngine, compile).await.map(Arc::new)
     }
 
     /// Runs a step that blocks its thread.

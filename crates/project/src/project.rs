@@ -166,7 +166,10 @@ impl Project {
     /// Fails if `main` cannot be read, or if the script cannot be bundled.
     pub async fn load(&self, worker: &WorkerConfig) -> Result<Main> {
         Ok(Main(match MainKind::of(&worker.main) {
-            MainKind::Script => Kind::Script(Arc::new(self.javascript.bundle(worker).await?)),
+            MainKind::Script => {
+                let compiler = self.runtime.compiler();
+                Kind::Script(Arc::new(self.javascript.bundle(compiler, worker).await?))
+            }
             MainKind::Source(language) => {
                 let built = self.sources.build(worker, language).await?;
                 Kind::Component {
@@ -273,7 +276,8 @@ impl Project {
     }
 
     async fn componentize_script(&self, worker: &WorkerConfig) -> Result<Vec<u8>> {
-        let bundle = self.javascript.bundle(worker).await?;
+        let compiler = self.runtime.compiler();
+        let bundle = self.javascript.bundle(compiler, worker).await?;
         let script = Main(Kind::Script(Arc::new(bundle.clone())));
         // Evaluated here first, so that an exception refers to the user's source.
         self.deploy(worker, slice::from_ref(worker), script).await?;
