@@ -108,7 +108,8 @@ impl Builder {
     }
 
     /// Sets the number of instances that may exist at a time. The default is 1,000. Each reserves
-    /// some 8 GiB of address space. Another 64 are reserved for tail events.
+    /// some 4 GiB of address space, and as much again once there is a component for WASI 0.3.
+    /// Another 64 are reserved for tail events.
     #[must_use]
     pub fn instances(mut self, instances: u32) -> Self {
         self.instances = Some(instances);

@@ -66,8 +66,14 @@ fn run(options: &Options) -> Result<()> {
     servers.retain(|server| !options.reload || server.reloads());
     let starts = start::Plan::new(options);
     let loss = loss::server(options);
-    let all = servers.iter().copied().chain(starts.servers()).chain(loss);
-    let all: Vec<_> = all.collect();
+    let mut all = servers.clone();
+    // The rate of which they get half is measured first.
+    all.extend(
+        servers
+            .iter()
+            .filter_map(|server| server.half_of.and_then(servers::named)),
+    );
+    all.extend(starts.servers().chain(loss));
     ensure!(
         !all.is_empty(),
         "`--only` and `--group` leave no server; there are {}",
