@@ -20,7 +20,12 @@ mod workers;
 
 use args::{Args, Command};
 use clap::Parser;
+use mimalloc::MiMalloc;
 use std::process::ExitCode;
+
+/// With the allocator of the C library, a request takes 10 to 20 % more CPU time.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let args = Args::parse();
