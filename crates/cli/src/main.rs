@@ -23,7 +23,7 @@ use clap::Parser;
 use mimalloc::MiMalloc;
 use std::process::ExitCode;
 
-/// With the allocator of the C library, a request takes 10 to 20 % more CPU time.
+/// A request takes 3 to 19 % less CPU time than with the allocator of the C library.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
