@@ -30,14 +30,11 @@ pub(crate) async fn read_ahead(
     };
     let is_over = poll_fn(|cx| {
         loop {
-            let has_read = ahead.read(cx);
-            if run.as_mut().poll(cx).is_ready() {
-                // What it wrote last.
-                ahead.read(cx);
-                return Poll::Ready(true);
-            }
-            if !has_read || ahead.is_enough() {
-                return Poll::Ready(false);
+            let had_some = ahead.read(cx);
+            let is_over = run.as_mut().poll(cx).is_ready();
+            let has_more = ahead.read(cx);
+            if is_over || !(had_some || has_more) || ahead.is_enough() {
+                return Poll::Ready(is_over);
             }
         }
     });
@@ -137,6 +134,20 @@ mod tests {
         assert!(is_over);
         assert_eq!(body.size_hint().lower(), 2);
         assert_eq!(rest_of(body).await, "ab");
+    }
+
+    #[tokio::test]
+    async fn a_run_goes_on_as_its_body_is_read() {
+        let (sender, receiver) = channel(100);
+        let run = async move {
+            for piece in ["a", "b", "c"] {
+                _ = sender.send(Bytes::from(piece));
+                yield_now().await;
+            }
+        };
+        let (body, is_over) = read_ahead(pin!(run), body_of(receiver)).await;
+        assert!(is_over);
+        assert_eq!(rest_of(body).await, "abc");
     }
 
     #[tokio::test]
