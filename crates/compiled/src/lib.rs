@@ -42,20 +42,31 @@ impl CodeFiles {
         }
     }
 
-    /// Returns the module or the component of these bytes. It is compiled if there is no file with
-    /// its code.
+    /// Returns the module or the component of these bytes, whose [`hash`] is `key`. It is compiled if
+    /// there is no file with its code.
     ///
     /// # Errors
     ///
-    /// Fails if it does not compile, or if the file cannot be written.
-    pub fn load<C: Code>(&self, engine: &Engine, bytes: &[u8]) -> Result<C> {
-        let path = self.folder.join(name(engine, bytes));
+    /// Fails if it does not compile. If the file cannot be written, a warning is logged, and the
+    /// code is held in memory.
+    pub fn load<C: Code>(&self, engine: &Engine, key: &[u8; 32], bytes: &[u8]) -> Result<C> {
+        let path = self.folder.join(name(engine, key));
         // If this fails, there is no file, or it is damaged.
         if let Ok(code) = map(engine, &path) {
             return Ok(code);
         }
-        self.write(&path, &C::compile(engine, bytes)?)?;
-        map(engine, &path)
+        let code = C::compile(engine, bytes)?;
+        match self.write(&path, &code) {
+            Ok(()) => map(engine, &path),
+            Err(error) => {
+                tracing::warn!(
+                    "compiled code cannot be kept in `{}`: {error}",
+                    path.display()
+                );
+                // SAFETY: it was compiled by this engine just now.
+                unsafe { C::copy(engine, &code) }
+            }
+        }
     }
 
     fn write(&self, path: &Path, code: &[u8]) -> io::Result<()> {
@@ -91,11 +102,16 @@ fn used(entry: &DirEntry) -> Option<SystemTime> {
     entry.metadata().ok()?.modified().ok()
 }
 
-/// Returns the name of the file for what this engine compiles from these bytes.
-fn name(engine: &Engine, bytes: &[u8]) -> String {
+/// Returns the hash of bytes, under which their code is kept.
+#[must_use]
+pub fn hash(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Returns the name of the file for what this engine compiles from the bytes with this hash.
+fn name(engine: &Engine, key: &[u8; 32]) -> String {
     let mut settings = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut settings);
-    let key = Sha256::digest(bytes);
     let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{key}-{:016x}", settings.finish())
 }
@@ -137,6 +153,13 @@ mod sealed {
         /// The file must be one that [`compile`](Self::compile) returned for the same type, and
         /// must not change.
         unsafe fn map(engine: &Engine, path: &Path) -> Result<Self>;
+
+        /// Copies code.
+        ///
+        /// # Safety
+        ///
+        /// The code must be what [`compile`](Self::compile) returned for the same type.
+        unsafe fn copy(engine: &Engine, code: &[u8]) -> Result<Self>;
     }
 
     impl Code for Module {
@@ -148,6 +171,11 @@ mod sealed {
             // SAFETY: the same as for this function.
             unsafe { Self::deserialize_file(engine, path) }
         }
+
+        unsafe fn copy(engine: &Engine, code: &[u8]) -> Result<Self> {
+            // SAFETY: the same as for this function.
+            unsafe { Self::deserialize(engine, code) }
+        }
     }
 
     impl Code for Component {
@@ -158,6 +186,11 @@ mod sealed {
         unsafe fn map(engine: &Engine, path: &Path) -> Result<Self> {
             // SAFETY: the same as for this function.
             unsafe { Self::deserialize_file(engine, path) }
+        }
+
+        unsafe fn copy(engine: &Engine, code: &[u8]) -> Result<Self> {
+            // SAFETY: the same as for this function.
+            unsafe { Self::deserialize(engine, code) }
         }
     }
 }
@@ -183,22 +216,33 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let files = CodeFiles::new(folder.path());
         let engine = Engine::default();
-        files.load::<Component>(&engine, COMPONENT).unwrap();
+        let load = |bytes| files.load::<Component>(&engine, &hash(bytes), bytes);
+        load(COMPONENT).unwrap();
         let path = folder.path().join(&names(&folder)[0]);
         let code = fs::read(&path).unwrap();
 
         // What does not compile has a file only if it has been compiled.
-        let nothing = folder.path().join(name(&engine, b"nothing"));
-        assert!(files.load::<Component>(&engine, b"nothing").is_err());
+        let nothing = folder.path().join(name(&engine, &hash(b"nothing")));
+        assert!(load(b"nothing").is_err());
         fs::copy(&path, &nothing).unwrap();
-        assert!(files.load::<Component>(&engine, b"nothing").is_ok());
+        assert!(load(b"nothing").is_ok());
         fs::remove_file(nothing).unwrap();
 
         fs::write(&path, &code[..code.len() / 2]).unwrap();
-        files.load::<Component>(&engine, COMPONENT).unwrap();
+        load(COMPONENT).unwrap();
         assert_eq!(fs::read(&path).unwrap(), code);
-        files.load::<Module>(&engine, MODULE).unwrap();
+        files
+            .load::<Module>(&engine, &hash(MODULE), MODULE)
+            .unwrap();
         assert_eq!(names(&folder).len(), 2);
+    }
+
+    #[test]
+    fn code_that_cannot_be_kept_is_compiled_all_the_same() {
+        let file = NamedTempFile::new().unwrap();
+        let files = CodeFiles::new(file.path().join("below a file"));
+        let engine = Engine::default();
+        assert!(files.load::<Module>(&engine, &hash(MODULE), MODULE).is_ok());
     }
 
     #[test]
@@ -211,7 +255,9 @@ mod tests {
         }
         let files = CodeFiles::new(folder.path());
         let engine = Engine::default();
-        files.load::<Module>(&engine, MODULE).unwrap();
+        files
+            .load::<Module>(&engine, &hash(MODULE), MODULE)
+            .unwrap();
         let mut names = names(&folder);
         names.sort_unstable();
         assert_eq!(names.len(), FILES);

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::{self, Thread};
 use std::time::Duration;
-use taffrail_compiled::CodeFiles;
+use taffrail_compiled::{CodeFiles, hash};
 use taffrail_toolchain::Error;
 use wasmtime::{Config, Engine, InstancePre, Module, Store, StoreContextMut, UpdateDeadline};
 
@@ -63,7 +63,9 @@ impl Esbuild {
             .epoch_interruption(true);
         let engine = Engine::new(&config).map_err(failed)?;
         let files = CodeFiles::new(cache);
-        let module: Module = files.load(&engine, program).map_err(failed)?;
+        let module: Module = files
+            .load(&engine, &hash(program), program)
+            .map_err(failed)?;
         let linker = wasi::linker(&engine).map_err(failed)?;
         let program = linker.instantiate_pre(&module).map_err(failed)?;
         Ok(Self { engine, program })

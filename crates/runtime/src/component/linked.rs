@@ -5,10 +5,9 @@ use crate::component::names::Names;
 use crate::component::provided::unresolved;
 use crate::error::Error;
 use crate::instance::engine::{Awake, TABLES_PER_MEMORY, Ticker};
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use taffrail_compiled::{CodeFiles, LARGE};
+use taffrail_compiled::{CodeFiles, LARGE, hash};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
@@ -55,12 +54,12 @@ impl<T: 'static> Library<T> {
     /// Compiles `bytes`, or loads them from the cache, and resolves the imports. `names` are the
     /// names in `bytes`.
     pub(crate) fn load(&self, names: &Names, bytes: &[u8]) -> Result<Linked<T>, Error> {
-        let key = Sha256::digest(bytes).into();
+        let key = hash(bytes);
         let known = self.in_use().get(&key).and_then(Weak::upgrade);
         let shared = match known {
             Some(shared) => shared,
             None => {
-                let shared = Arc::new(self.compile(names, bytes)?);
+                let shared = Arc::new(self.compile(names, &key, bytes)?);
                 let mut in_use = self.in_use();
                 in_use.retain(|_, shared| shared.strong_count() > 0);
                 in_use.insert(key, Arc::downgrade(&shared));
@@ -73,10 +72,10 @@ impl<T: 'static> Library<T> {
         })
     }
 
-    fn compile(&self, names: &Names, bytes: &[u8]) -> Result<Shared<T>, Error> {
+    fn compile(&self, names: &Names, key: &[u8; 32], bytes: &[u8]) -> Result<Shared<T>, Error> {
         let engine = self.linker.engine();
         let component = match &self.files {
-            Some(files) if bytes.len() >= LARGE => files.load(engine, bytes),
+            Some(files) if bytes.len() >= LARGE => files.load(engine, key, bytes),
             _ => Component::new(engine, bytes),
         };
         let component = component.map_err(|error| {
