@@ -32,13 +32,24 @@ fn crates_depend_on_each_other_as_drawn() {
                 "taffrail-c",
                 "taffrail-go",
                 "taffrail-javascript",
+                "taffrail-logs",
                 "taffrail-python",
                 "taffrail-runtime",
                 "taffrail-toolchain",
+                "taffrail-trace",
             ]
             .into(),
         ),
         ("taffrail-server", ["taffrail-runtime"].into()),
+        ("taffrail-sql", [].into()),
+        (
+            "taffrail-logs",
+            ["taffrail-sql", "taffrail-trace"].into(),
+        ),
+        (
+            "taffrail-control",
+            ["taffrail-logs", "taffrail-runtime", "taffrail-trace"].into(),
+        ),
         (
             "taffrail-test",
             ["taffrail-project", "taffrail-runtime"].into(),
@@ -46,9 +57,12 @@ fn crates_depend_on_each_other_as_drawn() {
         (
             "taffrail",
             [
+                "taffrail-control",
+                "taffrail-logs",
                 "taffrail-project",
                 "taffrail-runtime",
                 "taffrail-server",
+                "taffrail-sql",
                 "taffrail-test",
                 "taffrail-trace",
             ]
@@ -57,9 +71,12 @@ fn crates_depend_on_each_other_as_drawn() {
         (
             "taffrail-tests",
             [
+                "taffrail-control",
+                "taffrail-logs",
                 "taffrail-project",
                 "taffrail-runtime",
                 "taffrail-server",
+                "taffrail-sql",
                 "taffrail-test",
                 "taffrail-trace",
             ]

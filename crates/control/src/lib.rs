@@ -1,0 +1,1 @@
+//! The control endpoint of a running `dev` or `serve`.

@@ -1,0 +1,1 @@
+//! Keeps trace items in files, and finds them.
