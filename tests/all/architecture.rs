@@ -42,10 +42,7 @@ fn crates_depend_on_each_other_as_drawn() {
         ),
         ("taffrail-server", ["taffrail-runtime"].into()),
         ("taffrail-sql", [].into()),
-        (
-            "taffrail-logs",
-            ["taffrail-sql", "taffrail-trace"].into(),
-        ),
+        ("taffrail-logs", ["taffrail-sql", "taffrail-trace"].into()),
         (
             "taffrail-control",
             ["taffrail-logs", "taffrail-runtime", "taffrail-trace"].into(),
