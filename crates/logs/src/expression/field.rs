@@ -1,9 +1,10 @@
 //! The fields of a row, and their values.
 
 use crate::row::{Part, Row, event_type, status};
+use crate::terms::level_name;
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use taffrail_trace::{EventInfo, LogLevel};
+use taffrail_trace::EventInfo;
 
 /// The fields of an invocation and of what it recorded.
 ///
@@ -123,7 +124,7 @@ fn own<'a>(name: &str, row: &Row<'a>) -> Option<Value<'a>> {
         "wallTime" => Value::Number(item.wall_time.as_secs_f64() * 1000.0),
         "peakMemory" => Value::Number(item.peak_memory as f64),
         "timestamp" => Value::Number(row.timestamp()? as f64),
-        "level" => borrowed(level(row.level())),
+        "level" => borrowed(level_name(row.level())),
         "message" => Value::Text(row.message()),
         "error" => match row.part {
             Part::Exception(error) => text(format!("{}: {}", error.name, error.message)),
@@ -140,16 +141,6 @@ fn request(row: &Row<'_>) -> Option<taffrail_trace::RequestData> {
     match &row.item.event {
         Some(EventInfo::Fetch { request, .. }) => Some(request.redacted()),
         _ => None,
-    }
-}
-
-pub(super) fn level(level: LogLevel) -> &'static str {
-    match level {
-        LogLevel::Debug => "debug",
-        LogLevel::Info => "info",
-        LogLevel::Log => "log",
-        LogLevel::Warn => "warn",
-        LogLevel::Error => "error",
     }
 }
 

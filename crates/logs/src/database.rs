@@ -1,0 +1,91 @@
+//! Opening databases, and what their errors mean.
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a connection waits for another one.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// The layout of a kind of database.
+pub(crate) struct Layout {
+    /// Creates an empty database.
+    pub(crate) create: &'static str,
+    /// The number of the layout.
+    pub(crate) version: u32,
+}
+
+/// A database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    #[error("`{}` is damaged", .0.display())]
+    Damaged(PathBuf),
+    #[error("`{}` was written by a later version of Taffrail; use that version, or another folder", .0.display())]
+    Later(PathBuf),
+    #[error("`{}`: {source}", file.display())]
+    Failed {
+        file: PathBuf,
+        source: rusqlite::Error,
+    },
+}
+
+impl Trouble {
+    pub(crate) fn new(file: &Path, source: rusqlite::Error) -> Self {
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Damaged(file.to_owned())
+            }
+            _ => Self::Failed {
+                file: file.to_owned(),
+                source,
+            },
+        }
+    }
+}
+
+/// Opens a database to write to it, and creates it if necessary.
+pub(crate) fn open(file: &Path, layout: &Layout) -> Result<Connection, Trouble> {
+    let opened = || {
+        let mut connection = Connection::open(file)?;
+        connection.busy_timeout(BUSY)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        if version(&connection)? == 0 {
+            let change = connection.transaction()?;
+            change.execute_batch(layout.create)?;
+            change.pragma_update(None, "user_version", layout.version)?;
+            change.commit()?;
+        }
+        Ok(connection)
+    };
+    checked(file, layout, opened)
+}
+
+/// Opens a database to read it.
+pub(crate) fn open_to_read(file: &Path, layout: &Layout) -> Result<Connection, Trouble> {
+    let opened = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(file, flags)?;
+        connection.busy_timeout(BUSY)?;
+        Ok(connection)
+    };
+    checked(file, layout, opened)
+}
+
+fn checked(
+    file: &Path,
+    layout: &Layout,
+    open: impl FnOnce() -> rusqlite::Result<Connection>,
+) -> Result<Connection, Trouble> {
+    let failed = |error| Trouble::new(file, error);
+    let connection = open().map_err(failed)?;
+    match version(&connection).map_err(failed)? {
+        version if version == layout.version => Ok(connection),
+        version if version > layout.version => Err(Trouble::Later(file.to_owned())),
+        _ => Err(Trouble::Damaged(file.to_owned())),
+    }
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}

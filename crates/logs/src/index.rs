@@ -1,0 +1,204 @@
+//! What is needed to find the items of one segment.
+
+use crate::database::{self, Layout, Trouble};
+use crate::outbox::Kept;
+use crate::rollup::{self, Key, MINUTE, Minute};
+use crate::row::{Part, Row, event_type, is_failure, status};
+use crate::terms::{Terms, level_name};
+use rusqlite::{Connection, Transaction, params};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use taffrail_trace::TraceItem;
+
+/// The columns of invocations and of lines are those that `taffrail_logs::tables` documents.
+pub(crate) const LAYOUT: Layout = Layout {
+    version: 1,
+    create: r#"
+        -- One row: the last item that is indexed, and fields of logs that are not.
+        CREATE TABLE progress (indexed INTEGER NOT NULL, dropped_fields INTEGER NOT NULL);
+        INSERT INTO progress VALUES (0, 0);
+
+        CREATE TABLE invocations (
+            seq INTEGER PRIMARY KEY,
+            started INTEGER NOT NULL,
+            worker TEXT NOT NULL,
+            entrypoint TEXT,
+            event TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            status INTEGER,
+            failed INTEGER NOT NULL,
+            cpu_us INTEGER NOT NULL,
+            wall_us INTEGER NOT NULL,
+            memory INTEGER NOT NULL,
+            sample_interval REAL NOT NULL,
+            shown INTEGER NOT NULL
+        );
+
+        -- Logs and exceptions.
+        CREATE TABLE lines (
+            seq INTEGER NOT NULL,
+            line INTEGER NOT NULL,
+            time INTEGER NOT NULL,
+            worker TEXT NOT NULL,
+            event TEXT NOT NULL,
+            level TEXT NOT NULL,
+            is_exception INTEGER NOT NULL,
+            sample_interval REAL NOT NULL
+        );
+
+        -- Runs of items, so that a range of time is found without reading them.
+        CREATE TABLE runs (
+            first INTEGER PRIMARY KEY,
+            last INTEGER NOT NULL,
+            earliest INTEGER NOT NULL,
+            latest INTEGER NOT NULL
+        );
+
+        -- The text has been divided into words.
+        CREATE VIRTUAL TABLE terms USING fts5(
+            text, content = '', detail = none, columnsize = 0, tokenize = 'ascii'
+        );
+
+        CREATE TABLE minutes (
+            minute INTEGER, worker TEXT, outcome TEXT,
+            count INTEGER NOT NULL, failed INTEGER NOT NULL,
+            cpu BLOB NOT NULL, wall BLOB NOT NULL,
+            PRIMARY KEY (minute, worker, outcome)
+        ) WITHOUT ROWID;
+    "#,
+};
+
+/// The index of one segment.
+pub(crate) struct Index {
+    file: PathBuf,
+    connection: Connection,
+}
+
+impl Index {
+    pub(crate) fn open(file: &Path) -> Result<Self, Trouble> {
+        let connection = database::open(file, &LAYOUT)?;
+        Ok(Self {
+            file: file.to_owned(),
+            connection,
+        })
+    }
+
+    /// Returns the number of the last item that is indexed, and 0 if none is.
+    pub(crate) fn indexed(&self) -> Result<u64, Trouble> {
+        indexed(&self.connection).map_err(|error| Trouble::new(&self.file, error))
+    }
+
+    /// Adds items, which follow those that are indexed.
+    pub(crate) fn add(&mut self, items: &[Kept]) -> Result<(), Trouble> {
+        let mut add = || {
+            let change = self.connection.transaction()?;
+            add(&change, items)?;
+            change.commit()
+        };
+        add().map_err(|error| Trouble::new(&self.file, error))
+    }
+}
+
+/// Returns the number of the last item that a database indexes.
+pub(crate) fn indexed(connection: &Connection) -> rusqlite::Result<u64> {
+    let indexed: i64 =
+        connection.query_row("SELECT indexed FROM progress", [], |row| row.get(0))?;
+    Ok(indexed.cast_unsigned())
+}
+
+fn add(change: &Transaction<'_>, items: &[Kept]) -> rusqlite::Result<()> {
+    let Some(last) = items.last() else {
+        return Ok(());
+    };
+    let mut minutes = HashMap::<Key, Minute>::new();
+    let mut dropped = 0;
+    let mut started = Vec::with_capacity(items.len());
+    for kept in items {
+        let Some(sample_interval) = kept.sample_interval else {
+            continue;
+        };
+        // What is kept was made from an item.
+        let Ok(item) = serde_json::from_str::<TraceItem>(&kept.json) else {
+            continue;
+        };
+        let terms = Terms::of(&item);
+        dropped += terms.dropped_fields;
+        insert(change, kept, &item, &terms.text, sample_interval)?;
+        let at = item.event_timestamp.unwrap_or(0);
+        started.push(at);
+        let key = Key {
+            minute: at / MINUTE,
+            worker: item.script.script_name.clone().unwrap_or_default(),
+            outcome: item.outcome.to_string(),
+        };
+        let weight = (sample_interval.round() as u64).max(1);
+        minutes
+            .entry(key)
+            .or_default()
+            .add(kept.cpu_us, kept.wall_us, is_failure(&item), weight);
+    }
+    rollup::add(change, minutes)?;
+    if let (Some(earliest), Some(latest)) = (started.iter().min(), started.iter().max()) {
+        change
+            .prepare_cached("INSERT INTO runs VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![
+                items[0].seq.cast_signed(),
+                last.seq.cast_signed(),
+                earliest.cast_signed(),
+                latest.cast_signed(),
+            ])?;
+    }
+    change
+        .prepare_cached("UPDATE progress SET indexed = ?1, dropped_fields = dropped_fields + ?2")?
+        .execute(params![last.seq.cast_signed(), dropped.cast_signed()])?;
+    Ok(())
+}
+
+fn insert(
+    change: &Transaction<'_>,
+    kept: &Kept,
+    item: &TraceItem,
+    text: &str,
+    sample_interval: f64,
+) -> rusqlite::Result<()> {
+    let seq = kept.seq.cast_signed();
+    let worker = item.script.script_name.as_deref().unwrap_or_default();
+    let event = event_type(item);
+    change
+        .prepare_cached("INSERT INTO terms (rowid, text) VALUES (?1, ?2)")?
+        .execute(params![seq, text])?;
+    change
+        .prepare_cached(
+            "INSERT INTO invocations VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        )?
+        .execute(params![
+            seq,
+            item.event_timestamp.unwrap_or(0).cast_signed(),
+            worker,
+            item.script.entrypoint,
+            event,
+            item.outcome.to_string(),
+            status(item),
+            is_failure(item),
+            kept.cpu_us.cast_signed(),
+            kept.wall_us.cast_signed(),
+            item.peak_memory.cast_signed(),
+            sample_interval,
+            kept.shows_invocation,
+        ])?;
+    let mut lines =
+        change.prepare_cached("INSERT INTO lines VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    for (line, row) in (0_i64..).zip(Row::all(item)).skip(1) {
+        lines.execute(params![
+            seq,
+            line,
+            row.timestamp().unwrap_or(0).cast_signed(),
+            worker,
+            event,
+            level_name(row.level()),
+            matches!(row.part, Part::Exception(_)),
+            sample_interval,
+        ])?;
+    }
+    Ok(())
+}
