@@ -78,6 +78,22 @@ Examples:
   taffrail check hello.wasm
   taffrail check api --json")]
     Check(CheckOptions),
+    /// Show logs that were kept
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "\
+Items are kept of Workers whose configuration has `observability.enabled = true`, in
+`.taffrail/logs` beside the first Worker.
+
+Examples:
+  taffrail logs                                  the last 20 invocations
+  taffrail logs --since 1h --status 5xx --level error
+  taffrail logs --search 'payment failed' --where 'user = \"ann\" and cpuTime > 10'
+  taffrail logs --follow --format json
+  taffrail logs --invocation 0123456789abcdef0123456789abcdef
+  taffrail logs stats --since 1d"
+    )]
+    Logs(LogsOptions),
     /// Stop a Worker of a running `dev` or `serve`, with the outcome killSwitch
     #[command(after_help = "\
 Examples:
@@ -303,6 +319,120 @@ pub(crate) struct InvokeOptions {
     /// others
     #[arg(long, value_name = "FILE")]
     pub(crate) outbound: Option<PathBuf>,
+}
+
+#[derive(ArgGroup, Debug)]
+pub(crate) struct LogsOptions {
+    #[command(subcommand)]
+    pub(crate) command: Option<LogsCommand>,
+    #[command(flatten)]
+    pub(crate) search: SearchOptions,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogsCommand {
+    /// Show how many invocations there were, how many failed, and how long they took
+    #[command(after_help = "\
+Examples:
+  taffrail logs stats                the last 24 hours
+  taffrail logs stats --since 2h --format json")]
+    Stats(StatsOptions),
+}
+
+/// Where logs are, and the range of time.
+#[derive(ArgGroup, Debug)]
+pub(crate) struct KeptOptions {
+    /// The directory of the first Worker, which has `.taffrail/logs`
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// Invocations that began after this: a time such as '2026-11-27 14:00', or a
+    /// duration before now such as 90s, 1h or 2d
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Invocations that began before this
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Invocations of this Worker; may be repeated
+    #[arg(long = "worker", value_name = "NAME")]
+    pub(crate) workers: Vec<String>,
+}
+
+#[derive(ArgGroup, Debug)]
+pub(crate) struct SearchOptions {
+    #[command(flatten)]
+    pub(crate) kept: KeptOptions,
+    /// Show this many invocations
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+    pub(crate) limit: usize,
+    /// Invocations with this outcome, such as exception or exceededCpu; may be
+    /// repeated
+    #[arg(long = "outcome", value_name = "OUTCOME")]
+    pub(crate) outcomes: Vec<String>,
+    /// Requests with this HTTP status: 404, 5xx or 400-403; may be repeated
+    #[arg(long = "status", value_name = "STATUS")]
+    pub(crate) statuses: Vec<String>,
+    /// Invocations that logged at this level; may be repeated
+    #[arg(long = "level", value_name = "LEVEL")]
+    pub(crate) levels: Vec<Level>,
+    /// Invocations whose logs and exceptions have all these words
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) search: Option<String>,
+    /// Invocations that meet a condition on fields of items and of logged objects,
+    /// such as 'user = \"a\" and cpuTime > 10'
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub(crate) condition: Option<String>,
+    /// The invocation of this id, and all others of its request, as a tree
+    #[arg(long, value_name = "ID", conflicts_with_all = ["follow", "count"])]
+    pub(crate) invocation: Option<String>,
+    /// Go on with new ones as they come
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Show only how many there are
+    #[arg(long, conflicts_with = "follow")]
+    pub(crate) count: bool,
+    /// The format
+    #[arg(long, value_name = "FORMAT", default_value = "pretty")]
+    pub(crate) format: LogFormat,
+}
+
+/// The level of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    Debug,
+    Info,
+    Log,
+    Warn,
+    /// Exceptions too
+    Error,
+}
+
+/// The format of kept items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// A line for each invocation and each log entry
+    Pretty,
+    /// A line of JSON for each trace item
+    Json,
+    /// A row for each invocation, log entry and exception
+    Csv,
+}
+
+#[derive(ArgGroup, Debug)]
+pub(crate) struct StatsOptions {
+    #[command(flatten)]
+    pub(crate) kept: KeptOptions,
+    /// The format of the output
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub(crate) format: StatsFormat,
+}
+
+/// The format of statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatsFormat {
+    /// A row for each Worker
+    Table,
+    /// A JSON object
+    Json,
 }
 
 /// A mistake on the command line that is found after parsing.

@@ -36,8 +36,7 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let mut workers = Watched::new(Arc::clone(&opened), options.workers, configs, sender)?;
     workers.start().await?;
     let watching = AbortOnDropHandle::new(tokio::spawn(workers.follow(changes)));
-    let runtime = opened.project.runtime();
-    let code = serve::serve(listener, runtime, settings, watching, printing).await?;
+    let code = serve::serve(listener, &opened.project, settings, watching, printing).await?;
     drop((control, opened));
     Ok(code)
 }

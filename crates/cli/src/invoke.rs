@@ -45,6 +45,7 @@ pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
         }
     };
     runtime.idle().await;
+    opened.project.finish_logs().await;
     let recorded = collector.take();
     match items {
         Some(writer) => write_items(writer, &recorded, options.stable)?,

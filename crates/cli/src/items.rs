@@ -69,14 +69,14 @@ impl Printer {
 }
 
 impl Printing {
-    /// Waits until all earlier items are printed, or until `deadline` completes. Items that are
-    /// not printed by then count as lost.
-    pub(crate) async fn finish(self, deadline: impl Future<Output = ()>) {
+    /// Waits until all earlier items are printed.
+    pub(crate) async fn finish(&mut self) {
         _ = self.items.send(Message::End);
-        tokio::select! {
-            _ = self.printed => {}
-            () = deadline => {}
-        }
+        _ = (&mut self.printed).await;
+    }
+
+    /// Counts items that are not printed yet as lost.
+    pub(crate) fn close(&self) {
         self.ledger.close("Taffrail stopped before it was written");
     }
 }

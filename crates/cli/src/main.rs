@@ -9,6 +9,7 @@ mod exit;
 mod init;
 mod invoke;
 mod items;
+mod logs;
 mod pretty;
 mod private;
 mod progress;
@@ -63,6 +64,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
             Command::Build(options) => build::run(options).await,
             Command::Init(options) => init::run(&options),
             Command::Check(options) => check::run(options).await,
+            Command::Logs(options) => logs::run(options).await,
             Command::Stop(options) => control::request("stop", &options),
             Command::Start(options) => control::request("start", &options),
             Command::Status(options) => status::run(&options),

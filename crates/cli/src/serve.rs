@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use taffrail_project::Crons;
+use taffrail_project::{Crons, Project};
 use taffrail_runtime::{Delivery, Runtime, TailConsumer};
 use taffrail_server::Settings;
 use tokio::net::TcpListener;
@@ -37,7 +37,7 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
         ..Settings::new(&configs[0].name)
     };
     let control = control(&options, runtime)?;
-    let code = serve(listener, runtime, settings, crons, printing).await?;
+    let code = serve(listener, &opened.project, settings, crons, printing).await?;
     drop((control, opened));
     Ok(code)
 }
@@ -82,11 +82,12 @@ const AT_ONCE: Duration = Duration::from_millis(500);
 /// and is dropped at the signal.
 pub(crate) async fn serve(
     listener: TcpListener,
-    runtime: &Runtime,
+    project: &Project,
     settings: Settings,
     active: impl Send + 'static,
-    printing: Option<Printing>,
+    mut printing: Option<Printing>,
 ) -> Result<u8> {
+    let runtime = project.runtime();
     let mut signals = StopSignals::listen()?;
     let (stop, stopping) = oneshot::channel();
     let address = listener
@@ -115,18 +116,31 @@ pub(crate) async fn serve(
         () = signals.next() => (runtime.pending(), true),
     };
     runtime.close_tails();
-    if let Some(printing) = printing {
-        let deadline = async {
-            if !at_once {
-                tokio::select! {
-                    _ = async { tokio::join!(grace, tokio::time::sleep(LAST_ITEMS)) } => return,
-                    () = signals.next() => {}
-                }
+    let deadline = async {
+        if !at_once {
+            tokio::select! {
+                _ = async { tokio::join!(grace, tokio::time::sleep(LAST_ITEMS)) } => return,
+                () = signals.next() => {}
             }
-            tokio::time::sleep(AT_ONCE).await;
+        }
+        tokio::time::sleep(AT_ONCE).await;
+    };
+    let written = async {
+        let printed = async {
+            if let Some(printing) = &mut printing {
+                printing.finish().await;
+            }
         };
-        printing.finish(deadline).await;
+        tokio::join!(printed, project.finish_logs());
+    };
+    tokio::select! {
+        () = written => {}
+        () = deadline => {}
     }
+    if let Some(printing) = printing {
+        printing.close();
+    }
+    project.close_logs();
     Ok(end(unfinished, &runtime.deliveries()))
 }
 

@@ -12,8 +12,10 @@ mod reader;
 mod retention;
 mod rollup;
 mod row;
+mod sampling;
 mod scrub;
 mod segments;
+mod stats;
 mod terms;
 mod writer;
 
@@ -22,8 +24,12 @@ pub use expression::{Expression, SyntaxError};
 pub use filter::Filter;
 pub use reader::{Found, ReadError, Reader};
 pub use retention::Retention;
+pub use row::{Part, Row, event_type, is_failure, status};
+pub use sampling::is_sampled;
 pub use scrub::Scrub;
 pub use segments::WriteError;
+pub use stats::{Quantiles, Slot, Statistics, WorkerStatistics};
+pub use terms::level_name;
 pub use writer::{Counts, Writer};
 
 #[cfg(test)]

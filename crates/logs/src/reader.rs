@@ -8,7 +8,7 @@ use crate::indexer;
 use crate::outbox::{Kept, Outbox};
 use rusqlite::{Connection, params};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 use taffrail_trace::{EpochMs, TraceItem};
 
@@ -81,10 +81,6 @@ impl Reader {
             _ = indexer::catch_up(&reader.folder);
         }
         Ok(reader)
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
     }
 
     pub(crate) fn segments(&self) -> Result<Vec<Segment>, ReadError> {

@@ -5,21 +5,26 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use taffrail_trace::{EventInfo, LogLevel, TraceException, TraceItem, TraceLog};
 
-/// The invocation itself, or something that it recorded.
-pub(crate) struct Row<'a> {
+/// A row of an item, as people search it.
+pub struct Row<'a> {
     pub(crate) item: &'a TraceItem,
-    pub(crate) part: Part<'a>,
+    /// The part of the item that it shows.
+    pub part: Part<'a>,
 }
 
-pub(crate) enum Part<'a> {
+/// The invocation itself, or something that it recorded.
+pub enum Part<'a> {
+    /// The invocation.
     Invocation,
+    /// A console call.
     Log(&'a TraceLog),
+    /// An exception.
     Exception(&'a TraceException),
 }
 
 impl<'a> Row<'a> {
     /// Returns all rows of an item: its invocation, its logs and its exceptions.
-    pub(crate) fn all(item: &'a TraceItem) -> impl Iterator<Item = Self> {
+    pub fn all(item: &'a TraceItem) -> impl Iterator<Item = Self> {
         let logs = item.logs.iter().map(Part::Log);
         let exceptions = item.exceptions.iter().map(Part::Exception);
         std::iter::once(Part::Invocation)
@@ -30,7 +35,8 @@ impl<'a> Row<'a> {
 
     /// Returns the text of the row: the arguments of a console call separated by blanks, the
     /// name and the message of an exception, or the trigger of the invocation.
-    pub(crate) fn message(&self) -> Cow<'a, str> {
+    #[must_use]
+    pub fn message(&self) -> Cow<'a, str> {
         match self.part {
             Part::Invocation => Cow::Owned(trigger(self.item)),
             Part::Log(log) => log_message(log),
@@ -40,7 +46,8 @@ impl<'a> Row<'a> {
 
     /// Returns the level: that of a console call, and `error` for an exception. An invocation has
     /// `info`, or `error` if it has failed.
-    pub(crate) fn level(&self) -> LogLevel {
+    #[must_use]
+    pub fn level(&self) -> LogLevel {
         match self.part {
             Part::Invocation if is_failure(self.item) => LogLevel::Error,
             Part::Invocation => LogLevel::Info,
@@ -49,7 +56,9 @@ impl<'a> Row<'a> {
         }
     }
 
-    pub(crate) fn timestamp(&self) -> Option<u64> {
+    /// Returns when it was recorded, or when the invocation started.
+    #[must_use]
+    pub fn timestamp(&self) -> Option<u64> {
         match self.part {
             Part::Invocation => self.item.event_timestamp,
             Part::Log(log) => Some(log.timestamp),
@@ -72,12 +81,14 @@ impl<'a> Row<'a> {
 
 /// Whether an invocation failed: its outcome is not `ok`, or its response has a status of 500 or
 /// above.
-pub(crate) fn is_failure(item: &TraceItem) -> bool {
+#[must_use]
+pub fn is_failure(item: &TraceItem) -> bool {
     item.outcome != taffrail_trace::Outcome::Ok || status(item).is_some_and(|status| status >= 500)
 }
 
 /// Returns the HTTP status of the response, if there is one.
-pub(crate) fn status(item: &TraceItem) -> Option<u16> {
+#[must_use]
+pub fn status(item: &TraceItem) -> Option<u16> {
     match &item.event {
         Some(EventInfo::Fetch { response, .. }) => response.map(|response| response.status),
         _ => None,
@@ -85,7 +96,8 @@ pub(crate) fn status(item: &TraceItem) -> Option<u16> {
 }
 
 /// Returns the kind of an event by the name that it has in Workers Logs.
-pub(crate) fn event_type(item: &TraceItem) -> &'static str {
+#[must_use]
+pub fn event_type(item: &TraceItem) -> &'static str {
     match &item.event {
         Some(EventInfo::Fetch { .. }) => "fetch",
         Some(EventInfo::Rpc { .. }) => "jsrpc",

@@ -191,7 +191,9 @@ pub(crate) fn is_indexed(path: &str, value: &str) -> bool {
     path.split('.').count() <= MAX_DEPTH && value.len() <= MAX_VALUE_BYTES
 }
 
-pub(crate) fn level_name(level: LogLevel) -> &'static str {
+/// Returns the name of a level.
+#[must_use]
+pub fn level_name(level: LogLevel) -> &'static str {
     match level {
         LogLevel::Debug => "debug",
         LogLevel::Info => "info",

@@ -521,6 +521,42 @@ proptest! {
 }
 
 #[test]
+fn statistics_count_invocations_for_those_that_they_stand_for() {
+    let store = Store::new();
+    let writer = store.start(Retention::default()).unwrap();
+    for number in 0..600 {
+        let failed = json!({"outcome": if number % 10 == 0 { "exception" } else { "ok" }});
+        let mut item = item_with(number, &[], failed);
+        item.cpu_time = Duration::from_micros(1000 + number);
+        writer.push(Entry {
+            sample_interval: Some(2.0),
+            ..entry(item)
+        });
+    }
+    finish(&writer);
+    let reader = Reader::open(store.path()).unwrap();
+    let since = 1_800_000_000_000;
+    let statistics = reader.statistics(since, since + 599_999, 5).unwrap();
+    assert_eq!((statistics.from, statistics.slot_ms), (since, 120_000));
+    let api = &statistics.workers["api"];
+    assert_eq!((api.count, api.failed), (1200, 120));
+    assert_eq!(
+        api.outcomes,
+        [("exception".to_owned(), 120), ("ok".to_owned(), 1080)].into()
+    );
+    let slots: Vec<_> = api
+        .series
+        .iter()
+        .map(|slot| (slot.count, slot.failed))
+        .collect();
+    assert_eq!(slots, [(240, 24); 5]);
+    assert!((1.28..1.32).contains(&api.cpu_ms.p50), "{:?}", api.cpu_ms);
+    assert!((1.57..1.61).contains(&api.cpu_ms.p99), "{:?}", api.cpu_ms);
+    let nothing = reader.statistics(0, 1000, 5).unwrap();
+    assert!(nothing.workers.is_empty());
+}
+
+#[test]
 fn a_folder_that_cannot_be_used_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");

@@ -41,6 +41,7 @@ mod crons;
 mod error;
 mod fingerprint;
 mod javascript;
+mod logs;
 mod main_file;
 mod namespaces;
 mod progress;

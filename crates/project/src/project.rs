@@ -6,6 +6,7 @@ use crate::component;
 use crate::config::{MainKind, WorkerConfig};
 use crate::error::{Error, Result};
 use crate::javascript::JavaScript;
+use crate::logs::Logs;
 use crate::main_file::{self, Kind, Main};
 use crate::namespaces::UserWorkers;
 use crate::progress::{Progress, Step, during};
@@ -29,6 +30,7 @@ pub struct Project {
     store: Option<PathBuf>,
     /// Taken when a Worker that keeps data is deployed.
     claim: Mutex<Option<Claim>>,
+    logs: Arc<Logs>,
 }
 
 /// Configures and starts a [`Project`].
@@ -92,7 +94,9 @@ impl Builder {
             ),
         };
         let users = UserWorkers::new(workers, self.env, Arc::clone(&javascript));
+        let logs = Arc::new(Logs::new(self.store.as_ref(), Arc::clone(&self.progress)));
         let mut runtime = runtime
+            .tail_consumer(Arc::clone(&logs) as _)
             .scripts(Arc::clone(&javascript) as _)
             .namespaces(Arc::new(users));
         if let Some(store) = &self.store {
@@ -105,6 +109,7 @@ impl Builder {
             progress: self.progress,
             store: self.store,
             claim: Mutex::default(),
+            logs,
         })
     }
 }
@@ -127,6 +132,17 @@ impl Project {
     #[must_use]
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
+    }
+
+    /// Waits until the items of all invocations that have ended are kept as logs. Later ones are
+    /// lost, and counted. To be called last.
+    pub async fn finish_logs(&self) {
+        self.logs.finish().await;
+    }
+
+    /// Counts items that are not kept yet as lost.
+    pub fn close_logs(&self) {
+        self.logs.close();
     }
 
     /// Builds, compiles and deploys all Workers.
@@ -195,6 +211,7 @@ impl Project {
         main: Main,
     ) -> Result<Option<Vec<String>>> {
         self.claim(worker)?;
+        self.logs.set(worker)?;
         let settings = settings(worker);
         match main.0 {
             Kind::Component { bytes, .. } => {

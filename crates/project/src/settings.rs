@@ -13,6 +13,7 @@ pub(crate) fn settings(worker: &WorkerConfig) -> WorkerSettings {
         bindings: worker.bindings.clone(),
         egress: worker.egress.clone(),
         limits: Limits::from(&worker.limits),
+        log_sampling_rate: worker.logs.sampling_rate,
         tail_batch: worker.tail_batch,
         instance_reuse: worker
             .instance_reuse

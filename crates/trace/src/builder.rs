@@ -106,6 +106,7 @@ impl TraceBuilder {
                 dropped: None,
                 lost_items: 0,
                 depth: 0,
+                log_sampling_rate: 1.0,
                 held_bytes: 0,
             },
             budget: Budget { used: 0 },
@@ -128,6 +129,13 @@ impl TraceBuilder {
     #[must_use]
     pub fn at_depth(mut self, depth: u32) -> Self {
         self.item.depth = depth;
+        self
+    }
+
+    /// Sets the share of requests that are kept as logs.
+    #[must_use]
+    pub fn sampled_at(mut self, rate: f64) -> Self {
+        self.item.log_sampling_rate = rate;
         self
     }
 

@@ -75,6 +75,10 @@ pub struct TraceItem<R = TailRequest> {
     /// part of the JSON.
     #[serde(skip)]
     pub depth: u32,
+    /// The share of requests that are kept as logs, as the Worker set it with which the request
+    /// began. Not part of the JSON.
+    #[serde(skip, default = "all")]
+    pub log_sampling_rate: f64,
     /// The approximate size in memory. Not part of the JSON.
     #[serde(skip)]
     pub held_bytes: usize,
@@ -427,6 +431,10 @@ mod whole_milliseconds {
     ) -> Result<Duration, D::Error> {
         Ok(Duration::from_millis(u64::deserialize(deserializer)?))
     }
+}
+
+fn all() -> f64 {
+    1.0
 }
 
 fn is_zero(count: &u64) -> bool {

@@ -62,6 +62,7 @@ const WORKER: &[Keys] = &[
             "jsx_factory",
             "jsx_fragment",
             "limits",
+            "observability",
             "rules",
             "taffrail",
             "triggers",
@@ -110,7 +111,6 @@ const WORKER: &[Keys] = &[
             "migrations",
             "minify",
             "no_bundle",
-            "observability",
             "placement",
             "preserve_file_names",
             "preview_urls",
@@ -216,6 +216,22 @@ const INNER: &[(&str, &[Keys])] = &[
             keys(Ignored, Inherited, &["environment"]),
         ],
     ),
+    (
+        "observability",
+        &[
+            keys(
+                Read,
+                Inherited,
+                &[
+                    "enabled",
+                    "head_sampling_rate",
+                    "logs",
+                    "redact_query_string",
+                ],
+            ),
+            keys(Harmless, Inherited, &["issues", "traces"]),
+        ],
+    ),
     ("worker_loaders", &[keys(Read, Inherited, &["binding"])]),
     (
         "dispatch_namespaces",
@@ -257,6 +273,9 @@ const INNER: &[(&str, &[Keys])] = &[
                 "allowed_outbound_hosts",
                 "global_outbound",
                 "dispatch_namespaces",
+                "keep",
+                "logs",
+                "redact",
             ],
         )],
     ),

@@ -26,6 +26,12 @@ pub(super) const MAX_BATCH: u64 = 100;
 /// The longest time that an item may wait for others, in milliseconds. A tail is to be told soon.
 pub(super) const MAX_BATCH_MS: u64 = 1000;
 
+/// How long logs may be kept, in days.
+pub(super) const MAX_LOG_DAYS: u64 = 3650;
+
+/// The most bytes of logs, in MiB.
+pub(super) const MAX_LOG_MB: u64 = 1 << 20;
+
 /// The limits that a configuration sets. The runtime has defaults for the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfiguredLimits {

@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 use taffrail_runtime::{HostPattern, TailBatch, Target};
 
 use super::limits::{
-    ConfiguredLimits, MAX_BATCH, MAX_BATCH_MS, MAX_CPU_MS, MAX_INSTANCES, MAX_MEMORY_MB, MAX_REUSE,
-    MAX_SUBREQUESTS, MAX_WALL_MS,
+    ConfiguredLimits, MAX_BATCH, MAX_BATCH_MS, MAX_CPU_MS, MAX_INSTANCES, MAX_LOG_DAYS, MAX_LOG_MB,
+    MAX_MEMORY_MB, MAX_REUSE, MAX_SUBREQUESTS, MAX_WALL_MS,
 };
 
 /// A Worker's table: the top level, merged with an environment.
@@ -53,6 +53,8 @@ pub(super) struct WorkerTable {
     pub(super) limits: LimitsTable,
     #[serde(default)]
     pub(super) triggers: TriggersTable,
+    #[serde(default)]
+    pub(super) observability: ObservabilityTable,
     #[serde(default)]
     pub(super) taffrail: TaffrailTable,
 }
@@ -215,6 +217,69 @@ pub(super) struct TaffrailTable {
     pub(super) global_outbound: Option<GlobalOutbound>,
     #[serde(default)]
     pub(super) dispatch_namespaces: BTreeMap<String, NamespaceTable>,
+    #[serde(default)]
+    pub(super) keep: Vec<Keep>,
+    #[serde(default)]
+    pub(super) logs: RetentionTable,
+    #[serde(default)]
+    pub(super) redact: Vec<String>,
+}
+
+/// Whether logs are kept, and which.
+#[derive(Default, Deserialize)]
+#[serde(expecting = "a table")]
+pub(super) struct ObservabilityTable {
+    pub(super) enabled: Option<bool>,
+    pub(super) head_sampling_rate: Option<Rate>,
+    #[serde(default)]
+    pub(super) logs: LogsTable,
+    #[serde(default)]
+    pub(super) redact_query_string: bool,
+}
+
+/// Settings of logs, in place of those for logs and traces.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct LogsTable {
+    pub(super) enabled: Option<bool>,
+    pub(super) head_sampling_rate: Option<Rate>,
+    pub(super) invocation_logs: Option<bool>,
+    pub(super) persist: Option<bool>,
+    /// Where Cloudflare exports logs to.
+    #[serde(default, rename = "destinations")]
+    _destinations: Vec<String>,
+}
+
+/// Invocations that are kept whatever the sampling rate.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Keep {
+    Failures,
+    Slow,
+}
+
+/// How long logs are kept.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table with `days` or `mb`")]
+pub(super) struct RetentionTable {
+    pub(super) days: Option<UpTo<MAX_LOG_DAYS>>,
+    pub(super) mb: Option<UpTo<MAX_LOG_MB>>,
+}
+
+/// A share from 0 to 1.
+#[derive(Clone, Copy)]
+pub(super) struct Rate(pub(super) f64);
+
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let rate = f64::deserialize(deserializer)?;
+        if (0.0..=1.0).contains(&rate) {
+            Ok(Self(rate))
+        } else {
+            let expected = &"a number from 0 to 1";
+            Err(D::Error::invalid_value(Unexpected::Float(rate), expected))
+        }
+    }
 }
 
 /// How many items one tail event has.

@@ -13,6 +13,7 @@ use super::environment::{self, Entry, Selection};
 use super::file::{self, Source, Syntax, Table};
 use super::keys::{self, Support};
 use super::limits::ConfiguredLimits;
+use super::logs::LogSettings;
 use super::name::is_name;
 use super::namespace::Namespace;
 use super::paths::{self, below};
@@ -74,6 +75,8 @@ pub struct WorkerConfig {
     pub crons: Vec<Cron>,
     /// The limits of its invocations.
     pub limits: ConfiguredLimits,
+    /// Which of its items are kept as logs.
+    pub logs: LogSettings,
     /// Warnings for the user, one line each, with the name of the file.
     pub warnings: Vec<String>,
 }
@@ -119,6 +122,7 @@ fn bare(main: PathBuf) -> WorkerConfig {
         egress: Egress::default(),
         crons: Vec::new(),
         limits: ConfiguredLimits::default(),
+        logs: LogSettings::default(),
         warnings: Vec::new(),
     }
 }
@@ -136,6 +140,7 @@ fn configured(
     let name = worker_name(table.name, &selection, syntax)?;
     let (rules, ignored) = rules::of_table(&table.rules);
     warnings.extend(ignored);
+    let logs = LogSettings::new(&table.observability, &table.taffrail)?;
     let objects = table.durable_objects.bindings.into_iter();
     Ok(WorkerConfig {
         main: component(table.main, &dir, syntax)?,
@@ -167,6 +172,7 @@ fn configured(
             .into_iter()
             .map(|(name, table)| (name, Namespace::new(table, &dir)))
             .collect(),
+        logs,
         egress: egress(
             table.taffrail.allowed_outbound_hosts,
             table.taffrail.global_outbound,

@@ -153,6 +153,7 @@ fn callee(
         parent: Some(Parent {
             invocation: caller.id,
             request: caller.request_id(),
+            log_sampling_rate: caller.log_sampling_rate(),
         }),
         depth,
         claimed: caller.origin.claimed,

@@ -1,6 +1,7 @@
 //! Native tail consumers.
 
 use crate::delivery::ledger::Ledger;
+use crate::settings::identity::WorkerId;
 use std::sync::Arc;
 use taffrail_trace::TraceItem;
 
@@ -11,6 +12,11 @@ use taffrail_trace::TraceItem;
 pub trait TailConsumer: Send + Sync + 'static {
     /// Takes one finished item.
     fn deliver(&self, item: &Arc<TraceItem>);
+
+    /// Whether it receives the items of a Worker. Called each time that the Worker is deployed.
+    fn receives(&self, _worker: &WorkerId) -> bool {
+        true
+    }
 
     /// Returns the ledger in which the consumer counts items, if it does further work after
     /// `deliver` returns. [`Runtime::deliveries`](crate::Runtime::deliveries) then has a row for

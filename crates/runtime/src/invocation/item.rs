@@ -29,8 +29,11 @@ fn builder(onset: Onset) -> TraceBuilder {
         event,
         depth,
         parent,
+        log_sampling_rate,
     } = onset;
-    let trace = TraceBuilder::new(script, event, timestamp, id.to_string()).at_depth(depth);
+    let trace = TraceBuilder::new(script, event, timestamp, id.to_string())
+        .at_depth(depth)
+        .sampled_at(log_sampling_rate);
     match parent {
         Some(parent) => trace.called_by(parent.invocation.to_string(), parent.request.to_string()),
         None => trace,

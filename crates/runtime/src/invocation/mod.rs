@@ -173,6 +173,7 @@ impl Invocation {
                 event: event(),
                 depth: self.origin.depth - self.origin.claimed,
                 parent: self.origin.parent,
+                log_sampling_rate: self.log_sampling_rate(),
             })));
         }
         let recording = self.recording.get_mut();
@@ -216,6 +217,15 @@ impl Invocation {
     /// Returns the id of the first invocation of the request.
     pub(crate) fn request_id(&self) -> InvocationId {
         self.origin.parent.map_or(self.id, |parent| parent.request)
+    }
+
+    /// Returns the share of requests that are kept as logs: for all invocations of a request, that
+    /// of the first Worker.
+    pub(crate) fn log_sampling_rate(&self) -> f64 {
+        let own = self.worker.settings.log_sampling_rate;
+        self.origin
+            .parent
+            .map_or(own, |parent| parent.log_sampling_rate)
     }
 
     /// Records bytes that the guest wrote to one of its output streams.

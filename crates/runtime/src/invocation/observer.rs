@@ -35,6 +35,7 @@ pub(crate) struct Onset {
     pub(crate) event: EventInfo,
     pub(crate) depth: u32,
     pub(crate) parent: Option<Parent>,
+    pub(crate) log_sampling_rate: f64,
 }
 
 /// Receives the records of one invocation, in order.

@@ -34,6 +34,8 @@ pub(crate) struct Parent {
     pub(crate) invocation: InvocationId,
     /// The first invocation of the request.
     pub(crate) request: InvocationId,
+    /// The share of requests that are kept as logs, as the Worker of that invocation set it.
+    pub(crate) log_sampling_rate: f64,
 }
 
 impl Origin {

@@ -76,7 +76,7 @@ impl Registry {
     ) -> Arc<Worker> {
         let context = Arc::new(WorkerContext {
             consumers: Consumers {
-                native: Arc::clone(&self.consumers),
+                native: self.receivers(&id),
                 tails: Arc::new(Tails {
                     worker: id.clone(),
                     tails: settings
@@ -109,6 +109,13 @@ impl Registry {
             instances: OwnerId::new(),
             context,
         })
+    }
+
+    /// Returns the native consumers that receive the items of a Worker.
+    fn receivers(&self, worker: &WorkerId) -> Arc<[Arc<dyn TailConsumer>]> {
+        let consumers = self.consumers.iter();
+        let receivers = consumers.filter(|consumer| consumer.receives(worker));
+        receivers.cloned().collect()
     }
 
     fn queue(self: &Arc<Self>, tail: &WorkerId) -> Arc<TailQueue> {

@@ -44,6 +44,10 @@ pub struct WorkerSettings {
     pub egress: Egress,
     /// The limits of its invocations.
     pub limits: Limits,
+    /// The share of requests that are kept as logs, from 0 to 1. It applies to the requests that
+    /// begin with this Worker, and to all that they call. Items carry it for the consumer that
+    /// keeps them.
+    pub log_sampling_rate: f64,
 }
 
 /// How many items one event of a Tail Worker has. The items of a dispatcher and its user Workers
@@ -84,6 +88,7 @@ impl WorkerSettings {
             bindings: BTreeMap::new(),
             egress: Egress::default(),
             limits: Limits::default(),
+            log_sampling_rate: 1.0,
         }
     }
 }
