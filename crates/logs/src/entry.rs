@@ -18,7 +18,7 @@ pub struct Entry {
     pub sample_interval: Option<f64>,
     /// Whether the invocation itself is shown, beside its logs and exceptions.
     pub shows_invocation: bool,
-    /// The Tail Workers that it has to be delivered to, as their keys.
+    /// The targets that it has to be delivered to, each in a form of the caller's.
     pub tails: Vec<String>,
     /// What is removed from it before it is kept.
     pub privacy: Arc<Privacy>,

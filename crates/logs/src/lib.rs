@@ -1,6 +1,7 @@
 //! Keeps trace items in files, and finds them.
 
 mod database;
+mod deliveries;
 mod entry;
 mod expression;
 mod filter;
@@ -19,6 +20,7 @@ mod stats;
 mod terms;
 mod writer;
 
+pub use deliveries::{Deliveries, Undelivered};
 pub use entry::{Entry, Privacy};
 pub use expression::{Expression, SyntaxError};
 pub use filter::Filter;

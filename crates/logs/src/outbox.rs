@@ -16,7 +16,8 @@ const LAYOUT: Layout = Layout {
             wall_us INTEGER NOT NULL,
             sample_interval REAL,    -- null: not searched
             shows_invocation INTEGER NOT NULL,
-            tails TEXT,              -- JSON array of keys, or null
+            tails TEXT,              -- JSON array of targets, or null
+            depth INTEGER NOT NULL,
             item TEXT NOT NULL
         );",
 };
@@ -29,7 +30,7 @@ pub(crate) struct Kept {
     pub(crate) wall_us: u64,
     pub(crate) sample_interval: Option<f64>,
     pub(crate) shows_invocation: bool,
-    pub(crate) tails: Option<String>,
+    pub(crate) depth: u32,
     pub(crate) json: String,
 }
 
@@ -63,7 +64,7 @@ impl Outbox {
             let change = self.connection.transaction()?;
             {
                 let mut insert = change.prepare_cached(
-                    "INSERT OR IGNORE INTO items VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                    "INSERT OR IGNORE INTO items VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 )?;
                 for (seq, entry) in (first..).zip(entries) {
                     let item = &entry.item;
@@ -77,6 +78,7 @@ impl Outbox {
                         entry.sample_interval,
                         entry.shows_invocation,
                         tails,
+                        item.depth,
                         entry.json(),
                     ])?;
                 }
@@ -84,6 +86,38 @@ impl Outbox {
             change.commit()
         };
         append().map_err(|error| Trouble::new(&self.file, error))
+    }
+
+    /// Returns items after `seq` for a Tail Worker, in order, up to this many.
+    pub(crate) fn for_tail(
+        &self,
+        tail: &str,
+        seq: u64,
+        items: usize,
+    ) -> Result<Vec<Kept>, Trouble> {
+        let read = || {
+            let mut select = self.connection.prepare_cached(
+                "SELECT * FROM items WHERE seq > ?1 AND tails IS NOT NULL
+                 AND EXISTS (SELECT 1 FROM json_each(tails) WHERE value = ?2) ORDER BY seq LIMIT ?3",
+            )?;
+            let limit = i64::try_from(items).unwrap_or(i64::MAX);
+            let rows = select.query_map(params![seq.cast_signed(), tail, limit], kept)?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(|error| Trouble::new(&self.file, error))
+    }
+
+    /// Returns how many items after `seq` are for a Tail Worker.
+    pub(crate) fn count_for_tail(&self, tail: &str, seq: u64) -> Result<u64, Trouble> {
+        let sql = "SELECT count(*) FROM items WHERE seq > ?1 AND tails IS NOT NULL
+            AND EXISTS (SELECT 1 FROM json_each(tails) WHERE value = ?2)";
+        let count = self
+            .connection
+            .query_row(sql, params![seq.cast_signed(), tail], |row| {
+                row.get::<_, i64>(0)
+            });
+        let count = count.map_err(|error| Trouble::new(&self.file, error))?;
+        Ok(count.cast_unsigned())
     }
 
     /// Returns the number of the last item.
@@ -148,8 +182,9 @@ fn kept(row: &rusqlite::Row<'_>) -> rusqlite::Result<Kept> {
         wall_us: row.get::<_, i64>(3)?.cast_unsigned(),
         sample_interval: row.get(4)?,
         shows_invocation: row.get(5)?,
-        tails: row.get(6)?,
-        json: row.get(7)?,
+
+        depth: row.get(7)?,
+        json: row.get(8)?,
     })
 }
 

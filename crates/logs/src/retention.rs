@@ -42,20 +42,28 @@ impl Retention {
 
     /// Removes segments from the oldest one on, until there is room for a further one and none is
     /// too old. A segment that cannot be removed is reported and stays.
-    pub(crate) fn apply(&self, folder: &Path, now: Option<EpochMs>) {
+    ///
+    /// Segments with items above `delivered` are kept, since these wait for their delivery. Returns
+    /// false if such items leave no room for others: if all have twice the size that they may have.
+    pub(crate) fn apply(&self, folder: &Path, now: Option<EpochMs>, delivered: u64) -> bool {
         let Ok(mut segments) = folder::segments(folder) else {
-            return;
+            return true;
         };
+        let firsts = segments.iter().map(|segment| segment.first).skip(1);
+        let firsts: Vec<_> = firsts.collect();
         let newest = segments.pop();
         let newest_bytes = newest.as_ref().map_or(0, folder::Segment::bytes);
         let mut total: u64 =
             newest_bytes + segments.iter().map(folder::Segment::bytes).sum::<u64>();
-        for segment in segments {
+        for (segment, next) in segments.into_iter().zip(firsts) {
             let ended = Outbox::open_to_read(&segment.items).and_then(|outbox| outbox.ended());
             let ended = ended.ok().flatten();
             let is_old = now
                 .zip(ended)
                 .is_some_and(|(now, ended)| now.saturating_sub(ended) > self.age_ms());
+            if next > delivered.saturating_add(1) {
+                return total / 2 <= self.bytes;
+            }
             if !is_old && total + self.bytes / BY_SIZE <= self.bytes {
                 break;
             }
@@ -65,6 +73,7 @@ impl Retention {
                 tracing::warn!("`{file}` is too old, and cannot be removed: {error}");
             }
         }
+        true
     }
 
     fn age_ms(&self) -> u64 {

@@ -9,6 +9,8 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use taffrail_trace::EpochMs;
 
 /// Fewer bytes than any item has in its database, to reckon how many there can have been.
@@ -34,6 +36,9 @@ pub enum WriteError {
         /// The error of the system.
         source: io::Error,
     },
+    /// Items that wait for their delivery have twice the size that the folder may have.
+    #[error("`{}` is full of items that wait for a durable tail", .0.display())]
+    Full(PathBuf),
     /// A database cannot be used.
     #[error("{0}")]
     Database(String),
@@ -54,6 +59,8 @@ pub(crate) struct Segments {
     current: Option<Current>,
     /// The number of the next item.
     next: u64,
+    /// The number up to which items need no delivery.
+    delivered: Arc<AtomicU64>,
 }
 
 /// The segment that is written to.
@@ -68,8 +75,9 @@ struct Current {
 }
 
 impl Segments {
-    pub(crate) fn new(folder: PathBuf, retention: Retention) -> Self {
+    pub(crate) fn new(folder: PathBuf, retention: Retention, delivered: Arc<AtomicU64>) -> Self {
         Self {
+            delivered,
             folder,
             retention,
             lock: None,
@@ -109,7 +117,6 @@ impl Segments {
             };
             self.next = self.next.max(last);
         }
-        self.retention.apply(&self.folder, None);
         self.lock = Some(lock);
         Ok(())
     }
@@ -172,7 +179,7 @@ impl Segments {
         Ok(self.current.insert(current))
     }
 
-    fn next_segment(&mut self, ended: Option<EpochMs>) -> Result<Current, WriteError> {
+    fn next_segment(&self, ended: Option<EpochMs>) -> Result<Current, WriteError> {
         let folder = |source| WriteError::Folder {
             folder: self.folder.clone(),
             source,
@@ -186,7 +193,10 @@ impl Segments {
             }
         }
         let segment = Segment::new(&self.folder, self.next);
-        self.retention.apply(&self.folder, ended);
+        let delivered = self.delivered.load(Relaxed);
+        if !self.retention.apply(&self.folder, ended, delivered) {
+            return Err(WriteError::Full(self.folder.clone()));
+        }
         Ok(Current::open(segment)?)
     }
 

@@ -1,5 +1,6 @@
 use crate::{
-    Counts, Entry, Expression, Filter, Privacy, ReadError, Reader, Retention, WriteError, Writer,
+    Counts, Deliveries, Entry, Expression, Filter, Privacy, ReadError, Reader, Retention,
+    WriteError, Writer,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -14,13 +15,13 @@ use tempfile::TempDir;
 struct Counted(Arc<Mutex<(u64, u64, Vec<String>)>>);
 
 impl Counts for Counted {
-    fn accepted(&self, items: u64) {
-        self.0.lock().unwrap().0 += items;
+    fn accepted(&self, entries: &[Entry]) {
+        self.0.lock().unwrap().0 += entries.len() as u64;
     }
 
-    fn lost(&self, items: u64, reason: &str) {
+    fn lost(&self, entries: &[Entry], reason: &str) {
         let mut counted = self.0.lock().unwrap();
-        counted.1 += items;
+        counted.1 += entries.len() as u64;
         counted.2.push(reason.to_owned());
     }
 }
@@ -411,9 +412,9 @@ fn items_of_an_earlier_time_make_room_and_clocks_may_go_back() {
         ..Retention::default()
     };
     let writer = store.start(retention).unwrap();
-    for number in [1, 400, 300, 800, 1200, 1600, 2000, 100, 2400] {
+    for (count, number) in (1..).zip([1, 400, 300, 800, 1200, 1600, 2000, 100, 2400]) {
         writer.push(entry(item(number, &[])));
-        accepted(&store, store.counts().0 + 1);
+        accepted(&store, count);
     }
     finish(&writer);
     let expected = [2400, 100, 2000, 1600];
@@ -554,6 +555,50 @@ fn statistics_count_invocations_for_those_that_they_stand_for() {
     assert!((1.57..1.61).contains(&api.cpu_ms.p99), "{:?}", api.cpu_ms);
     let nothing = reader.statistics(0, 1000, 5).unwrap();
     assert!(nothing.workers.is_empty());
+}
+
+const TARGET: &str = "{\"service\":\"t\"}";
+
+#[test]
+fn items_wait_for_their_delivery_until_it_is_done_and_are_not_removed() {
+    let store = Store::new();
+    let retention = Retention {
+        age: Duration::from_secs(100),
+        ..Retention::default()
+    };
+    let writer = store.start(retention).unwrap();
+    writer.keep_above(0);
+    for number in 1..=400 {
+        let is_for_tail = number % 2 == 0;
+        let tails = is_for_tail.then(|| TARGET.to_owned());
+        writer.push(Entry {
+            tails: tails.into_iter().collect(),
+            ..entry(item(number, &[]))
+        });
+        accepted(&store, number);
+    }
+    finish(&writer);
+    let deliveries = Deliveries::open(store.path()).unwrap();
+    let next = |deliveries: &Deliveries| -> Vec<u64> {
+        let next = deliveries.next(TARGET, 3).unwrap();
+        next.iter().map(|waiting| waiting.number).collect()
+    };
+    assert_eq!(deliveries.count(TARGET).unwrap(), 200);
+    assert_eq!(next(&deliveries), [2, 4, 6]);
+    deliveries.done(TARGET, 4).unwrap();
+    // Another process goes on.
+    drop(deliveries);
+    let deliveries = Deliveries::open(store.path()).unwrap();
+    assert_eq!(next(&deliveries), [6, 8, 10]);
+    assert!(deliveries.next("other", 3).unwrap().is_empty());
+    assert_eq!(deliveries.count(TARGET).unwrap(), 198);
+    // What is delivered makes room.
+    let writer = store.start(retention).unwrap();
+    writer.keep_above(300);
+    writer.push(entry(item(1000, &[])));
+    finish(&writer);
+    let waiting = deliveries.count(TARGET).unwrap();
+    assert!((50..=62).contains(&waiting), "{waiting}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::segments::{Segments, WriteError};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -27,10 +27,10 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Counts what becomes of items.
 pub trait Counts: Send + Sync + 'static {
     /// Items were accepted: they outlast this process.
-    fn accepted(&self, items: u64);
+    fn accepted(&self, entries: &[Entry]);
 
     /// Items are lost. `reason` is a clause such as `the disk is too slow`.
-    fn lost(&self, items: u64, reason: &str);
+    fn lost(&self, entries: &[Entry], reason: &str);
 }
 
 /// Appends items to a store.
@@ -40,9 +40,16 @@ pub trait Counts: Send + Sync + 'static {
 /// them; writing resumes by itself.
 pub struct Writer {
     /// Taken at the end.
-    entries: Mutex<Option<Sender<Entry>>>,
+    messages: Mutex<Option<Sender<Message>>>,
     shared: Arc<Shared>,
+    delivered: Arc<AtomicU64>,
     ended: Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+enum Message {
+    Entry(Entry),
+    /// Dropped once everything before it is accepted.
+    Flush(oneshot::Sender<()>),
 }
 
 struct Shared {
@@ -76,9 +83,10 @@ impl Writer {
         retention: Retention,
         counts: Box<dyn Counts>,
     ) -> Result<Self, WriteError> {
-        let mut segments = Segments::new(folder.clone(), retention);
+        let delivered = Arc::new(AtomicU64::new(u64::MAX));
+        let mut segments = Segments::new(folder.clone(), retention, Arc::clone(&delivered));
         segments.prepare()?;
-        let (entries, receiver) = mpsc::channel();
+        let (messages, receiver) = mpsc::channel();
         let (more, is_more) = mpsc::sync_channel(1);
         let (ending, ended) = oneshot::channel();
         let shared = Arc::new(Shared {
@@ -101,7 +109,7 @@ impl Writer {
             .map_err(failed)?;
         let mut thread = Thread {
             segments,
-            entries: receiver,
+            messages: receiver,
             more,
             shared: Arc::clone(&shared),
         };
@@ -110,8 +118,9 @@ impl Writer {
             .spawn(move || thread.run())
             .map_err(failed)?;
         Ok(Self {
-            entries: Mutex::new(Some(entries)),
+            messages: Mutex::new(Some(messages)),
             shared,
+            delivered,
             ended: Mutex::new(Some(ended)),
         })
     }
@@ -124,28 +133,46 @@ impl Writer {
             self.shared.waiting.fetch_sub(bytes, Relaxed);
             let trouble = self.shared.trouble();
             let reason = trouble.as_deref().unwrap_or("the disk is too slow");
-            return self.shared.counts.lost(1, reason);
+            return self.shared.counts.lost(&[entry], reason);
         }
-        let entries = self.entries.lock();
-        let entries = entries.unwrap_or_else(PoisonError::into_inner);
-        let is_sent = entries
-            .as_ref()
-            .is_some_and(|entries| entries.send(entry).is_ok());
-        if !is_sent {
-            self.shared.counts.lost(1, "the store was closed");
+        let messages = self.messages.lock();
+        let messages = messages.unwrap_or_else(PoisonError::into_inner);
+        let unsent = match &*messages {
+            Some(messages) => messages
+                .send(Message::Entry(entry))
+                .err()
+                .map(|error| error.0),
+            None => Some(Message::Entry(entry)),
+        };
+        if let Some(Message::Entry(entry)) = unsent {
+            self.shared.counts.lost(&[entry], "the store was closed");
         }
+    }
+
+    /// Waits until all items that were pushed before are accepted or lost.
+    pub async fn flush(&self) {
+        let (flushing, flushed) = oneshot::channel();
+        {
+            let messages = self.messages.lock();
+            let messages = messages.unwrap_or_else(PoisonError::into_inner);
+            let Some(messages) = &*messages else { return };
+            _ = messages.send(Message::Flush(flushing));
+        }
+        // Fails when the other end is dropped.
+        _ = flushed.await;
+    }
+
+    /// Lets items up to this number be removed when they are old, and none above.
+    pub fn keep_above(&self, number: u64) {
+        self.delivered.store(number, Relaxed);
     }
 
     /// Waits until all items that were pushed before are accepted and indexed. Items that cannot
     /// be written now are lost, and so are those that are pushed later.
     pub async fn finish(&self) {
         self.shared.is_ending.store(true, Relaxed);
-        let entries = self
-            .entries
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        drop(entries);
+        let messages = self.messages.lock();
+        drop(messages.unwrap_or_else(PoisonError::into_inner).take());
         let ended = self
             .ended
             .lock()
@@ -172,31 +199,38 @@ impl Shared {
 /// The state of the thread that appends.
 struct Thread {
     segments: Segments,
-    entries: Receiver<Entry>,
+    messages: Receiver<Message>,
     more: SyncSender<()>,
     shared: Arc<Shared>,
 }
 
 impl Thread {
     fn run(&mut self) {
-        while let Ok(first) = self.entries.recv() {
-            let mut bytes = first.item.held_bytes;
-            let mut batch = vec![first];
-            while batch.len() < BATCH_ITEMS
-                && bytes < BATCH_BYTES
-                && let Ok(entry) = self.entries.try_recv()
-            {
-                bytes += entry.item.held_bytes;
-                batch.push(entry);
+        while let Ok(first) = self.messages.recv() {
+            let (mut batch, mut bytes) = (Vec::new(), 0);
+            let mut flushing = Vec::new();
+            let mut next = Some(first);
+            while let Some(message) = next {
+                match message {
+                    Message::Entry(entry) => {
+                        bytes += entry.item.held_bytes;
+                        batch.push(entry);
+                    }
+                    Message::Flush(flushed) => flushing.push(flushed),
+                }
+                let has_room = batch.len() < BATCH_ITEMS && bytes < BATCH_BYTES;
+                next = has_room.then(|| self.messages.try_recv().ok()).flatten();
             }
-            self.append(&batch);
-            self.shared.waiting.fetch_sub(bytes, Relaxed);
+            if !batch.is_empty() {
+                self.append(&batch);
+                self.shared.waiting.fetch_sub(bytes, Relaxed);
+            }
+            drop(flushing);
         }
     }
 
     /// Appends a batch, as often as it takes.
     fn append(&mut self, batch: &[Entry]) {
-        let items = batch.len() as u64;
         while let Err(error) = self.segments.append(batch) {
             let trouble = format!("the store cannot be written to: {error}");
             if self.shared.trouble().as_ref() != Some(&trouble) {
@@ -204,7 +238,7 @@ impl Thread {
                 self.shared.set_trouble(Some(trouble.clone()));
             }
             if self.shared.is_ending.load(Relaxed) {
-                return self.shared.counts.lost(items, &trouble);
+                return self.shared.counts.lost(batch, &trouble);
             }
             thread::park_timeout(PAUSE);
         }
@@ -212,7 +246,7 @@ impl Thread {
             tracing::warn!("the store can be written to again");
             self.shared.set_trouble(None);
         }
-        self.shared.counts.accepted(items);
+        self.shared.counts.accepted(batch);
         // If there is a signal already, the items are part of what it announces.
         _ = self.more.try_send(());
     }

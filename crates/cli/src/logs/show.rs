@@ -101,5 +101,5 @@ fn cells(item: &TraceItem, row: &Row<'_>) -> [String; 11] {
 }
 
 fn milliseconds(time: std::time::Duration) -> String {
-    (time.as_secs_f64() * 1000.0).to_string()
+    format!("{:.3}", time.as_secs_f64() * 1000.0)
 }
