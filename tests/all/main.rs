@@ -39,6 +39,7 @@ mod javascript;
 mod languages;
 mod limits;
 mod loader;
+mod logs;
 mod memory;
 mod missing_tail;
 mod objects;

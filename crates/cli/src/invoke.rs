@@ -45,6 +45,8 @@ pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
         }
     };
     runtime.idle().await;
+    opened.project.drain().await;
+    runtime.idle().await;
     opened.project.finish_logs().await;
     let recorded = collector.take();
     match items {

@@ -94,8 +94,8 @@ impl TailConsumer for Printer {
         _ = self.items.send(Message::Item(Arc::clone(item)));
     }
 
-    fn ledger(&self) -> Option<&Arc<Ledger>> {
-        Some(&self.ledger)
+    fn ledgers(&self) -> Vec<Arc<Ledger>> {
+        vec![Arc::clone(&self.ledger)]
     }
 }
 

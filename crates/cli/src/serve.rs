@@ -131,7 +131,11 @@ pub(crate) async fn serve(
                 printing.finish().await;
             }
         };
-        tokio::join!(printed, project.finish_logs());
+        let kept = async {
+            project.drain().await;
+            project.finish_logs().await;
+        };
+        tokio::join!(printed, kept);
     };
     tokio::select! {
         () = written => {}

@@ -38,6 +38,7 @@ mod claim;
 mod component;
 pub mod config;
 mod crons;
+mod durable;
 mod error;
 mod fingerprint;
 mod javascript;

@@ -1,15 +1,20 @@
 //! Keeps the items of Workers as logs.
 
 use crate::config::WorkerConfig;
-use crate::error::Result;
+use crate::durable::{self, Durable, Outbox};
+use crate::error::{Error, Result};
 use crate::progress::Progress;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
-use taffrail_logs::{Counts, Entry, Privacy, Retention, Writer, is_failure, is_sampled};
-use taffrail_runtime::{Ledger, TailConsumer, WorkerId};
-use taffrail_trace::TraceItem;
+use taffrail_logs::{
+    Counts, Deliveries, Entry, Privacy, Retention, Writer, is_failure, is_sampled,
+};
+use taffrail_runtime::{Binding, Ledger, Runtime, TailConsumer, Target, WorkerId};
+use taffrail_trace::{EventInfo, TraceItem};
+use tokio::sync::{Notify, watch};
+use tokio_util::task::AbortOnDropHandle;
 
 /// The folder of the logs, in that for the data of Workers.
 const FOLDER: &str = "logs";
@@ -20,41 +25,73 @@ const NAME: &str = "logs";
 /// An invocation is slow if it lasts at least this long.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// The native consumer that keeps items of Workers whose configuration asks for it.
+/// The native consumer that keeps items of Workers whose configuration asks for it, as logs and
+/// for durable Tail Workers.
 pub(crate) struct Logs {
     /// Missing if data is kept in memory.
     folder: Option<PathBuf>,
     progress: Arc<dyn Progress>,
     /// By the names of Workers.
     policies: RwLock<HashMap<String, Arc<Policy>>>,
-    /// Opened for the first Worker with logs.
+    /// Opened for the first Worker whose items are kept.
     store: OnceLock<Store>,
 }
 
 /// Which items of one Worker are kept, and how.
 struct Policy {
+    logs: bool,
     invocation_logs: bool,
     keep_failures: bool,
     keep_slow: bool,
     privacy: Arc<Privacy>,
+    /// The keys of its durable Tail Workers.
+    tails: Vec<String>,
 }
 
 struct Store {
     ledger: Arc<Ledger>,
+    tails: Tails,
     /// Missing if the folder cannot be used.
-    writer: Option<Writer>,
+    open: Option<Open>,
 }
 
-struct InLedger(Arc<Ledger>);
+struct Open {
+    writer: Writer,
+    outbox: Arc<Outbox>,
+}
 
-impl Counts for InLedger {
-    fn accepted(&self, items: u64) {
-        self.0.delivered(items);
+/// The durable Tail Workers, by their keys.
+type Tails = Arc<RwLock<BTreeMap<String, Arc<Durable>>>>;
+
+/// Counts items in the ledgers of those that they are kept for.
+struct InLedgers {
+    logs: Arc<Ledger>,
+    tails: Tails,
+}
+
+impl Counts for InLedgers {
+    fn accepted(&self, entries: &[Entry]) {
+        self.logs.delivered(of_logs(entries));
+        let tails = self.tails.read().unwrap_or_else(PoisonError::into_inner);
+        tails.values().for_each(|tail| tail.more.notify_one());
     }
 
-    fn lost(&self, items: u64, reason: &str) {
-        self.0.lost(items, reason);
+    fn lost(&self, entries: &[Entry], reason: &str) {
+        self.logs.lost(of_logs(entries), reason);
+        let tails = self.tails.read().unwrap_or_else(PoisonError::into_inner);
+        for key in entries.iter().flat_map(|entry| &entry.tails) {
+            if let Some(tail) = tails.get(key) {
+                tail.ledger.lost(1, reason);
+            }
+        }
     }
+}
+
+fn of_logs(entries: &[Entry]) -> u64 {
+    let entries = entries
+        .iter()
+        .filter(|entry| entry.sample_interval.is_some());
+    entries.count() as u64
 }
 
 impl Logs {
@@ -68,54 +105,152 @@ impl Logs {
         }
     }
 
-    /// Takes the settings of a Worker that is about to be deployed.
-    pub(crate) fn set(&self, worker: &WorkerConfig) -> Result<()> {
+    /// Takes the settings of a Worker that is about to be deployed. Returns the Tail Workers that
+    /// are to be called for its items by the runtime: all but the durable ones.
+    pub(crate) fn set(
+        &self,
+        worker: &WorkerConfig,
+        workers: &[WorkerConfig],
+    ) -> Result<Vec<Target>> {
         let settings = &worker.logs;
+        let is_durable = |tail: &&Target| self.is_durable(worker, tail, workers);
+        let (durable, others): (Vec<_>, Vec<_>) =
+            worker.tail_consumers.iter().partition(is_durable);
         let mut policies = self
             .policies
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        let Some(folder) = self.folder.as_ref().filter(|_| settings.enabled) else {
+        let is_kept = settings.enabled || !durable.is_empty();
+        let Some(folder) = self.folder.as_ref().filter(|_| is_kept) else {
             policies.remove(&worker.name);
-            return Ok(());
+            return Ok(worker.tail_consumers.clone());
         };
         let policy = Policy {
+            logs: settings.enabled,
             invocation_logs: settings.invocation_logs,
             keep_failures: settings.keep_failures,
             keep_slow: settings.keep_slow,
             privacy: Arc::new(settings.privacy()?),
+            tails: durable.iter().map(|tail| durable::key(tail)).collect(),
         };
         policies.insert(worker.name.clone(), Arc::new(policy));
-        self.store
+        let store = self
+            .store
             .get_or_init(|| self.open(folder.clone(), settings.retention));
-        Ok(())
+        for tail in durable {
+            store.take_up(tail)?;
+        }
+        Ok(others.into_iter().cloned().collect())
+    }
+
+    /// Whether items of a Worker are kept until they are delivered to one of its Tail Workers.
+    fn is_durable(&self, worker: &WorkerConfig, tail: &Target, workers: &[WorkerConfig]) -> bool {
+        let name = tail.worker.deployed_name();
+        let is_wanted = workers
+            .iter()
+            .any(|other| other.durable && Some(other.name.as_str()) == name);
+        let dispatches = worker
+            .bindings
+            .values()
+            .any(|binding| matches!(binding, Binding::Dispatch(_)));
+        if is_wanted && (dispatches || self.folder.is_none()) {
+            let reason = match dispatches {
+                true => "calls user Workers, whose items go with its own",
+                false => "keeps no data on disk",
+            };
+            self.progress.warn(&format!(
+                "the Worker `{}` {reason}: its items for `{}` are delivered best effort",
+                worker.name, tail.worker
+            ));
+            return false;
+        }
+        is_wanted
     }
 
     fn open(&self, folder: PathBuf, retention: Retention) -> Store {
         let ledger = Ledger::new(NAME);
-        let counts = Box::new(InLedger(Arc::clone(&ledger)));
-        let writer = match Writer::start(folder, retention, counts) {
-            Ok(writer) => Some(writer),
-            Err(error) => {
-                self.progress.warn(&format!("logs are not kept: {error}"));
-                ledger.close(&error.to_string());
-                None
-            }
+        let tails = Tails::default();
+        let counts = Box::new(InLedgers {
+            logs: Arc::clone(&ledger),
+            tails: Arc::clone(&tails),
+        });
+        let open = Writer::start(folder.clone(), retention, counts)
+            .map_err(|error| error.to_string())
+            .and_then(|writer| {
+                let deliveries = Deliveries::open(folder).map_err(|error| error.to_string())?;
+                let outbox = Arc::new(Outbox::new(deliveries));
+                Ok(Open { writer, outbox })
+            });
+        let open = open.map_err(|error| {
+            self.progress.warn(&format!("logs are not kept: {error}"));
+            ledger.close(&error);
+        });
+        Store {
+            ledger,
+            tails,
+            open: open.ok(),
+        }
+    }
+
+    /// Starts the deliveries to durable Tail Workers that have none yet. `batch` is the number of
+    /// items of one call, for a Tail Worker.
+    pub(crate) fn deliver_to_tails(
+        self: &Arc<Self>,
+        runtime: &Runtime,
+        batch: impl Fn(&Target) -> usize,
+        running: &mut HashMap<String, AbortOnDropHandle<()>>,
+    ) {
+        let Some(store) = self.store.get() else {
+            return;
         };
-        Store { ledger, writer }
+        let tails = store.tails.read().unwrap_or_else(PoisonError::into_inner);
+        for (key, tail) in &*tails {
+            running.entry(key.clone()).or_insert_with(|| {
+                let items = batch(&tail.target);
+                let logs = Arc::clone(self);
+                let delivered = move || logs.release();
+                let delivers = Arc::clone(tail).run(runtime.clone(), items, delivered);
+                AbortOnDropHandle::new(tokio::spawn(delivers))
+            });
+        }
+    }
+
+    /// Lets what is delivered be removed from the store when it is old.
+    fn release(&self) {
+        if let Some(open) = self.store.get().and_then(|store| store.open.as_ref()) {
+            open.writer.keep_above(open.outbox.delivered());
+        }
+    }
+
+    /// Waits until all items so far are kept, and delivered to durable Tail Workers unless a call
+    /// fails.
+    pub(crate) async fn drain(&self) {
+        let Some(store) = self.store.get() else {
+            return;
+        };
+        let Some(open) = &store.open else { return };
+        open.writer.flush().await;
+        let tails = store.tails.read().unwrap_or_else(PoisonError::into_inner);
+        let tails: Vec<_> = tails.values().cloned().collect();
+        for tail in tails {
+            tail.drain().await;
+        }
     }
 
     /// Waits until all items are kept. Later ones are lost, and counted.
     pub(crate) async fn finish(&self) {
-        if let Some(writer) = self.store.get().and_then(|store| store.writer.as_ref()) {
-            writer.finish().await;
+        if let Some(open) = self.store.get().and_then(|store| store.open.as_ref()) {
+            open.writer.finish().await;
         }
     }
 
-    /// Gives up items that are not kept yet.
+    /// Gives up items that are not kept yet, and leaves those for durable Tail Workers to a later
+    /// process.
     pub(crate) fn close(&self) {
         if let Some(store) = self.store.get() {
             store.ledger.close("Taffrail stopped before it was written");
+            let tails = store.tails.read().unwrap_or_else(PoisonError::into_inner);
+            tails.values().for_each(|tail| tail.ledger.postpone());
         }
     }
 
@@ -125,7 +260,63 @@ impl Logs {
     }
 }
 
+impl Store {
+    /// Counts an item for durable Tail Workers, and returns the keys of those that receive it. A
+    /// Tail Worker does not receive the items of its own tail events.
+    fn produced(&self, keys: &[String], item: &TraceItem) -> Vec<String> {
+        let is_tail_event = matches!(item.event, Some(EventInfo::Tail { .. }));
+        let own = item.script.script_name.as_deref();
+        let tails = self.tails.read().unwrap_or_else(PoisonError::into_inner);
+        let receives = |key: &&String| {
+            let Some(tail) = tails.get(*key) else {
+                return false;
+            };
+            let is_own = tail.target.worker.deployed_name() == own;
+            !(is_tail_event && is_own) && tail.ledger.produced(1)
+        };
+        keys.iter().filter(receives).cloned().collect()
+    }
+
+    /// Takes up the deliveries to a durable Tail Worker.
+    fn take_up(&self, target: &Target) -> Result<()> {
+        let Some(open) = &self.open else {
+            return Ok(());
+        };
+        let key = durable::key(target);
+        let mut tails = self.tails.write().unwrap_or_else(PoisonError::into_inner);
+        if tails.contains_key(&key) {
+            return Ok(());
+        }
+        let waiting = open.outbox.take_up(&key);
+        let waiting =
+            waiting.map_err(|error| Error::host("the logs cannot be read").caused_by(error))?;
+        open.writer.keep_above(open.outbox.delivered());
+        let ledger = Ledger::new(target.worker.to_string());
+        ledger.produced(waiting);
+        let durable = Durable {
+            target: target.clone(),
+            key: key.clone(),
+            outbox: Arc::clone(&open.outbox),
+            ledger,
+            more: Notify::new(),
+            rests: watch::Sender::new(0),
+        };
+        tails.insert(key, Arc::new(durable));
+        Ok(())
+    }
+}
+
 impl Policy {
+    /// Returns how many invocations an item stands for in the logs, if it is kept there.
+    fn sample_interval(&self, item: &TraceItem) -> Option<f64> {
+        let rate = item.log_sampling_rate;
+        match self.logs {
+            true if self.always_keeps(item) => Some(1.0),
+            true if is_sampled(&item.request_id, rate) => Some(1.0 / rate),
+            _ => None,
+        }
+    }
+
     /// Whether an item is kept whatever the sampling rate.
     fn always_keeps(&self, item: &TraceItem) -> bool {
         self.keep_failures && is_failure(item) || self.keep_slow && item.wall_time >= SLOW
@@ -146,27 +337,31 @@ impl TailConsumer for Logs {
         else {
             return;
         };
-        let rate = item.log_sampling_rate;
-        let sample_interval = match policy.always_keeps(item) {
-            true => 1.0,
-            false if is_sampled(&item.request_id, rate) => 1.0 / rate,
-            false => return,
-        };
-        if !store.ledger.produced(1) {
+        let sample_interval = policy.sample_interval(item);
+        let is_logged = sample_interval.is_some() && store.ledger.produced(1);
+        let tails = store.produced(&policy.tails, item);
+        if !is_logged && tails.is_empty() {
             return;
         }
-        if let Some(writer) = &store.writer {
-            writer.push(Entry {
+        if let Some(open) = &store.open {
+            open.writer.push(Entry {
                 item: Arc::clone(item),
-                sample_interval: Some(sample_interval),
+                sample_interval: sample_interval.filter(|_| is_logged),
                 shows_invocation: policy.invocation_logs,
-                tails: Vec::new(),
+                tails,
                 privacy: Arc::clone(&policy.privacy),
             });
         }
     }
 
-    fn ledger(&self) -> Option<&Arc<Ledger>> {
-        self.store.get().map(|store| &store.ledger)
+    fn ledgers(&self) -> Vec<Arc<Ledger>> {
+        let Some(store) = self.store.get() else {
+            return Vec::new();
+        };
+        let tails = store.tails.read().unwrap_or_else(PoisonError::into_inner);
+        let tails = tails.values().map(|tail| Arc::clone(&tail.ledger));
+        std::iter::once(Arc::clone(&store.ledger))
+            .chain(tails)
+            .collect()
     }
 }

@@ -14,11 +14,15 @@ use crate::settings::settings;
 use crate::sources::SourceBuilder;
 use crate::tools::{Tools, components};
 use bytes::Bytes;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};
 use taffrail_javascript::Boundary;
-use taffrail_runtime::{Binding, Code, Component, Inspection, Runtime};
+use taffrail_runtime::{
+    Binding, Code, Component, Inspection, Runtime, TailBatch, Target, WorkerSettings,
+};
+use tokio_util::task::AbortOnDropHandle;
 
 /// Deploys configured Workers to a runtime.
 pub struct Project {
@@ -31,6 +35,8 @@ pub struct Project {
     /// Taken when a Worker that keeps data is deployed.
     claim: Mutex<Option<Claim>>,
     logs: Arc<Logs>,
+    /// The deliveries to durable Tail Workers, by their keys.
+    durable: Mutex<HashMap<String, AbortOnDropHandle<()>>>,
 }
 
 /// Configures and starts a [`Project`].
@@ -110,6 +116,7 @@ impl Builder {
             store: self.store,
             claim: Mutex::default(),
             logs,
+            durable: Mutex::default(),
         })
     }
 }
@@ -134,13 +141,35 @@ impl Project {
         &self.runtime
     }
 
+    /// Starts the deliveries to durable Tail Workers.
+    fn deliver_to_tails(&self, workers: &[WorkerConfig]) {
+        let batch = |tail: &Target| {
+            let name = tail.worker.deployed_name();
+            let tail = workers
+                .iter()
+                .find(|worker| Some(worker.name.as_str()) == name);
+            tail.map_or_else(TailBatch::default, |tail| tail.tail_batch)
+                .items
+        };
+        let mut running = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        self.logs
+            .deliver_to_tails(&self.runtime, batch, &mut running);
+    }
+
+    /// Waits until the items of all invocations that have ended are kept, and delivered to durable
+    /// Tail Workers unless a call of one fails.
+    pub async fn drain(&self) {
+        self.logs.drain().await;
+    }
+
     /// Waits until the items of all invocations that have ended are kept as logs. Later ones are
     /// lost, and counted. To be called last.
     pub async fn finish_logs(&self) {
         self.logs.finish().await;
     }
 
-    /// Counts items that are not kept yet as lost.
+    /// Counts items that are not kept yet as lost. Those for durable Tail Workers are left to the
+    /// next process.
     pub fn close_logs(&self) {
         self.logs.close();
     }
@@ -211,8 +240,12 @@ impl Project {
         main: Main,
     ) -> Result<Option<Vec<String>>> {
         self.claim(worker)?;
-        self.logs.set(worker)?;
-        let settings = settings(worker);
+        let tail_consumers = self.logs.set(worker, workers)?;
+        self.deliver_to_tails(workers);
+        let settings = WorkerSettings {
+            tail_consumers,
+            ..settings(worker)
+        };
         match main.0 {
             Kind::Component { bytes, .. } => {
                 let code = self.compile(worker, bytes).await?;

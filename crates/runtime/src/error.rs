@@ -26,6 +26,8 @@ pub enum ErrorKind {
     Script,
     /// No Worker is deployed under that name.
     NotDeployed,
+    /// A chain of calls and tails is too long.
+    Loop,
     /// The settings of a Worker contradict themselves or those of other Workers.
     Settings,
     /// The host failed or ran out of a resource.
@@ -57,6 +59,12 @@ impl Error {
 
     pub(crate) fn host(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Host, message)
+    }
+
+    pub(crate) fn too_deep(tail: &str, depth: u32) -> Self {
+        let message =
+            format!("the Tail Worker `{tail}` is the end of {depth} calls and tails in a row");
+        Self::new(ErrorKind::Loop, message)
     }
 
     pub(crate) fn not_deployed(worker: &str) -> Self {

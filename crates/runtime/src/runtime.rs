@@ -1,7 +1,7 @@
 //! The interface for embedders: deploys Workers and dispatches events to them.
 
 use crate::channels::network::Network;
-use crate::delivery::{Delivery, Queues, TailConsumer};
+use crate::delivery::{self, Delivery, Queues, TailConsumer};
 use crate::error::Error;
 use crate::event::Event;
 use crate::instance::cdn_loop;
@@ -18,14 +18,14 @@ use crate::platform::loader::{Loaders, ModuleBundler};
 use crate::platform::namespaces::{Namespaces, UserWorkers};
 use crate::platform::registry::Registry;
 use crate::script::Script;
-use crate::settings::WorkerSettings;
 use crate::settings::identity::WorkerId;
+use crate::settings::{DEPTH, Target, WorkerSettings};
 use crate::worker::{Code, Worker};
 use http::Request;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use taffrail_store::Store;
-use taffrail_trace::{Json, Outcome};
+use taffrail_trace::{Json, Outcome, TraceItem};
 use tokio_util::task::TaskTracker;
 use wasmtime_wasi_http::WasiBody;
 
@@ -254,6 +254,31 @@ impl Runtime {
             .0)
     }
 
+    /// Runs a tail event with these items, and returns the outcome. For consumers that deliver
+    /// items at a time of their own; Workers have their
+    /// [`tail_consumers`](crate::WorkerSettings::tail_consumers).
+    ///
+    /// # Errors
+    ///
+    /// Fails if the Tail Worker is not deployed, with the kind
+    /// [`ErrorKind::NotDeployed`](crate::ErrorKind::NotDeployed), and if the items are the end of a
+    /// chain of 32 calls and tails, with the kind [`ErrorKind::Loop`](crate::ErrorKind::Loop).
+    pub async fn tail(&self, tail: &Target, items: Vec<Arc<TraceItem>>) -> Result<Outcome, Error> {
+        let depth = delivery::depth(&items);
+        let name = tail.worker.to_string();
+        if depth > DEPTH {
+            return Err(Error::too_deep(&name, DEPTH));
+        }
+        let worker = self.platform.registry.find(&tail.worker);
+        let worker = worker.ok_or_else(|| Error::not_deployed(&name))?;
+        let origin = Origin {
+            target: Some(Arc::new(tail.clone())),
+            depth,
+            ..Origin::default()
+        };
+        Ok(worker.dispatch(Event::Tail(items), origin).await.0)
+    }
+
     /// Stops a Worker: ends its invocations and refuses further ones, all with the outcome
     /// `killSwitch`, until it is [started](Self::start) or deployed again.
     ///
@@ -301,8 +326,9 @@ impl Runtime {
     #[must_use]
     pub fn deliveries(&self) -> Vec<Delivery> {
         let native = self.platform.registry.consumers.iter();
-        let native = native.filter_map(|consumer| Some(consumer.ledger()?.delivery()));
-        native
+        let ledgers = native.flat_map(|consumer| consumer.ledgers());
+        ledgers
+            .map(|ledger| ledger.delivery())
             .chain(self.platform.registry.queues.deliveries())
             .collect()
     }
@@ -328,7 +354,7 @@ mod tests {
     use crate::invocation::ending::Response;
     use crate::places::Rank;
     use std::cell::Cell;
-    use taffrail_trace::{EventInfo, TraceItem};
+    use taffrail_trace::EventInfo;
 
     struct Ignore;
 

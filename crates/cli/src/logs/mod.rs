@@ -5,9 +5,7 @@ mod stats;
 mod time;
 mod tree;
 
-use crate::args::{
-    KeptOptions, Level, LogsCommand, LogsOptions, SearchOptions, UsageError,
-};
+use crate::args::{KeptOptions, Level, LogsCommand, LogsOptions, SearchOptions, UsageError};
 use crate::exit;
 use anyhow::{Context, Result, anyhow};
 use show::Show;
@@ -38,13 +36,14 @@ fn open(options: &KeptOptions) -> Result<Reader> {
 
 async fn search(options: &SearchOptions) -> Result<u8> {
     let filter = filter(options)?;
+    let id = options.invocation.as_deref().map(tree::id).transpose()?;
     let reader = open(&options.kept)?;
     if options.count {
         writeln!(stdout(), "{}", reader.count(&filter)?).context("cannot write to stdout")?;
         return Ok(exit::OK);
     }
-    if let Some(id) = &options.invocation {
-        return tree::run(&reader, id, options.format);
+    if let Some(id) = id {
+        return tree::run(&reader, &id, options.format);
     }
     let mut show = Show::new(options.format)?;
     // Before the search, so that nothing is missed between both.

@@ -272,6 +272,7 @@ const INNER: &[(&str, &[Keys])] = &[
                 "instance_reuse",
                 "allowed_outbound_hosts",
                 "global_outbound",
+                "delivery",
                 "dispatch_namespaces",
                 "keep",
                 "logs",

@@ -218,6 +218,8 @@ pub(super) struct TaffrailTable {
     #[serde(default)]
     pub(super) dispatch_namespaces: BTreeMap<String, NamespaceTable>,
     #[serde(default)]
+    pub(super) delivery: DeliveryName,
+    #[serde(default)]
     pub(super) keep: Vec<Keep>,
     #[serde(default)]
     pub(super) logs: RetentionTable,
@@ -248,6 +250,15 @@ pub(super) struct LogsTable {
     /// Where Cloudflare exports logs to.
     #[serde(default, rename = "destinations")]
     _destinations: Vec<String>,
+}
+
+/// How items reach a Tail Worker.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum DeliveryName {
+    #[default]
+    BestEffort,
+    Durable,
 }
 
 /// Invocations that are kept whatever the sampling rate.

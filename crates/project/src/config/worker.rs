@@ -19,8 +19,8 @@ use super::namespace::Namespace;
 use super::paths::{self, below};
 use super::rules;
 use super::schema::{
-    BuildTable, Dataset, Dispatch, DurableObject, GlobalOutbound, KvNamespace, Paths, Service,
-    WorkerLoader,
+    BuildTable, Dataset, DeliveryName, Dispatch, DurableObject, GlobalOutbound, KvNamespace, Paths,
+    Service, WorkerLoader,
 };
 
 /// How a Worker's component is built.
@@ -63,6 +63,8 @@ pub struct WorkerConfig {
     pub tail_consumers: Vec<Target>,
     /// How many items one tail event for this Worker has.
     pub tail_batch: TailBatch,
+    /// Whether items for this Worker, as a Tail Worker, are kept until they are delivered.
+    pub durable: bool,
     /// The number of events that an instance of a component handles.
     pub instance_reuse: Option<u64>,
     /// Its bindings, by name.
@@ -116,6 +118,7 @@ fn bare(main: PathBuf) -> WorkerConfig {
         secrets: None,
         tail_consumers: Vec::new(),
         tail_batch: TailBatch::default(),
+        durable: false,
         instance_reuse: None,
         bindings: BTreeMap::new(),
         namespaces: BTreeMap::new(),
@@ -156,6 +159,7 @@ fn configured(
         },
         tail_consumers: table.tail_consumers.into_iter().map(Target::from).collect(),
         tail_batch: TailBatch::from(&table.taffrail.tail_batch),
+        durable: table.taffrail.delivery == DeliveryName::Durable,
         instance_reuse: table.taffrail.instance_reuse.map(|most| most.0),
         bindings: bindings(
             (table.services.into_iter().map(service))

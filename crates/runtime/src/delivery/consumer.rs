@@ -18,10 +18,10 @@ pub trait TailConsumer: Send + Sync + 'static {
         true
     }
 
-    /// Returns the ledger in which the consumer counts items, if it does further work after
+    /// Returns the ledgers in which the consumer counts items, if it does further work after
     /// `deliver` returns. [`Runtime::deliveries`](crate::Runtime::deliveries) then has a row for
-    /// it.
-    fn ledger(&self) -> Option<&Arc<Ledger>> {
-        None
+    /// each.
+    fn ledgers(&self) -> Vec<Arc<Ledger>> {
+        Vec::new()
     }
 }

@@ -135,6 +135,13 @@ impl Ledger {
         counts.logged += items;
     }
 
+    /// Takes waiting items out of the counts: a later process will deliver them.
+    pub fn postpone(&self) {
+        let mut counts = self.counts();
+        let items = counts.leave(u64::MAX);
+        counts.delivery.produced -= items;
+    }
+
     /// Counts all waiting items, and all later ones, as lost. Logs nothing more: the caller
     /// reports the total.
     pub fn close(&self, reason: &str) {

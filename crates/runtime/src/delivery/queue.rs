@@ -184,7 +184,7 @@ impl TailQueue {
 }
 
 /// Returns the depth of the invocation that receives these items.
-fn depth(items: &[Arc<TraceItem>]) -> u32 {
+pub(crate) fn depth(items: &[Arc<TraceItem>]) -> u32 {
     let deepest = items.iter().map(|item| item.depth).max();
     deepest.unwrap_or(0).saturating_add(1)
 }

@@ -1,0 +1,359 @@
+//! Logs that are kept, and items that reach their tail even when the process is killed.
+
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::channel;
+use taffrail_tests::process::{Finished, Folder, Server, run};
+use taffrail_tests::upstream::{Reply, Upstream};
+
+const KEPT: &str = "[observability]\nenabled = true\n";
+
+const API: &str = r#"
+export default {
+  async fetch(request, env) {
+    const url = new URL(request.url);
+    console.log("request for", url.pathname);
+    console.log({ user: url.searchParams.get("user"), n: 5 });
+    if (env.OTHER) await env.OTHER.fetch("http://other/called");
+    if (url.pathname === "/boom") throw new TypeError("it went boom");
+    return new Response("hi", { status: url.pathname === "/missing" ? 404 : 200 });
+  },
+};
+"#;
+
+fn logs(folder: &Folder, arguments: &[&str]) -> Finished {
+    let all = [&["logs"], arguments, &["--dir", "api"]].concat();
+    folder.run(&all)
+}
+
+/// The items that `taffrail logs` shows.
+fn found(folder: &Folder, arguments: &[&str]) -> Vec<Value> {
+    let finished = logs(folder, &[&["--format", "json"], arguments].concat());
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    finished.items()
+}
+
+fn urls(items: &[Value]) -> Vec<&str> {
+    let urls = items.iter().map(|item| &item["event"]["request"]["url"]);
+    let paths = urls.map(|url| url.as_str().unwrap().split('/').next_back().unwrap());
+    // Items are in the order in which invocations ended, which may be after the next has begun.
+    let mut paths: Vec<_> = paths.collect();
+    paths.sort_unstable();
+    paths
+}
+
+/// Waits until the items of the requests so far are accepted.
+fn served(server: Server) {
+    let finished = server.terminate();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+}
+
+#[test]
+fn what_was_kept_is_found_while_the_server_runs_and_after_it() {
+    let folder = Folder::new();
+    folder.script("api", API, KEPT);
+    let server = folder.start(&["serve", "api", "--format", "none"]);
+    for path in ["/one?user=ann", "/two?user=bob", "/boom", "/missing"] {
+        _ = server.get(path);
+    }
+    served(server);
+    let all = found(&folder, &[]);
+    assert_eq!(
+        urls(&all),
+        ["boom", "missing", "one?user=ann", "two?user=bob"]
+    );
+    for (arguments, expected) in [
+        (&["--where", "user = \"ann\""][..], vec!["one?user=ann"]),
+        (
+            &["--where", "n = 5 and user in ('ann', 'bob')"],
+            vec!["one?user=ann", "two?user=bob"],
+        ),
+        (&["--search", "went BOOM"], vec!["boom"]),
+        (&["--status", "4xx"], vec!["missing"]),
+        (&["--outcome", "exception"], vec!["boom"]),
+        (&["--level", "error"], vec!["boom"]),
+        (&["--worker", "other"], vec![]),
+        (&["--since", "1h", "--until", "30m"], vec![]),
+        (&["--since", "1h", "--search", "missing"], vec!["missing"]),
+    ] {
+        assert_eq!(urls(&found(&folder, arguments)), expected, "{arguments:?}");
+    }
+    assert_eq!(found(&folder, &["-n", "1"]).len(), 1);
+    assert_eq!(logs(&folder, &["--count"]).stdout, "4\n");
+    let pretty = logs(&folder, &["--search", "boom"]).stdout;
+    assert!(pretty.contains("/boom - Exception Thrown @ "), "{pretty}");
+    assert!(pretty.contains("  (log) request for /boom\n"), "{pretty}");
+    let csv = logs(&folder, &["--search", "boom", "--format", "csv"]).stdout;
+    let rows: Vec<_> = csv.lines().collect();
+    assert!(
+        rows[0].starts_with("time,worker,event,type,level,message,outcome"),
+        "{csv}"
+    );
+    assert_eq!(rows.len(), 5, "{csv}");
+    let stats = logs(&folder, &["stats"]).stdout;
+    let row = stats.lines().last().unwrap();
+    assert!(row.starts_with("api "), "{stats}");
+    assert!(row.contains(" 4 ") && row.contains("25.0 %"), "{stats}");
+    let stats = logs(&folder, &["stats", "--format", "json"])
+        .items()
+        .remove(0);
+    assert_eq!(
+        stats["workers"]["api"]["outcomes"],
+        json!({"ok": 3, "exception": 1})
+    );
+}
+
+#[test]
+fn mistakes_are_told_with_a_remedy() {
+    let folder = Folder::new();
+    folder.script("api", API, "");
+    let finished = logs(&folder, &[]);
+    assert_eq!(finished.code, Some(1));
+    let expected = "there are no logs in `api/.taffrail/logs`; set `observability.enabled = true` in the configuration of a Worker and run it, or name the directory of the first Worker with `--dir`";
+    assert!(finished.stderr.contains(expected), "{}", finished.stderr);
+    for (arguments, expected) in [
+        (
+            ["--where", "user == "],
+            "column 9: expected an expression, found the end",
+        ),
+        (
+            ["--status", "6xx"],
+            "expected a status such as 404, 5xx or 400-403",
+        ),
+        (
+            ["--since", "soon"],
+            "expected a duration such as 90s, 1h or 2d",
+        ),
+        (["--outcome", "good"], "expected ok, exception, exceededCpu"),
+        (["--invocation", "x"], "an id has 32 hexadecimal digits"),
+    ] {
+        let finished = logs(&folder, &arguments);
+        assert_eq!(finished.code, Some(2), "{arguments:?}");
+        assert!(finished.stderr.contains(expected), "{}", finished.stderr);
+    }
+    for (config, expected) in [
+        (
+            "[observability]\nhead_sampling_rate = 1.5",
+            "expected a number from 0 to 1",
+        ),
+        (
+            "[taffrail]\nredact = [\"(\"]",
+            "`taffrail.redact`: `(` is no regular expression",
+        ),
+        ("[taffrail]\nkeep = [\"all\"]", "unknown variant `all`"),
+        ("[observability]\nenable = true", "did you mean `enabled`?"),
+        (
+            "[observability.logs]\nenable = true",
+            "unknown field `enable`",
+        ),
+    ] {
+        let folder = Folder::new();
+        folder.script("api", API, config);
+        let finished = folder.run(&["invoke", "api"]);
+        assert!(finished.stderr.contains(expected), "{}", finished.stderr);
+    }
+}
+
+#[test]
+fn a_request_is_kept_with_all_that_it_calls_or_not_at_all() {
+    let folder = Folder::new();
+    let rate = "head_sampling_rate = 0.5\n";
+    let calls =
+        "[[services]]\nbinding = \"OTHER\"\nservice = \"other\"\n[taffrail]\nkeep = [\"failures\"]";
+    folder.script("api", API, &format!("{KEPT}{rate}{calls}"));
+    // Its own rate does not matter.
+    folder.script("other", API, &format!("{KEPT}head_sampling_rate = 0.01"));
+    let server = folder.start(&["serve", "api", "other", "--format", "none"]);
+    for _ in 0..40 {
+        _ = server.get("/x");
+    }
+    _ = server.get("/boom");
+    served(server);
+    let items = found(&folder, &["-n", "1000", "--where", "url like '%/x'"]);
+    assert!((5..=35).contains(&items.len()), "{}", items.len());
+    for item in &items {
+        let id = item["invocationId"].as_str().unwrap();
+        let tree = found(&folder, &["--invocation", id]);
+        assert_eq!(tree.len(), 2, "{tree:?}");
+        assert_eq!(tree[1]["parentInvocationId"], item["invocationId"]);
+    }
+    let called = found(&folder, &["-n", "1000", "--worker", "other"]);
+    assert!(called.len() == items.len() || called.len() == items.len() + 1);
+    assert_eq!(found(&folder, &["--outcome", "exception"]).len(), 1);
+    let stats = logs(&folder, &["stats", "--format", "json"])
+        .items()
+        .remove(0);
+    let expected = 2 * items.len() + 1;
+    assert_eq!(stats["workers"]["api"]["count"], expected);
+}
+
+#[test]
+fn secrets_do_not_reach_the_disk() {
+    let folder = Folder::new();
+    let config = "[observability]\nenabled = true\nredact_query_string = true\n[taffrail]\nredact = [\"email\", \"tok_[a-z]+\"]";
+    let source = r#"export default { fetch(request) {
+        console.log("mail to ann@example.com", { token: "tok_abc" });
+        return new Response(); } };"#;
+    folder.script("api", source, config);
+    let server = folder.start(&["serve", "api", "--format", "none"]);
+    _ = server.get("/p?password=hunter2");
+    served(server);
+    let item = found(&folder, &[]).remove(0);
+    let message = json!(["mail to REDACTED", {"token": "REDACTED"}]);
+    assert_eq!(item["logs"][0]["message"], message);
+    let url = item["event"]["request"]["url"].as_str().unwrap();
+    assert!(url.ends_with("/p?REDACTED"), "{url}");
+    for file in fs::read_dir(folder.path().join("api/.taffrail/logs")).unwrap() {
+        let bytes = fs::read(file.unwrap().path()).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        for secret in ["hunter2", "ann@", "tok_a"] {
+            assert!(!text.contains(secret), "{secret}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_kept_is_counted_and_serving_goes_on() {
+    let folder = Folder::new();
+    folder.script("api", API, KEPT);
+    folder.write("api/.taffrail/logs", "a file");
+    let server = folder.start(&["serve", "api", "--format", "none"]);
+    assert_eq!(server.get("/one").body, "hi");
+    let finished = server.terminate();
+    assert_eq!(finished.code, Some(1));
+    let lost = "tail consumer `logs`: 1 of 1 item(s) lost: ";
+    assert!(finished.stderr.contains(lost), "{}", finished.stderr);
+}
+
+/// Each round ends with `kill -9` at a moment that is as good as any.
+#[test]
+fn what_was_accepted_is_there_once_after_a_kill() {
+    let folder = Folder::new();
+    folder.worker("api", "hello", KEPT);
+    let mut accepted = BTreeSet::new();
+    for round in 0..8 {
+        let mut command = folder.taffrail(&["serve", "api", "--format", "none", "--port", "0"]);
+        command.args(["--control", "control"]);
+        let server = Server::spawn(command);
+        for request in 0..20 + round * 7 {
+            _ = server.get(&format!("/{round}/{request}"));
+        }
+        let status = folder.run(&["status", "--control", "control", "--format", "json"]);
+        let status: Value = serde_json::from_str(&status.stdout).unwrap();
+        let delivered = status[0]["delivered"].as_u64().unwrap();
+        server.signal("KILL");
+        _ = server.finish();
+        let items = found(&folder, &["-n", "10000"]);
+        let ids: BTreeSet<_> = items
+            .iter()
+            .map(|item| item["invocationId"].to_string())
+            .collect();
+        assert_eq!(ids.len(), items.len(), "an invocation is there twice");
+        assert!(ids.is_superset(&accepted), "earlier items are gone");
+        assert!(ids.len() as u64 >= accepted.len() as u64 + delivered);
+        accepted = ids;
+    }
+}
+
+const TAIL: &str = r#"
+export default {
+  async tail(events, env) {
+    for (const event of events) {
+      const { url } = event.event.request;
+      const { status } = await fetch(env.ENDPOINT + new URL(url).pathname, { method: "POST", body: event.invocationId });
+      if (status !== 200) throw new Error(`status ${status}`);
+    }
+  },
+};
+"#;
+
+/// The endpoint of the tail is down, the process is killed, and all items arrive in order.
+#[test]
+fn a_durable_tail_gets_every_item_after_a_restart() {
+    let is_up = Arc::new(AtomicBool::new(false));
+    let (sender, received) = channel();
+    let upstream = Upstream::start({
+        let is_up = Arc::clone(&is_up);
+        move |request| {
+            let status = if is_up.load(Relaxed) { "200" } else { "503" };
+            _ = sender.send((status, request.target.clone(), request.body.clone()));
+            Reply::Whole(status, String::new(), Vec::new())
+        }
+    });
+    let folder = Folder::new();
+    folder.worker(
+        "api",
+        "hello",
+        "tail_consumers = [{ service = \"durable\" }]",
+    );
+    let vars = format!("[vars]\nENDPOINT = \"http://{}\"\n", upstream.address);
+    folder.script(
+        "durable",
+        TAIL,
+        &format!("{vars}[taffrail]\ndelivery = \"durable\""),
+    );
+    let serve = [
+        "serve", "api", "durable", "--format", "none", "--grace", "1",
+    ];
+    let server = folder.start(&serve);
+    for number in 0..5 {
+        _ = server.get(&format!("/{number}"));
+    }
+    // The tail is called, and fails.
+    let (status, target, _) = received.recv().unwrap();
+    assert_eq!((status, target.as_str()), ("503", "/0"));
+    server.signal("KILL");
+    _ = server.finish();
+
+    let server = folder.start(&serve);
+    _ = server.get("/5");
+    let (status, ..) = received.recv().unwrap();
+    assert_eq!(status, "503");
+    // An orderly end leaves them for the next process, and loses none.
+    let finished = server.terminate();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+
+    is_up.store(true, Relaxed);
+    let server = folder.start(&serve);
+    let mut targets = Vec::new();
+    let mut ids = BTreeSet::new();
+    while targets.last().is_none_or(|target| target != "/5") {
+        let (status, target, id) = received.recv().unwrap();
+        if status == "200" {
+            targets.push(target);
+            ids.insert(id);
+        }
+    }
+    assert_eq!(targets, ["/0", "/1", "/2", "/3", "/4", "/5"]);
+    assert_eq!(ids.len(), 6);
+    let finished = server.terminate();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+
+    // What is delivered is not delivered again.
+    let server = folder.start(&serve);
+    _ = server.get("/6");
+    let (_, target, _) = received.recv().unwrap();
+    assert_eq!(target, "/6");
+    assert_eq!(server.terminate().code, Some(0));
+}
+
+#[test]
+fn invoke_waits_for_a_durable_tail() {
+    let folder = Folder::new();
+    folder.worker(
+        "api",
+        "hello",
+        "tail_consumers = [{ service = \"durable\" }]",
+    );
+    let source = "export default { tail(events) { console.log('got', events[0].scriptName); } };";
+    folder.script("durable", source, "[taffrail]\ndelivery = \"durable\"");
+    let finished = run(folder.taffrail(&["invoke", "api", "durable"]));
+    assert!(
+        finished.stderr.contains("  (log) got api"),
+        "{}",
+        finished.stderr
+    );
+}
