@@ -1,0 +1,429 @@
+//! Functions that work on single values.
+
+use super::Compiler;
+use super::times::{milliseconds, seconds, zone_of};
+use super::typed::Typed;
+use crate::functions::{self, time};
+use crate::types::{Type, Unit};
+use jiff::Timestamp;
+use std::ops::RangeInclusive;
+
+/// A function that works on single values.
+pub(super) struct Scalar {
+    /// Its name, and others for it, in any case.
+    names: &'static [&'static str],
+    /// How many arguments it takes.
+    pub(super) arguments: RangeInclusive<usize>,
+    /// Makes the call from its arguments and the present time. An error continues a sentence
+    /// that begins with the name.
+    pub(super) build: fn(Timestamp, &[Typed]) -> Result<Typed, String>,
+}
+
+type Built = Result<Typed, String>;
+
+/// A shorter way to write the table.
+const fn scalar(
+    names: &'static [&'static str],
+    arguments: RangeInclusive<usize>,
+    build: fn(Timestamp, &[Typed]) -> Built,
+) -> Scalar {
+    Scalar { names, arguments, build }
+}
+
+/// The pages below
+/// <https://developers.cloudflare.com/analytics/analytics-engine/sql-reference/> and
+/// <https://developers.cloudflare.com/analytics/sql-api/sql-reference/functions/>.
+static SCALARS: &[Scalar] = &[
+    // Conditional.
+    scalar(&["if"], 3..=3, |_, a| choice(a)),
+    // Strings.
+    scalar(&["length", "lengthUTF8"], 1..=1, |_, a| of_texts("length", a, Type::UInt64)),
+    scalar(&["empty", "isEmpty"], 1..=1, |_, a| of_texts("empty", a, Type::UInt8)),
+    scalar(&["lower"], 1..=1, |_, a| of_texts("lower", a, Type::String)),
+    scalar(&["upper"], 1..=1, |_, a| of_texts("upper", a, Type::String)),
+    scalar(&["lowerUTF8", "toLower"], 1..=1, |_, a| of_texts("lower_utf8", a, Type::String)),
+    scalar(&["upperUTF8", "toUpper"], 1..=1, |_, a| of_texts("upper_utf8", a, Type::String)),
+    scalar(&["startsWith"], 2..=2, |_, a| of_texts("starts_with", a, Type::UInt8)),
+    scalar(&["endsWith"], 2..=2, |_, a| of_texts("ends_with", a, Type::UInt8)),
+    scalar(&["position", "strpos"], 2..=2, |_, a| of_texts("position", a, Type::UInt64)),
+    scalar(&["substring", "substr"], 2..=3, |_, a| part(a)),
+    scalar(&["format"], 1..=50, |_, a| formatted(a)),
+    // Numbers.
+    scalar(&["intDiv"], 2..=2, |_, a| whole_quotient(a)),
+    scalar(&["log", "ln"], 1..=1, |_, a| of_numbers("log", a)),
+    scalar(&["pow", "power"], 2..=2, |_, a| of_numbers("pow", a)),
+    scalar(&["round"], 1..=2, |_, a| rounded("round", a)),
+    scalar(&["floor"], 1..=2, |_, a| rounded("floor", a)),
+    scalar(&["ceil", "ceiling"], 1..=2, |_, a| rounded("ceil", a)),
+    scalar(&["toUInt8"], 1..=1, |_, a| unsigned(a, 8)),
+    scalar(&["toUInt32"], 1..=1, |_, a| unsigned(a, 32)),
+    scalar(&["bin"], 1..=1, |_, a| digits("bin", a)),
+    scalar(&["hex"], 1..=1, |_, a| digits("hex", a)),
+    // Bits.
+    scalar(&["bitAnd"], 2..=2, |_, a| of_bits("bit_and", a)),
+    scalar(&["bitOr"], 2..=2, |_, a| of_bits("bit_or", a)),
+    scalar(&["bitXor"], 2..=2, |_, a| of_bits("bit_xor", a)),
+    scalar(&["bitNot"], 1..=1, |_, a| of_bits("bit_not", a)),
+    scalar(&["bitShiftLeft"], 2..=2, |_, a| shifted("bit_shift_left", a)),
+    scalar(&["bitShiftRight"], 2..=2, |_, a| shifted("bit_shift_right", a)),
+    scalar(&["bitRotateLeft"], 2..=2, |_, a| shifted("bit_rotate_left", a)),
+    scalar(&["bitRotateRight"], 2..=2, |_, a| shifted("bit_rotate_right", a)),
+    scalar(&["bitTest"], 2..=2, |_, a| tested(a)),
+    scalar(&["bitCount"], 1..=1, |_, a| counted("bit_count", a)),
+    scalar(&["bitHammingDistance"], 2..=2, |_, a| counted("bit_distance", a)),
+    // The present time.
+    scalar(&["now", "current_timestamp"], 0..=0, |now, _| Ok(Typed {
+        constant: None,
+        ..Typed { ty: Type::DateTime(None), ..Typed::integer(now.as_second()) }
+    })),
+    scalar(&["today", "current_date"], 0..=0, |now, _| Ok(Typed {
+        constant: None,
+        ..Typed { ty: Type::Date, ..Typed::integer(now.as_second().div_euclid(86_400)) }
+    })),
+    scalar(&["timezone"], 0..=0, |_, _| Ok(Typed::text(functions::DEFAULT_ZONE))),
+    // Times from and to other values.
+    scalar(&["toDateTime"], 1..=2, |_, a| to_time(a)),
+    scalar(&["toDate"], 1..=1, |_, a| to_date(a)),
+    scalar(&["toUnixTimestamp"], 1..=1, |_, a| {
+        let time = timed(&a[0])?;
+        Ok(Typed::of(seconds(&time), Type::UInt32, &[&time]))
+    }),
+    scalar(&["formatDateTime"], 2..=3, |_, a| time_formatted(a)),
+    // Parts of times.
+    scalar(&["date_part"], 2..=2, |_, a| named_part(a)),
+    scalar(&["toYear"], 1..=2, |_, a| time_part("year", a, Type::UInt16)),
+    scalar(&["toMonth"], 1..=2, |_, a| time_part("month", a, Type::UInt8)),
+    scalar(&["toDayOfMonth"], 1..=2, |_, a| time_part("day", a, Type::UInt8)),
+    scalar(&["toDayOfWeek", "dayOfWeek"], 1..=1, |_, a| time_part("weekday", a, Type::UInt8)),
+    scalar(&["toHour"], 1..=2, |_, a| time_part("hour", a, Type::UInt8)),
+    scalar(&["toMinute"], 1..=2, |_, a| time_part("minute", a, Type::UInt8)),
+    scalar(&["toSecond"], 1..=2, |_, a| time_part("second", a, Type::UInt8)),
+    scalar(&["toYYYYMM"], 1..=2, |_, a| time_part("year_month", a, Type::UInt32)),
+    // The beginnings of intervals.
+    scalar(&["toStartOfInterval"], 2..=3, |_, a| start_of_interval(a)),
+    scalar(&["toStartOfYear"], 1..=2, |_, a| start_of(1, Unit::Year, a)),
+    scalar(&["toStartOfMonth"], 1..=2, |_, a| start_of(1, Unit::Month, a)),
+    scalar(&["toStartOfWeek"], 1..=1, |_, a| start_of(1, Unit::Week, a)),
+    scalar(&["toStartOfDay"], 1..=2, |_, a| start_of(1, Unit::Day, a)),
+    scalar(&["toStartOfHour"], 1..=2, |_, a| start_of(1, Unit::Hour, a)),
+    scalar(&["toStartOfFifteenMinutes"], 1..=2, |_, a| start_of(15, Unit::Minute, a)),
+    scalar(&["toStartOfTenMinutes"], 1..=2, |_, a| start_of(10, Unit::Minute, a)),
+    scalar(&["toStartOfFiveMinutes", "toStartOfFiveMinute"], 1..=2, |_, a| start_of(5, Unit::Minute, a)),
+    scalar(&["toStartOfMinute"], 1..=2, |_, a| start_of(1, Unit::Minute, a)),
+    // Intervals.
+    scalar(&["toIntervalSecond"], 1..=1, |_, a| interval(Unit::Second, a)),
+    scalar(&["toIntervalMinute"], 1..=1, |_, a| interval(Unit::Minute, a)),
+    scalar(&["toIntervalHour"], 1..=1, |_, a| interval(Unit::Hour, a)),
+    scalar(&["toIntervalDay"], 1..=1, |_, a| interval(Unit::Day, a)),
+    scalar(&["toIntervalWeek"], 1..=1, |_, a| interval(Unit::Week, a)),
+    scalar(&["toIntervalMonth"], 1..=1, |_, a| interval(Unit::Month, a)),
+    scalar(&["toIntervalQuarter"], 1..=1, |_, a| interval(Unit::Quarter, a)),
+    scalar(&["toIntervalYear"], 1..=1, |_, a| interval(Unit::Year, a)),
+];
+
+/// Finds a function by its name.
+pub(super) fn named(name: &str) -> Option<&'static Scalar> {
+    let is_it = |other: &&str| other.eq_ignore_ascii_case(name);
+    SCALARS.iter().find(|scalar| scalar.names.iter().any(|other| is_it(&other)))
+}
+
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    SCALARS.iter().flat_map(|scalar| scalar.names).copied()
+}
+
+fn call(function: &str, arguments: &[Typed], ty: Type) -> Built {
+    let arguments: Vec<&Typed> = arguments.iter().collect();
+    Ok(Typed::call(function, &arguments, ty))
+}
+
+fn choice(arguments: &[Typed]) -> Built {
+    if !arguments[0].ty.is_number() {
+        return Err(format!("needs a condition, not a {}", arguments[0].ty));
+    }
+    let (ty, values) = Compiler::alternatives(&arguments[1..])?;
+    let sql = format!("iif({}, {}, {})", arguments[0].sql, values[0], values[1]);
+    let parts: Vec<&Typed> = arguments.iter().collect();
+    let mut typed = Typed::of(sql, ty, &parts);
+    typed.nullable = arguments[1..].iter().any(|value| value.nullable);
+    Ok(typed)
+}
+
+fn of_texts(function: &str, arguments: &[Typed], ty: Type) -> Built {
+    match arguments.iter().find(|argument| !argument.ty.is_text()) {
+        Some(argument) => Err(format!("needs a String, not a {}", argument.ty)),
+        None => call(function, arguments, ty),
+    }
+}
+
+fn part(arguments: &[Typed]) -> Built {
+    let are_numbers = arguments[1..].iter().all(|argument| argument.ty.is_number());
+    match arguments[0].ty.is_text() && are_numbers {
+        true => call("substring", arguments, Type::String),
+        false => Err("needs a String, an offset and perhaps a length".to_owned()),
+    }
+}
+
+fn formatted(arguments: &[Typed]) -> Built {
+    let Some(pattern) = arguments[0].literal() else {
+        return Err("needs a pattern that is written in the query".to_owned());
+    };
+    let places = pattern.matches("{}").count();
+    if places != arguments.len() - 1 {
+        let values = arguments.len() - 1;
+        return Err(format!("has {places} pair(s) of braces for {values} value(s)"));
+    }
+    let mut shown = vec![arguments[0].clone()];
+    for argument in &arguments[1..] {
+        shown.push(match &argument.ty {
+            ty if ty.is_time() => {
+                let pattern = match ty {
+                    Type::Date => "%F",
+                    _ => "%F %T",
+                };
+                time_formatted(&[argument.clone(), Typed::text(pattern)])?
+            }
+            Type::Array(_) | Type::Json => return Err(format!("cannot show a {}", argument.ty)),
+            _ => argument.clone(),
+        });
+    }
+    call("format", &shown, Type::String)
+}
+
+fn numbers(arguments: &[Typed]) -> Result<(), String> {
+    match arguments.iter().find(|argument| !argument.ty.is_number()) {
+        Some(argument) => Err(format!("needs a number, not a {}", argument.ty)),
+        None => Ok(()),
+    }
+}
+
+fn of_numbers(function: &str, arguments: &[Typed]) -> Built {
+    numbers(arguments)?;
+    call(function, arguments, Type::Float64)
+}
+
+fn whole_quotient(arguments: &[Typed]) -> Built {
+    numbers(arguments)?;
+    let ty = match (arguments[0].ty.integer(), arguments[1].ty.integer()) {
+        (Some((bits, left)), Some((_, right))) => Type::of_bits(bits, left || right),
+        _ => Type::Int64,
+    };
+    call("int_div", arguments, ty)
+}
+
+fn rounded(function: &str, arguments: &[Typed]) -> Built {
+    numbers(arguments)?;
+    let ty = match arguments[0].ty.integer() {
+        Some(_) => arguments[0].ty.clone(),
+        None => Type::Float64,
+    };
+    let places = arguments.get(1).cloned().unwrap_or_else(|| Typed::integer(0));
+    call(function, &[arguments[0].clone(), places], ty)
+}
+
+fn unsigned(arguments: &[Typed], bits: i64) -> Built {
+    let value = &arguments[0];
+    if !(value.ty.is_number() || value.ty.is_text() || value.ty.is_time()) {
+        return Err(format!("makes no number of a {}", value.ty));
+    }
+    let ty = Type::of_bits(bits as u32, false);
+    call("unsigned", &[value.clone(), Typed::integer(bits)], ty)
+}
+
+fn digits(function: &str, arguments: &[Typed]) -> Built {
+    let bits = match &arguments[0].ty {
+        ty if ty.integer().is_some() => ty.integer().map_or(0, |(bits, _)| bits),
+        Type::DateTime(_) => 32,
+        Type::Date => 16,
+        Type::Float64 | Type::String | Type::Dynamic | Type::Nothing => 0,
+        ty => return Err(format!("takes numbers and strings, not a {ty}")),
+    };
+    call(function, &[arguments[0].clone(), Typed::integer(bits.into())], Type::String)
+}
+
+/// The width of integers, with an error for other types.
+fn width(arguments: &[Typed]) -> Result<(u32, bool), String> {
+    let mut width = (8, false);
+    for argument in arguments {
+        let Some((bits, is_signed)) = argument.ty.integer() else {
+            let ty = &argument.ty;
+            return Err(format!("needs an integer, not a {ty}; toUInt32 makes one"));
+        };
+        width = (width.0.max(bits), width.1 || is_signed);
+    }
+    Ok(width)
+}
+
+fn of_bits(function: &str, arguments: &[Typed]) -> Built {
+    let (bits, is_signed) = width(arguments)?;
+    cut(function, arguments, bits, is_signed)
+}
+
+fn shifted(function: &str, arguments: &[Typed]) -> Built {
+    width(arguments)?;
+    let (bits, is_signed) = width(&arguments[..1])?;
+    cut(function, arguments, bits, is_signed)
+}
+
+/// A call with the width of the result as its last argument.
+fn cut(function: &str, arguments: &[Typed], bits: u32, is_signed: bool) -> Built {
+    let mut arguments = arguments.to_vec();
+    arguments.push(Typed::integer(if is_signed { -i64::from(bits) } else { bits.into() }));
+    call(function, &arguments, Type::of_bits(bits, is_signed))
+}
+
+fn tested(arguments: &[Typed]) -> Built {
+    numbers(arguments)?;
+    call("bit_test", arguments, Type::UInt8)
+}
+
+fn counted(function: &str, arguments: &[Typed]) -> Built {
+    numbers(arguments)?;
+    let bits = arguments.iter().map(|argument| match argument.ty.integer() {
+        Some((bits, _)) => bits,
+        None => 64,
+    });
+    let bits = bits.max().unwrap_or(64);
+    let mut arguments = arguments.to_vec();
+    arguments.push(Typed::integer(bits.into()));
+    call(function, &arguments, Type::UInt8)
+}
+
+/// A time, as strings of the query can be.
+fn timed(value: &Typed) -> Built {
+    match &value.ty {
+        ty if ty.is_time() => Ok(value.clone()),
+        Type::String | Type::Dynamic => to_time(std::slice::from_ref(value)),
+        ty => Err(format!("needs a time, not a {ty}")),
+    }
+}
+
+/// The name of a time zone that is written in the query.
+fn zone(argument: &Typed) -> Result<String, String> {
+    let name = argument.literal().ok_or("needs the name of a time zone in quotes")?;
+    match time::zone(name) {
+        Some(_) => Ok(name.to_owned()),
+        None => Err(format!(
+            "does not know the time zone '{name}'; SHOW TIMEZONES lists those that there are"
+        )),
+    }
+}
+
+/// A time with the zone that may be the last argument.
+fn zoned(arguments: &[Typed], index: usize) -> Built {
+    let mut value = timed(&arguments[0])?;
+    if let Some(argument) = arguments.get(index) {
+        let name = zone(argument)?;
+        value.ty = match value.ty {
+            Type::DateTime64(_) => Type::DateTime64(Some(name)),
+            Type::Date => {
+                value.sql = seconds(&value);
+                Type::DateTime(Some(name))
+            }
+            _ => Type::DateTime(Some(name)),
+        };
+    }
+    Ok(value)
+}
+
+fn to_time(arguments: &[Typed]) -> Built {
+    let value = &arguments[0];
+    let name = arguments.get(1).map(zone).transpose()?;
+    let ty = Type::DateTime(name.clone().or_else(|| zone_of(&value.ty)));
+    let zone = Typed::text(name.as_deref().unwrap_or("UTC"));
+    match &value.ty {
+        known if known.is_time() => Ok(Typed::of(seconds(value), ty, &[value])),
+        Type::String | Type::Dynamic => match value.literal() {
+            Some(text) => {
+                let milliseconds = time::parse(text, name.as_deref().unwrap_or("UTC"))?;
+                Ok(Typed { constant: None, ty, ..Typed::integer(milliseconds.div_euclid(1_000)) })
+            }
+            None => {
+                let parsed = Typed::call("time_parsed", &[value, &zone], Type::Int64);
+                Ok(Typed::call("floor_div", &[&parsed, &Typed::integer(1_000)], ty))
+            }
+        },
+        number if number.is_number() => {
+            Ok(Typed::call("floor_div", &[value, &Typed::integer(1)], ty))
+        }
+        other => Err(format!("makes no time of a {other}")),
+    }
+}
+
+fn to_date(arguments: &[Typed]) -> Built {
+    let value = timed(&arguments[0])?;
+    if value.ty == Type::Date {
+        return Ok(value);
+    }
+    let milliseconds = Typed::of(milliseconds(&value), Type::Int64, &[&value]);
+    Ok(Typed::call("time_day", &[&milliseconds, &Typed::text(value.ty.zone())], Type::Date))
+}
+
+fn time_formatted(arguments: &[Typed]) -> Built {
+    let value = zoned(arguments, 2)?;
+    let Some(pattern) = arguments[1].literal() else {
+        return Err("needs a format that is written in the query".to_owned());
+    };
+    time::check_pattern(pattern)?;
+    let milliseconds = Typed::of(milliseconds(&value), Type::Int64, &[&value]);
+    let zone = Typed::text(value.ty.zone());
+    Ok(Typed::call("time_formatted", &[&milliseconds, &arguments[1], &zone], Type::String))
+}
+
+fn time_part(part: &str, arguments: &[Typed], ty: Type) -> Built {
+    let value = zoned(arguments, 1)?;
+    let seconds = Typed::of(seconds(&value), Type::Int64, &[&value]);
+    let zone = Typed::text(value.ty.zone());
+    Ok(Typed::call("time_part", &[&seconds, &Typed::text(part), &zone], ty))
+}
+
+/// `EXTRACT(unit FROM time)` and `date_part('unit', time)`.
+fn named_part(arguments: &[Typed]) -> Built {
+    let name = arguments[0].literal().ok_or("needs the name of a unit in quotes")?;
+    let (part, ty) = match Unit::named(name) {
+        Some(Unit::Year) => ("year", Type::UInt16),
+        Some(Unit::Quarter) => ("quarter", Type::UInt8),
+        Some(Unit::Month) => ("month", Type::UInt8),
+        Some(Unit::Day) => ("day", Type::UInt8),
+        Some(Unit::Hour) => ("hour", Type::UInt8),
+        Some(Unit::Minute) => ("minute", Type::UInt8),
+        Some(Unit::Second) => ("second", Type::UInt8),
+        _ => return Err(format!("knows YEAR, QUARTER, MONTH, DAY, HOUR, MINUTE and SECOND, not {name}")),
+    };
+    time_part(part, &arguments[1..], ty)
+}
+
+fn start_of_interval(arguments: &[Typed]) -> Built {
+    let Type::Interval(unit) = arguments[1].ty else {
+        return Err("needs an interval, such as INTERVAL '15' MINUTE".to_owned());
+    };
+    let count = match arguments[1].fixed() {
+        Some(count) if count >= 1.0 => count as i64,
+        _ => return Err("needs an interval of one or more, written in the query".to_owned()),
+    };
+    let mut value = vec![arguments[0].clone()];
+    value.extend(arguments.get(2).cloned());
+    start_of(count, unit, &value)
+}
+
+fn start_of(count: i64, unit: Unit, arguments: &[Typed]) -> Built {
+    let value = zoned(arguments, 1)?;
+    let zone = Typed::text(value.ty.zone());
+    let count = Typed::integer(count);
+    if unit == Unit::Millisecond {
+        let exact = Typed::of(milliseconds(&value), Type::Int64, &[&value]);
+        let ty = Type::DateTime64(zone_of(&value.ty));
+        let steps = Typed::call("floor_div", &[&exact, &count], ty.clone());
+        return Ok(Typed::of(format!("({} * {})", steps.sql, count.sql), ty, &[&steps]));
+    }
+    let seconds = Typed::of(seconds(&value), Type::Int64, &[&value]);
+    let unit = Typed::text(&format!("{unit:?}"));
+    let ty = Type::DateTime(zone_of(&value.ty));
+    Ok(Typed::call("time_start", &[&seconds, &count, &unit, &zone], ty))
+}
+
+fn interval(unit: Unit, arguments: &[Typed]) -> Built {
+    match arguments[0].ty.integer() {
+        Some(_) => Ok(Typed { ty: Type::Interval(unit), ..arguments[0].clone() }),
+        None => Err(format!("needs an integer, not a {}", arguments[0].ty)),
+    }
+}
