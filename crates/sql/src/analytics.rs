@@ -74,9 +74,7 @@ impl Analytics {
             .map_err(unreadable)?;
         let catalogue = match layout {
             0 => Catalogue::default(),
-            layout if LAYOUTS.contains(&layout) => {
-                catalogue(&connection).map_err(unreadable)?
-            }
+            layout if LAYOUTS.contains(&layout) => catalogue(&connection).map_err(unreadable)?,
             layout => {
                 let message = format!(
                     "`{}` has layout {layout} and this version of Taffrail knows up to {}: use the version that wrote it, or a later one",
@@ -127,7 +125,9 @@ impl Analytics {
 /// A path as part of a URI of SQLite.
 fn escaped(path: &Path) -> String {
     let text = path.to_string_lossy();
-    text.replace('%', "%25").replace('?', "%3f").replace('#', "%23")
+    text.replace('%', "%25")
+        .replace('?', "%3f")
+        .replace('#', "%23")
 }
 
 fn catalogue(connection: &Connection) -> rusqlite::Result<Catalogue> {

@@ -1,6 +1,7 @@
 //! Runs a query: compiles it, and lets SQLite do what is left.
 
 use crate::catalogue::Catalogue;
+use crate::clock;
 use crate::compile::{Compiled, Compiler, Output};
 use crate::error::{Error, ErrorKind};
 use crate::format::Format;
@@ -9,7 +10,6 @@ use crate::guard::Guard;
 use crate::parse::{Parsed, Statement, parse};
 use crate::rules::{Cancel, Limits, Rules};
 use crate::types::Type;
-use crate::clock;
 use jiff::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
@@ -95,7 +95,11 @@ impl Column {
 
     fn plain(name: &str) -> Self {
         let (name, ty) = (name.to_owned(), Type::String);
-        Self { name, ty, nullable: false }
+        Self {
+            name,
+            ty,
+            nullable: false,
+        }
     }
 }
 
@@ -141,15 +145,25 @@ fn run(
                 .map_err(|error| Error::new(ErrorKind::Data, error.to_string()))?;
             let rows = rows(&guard, &compiled, &request.limits);
             let rows = rows.map_err(|error| guard.explain(error))?;
-            (compiled.columns.into_iter().map(Column::from).collect(), rows)
+            (
+                compiled.columns.into_iter().map(Column::from).collect(),
+                rows,
+            )
         }
         Statement::ShowTables => {
-            let names = catalogue.tables.iter().filter_map(|table| table.names.first());
-            list(&[Column::plain("dataset"), Column::plain("type")], names.map(|name| vec![name.clone(), "dataset".to_owned()]))
+            let names = catalogue
+                .tables
+                .iter()
+                .filter_map(|table| table.names.first());
+            list(
+                &[Column::plain("dataset"), Column::plain("type")],
+                names.map(|name| vec![name.clone(), "dataset".to_owned()]),
+            )
         }
-        Statement::ShowTimeZones => {
-            list(&[Column::plain("timezone")], time::zones().map(|zone| vec![zone]))
-        }
+        Statement::ShowTimeZones => list(
+            &[Column::plain("timezone")],
+            time::zones().map(|zone| vec![zone]),
+        ),
         Statement::ShowTimeZone => {
             let zone = vec![functions::DEFAULT_ZONE.to_owned()];
             list(&[Column::plain("timezone")], std::iter::once(zone))

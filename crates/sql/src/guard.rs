@@ -21,7 +21,9 @@ const INSTRUCTIONS: i32 = 1_000;
 const VALUE_BYTES: i32 = 4 << 20;
 
 /// What SQLite has built in and the compiler uses.
-const BUILT_IN: &[&str] = &["avg", "coalesce", "count", "iif", "max", "min", "sum", "total"];
+const BUILT_IN: &[&str] = &[
+    "avg", "coalesce", "count", "iif", "max", "min", "sum", "total",
+];
 
 /// A connection in which a query can do no harm, until it is dropped.
 pub(crate) struct Guard<'a> {
@@ -142,7 +144,9 @@ fn is_allowed(action: &AuthAction<'_>, tables: &HashSet<String>) -> bool {
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         // The connection is as it was, except for the functions.
-        _ = self.connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>);
+        _ = self
+            .connection
+            .authorizer(None::<fn(AuthContext<'_>) -> Authorization>);
         _ = self.connection.progress_handler(0, None::<fn() -> bool>);
         for (limit, value) in &self.lengths {
             _ = self.connection.set_limit(*limit, *value);

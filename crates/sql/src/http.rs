@@ -79,7 +79,9 @@ impl Endpoint {
             // The client may have left.
             _ = send.send(response);
         };
-        let started = std::thread::Builder::new().name("analytics".to_owned()).spawn(work);
+        let started = std::thread::Builder::new()
+            .name("analytics".to_owned())
+            .spawn(work);
         match (started, answer.await) {
             (Ok(_), Ok(response)) => response,
             (Ok(_), Err(_)) => Response::plain(500, "the query ended by a panic"),

@@ -3,15 +3,16 @@
 use crate::error::Error;
 use crate::format::Format;
 use crate::rules::Rules;
-use sqlparser::ast::{self, FormatClause, Query};
+use sqlparser::ast::{self, Query};
 use sqlparser::dialect::ClickHouseDialect;
-use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 
-/// Parentheses, brackets and `CASE`s that may be inside each other. The parser has a limit
-/// of its own, which depends on what is inside what.
+/// Parentheses, brackets, `CASE`s and signs that may be inside each other.
 const NESTING: usize = 32;
+
+/// Calls of the parser by itself. Each of the above needs a few.
+const RECURSION: usize = 200;
 
 /// What is asked for.
 pub(crate) enum Statement {
@@ -39,24 +40,32 @@ pub(crate) fn parse(text: &str, rules: &Rules) -> Result<Parsed, Error> {
     let tokens = Tokenizer::new(&ClickHouseDialect {}, text)
         .tokenize_with_location()
         .map_err(|error| Error::at(error.message, error.location))?;
-    let tokens: Vec<_> = tokens.into_iter().filter(|token| !is_space(token)).collect();
+    let is_space = |token: &Token| matches!(token, Token::Whitespace(_) | Token::SemiColon);
+    let mut tokens = tokens;
+    let rest = tokens.iter().rposition(|token| !is_space(&token.token));
+    tokens.truncate(rest.map_or(0, |last| last + 1));
+    tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
     check_nesting(&tokens)?;
-    if let Some(statement) = show(&tokens)? {
-        return Ok(statement);
-    }
-    let end = tokens.last().map_or(Location::new(1, 1), |token| token.span.end);
-    let mut parser = Parser::new(&ClickHouseDialect {}).with_tokens_with_locations(tokens);
+    let format = take_format(&mut tokens)?;
+    let statement = match show(&tokens)? {
+        Some(statement) => statement,
+        None => select(tokens)?,
+    };
+    Ok(Parsed { statement, format })
+}
+
+fn select(tokens: Vec<TokenWithSpan>) -> Result<Statement, Error> {
+    let end = tokens
+        .last()
+        .map_or(Location::new(1, 1), |token| token.span.end);
+    let mut parser = Parser::new(&ClickHouseDialect {})
+        .with_recursion_limit(RECURSION)
+        .with_tokens_with_locations(tokens);
     let mut statements = parser
         .parse_statements()
         .map_err(|error| mistake(error, end))?;
     match (statements.pop(), statements.is_empty()) {
-        (Some(ast::Statement::Query(mut query)), true) => {
-            let format = query.format_clause.take();
-            Ok(Parsed {
-                statement: Statement::Select(query),
-                format: format.map(|clause| format_of(&clause)).transpose()?,
-            })
-        }
+        (Some(ast::Statement::Query(query)), true) => Ok(Statement::Select(query)),
         (None, _) => Err(Error::invalid("the query is empty")),
         (Some(_), true) => Err(Error::at(
             "only SELECT, SHOW TABLES, SHOW TIMEZONES and SHOW TIMEZONE are supported",
@@ -66,34 +75,61 @@ pub(crate) fn parse(text: &str, rules: &Rules) -> Result<Parsed, Error> {
     }
 }
 
-fn is_space(token: &TokenWithSpan) -> bool {
-    matches!(token.token, Token::Whitespace(_))
+/// Removes `FORMAT name` from the end. The parser takes it for a name behind a value.
+fn take_format(tokens: &mut Vec<TokenWithSpan>) -> Result<Option<Format>, Error> {
+    let [.., before, format, name] = &tokens[..] else {
+        return Ok(None);
+    };
+    let is_word = |token: &TokenWithSpan, word: &str| match &token.token {
+        Token::Word(found) => found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word),
+        _ => false,
+    };
+    let Token::Word(word) = &name.token else {
+        return Ok(None);
+    };
+    if !is_word(format, "format") || is_word(before, "as") || before.token == Token::Comma {
+        return Ok(None);
+    }
+    let format = Format::named(&word.value).ok_or_else(|| {
+        let message = format!(
+            "there is no format `{}`; there are JSON, JSONEachRow and TabSeparated",
+            word.value
+        );
+        Error::at(message, name.span.start)
+    })?;
+    tokens.truncate(tokens.len() - 2);
+    Ok(Some(format))
 }
 
-/// Refuses what is nested deeper than the parser should go.
+/// Refuses what is nested deeper than the parser should go: it says too little about it.
 fn check_nesting(tokens: &[TokenWithSpan]) -> Result<(), Error> {
-    let mut depth = 0_usize;
+    let (mut depth, mut operators) = (0_usize, 0);
     for token in tokens {
+        let is = |word: &str| matches!(&token.token, Token::Word(found) if found.value.eq_ignore_ascii_case(word));
+        match &token.token {
+            Token::Minus | Token::Plus => operators += 1,
+            _ if is("not") => operators += 1,
+            _ => operators = 0,
+        }
         match &token.token {
             Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+            _ if is("case") => depth += 1,
             Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
+            _ if is("end") => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth > NESTING {
-            let message = format!("more than {NESTING} parentheses are inside each other");
+        if depth + operators > NESTING {
+            let message =
+                format!("more than {NESTING} parentheses, CASEs and signs are inside each other");
             return Err(Error::at(message, token.span.start));
         }
     }
     Ok(())
 }
 
-/// `SHOW …`, which the parser knows without `FORMAT` at best.
-fn show(tokens: &[TokenWithSpan]) -> Result<Option<Parsed>, Error> {
-    let words: Vec<_> = tokens
-        .iter()
-        .filter(|token| !matches!(token.token, Token::SemiColon | Token::EOF))
-        .collect();
-    let word = |index: usize| match words.get(index).map(|token| &token.token) {
+/// `SHOW …`, which the parser knows in part.
+fn show(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, Error> {
+    let word = |index: usize| match tokens.get(index).map(|token| &token.token) {
         Some(Token::Word(word)) => word.value.to_ascii_lowercase(),
         _ => String::new(),
     };
@@ -105,38 +141,18 @@ fn show(tokens: &[TokenWithSpan]) -> Result<Option<Parsed>, Error> {
         "timezones" => Statement::ShowTimeZones,
         "timezone" => Statement::ShowTimeZone,
         _ => {
-            let at = words.get(1).map_or(Span::empty(), |token| token.span);
+            let at = tokens.get(1).map_or(Span::empty(), |token| token.span);
             let message = "SHOW TABLES, SHOW TIMEZONES and SHOW TIMEZONE are supported";
             return Err(Error::at(message, at.start));
         }
     };
-    let format = match (word(2).as_str(), words.get(3), words.len()) {
-        (_, _, 2) => None,
-        ("format", Some(name), 4) => match &name.token {
-            Token::Word(word) => Some(named(&word.value, name.span.start)?),
-            _ => return Err(Error::at("a format has a name", name.span.start)),
-        },
-        _ => {
+    match tokens.get(2) {
+        None => Ok(Some(statement)),
+        Some(token) => {
             let message = "FORMAT and its name may follow, and nothing else";
-            return Err(Error::at(message, words[2].span.start));
+            Err(Error::at(message, token.span.start))
         }
-    };
-    Ok(Some(Parsed { statement, format }))
-}
-
-fn format_of(clause: &FormatClause) -> Result<Format, Error> {
-    match clause {
-        FormatClause::Identifier(name) => named(&name.value, name.span.start),
-        FormatClause::Null => Err(Error::invalid(unknown_format(&Keyword::NULL))),
     }
-}
-
-fn named(name: &str, at: Location) -> Result<Format, Error> {
-    Format::named(name).ok_or_else(|| Error::at(unknown_format(&name), at))
-}
-
-fn unknown_format(name: &dyn std::fmt::Debug) -> String {
-    format!("there is no format {name:?}; there are JSON, JSONEachRow and TabSeparated")
 }
 
 /// Says what the parser says, with the place, which it has only in its text.

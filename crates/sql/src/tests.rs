@@ -22,6 +22,7 @@ impl Data {
         let directory = tempfile::tempdir().unwrap();
         let data = Self(directory);
         let database = data.database();
+        database.pragma_update(None, "synchronous", "OFF").unwrap();
         database.pragma_update(None, "user_version", 2).unwrap();
         database.execute_batch(LAYOUT).unwrap();
         database.execute_batch(POINTS).unwrap();
@@ -56,7 +57,10 @@ impl Data {
     /// The rows in the format `TabSeparated`, or the error.
     pub(crate) fn rows(&self, sql: &str) -> String {
         match self.ask(sql) {
-            Ok(answer) => answer.write(Format::TabSeparated).trim_end_matches('\n').to_owned(),
+            Ok(answer) => answer
+                .write(Format::TabSeparated)
+                .trim_end_matches('\n')
+                .to_owned(),
             Err(error) => error.to_string(),
         }
     }

@@ -130,7 +130,11 @@ impl Type {
             _ => {
                 let ((left, is_left), (right, is_right)) = (self.integer()?, other.integer()?);
                 let unsigned_beside_signed = |bits: u32, is_signed: bool| {
-                    if is_signed || is_left == is_right { bits } else { bits * 2 }
+                    if is_signed || is_left == is_right {
+                        bits
+                    } else {
+                        bits * 2
+                    }
                 };
                 let bits = unsigned_beside_signed(left, is_left)
                     .max(unsigned_beside_signed(right, is_right));

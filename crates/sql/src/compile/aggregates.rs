@@ -32,14 +32,46 @@ const TOP: f64 = 10.0;
 /// <https://developers.cloudflare.com/analytics/analytics-engine/sql-reference/aggregate-functions/>
 /// and <https://developers.cloudflare.com/analytics/sql-api/sql-reference/functions/>.
 static AGGREGATES: &[Aggregate] = &[
-    Aggregate { names: &["count"], usage: "count(), count(column) or count(DISTINCT column)", build: count },
-    Aggregate { names: &["sum"], usage: "sum([DISTINCT] number)", build: sum },
-    Aggregate { names: &["avg"], usage: "avg([DISTINCT] number)", build: avg },
-    Aggregate { names: &["min", "approx_min"], usage: "min(column)", build: |call| extreme(call, "min") },
-    Aggregate { names: &["max", "approx_max"], usage: "max(column)", build: |call| extreme(call, "max") },
-    Aggregate { names: &["countIf"], usage: "countIf(condition)", build: count_if },
-    Aggregate { names: &["sumIf"], usage: "sumIf(number, condition)", build: |call| of_some(call, sum) },
-    Aggregate { names: &["avgIf"], usage: "avgIf(number, condition)", build: |call| of_some(call, avg) },
+    Aggregate {
+        names: &["count"],
+        usage: "count(), count(column) or count(DISTINCT column)",
+        build: count,
+    },
+    Aggregate {
+        names: &["sum"],
+        usage: "sum([DISTINCT] number)",
+        build: sum,
+    },
+    Aggregate {
+        names: &["avg"],
+        usage: "avg([DISTINCT] number)",
+        build: avg,
+    },
+    Aggregate {
+        names: &["min", "approx_min"],
+        usage: "min(column)",
+        build: |call| extreme(call, "min"),
+    },
+    Aggregate {
+        names: &["max", "approx_max"],
+        usage: "max(column)",
+        build: |call| extreme(call, "max"),
+    },
+    Aggregate {
+        names: &["countIf"],
+        usage: "countIf(condition)",
+        build: count_if,
+    },
+    Aggregate {
+        names: &["sumIf"],
+        usage: "sumIf(number, condition)",
+        build: |call| of_some(call, sum),
+    },
+    Aggregate {
+        names: &["avgIf"],
+        usage: "avgIf(number, condition)",
+        build: |call| of_some(call, avg),
+    },
     Aggregate {
         names: &["quantileExactWeighted"],
         usage: "quantileExactWeighted(level)(number, weight), with a level from 0 to 1",
@@ -50,11 +82,31 @@ static AGGREGATES: &[Aggregate] = &[
         usage: "quantileWeighted(level, number, weight), with a level from 0 to 1",
         build: quantile_with_arguments,
     },
-    Aggregate { names: &["argMin"], usage: "argMin(result, value)", build: |call| argument(call, "arg_min") },
-    Aggregate { names: &["argMax"], usage: "argMax(result, value)", build: |call| argument(call, "arg_max") },
-    Aggregate { names: &["first_value"], usage: "first_value(column)", build: |call| at_end(call, "first") },
-    Aggregate { names: &["last_value"], usage: "last_value(column)", build: |call| at_end(call, "last") },
-    Aggregate { names: &["topK"], usage: "topK(N)(column), with N from 1 to 100", build: top },
+    Aggregate {
+        names: &["argMin"],
+        usage: "argMin(result, value)",
+        build: |call| argument(call, "arg_min"),
+    },
+    Aggregate {
+        names: &["argMax"],
+        usage: "argMax(result, value)",
+        build: |call| argument(call, "arg_max"),
+    },
+    Aggregate {
+        names: &["first_value"],
+        usage: "first_value(column)",
+        build: |call| at_end(call, "first"),
+    },
+    Aggregate {
+        names: &["last_value"],
+        usage: "last_value(column)",
+        build: |call| at_end(call, "last"),
+    },
+    Aggregate {
+        names: &["topK"],
+        usage: "topK(N)(column), with N from 1 to 100",
+        build: top,
+    },
     Aggregate {
         names: &["topKWeighted"],
         usage: "topKWeighted(N)(column, weight), with N from 1 to 100",
@@ -65,11 +117,16 @@ static AGGREGATES: &[Aggregate] = &[
 /// Finds a function by its name.
 pub(super) fn named(name: &str) -> Option<&'static Aggregate> {
     let is_it = |other: &&str| other.eq_ignore_ascii_case(name);
-    AGGREGATES.iter().find(|aggregate| aggregate.names.iter().any(|other| is_it(&other)))
+    AGGREGATES
+        .iter()
+        .find(|aggregate| aggregate.names.iter().any(|other| is_it(&other)))
 }
 
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    AGGREGATES.iter().flat_map(|aggregate| aggregate.names).copied()
+    AGGREGATES
+        .iter()
+        .flat_map(|aggregate| aggregate.names)
+        .copied()
 }
 
 impl<'a> Call<'a> {
@@ -111,7 +168,10 @@ fn sum(call: &Call<'_>) -> Result<Typed, Mistake> {
         None => (format!("sum({sql})"), Type::Float64),
     };
     Ok(match number.nullable {
-        true => Typed { nullable: true, ..Typed::new(sql, ty) },
+        true => Typed {
+            nullable: true,
+            ..Typed::new(sql, ty)
+        },
         false => Typed::new(format!("coalesce({sql}, 0)"), ty),
     })
 }
@@ -120,7 +180,10 @@ fn sum(call: &Call<'_>) -> Result<Typed, Mistake> {
 fn avg(call: &Call<'_>) -> Result<Typed, Mistake> {
     let (number, distinct) = call.number()?;
     let sql = format!("avg({distinct}{})", number.sql);
-    Ok(Typed { nullable: number.nullable, ..Typed::new(sql, Type::Float64) })
+    Ok(Typed {
+        nullable: number.nullable,
+        ..Typed::new(sql, Type::Float64)
+    })
 }
 
 fn extreme(call: &Call<'_>, function: &str) -> Result<Typed, Mistake> {
@@ -134,7 +197,10 @@ fn with_default(sql: String, value: &Typed) -> Typed {
     let ty = value.ty.clone();
     let default = match (&ty, value.nullable) {
         (Type::Nothing | Type::Dynamic, _) | (_, true) => {
-            return Typed { nullable: true, ..Typed::new(sql, ty) };
+            return Typed {
+                nullable: true,
+                ..Typed::new(sql, ty)
+            };
         }
         (Type::String | Type::Json, _) => "''",
         (Type::Array(_), _) => "'[]'",
@@ -149,7 +215,10 @@ fn count_if(call: &Call<'_>) -> Result<Typed, Mistake> {
     if !condition.ty.is_number() {
         return Err(None);
     }
-    Ok(Typed::new(format!("count(iif({}, 1, NULL))", condition.sql), Type::UInt64))
+    Ok(Typed::new(
+        format!("count(iif({}, 1, NULL))", condition.sql),
+        Type::UInt64,
+    ))
 }
 
 /// What `function` makes of the rows for which the second argument is true.
@@ -165,7 +234,10 @@ fn of_some(
         sql: format!("iif({}, {}, NULL)", condition.sql, number.sql),
         ..number.clone()
     };
-    function(&Call { arguments: &[some], ..*call })
+    function(&Call {
+        arguments: &[some],
+        ..*call
+    })
 }
 
 fn quantile_with_parameter(call: &Call<'_>) -> Result<Typed, Mistake> {
@@ -188,7 +260,9 @@ fn quantile(
     value: &Typed,
     weight: &Typed,
 ) -> Result<Typed, Mistake> {
-    let is_level = level.fixed().is_some_and(|level| (0.0..=1.0).contains(&level));
+    let is_level = level
+        .fixed()
+        .is_some_and(|level| (0.0..=1.0).contains(&level));
     let is_ordered = value.ty.is_number() || value.ty.is_time();
     if call.is_distinct || !is_level || !is_ordered || !weight.ty.is_number() {
         return Err(None);
@@ -207,7 +281,9 @@ fn argument(call: &Call<'_>, function: &str) -> Result<Typed, Mistake> {
 
 fn at_end(call: &Call<'_>, function: &str) -> Result<Typed, Mistake> {
     let [value] = call.plain()?;
-    let order = call.order.map_or(String::new(), |order| format!(" ORDER BY {order}"));
+    let order = call
+        .order
+        .map_or(String::new(), |order| format!(" ORDER BY {order}"));
     let sql = format!("{PREFIX}{function}({}{order})", value.sql);
     Ok(with_default(sql, value))
 }
@@ -242,5 +318,8 @@ fn most_frequent(call: &Call<'_>, value: &Typed, weight: &Typed) -> Result<Typed
     }
     let items = Type::Array(Box::new(value.ty.clone()));
     let count = Typed::integer(count as i64);
-    Ok(Typed { nullable: false, ..Typed::call("top", &[&count, value, weight], items) })
+    Ok(Typed {
+        nullable: false,
+        ..Typed::call("top", &[&count, value, weight], items)
+    })
 }

@@ -27,14 +27,20 @@ impl Compiler<'_> {
         let Some(aggregate) = aggregates::named(&name) else {
             let (arguments, is_distinct) = self.arguments(scope, &function.args, at)?;
             if is_distinct || !parameters.is_empty() {
-                let message = format!("`{name}` takes its arguments in one pair of parentheses, without DISTINCT");
+                let message = format!(
+                    "`{name}` takes its arguments in one pair of parentheses, without DISTINCT"
+                );
                 return Err(Error::at(message, at));
             }
             return self.call(&name, at, &arguments);
         };
         if let Some(clause) = scope.clause_of_rows {
             let message = format!("`{name}` is an aggregate function, which {clause} cannot have");
-            let having = if clause == "WHERE" { ": HAVING can" } else { "" };
+            let having = if clause == "WHERE" {
+                ": HAVING can"
+            } else {
+                ""
+            };
             return Err(Error::at(format!("{message}{having}"), at));
         }
         if self.is_in_aggregate {
@@ -83,15 +89,27 @@ impl Compiler<'_> {
         at: Location,
         arguments: &[Typed],
     ) -> Result<Typed, Error> {
-        let Some(Scalar { arguments: counts, build, .. }) = scalars::named(name) else {
+        let Some(Scalar {
+            arguments: counts,
+            build,
+            ..
+        }) = scalars::named(name)
+        else {
             let names = aggregates::names().chain(scalars::names());
             let message = format!("there is no function `{name}`{}", meant(name, names));
             return Err(Error::at(message, at));
         };
         if !counts.contains(&arguments.len()) {
             let (least, most) = (counts.start(), counts.end());
-            let range = if least == most { least.to_string() } else { format!("{least} to {most}") };
-            let message = format!("`{name}` takes {range} argument(s), not {}", arguments.len());
+            let range = if least == most {
+                least.to_string()
+            } else {
+                format!("{least} to {most}")
+            };
+            let message = format!(
+                "`{name}` takes {range} argument(s), not {}",
+                arguments.len()
+            );
             return Err(Error::at(message, at));
         }
         build(self.request.now, arguments)

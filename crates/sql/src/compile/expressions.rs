@@ -6,7 +6,8 @@ use super::{Compiler, DEPTH, EXPRESSIONS, check_length, start, unsupported};
 use crate::error::Error;
 use crate::types::Type;
 use sqlparser::ast::{
-    AccessExpr, CaseWhen, CeilFloorKind, DateTimeField, Expr, InTarget, Query, Subscript, UnaryOperator,
+    AccessExpr, CaseWhen, CeilFloorKind, DateTimeField, Expr, InTarget, Query, Subscript,
+    UnaryOperator,
 };
 use sqlparser::tokenizer::Location;
 
@@ -21,7 +22,9 @@ impl Compiler<'_> {
         if self.depth == DEPTH || self.expressions > EXPRESSIONS {
             let message = match self.depth {
                 DEPTH => format!("more than {DEPTH} expressions are inside each other"),
-                _ => format!("there are more than {EXPRESSIONS} expressions, those of aliases included"),
+                _ => format!(
+                    "there are more than {EXPRESSIONS} expressions, those of aliases included"
+                ),
             };
             return Err(Error::invalid(message));
         }
@@ -36,11 +39,7 @@ impl Compiler<'_> {
         Ok(typed)
     }
 
-    fn kind_of_expression(
-        &mut self,
-        scope: &Scope<'_>,
-        expression: &Expr,
-    ) -> Result<Typed, Error> {
+    fn kind_of_expression(&mut self, scope: &Scope<'_>, expression: &Expr) -> Result<Typed, Error> {
         let at = start(expression);
         match expression {
             Expr::Identifier(name) => self.name(scope, name),
@@ -50,10 +49,18 @@ impl Compiler<'_> {
             Expr::Interval(interval) => self.interval(scope, interval, at),
             Expr::UnaryOp { op, expr } => self.unary(scope, *op, expr, at),
             Expr::BinaryOp { left, op, right } => {
-                let (left, right) = (self.expression(scope, left)?, self.expression(scope, right)?);
+                let (left, right) = (
+                    self.expression(scope, left)?,
+                    self.expression(scope, right)?,
+                );
                 self.binary(&left, op, &right, at)
             }
-            Expr::Between { expr, negated, low, high } => {
+            Expr::Between {
+                expr,
+                negated,
+                low,
+                high,
+            } => {
                 let parts = self.all(scope, [&**expr, low, high])?;
                 let [value, low, high] = &*Self::comparable(&parts, at)? else {
                     return Err(unsupported("this BETWEEN", at));
@@ -61,13 +68,26 @@ impl Compiler<'_> {
                 let sql = format!("({value} BETWEEN {low} AND {high})");
                 Ok(Self::truth(sql, *negated, &parts))
             }
-            Expr::In { expr, target, negated, .. } => self.contains(scope, expr, target, *negated),
-            Expr::Like { negated, any: false, expr, pattern, escape_char: None } => {
-                self.like(scope, "like", [expr, pattern], *negated)
-            }
-            Expr::ILike { negated, any: false, expr, pattern, escape_char: None } => {
-                self.like(scope, "ilike", [expr, pattern], *negated)
-            }
+            Expr::In {
+                expr,
+                target,
+                negated,
+                ..
+            } => self.contains(scope, expr, target, *negated),
+            Expr::Like {
+                negated,
+                any: false,
+                expr,
+                pattern,
+                escape_char: None,
+            } => self.like(scope, "like", [expr, pattern], *negated),
+            Expr::ILike {
+                negated,
+                any: false,
+                expr,
+                pattern,
+                escape_char: None,
+            } => self.like(scope, "ilike", [expr, pattern], *negated),
             Expr::IsNull(inner) | Expr::IsNotNull(inner) => {
                 let inner = self.expression(scope, inner)?;
                 let sql = format!("({} IS NULL)", inner.sql);
@@ -76,9 +96,12 @@ impl Compiler<'_> {
                 typed.nullable = false;
                 Ok(typed)
             }
-            Expr::Case { operand: None, conditions, else_result, .. } => {
-                self.case(scope, conditions, else_result.as_deref(), at)
-            }
+            Expr::Case {
+                operand: None,
+                conditions,
+                else_result,
+                ..
+            } => self.case(scope, conditions, else_result.as_deref(), at),
             Expr::Function(function) => self.function(scope, function),
             Expr::Position { expr, r#in } => self.named_call(scope, "strpos", &[r#in, expr], at),
             Expr::Substring {
@@ -87,7 +110,10 @@ impl Compiler<'_> {
                 substring_for,
                 ..
             } => {
-                let parts: Vec<&Expr> = [&**expr, from].into_iter().chain(substring_for.as_deref()).collect();
+                let parts: Vec<&Expr> = [&**expr, from]
+                    .into_iter()
+                    .chain(substring_for.as_deref())
+                    .collect();
                 self.named_call(scope, "substring", &parts, at)
             }
             Expr::Extract { field, expr, .. } => {
@@ -122,7 +148,9 @@ impl Compiler<'_> {
         expressions: impl IntoIterator<Item = &'e Expr>,
     ) -> Result<Vec<Typed>, Error> {
         let expressions = expressions.into_iter();
-        expressions.map(|expression| self.expression(scope, expression)).collect()
+        expressions
+            .map(|expression| self.expression(scope, expression))
+            .collect()
     }
 
     /// A value that is true or false, from others.
@@ -218,7 +246,8 @@ impl Compiler<'_> {
             Some(otherwise) => self.expression(scope, otherwise)?,
             None => Self::null(),
         });
-        let (ty, values) = Self::alternatives(&results).map_err(|message| Error::at(message, at))?;
+        let (ty, values) =
+            Self::alternatives(&results).map_err(|message| Error::at(message, at))?;
         let mut sql = String::from("(CASE");
         for (condition, value) in conditions.iter().zip(&values) {
             sql.push_str(&format!(" WHEN {} THEN {value}", condition.sql));

@@ -56,7 +56,10 @@ impl Compiler<'_> {
                 Params::Named(values) => values.keys().map(String::as_str).collect(),
                 _ => Vec::new(),
             };
-            let message = format!("the parameter `{name}` has no value{}", meant(bare, names.into_iter()));
+            let message = format!(
+                "the parameter `{name}` has no value{}",
+                meant(bare, names.into_iter())
+            );
             return Err(Error::at(message, at));
         };
         let (bound, ty) = match value {
@@ -70,7 +73,8 @@ impl Compiler<'_> {
             Json::String(text) if !text.contains('\0') => return Ok(Typed::text(text)),
             Json::String(text) => (Bound::Text(text.clone()), Type::String),
             Json::Array(_) | Json::Object(_) => {
-                let message = format!("the parameter `{name}` must be a string, a number, a Boolean or null");
+                let message =
+                    format!("the parameter `{name}` must be a string, a number, a Boolean or null");
                 return Err(Error::at(message, at));
             }
         };
@@ -129,6 +133,8 @@ pub(super) fn named_unit(name: &str) -> Result<Unit, String> {
             "{} is documented by Cloudflare, but not supported here: times have milliseconds",
             name.to_ascii_uppercase()
         )),
-        None => Err(format!("there is no unit `{name}`; there are YEAR, QUARTER, MONTH, WEEK, DAY, HOUR, MINUTE, SECOND and MILLISECOND")),
+        None => Err(format!(
+            "there is no unit `{name}`; there are YEAR, QUARTER, MONTH, WEEK, DAY, HOUR, MINUTE, SECOND and MILLISECOND"
+        )),
     }
 }

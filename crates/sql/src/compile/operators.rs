@@ -63,7 +63,10 @@ impl Compiler<'_> {
         match operand.constant {
             Some(Constant::Integer(value)) if value != i64::MIN => {
                 return Ok(match operand.ty {
-                    Type::Interval(_) => Typed { ty: operand.ty.clone(), ..Typed::integer(-value) },
+                    Type::Interval(_) => Typed {
+                        ty: operand.ty.clone(),
+                        ..Typed::integer(-value)
+                    },
                     _ => Typed::integer(-value),
                 });
             }

@@ -107,7 +107,10 @@ impl Compiler<'_> {
             SetExpr::Select(select) => self.select(select, &[]),
             SetExpr::Query(query) => {
                 let (sql, columns) = self.query(query)?;
-                Ok((format!("SELECT {RESULT}.* FROM ({sql}) AS {RESULT}"), columns))
+                Ok((
+                    format!("SELECT {RESULT}.* FROM ({sql}) AS {RESULT}"),
+                    columns,
+                ))
             }
             SetExpr::SetOperation {
                 left,
@@ -137,9 +140,7 @@ impl Compiler<'_> {
                     SetOperator::Except | SetOperator::Minus => "EXCEPT".to_owned(),
                     SetOperator::Intersect => "INTERSECT".to_owned(),
                 };
-                let sql = format!(
-                    "SELECT {RESULT}.* FROM ({left} {operator} {right}) AS {RESULT}"
-                );
+                let sql = format!("SELECT {RESULT}.* FROM ({left} {operator} {right}) AS {RESULT}");
                 check_length(&sql)?;
                 Ok((sql, columns))
             }

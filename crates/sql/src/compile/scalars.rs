@@ -27,7 +27,11 @@ const fn scalar(
     arguments: RangeInclusive<usize>,
     build: fn(Timestamp, &[Typed]) -> Built,
 ) -> Scalar {
-    Scalar { names, arguments, build }
+    Scalar {
+        names,
+        arguments,
+        build,
+    }
 }
 
 /// The pages below
@@ -37,15 +41,29 @@ static SCALARS: &[Scalar] = &[
     // Conditional.
     scalar(&["if"], 3..=3, |_, a| choice(a)),
     // Strings.
-    scalar(&["length", "lengthUTF8"], 1..=1, |_, a| of_texts("length", a, Type::UInt64)),
-    scalar(&["empty", "isEmpty"], 1..=1, |_, a| of_texts("empty", a, Type::UInt8)),
+    scalar(&["length", "lengthUTF8"], 1..=1, |_, a| {
+        of_texts("length", a, Type::UInt64)
+    }),
+    scalar(&["empty", "isEmpty"], 1..=1, |_, a| {
+        of_texts("empty", a, Type::UInt8)
+    }),
     scalar(&["lower"], 1..=1, |_, a| of_texts("lower", a, Type::String)),
     scalar(&["upper"], 1..=1, |_, a| of_texts("upper", a, Type::String)),
-    scalar(&["lowerUTF8", "toLower"], 1..=1, |_, a| of_texts("lower_utf8", a, Type::String)),
-    scalar(&["upperUTF8", "toUpper"], 1..=1, |_, a| of_texts("upper_utf8", a, Type::String)),
-    scalar(&["startsWith"], 2..=2, |_, a| of_texts("starts_with", a, Type::UInt8)),
-    scalar(&["endsWith"], 2..=2, |_, a| of_texts("ends_with", a, Type::UInt8)),
-    scalar(&["position", "strpos"], 2..=2, |_, a| of_texts("position", a, Type::UInt64)),
+    scalar(&["lowerUTF8", "toLower"], 1..=1, |_, a| {
+        of_texts("lower_utf8", a, Type::String)
+    }),
+    scalar(&["upperUTF8", "toUpper"], 1..=1, |_, a| {
+        of_texts("upper_utf8", a, Type::String)
+    }),
+    scalar(&["startsWith"], 2..=2, |_, a| {
+        of_texts("starts_with", a, Type::UInt8)
+    }),
+    scalar(&["endsWith"], 2..=2, |_, a| {
+        of_texts("ends_with", a, Type::UInt8)
+    }),
+    scalar(&["position", "strpos"], 2..=2, |_, a| {
+        of_texts("position", a, Type::UInt64)
+    }),
     scalar(&["substring", "substr"], 2..=3, |_, a| part(a)),
     scalar(&["format"], 1..=50, |_, a| formatted(a)),
     // Numbers.
@@ -64,23 +82,45 @@ static SCALARS: &[Scalar] = &[
     scalar(&["bitOr"], 2..=2, |_, a| of_bits("bit_or", a)),
     scalar(&["bitXor"], 2..=2, |_, a| of_bits("bit_xor", a)),
     scalar(&["bitNot"], 1..=1, |_, a| of_bits("bit_not", a)),
-    scalar(&["bitShiftLeft"], 2..=2, |_, a| shifted("bit_shift_left", a)),
-    scalar(&["bitShiftRight"], 2..=2, |_, a| shifted("bit_shift_right", a)),
-    scalar(&["bitRotateLeft"], 2..=2, |_, a| shifted("bit_rotate_left", a)),
-    scalar(&["bitRotateRight"], 2..=2, |_, a| shifted("bit_rotate_right", a)),
+    scalar(&["bitShiftLeft"], 2..=2, |_, a| {
+        shifted("bit_shift_left", a)
+    }),
+    scalar(&["bitShiftRight"], 2..=2, |_, a| {
+        shifted("bit_shift_right", a)
+    }),
+    scalar(&["bitRotateLeft"], 2..=2, |_, a| {
+        shifted("bit_rotate_left", a)
+    }),
+    scalar(&["bitRotateRight"], 2..=2, |_, a| {
+        shifted("bit_rotate_right", a)
+    }),
     scalar(&["bitTest"], 2..=2, |_, a| tested(a)),
     scalar(&["bitCount"], 1..=1, |_, a| counted("bit_count", a)),
-    scalar(&["bitHammingDistance"], 2..=2, |_, a| counted("bit_distance", a)),
+    scalar(&["bitHammingDistance"], 2..=2, |_, a| {
+        counted("bit_distance", a)
+    }),
     // The present time.
-    scalar(&["now", "current_timestamp"], 0..=0, |now, _| Ok(Typed {
-        constant: None,
-        ..Typed { ty: Type::DateTime(None), ..Typed::integer(now.as_second()) }
-    })),
-    scalar(&["today", "current_date"], 0..=0, |now, _| Ok(Typed {
-        constant: None,
-        ..Typed { ty: Type::Date, ..Typed::integer(now.as_second().div_euclid(86_400)) }
-    })),
-    scalar(&["timezone"], 0..=0, |_, _| Ok(Typed::text(functions::DEFAULT_ZONE))),
+    scalar(&["now", "current_timestamp"], 0..=0, |now, _| {
+        Ok(Typed {
+            constant: None,
+            ..Typed {
+                ty: Type::DateTime(None),
+                ..Typed::integer(now.as_second())
+            }
+        })
+    }),
+    scalar(&["today", "current_date"], 0..=0, |now, _| {
+        Ok(Typed {
+            constant: None,
+            ..Typed {
+                ty: Type::Date,
+                ..Typed::integer(now.as_second().div_euclid(86_400))
+            }
+        })
+    }),
+    scalar(&["timezone"], 0..=0, |_, _| {
+        Ok(Typed::text(functions::DEFAULT_ZONE))
+    }),
     // Times from and to other values.
     scalar(&["toDateTime"], 1..=2, |_, a| to_time(a)),
     scalar(&["toDate"], 1..=1, |_, a| to_date(a)),
@@ -91,40 +131,74 @@ static SCALARS: &[Scalar] = &[
     scalar(&["formatDateTime"], 2..=3, |_, a| time_formatted(a)),
     // Parts of times.
     scalar(&["date_part"], 2..=2, |_, a| named_part(a)),
-    scalar(&["toYear"], 1..=2, |_, a| time_part("year", a, Type::UInt16)),
-    scalar(&["toMonth"], 1..=2, |_, a| time_part("month", a, Type::UInt8)),
-    scalar(&["toDayOfMonth"], 1..=2, |_, a| time_part("day", a, Type::UInt8)),
-    scalar(&["toDayOfWeek", "dayOfWeek"], 1..=1, |_, a| time_part("weekday", a, Type::UInt8)),
+    scalar(&["toYear"], 1..=2, |_, a| {
+        time_part("year", a, Type::UInt16)
+    }),
+    scalar(&["toMonth"], 1..=2, |_, a| {
+        time_part("month", a, Type::UInt8)
+    }),
+    scalar(&["toDayOfMonth"], 1..=2, |_, a| {
+        time_part("day", a, Type::UInt8)
+    }),
+    scalar(&["toDayOfWeek", "dayOfWeek"], 1..=1, |_, a| {
+        time_part("weekday", a, Type::UInt8)
+    }),
     scalar(&["toHour"], 1..=2, |_, a| time_part("hour", a, Type::UInt8)),
-    scalar(&["toMinute"], 1..=2, |_, a| time_part("minute", a, Type::UInt8)),
-    scalar(&["toSecond"], 1..=2, |_, a| time_part("second", a, Type::UInt8)),
-    scalar(&["toYYYYMM"], 1..=2, |_, a| time_part("year_month", a, Type::UInt32)),
+    scalar(&["toMinute"], 1..=2, |_, a| {
+        time_part("minute", a, Type::UInt8)
+    }),
+    scalar(&["toSecond"], 1..=2, |_, a| {
+        time_part("second", a, Type::UInt8)
+    }),
+    scalar(&["toYYYYMM"], 1..=2, |_, a| {
+        time_part("year_month", a, Type::UInt32)
+    }),
     // The beginnings of intervals.
     scalar(&["toStartOfInterval"], 2..=3, |_, a| start_of_interval(a)),
     scalar(&["toStartOfYear"], 1..=2, |_, a| start_of(1, Unit::Year, a)),
-    scalar(&["toStartOfMonth"], 1..=2, |_, a| start_of(1, Unit::Month, a)),
+    scalar(&["toStartOfMonth"], 1..=2, |_, a| {
+        start_of(1, Unit::Month, a)
+    }),
     scalar(&["toStartOfWeek"], 1..=1, |_, a| start_of(1, Unit::Week, a)),
     scalar(&["toStartOfDay"], 1..=2, |_, a| start_of(1, Unit::Day, a)),
     scalar(&["toStartOfHour"], 1..=2, |_, a| start_of(1, Unit::Hour, a)),
-    scalar(&["toStartOfFifteenMinutes"], 1..=2, |_, a| start_of(15, Unit::Minute, a)),
-    scalar(&["toStartOfTenMinutes"], 1..=2, |_, a| start_of(10, Unit::Minute, a)),
-    scalar(&["toStartOfFiveMinutes", "toStartOfFiveMinute"], 1..=2, |_, a| start_of(5, Unit::Minute, a)),
-    scalar(&["toStartOfMinute"], 1..=2, |_, a| start_of(1, Unit::Minute, a)),
+    scalar(&["toStartOfFifteenMinutes"], 1..=2, |_, a| {
+        start_of(15, Unit::Minute, a)
+    }),
+    scalar(&["toStartOfTenMinutes"], 1..=2, |_, a| {
+        start_of(10, Unit::Minute, a)
+    }),
+    scalar(
+        &["toStartOfFiveMinutes", "toStartOfFiveMinute"],
+        1..=2,
+        |_, a| start_of(5, Unit::Minute, a),
+    ),
+    scalar(&["toStartOfMinute"], 1..=2, |_, a| {
+        start_of(1, Unit::Minute, a)
+    }),
     // Intervals.
-    scalar(&["toIntervalSecond"], 1..=1, |_, a| interval(Unit::Second, a)),
-    scalar(&["toIntervalMinute"], 1..=1, |_, a| interval(Unit::Minute, a)),
+    scalar(&["toIntervalSecond"], 1..=1, |_, a| {
+        interval(Unit::Second, a)
+    }),
+    scalar(&["toIntervalMinute"], 1..=1, |_, a| {
+        interval(Unit::Minute, a)
+    }),
     scalar(&["toIntervalHour"], 1..=1, |_, a| interval(Unit::Hour, a)),
     scalar(&["toIntervalDay"], 1..=1, |_, a| interval(Unit::Day, a)),
     scalar(&["toIntervalWeek"], 1..=1, |_, a| interval(Unit::Week, a)),
     scalar(&["toIntervalMonth"], 1..=1, |_, a| interval(Unit::Month, a)),
-    scalar(&["toIntervalQuarter"], 1..=1, |_, a| interval(Unit::Quarter, a)),
+    scalar(&["toIntervalQuarter"], 1..=1, |_, a| {
+        interval(Unit::Quarter, a)
+    }),
     scalar(&["toIntervalYear"], 1..=1, |_, a| interval(Unit::Year, a)),
 ];
 
 /// Finds a function by its name.
 pub(super) fn named(name: &str) -> Option<&'static Scalar> {
     let is_it = |other: &&str| other.eq_ignore_ascii_case(name);
-    SCALARS.iter().find(|scalar| scalar.names.iter().any(|other| is_it(&other)))
+    SCALARS
+        .iter()
+        .find(|scalar| scalar.names.iter().any(|other| is_it(&other)))
 }
 
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
@@ -156,7 +230,9 @@ fn of_texts(function: &str, arguments: &[Typed], ty: Type) -> Built {
 }
 
 fn part(arguments: &[Typed]) -> Built {
-    let are_numbers = arguments[1..].iter().all(|argument| argument.ty.is_number());
+    let are_numbers = arguments[1..]
+        .iter()
+        .all(|argument| argument.ty.is_number());
     match arguments[0].ty.is_text() && are_numbers {
         true => call("substring", arguments, Type::String),
         false => Err("needs a String, an offset and perhaps a length".to_owned()),
@@ -170,7 +246,9 @@ fn formatted(arguments: &[Typed]) -> Built {
     let places = pattern.matches("{}").count();
     if places != arguments.len() - 1 {
         let values = arguments.len() - 1;
-        return Err(format!("has {places} pair(s) of braces for {values} value(s)"));
+        return Err(format!(
+            "has {places} pair(s) of braces for {values} value(s)"
+        ));
     }
     let mut shown = vec![arguments[0].clone()];
     for argument in &arguments[1..] {
@@ -216,7 +294,10 @@ fn rounded(function: &str, arguments: &[Typed]) -> Built {
         Some(_) => arguments[0].ty.clone(),
         None => Type::Float64,
     };
-    let places = arguments.get(1).cloned().unwrap_or_else(|| Typed::integer(0));
+    let places = arguments
+        .get(1)
+        .cloned()
+        .unwrap_or_else(|| Typed::integer(0));
     call(function, &[arguments[0].clone(), places], ty)
 }
 
@@ -237,7 +318,11 @@ fn digits(function: &str, arguments: &[Typed]) -> Built {
         Type::Float64 | Type::String | Type::Dynamic | Type::Nothing => 0,
         ty => return Err(format!("takes numbers and strings, not a {ty}")),
     };
-    call(function, &[arguments[0].clone(), Typed::integer(bits.into())], Type::String)
+    call(
+        function,
+        &[arguments[0].clone(), Typed::integer(bits.into())],
+        Type::String,
+    )
 }
 
 /// The width of integers, with an error for other types.
@@ -267,7 +352,11 @@ fn shifted(function: &str, arguments: &[Typed]) -> Built {
 /// A call with the width of the result as its last argument.
 fn cut(function: &str, arguments: &[Typed], bits: u32, is_signed: bool) -> Built {
     let mut arguments = arguments.to_vec();
-    arguments.push(Typed::integer(if is_signed { -i64::from(bits) } else { bits.into() }));
+    arguments.push(Typed::integer(if is_signed {
+        -i64::from(bits)
+    } else {
+        bits.into()
+    }));
     call(function, &arguments, Type::of_bits(bits, is_signed))
 }
 
@@ -278,10 +367,12 @@ fn tested(arguments: &[Typed]) -> Built {
 
 fn counted(function: &str, arguments: &[Typed]) -> Built {
     numbers(arguments)?;
-    let bits = arguments.iter().map(|argument| match argument.ty.integer() {
-        Some((bits, _)) => bits,
-        None => 64,
-    });
+    let bits = arguments
+        .iter()
+        .map(|argument| match argument.ty.integer() {
+            Some((bits, _)) => bits,
+            None => 64,
+        });
     let bits = bits.max().unwrap_or(64);
     let mut arguments = arguments.to_vec();
     arguments.push(Typed::integer(bits.into()));
@@ -299,7 +390,9 @@ fn timed(value: &Typed) -> Built {
 
 /// The name of a time zone that is written in the query.
 fn zone(argument: &Typed) -> Result<String, String> {
-    let name = argument.literal().ok_or("needs the name of a time zone in quotes")?;
+    let name = argument
+        .literal()
+        .ok_or("needs the name of a time zone in quotes")?;
     match time::zone(name) {
         Some(_) => Ok(name.to_owned()),
         None => Err(format!(
@@ -335,11 +428,19 @@ fn to_time(arguments: &[Typed]) -> Built {
         Type::String | Type::Dynamic => match value.literal() {
             Some(text) => {
                 let milliseconds = time::parse(text, name.as_deref().unwrap_or("UTC"))?;
-                Ok(Typed { constant: None, ty, ..Typed::integer(milliseconds.div_euclid(1_000)) })
+                Ok(Typed {
+                    constant: None,
+                    ty,
+                    ..Typed::integer(milliseconds.div_euclid(1_000))
+                })
             }
             None => {
                 let parsed = Typed::call("time_parsed", &[value, &zone], Type::Int64);
-                Ok(Typed::call("floor_div", &[&parsed, &Typed::integer(1_000)], ty))
+                Ok(Typed::call(
+                    "floor_div",
+                    &[&parsed, &Typed::integer(1_000)],
+                    ty,
+                ))
             }
         },
         number if number.is_number() => {
@@ -355,7 +456,11 @@ fn to_date(arguments: &[Typed]) -> Built {
         return Ok(value);
     }
     let milliseconds = Typed::of(milliseconds(&value), Type::Int64, &[&value]);
-    Ok(Typed::call("time_day", &[&milliseconds, &Typed::text(value.ty.zone())], Type::Date))
+    Ok(Typed::call(
+        "time_day",
+        &[&milliseconds, &Typed::text(value.ty.zone())],
+        Type::Date,
+    ))
 }
 
 fn time_formatted(arguments: &[Typed]) -> Built {
@@ -366,19 +471,29 @@ fn time_formatted(arguments: &[Typed]) -> Built {
     time::check_pattern(pattern)?;
     let milliseconds = Typed::of(milliseconds(&value), Type::Int64, &[&value]);
     let zone = Typed::text(value.ty.zone());
-    Ok(Typed::call("time_formatted", &[&milliseconds, &arguments[1], &zone], Type::String))
+    Ok(Typed::call(
+        "time_formatted",
+        &[&milliseconds, &arguments[1], &zone],
+        Type::String,
+    ))
 }
 
 fn time_part(part: &str, arguments: &[Typed], ty: Type) -> Built {
     let value = zoned(arguments, 1)?;
     let seconds = Typed::of(seconds(&value), Type::Int64, &[&value]);
     let zone = Typed::text(value.ty.zone());
-    Ok(Typed::call("time_part", &[&seconds, &Typed::text(part), &zone], ty))
+    Ok(Typed::call(
+        "time_part",
+        &[&seconds, &Typed::text(part), &zone],
+        ty,
+    ))
 }
 
 /// `EXTRACT(unit FROM time)` and `date_part('unit', time)`.
 fn named_part(arguments: &[Typed]) -> Built {
-    let name = arguments[0].literal().ok_or("needs the name of a unit in quotes")?;
+    let name = arguments[0]
+        .literal()
+        .ok_or("needs the name of a unit in quotes")?;
     let (part, ty) = match Unit::named(name) {
         Some(Unit::Year) => ("year", Type::UInt16),
         Some(Unit::Quarter) => ("quarter", Type::UInt8),
@@ -387,7 +502,11 @@ fn named_part(arguments: &[Typed]) -> Built {
         Some(Unit::Hour) => ("hour", Type::UInt8),
         Some(Unit::Minute) => ("minute", Type::UInt8),
         Some(Unit::Second) => ("second", Type::UInt8),
-        _ => return Err(format!("knows YEAR, QUARTER, MONTH, DAY, HOUR, MINUTE and SECOND, not {name}")),
+        _ => {
+            return Err(format!(
+                "knows YEAR, QUARTER, MONTH, DAY, HOUR, MINUTE and SECOND, not {name}"
+            ));
+        }
     };
     time_part(part, &arguments[1..], ty)
 }
@@ -413,17 +532,28 @@ fn start_of(count: i64, unit: Unit, arguments: &[Typed]) -> Built {
         let exact = Typed::of(milliseconds(&value), Type::Int64, &[&value]);
         let ty = Type::DateTime64(zone_of(&value.ty));
         let steps = Typed::call("floor_div", &[&exact, &count], ty.clone());
-        return Ok(Typed::of(format!("({} * {})", steps.sql, count.sql), ty, &[&steps]));
+        return Ok(Typed::of(
+            format!("({} * {})", steps.sql, count.sql),
+            ty,
+            &[&steps],
+        ));
     }
     let seconds = Typed::of(seconds(&value), Type::Int64, &[&value]);
     let unit = Typed::text(&format!("{unit:?}"));
     let ty = Type::DateTime(zone_of(&value.ty));
-    Ok(Typed::call("time_start", &[&seconds, &count, &unit, &zone], ty))
+    Ok(Typed::call(
+        "time_start",
+        &[&seconds, &count, &unit, &zone],
+        ty,
+    ))
 }
 
 fn interval(unit: Unit, arguments: &[Typed]) -> Built {
     match arguments[0].ty.integer() {
-        Some(_) => Ok(Typed { ty: Type::Interval(unit), ..arguments[0].clone() }),
+        Some(_) => Ok(Typed {
+            ty: Type::Interval(unit),
+            ..arguments[0].clone()
+        }),
         None => Err(format!("needs an integer, not a {}", arguments[0].ty)),
     }
 }

@@ -77,7 +77,10 @@ impl Compiler<'_> {
         match (found.next(), found.next()) {
             (Some(column), None) => Ok(column),
             (Some(_), Some(_)) => Err(Error::at(
-                format!("several tables have a column `{}`: name the table, too", name.value),
+                format!(
+                    "several tables have a column `{}`: name the table, too",
+                    name.value
+                ),
                 at,
             )),
             (None, _) => Err(Error::at(scope.unknown(&name.value), at)),
@@ -89,7 +92,9 @@ impl Compiler<'_> {
         let Some((column, table)) = names.split_last() else {
             return Err(Error::invalid("there is a name without a name"));
         };
-        let at = names.first().map_or(column.span.start, |name| name.span.start);
+        let at = names
+            .first()
+            .map_or(column.span.start, |name| name.span.start);
         let relation = relation(scope, table, at)?;
         let found = relation.column(&column.value, column.span.start);
         found.ok_or_else(|| Error::at(scope.unknown(&column.value), column.span.start))

@@ -50,7 +50,9 @@ impl Compiler<'_> {
             sql.push_str("DISTINCT ");
         }
         let list = values.iter().enumerate();
-        let list: Vec<_> = list.map(|(index, value)| format!("{} AS c{index}", value.sql)).collect();
+        let list: Vec<_> = list
+            .map(|(index, value)| format!("{} AS c{index}", value.sql))
+            .collect();
         sql.push_str(&list.join(", "));
         sql.push_str(&from);
         sql.push_str(&filter);
@@ -91,7 +93,9 @@ impl Compiler<'_> {
 
     fn keys(&mut self, scope: &mut Scope<'_>, select: &Select) -> Result<Vec<String>, Error> {
         let GroupByExpr::Expressions(expressions, modifiers) = &select.group_by else {
-            return Err(Error::invalid("GROUP BY ALL is not supported: name the columns"));
+            return Err(Error::invalid(
+                "GROUP BY ALL is not supported: name the columns",
+            ));
         };
         if !modifiers.is_empty() {
             return Err(Error::invalid("GROUP BY … WITH is not supported"));
@@ -125,7 +129,9 @@ impl Compiler<'_> {
         projection: &[SelectItem],
     ) -> Option<String> {
         scope.clause_of_rows = Some("ORDER BY");
-        let values = self.projection(scope, projection).map_or(Vec::new(), |(values, _)| values);
+        let values = self
+            .projection(scope, projection)
+            .map_or(Vec::new(), |(values, _)| values);
         let terms = self.order_terms(scope, order, &values);
         scope.clause_of_rows = None;
         let terms = terms.ok().filter(|terms| !terms.is_empty());
@@ -252,9 +258,9 @@ fn all(relation: &Relation, item: &SelectItem, values: &mut Vec<Typed>, columns:
 fn name_of(expression: &Expr) -> String {
     match expression {
         Expr::Identifier(name) => name.value.clone(),
-        Expr::CompoundIdentifier(names) => {
-            names.last().map_or(String::new(), |name| name.value.clone())
-        }
+        Expr::CompoundIdentifier(names) => names
+            .last()
+            .map_or(String::new(), |name| name.value.clone()),
         expression => expression.to_string(),
     }
 }
@@ -296,8 +302,14 @@ fn refuse_options(options: &WildcardAdditionalOptions, item: &SelectItem) -> Res
 /// Refuses what a `SELECT` can have for the parser only.
 fn refuse_rest(select: &Select) -> Result<(), Error> {
     let rest = [
-        (matches!(select.distinct, Some(Distinct::On(_))), "DISTINCT ON"),
-        (select.flavor != SelectFlavor::Standard, "FROM before SELECT"),
+        (
+            matches!(select.distinct, Some(Distinct::On(_))),
+            "DISTINCT ON",
+        ),
+        (
+            select.flavor != SelectFlavor::Standard,
+            "FROM before SELECT",
+        ),
         (select.top.is_some(), "TOP"),
         (select.exclude.is_some(), "EXCLUDE"),
         (select.into.is_some(), "INTO"),

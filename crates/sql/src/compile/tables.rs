@@ -33,7 +33,10 @@ impl Compiler<'_> {
     fn check_several(&self, table: &TableFactor) -> Result<(), Error> {
         match self.request.rules.several {
             true => Ok(()),
-            false => Err(unsupported("more than one table, as with JOIN,", start(table))),
+            false => Err(unsupported(
+                "more than one table, as with JOIN,",
+                start(table),
+            )),
         }
     }
 
@@ -126,7 +129,11 @@ impl Compiler<'_> {
         let mut defined = self.parts.iter().rev();
         if let Some(part) = defined.find(|part| part.names.contains(&full)) {
             let sql = part.internal.clone();
-            let relation = Relation { names, internal, ..part.clone() };
+            let relation = Relation {
+                names,
+                internal,
+                ..part.clone()
+            };
             return Ok((sql, relation));
         }
         let Some(table) = self.catalogue.find(&full) else {
@@ -135,7 +142,12 @@ impl Compiler<'_> {
         let (sql, columns) = source(table);
         let visible = columns.iter().zip(hidden_last(table));
         let visible = visible.filter(|(_, column)| !column.hidden).count();
-        let relation = Relation { names, internal, columns, visible };
+        let relation = Relation {
+            names,
+            internal,
+            columns,
+            visible,
+        };
         Ok((sql, relation))
     }
 
@@ -174,9 +186,10 @@ fn source(table: &Table) -> (String, Vec<Output>) {
 
 fn alias_of(alias: Option<&TableAlias>) -> Result<Option<String>, Error> {
     match alias {
-        Some(alias) if !alias.columns.is_empty() || alias.at.is_some() => {
-            Err(unsupported("naming columns behind a table", alias.name.span.start))
-        }
+        Some(alias) if !alias.columns.is_empty() || alias.at.is_some() => Err(unsupported(
+            "naming columns behind a table",
+            alias.name.span.start,
+        )),
         alias => Ok(alias.map(|alias| alias.name.value.clone())),
     }
 }

@@ -16,13 +16,19 @@ pub(super) fn moved(from: &Typed, count: &Typed, unit: Unit, is_later: bool) -> 
             let sql = format!("({} {sign} {} * {days})", from.sql, count.sql);
             return Typed::of(sql, Type::Date, &[from, count]);
         }
-        (Type::Date, Unit::Millisecond) | (Type::DateTime(_), Unit::Millisecond) => {
-            Typed::of(milliseconds(from), Type::DateTime64(zone_of(&from.ty)), &[from])
-        }
+        (Type::Date, Unit::Millisecond) | (Type::DateTime(_), Unit::Millisecond) => Typed::of(
+            milliseconds(from),
+            Type::DateTime64(zone_of(&from.ty)),
+            &[from],
+        ),
         (Type::Date, _) => Typed::of(seconds(from), Type::DateTime(None), &[from]),
         _ => from.clone(),
     };
-    let scale = if matches!(from.ty, Type::DateTime64(_)) { 1_000 } else { 1 };
+    let scale = if matches!(from.ty, Type::DateTime64(_)) {
+        1_000
+    } else {
+        1
+    };
     let sql = match (unit, unit.seconds().filter(|_| is_fixed)) {
         (Unit::Millisecond, _) => format!("({} {sign} {})", from.sql, count.sql),
         (_, Some(seconds)) => format!("({} {sign} {} * {})", from.sql, count.sql, seconds * scale),
@@ -45,7 +51,10 @@ pub(super) fn difference(left: &Typed, right: &Typed) -> Typed {
             let (left, right) = (milliseconds(left), milliseconds(right));
             (format!("(({left} - {right}) / 1000.0)"), Type::Float64)
         }
-        _ => (format!("({} - {})", seconds(left), seconds(right)), Type::Int32),
+        _ => (
+            format!("({} - {})", seconds(left), seconds(right)),
+            Type::Int32,
+        ),
     };
     Typed::of(sql, ty, &[left, right])
 }
@@ -57,21 +66,38 @@ pub(super) fn comparable(parts: &[Typed]) -> Result<Vec<String>, String> {
         matches!(part.ty, Type::DateTime64(_)) || has_fraction
     });
     let zones = parts.iter().filter(|part| part.ty.is_time());
-    let zone = zones.map(|part| part.ty.zone()).find(|zone| *zone != "UTC").unwrap_or("UTC");
+    let zone = zones
+        .map(|part| part.ty.zone())
+        .find(|zone| *zone != "UTC")
+        .unwrap_or("UTC");
     let one = |part: &Typed| match (&part.ty, part.literal()) {
-        (ty, _) if ty.is_time() => Ok(if are_exact { milliseconds(part) } else { seconds(part) }),
+        (ty, _) if ty.is_time() => Ok(if are_exact {
+            milliseconds(part)
+        } else {
+            seconds(part)
+        }),
         (Type::String, Some(text)) => {
             let milliseconds = time::parse(text, zone)?;
-            let value = if are_exact { milliseconds } else { milliseconds.div_euclid(1_000) };
+            let value = if are_exact {
+                milliseconds
+            } else {
+                milliseconds.div_euclid(1_000)
+            };
             Ok(Typed::integer(value).sql)
         }
         (Type::String, None) => {
             let scale = if are_exact { "" } else { " / 1000" };
-            Ok(format!("({PREFIX}time_parsed({}, {}){scale})", part.sql, quoted(zone)))
+            Ok(format!(
+                "({PREFIX}time_parsed({}, {}){scale})",
+                part.sql,
+                quoted(zone)
+            ))
         }
-        (ty, _) if ty.is_number() => {
-            Ok(if are_exact { format!("({} * 1000)", part.sql) } else { part.sql.clone() })
-        }
+        (ty, _) if ty.is_number() => Ok(if are_exact {
+            format!("({} * 1000)", part.sql)
+        } else {
+            part.sql.clone()
+        }),
         (ty, _) => Err(format!("a time is compared with a {ty}")),
     };
     parts.iter().map(one).collect()

@@ -8,7 +8,11 @@ use serde_json::{Map, Number, Value as Json, json};
 pub(super) fn object(answer: &Answer) -> String {
     let meta = |column: &Column| json!({ "name": column.name, "type": column.type_name() });
     let meta: Vec<Json> = answer.columns.iter().map(meta).collect();
-    let data: Vec<Json> = answer.rows.iter().map(|row| object_of(answer, row)).collect();
+    let data: Vec<Json> = answer
+        .rows
+        .iter()
+        .map(|row| object_of(answer, row))
+        .collect();
     let rows = data.len();
     let mut text = json!({ "meta": meta, "data": data, "rows": rows }).to_string();
     text.push('\n');

@@ -7,10 +7,22 @@ fn each_format_has_its_escapes() {
     let sql = "SELECT 'a\"b,\tc\nd\\\\' AS \"t,x\", 1.5 AS f, 1 / 0 AS inf, NULL AS n, 18 AS u, topK(blob1) AS k, max(timestamp) AS m FROM temperatures WHERE index1 = 'north'";
     let answer = data.ask(sql).unwrap();
     for (format, expected) in [
-        (Format::JsonEachRow, "{\"f\":1.5,\"inf\":null,\"k\":[\"hall\"],\"m\":\"2025-10-29 16:00:00\",\"n\":null,\"t,x\":\"a\\\"b,\\tc\\nd\\\\\",\"u\":18}\n"),
-        (Format::TabSeparated, "a\"b,\\tc\\nd\\\\\t1.5\tinf\t\\N\t18\t['hall']\t2025-10-29 16:00:00\n"),
-        (Format::Csv, "\"t,x\",f,inf,n,u,k,m\r\n\"a\"\"b,\tc\nd\\\",1.5,inf,,18,['hall'],2025-10-29 16:00:00\r\n"),
-        (Format::Table, "t,x              f  inf     n   u  k         m\na\"b,\\tc\\nd\\    1.5  inf  NULL  18  ['hall']  2025-10-29 16:00:00\n"),
+        (
+            Format::JsonEachRow,
+            "{\"f\":1.5,\"inf\":null,\"k\":[\"hall\"],\"m\":\"2025-10-29 16:00:00\",\"n\":null,\"t,x\":\"a\\\"b,\\tc\\nd\\\\\",\"u\":18}\n",
+        ),
+        (
+            Format::TabSeparated,
+            "a\"b,\\tc\\nd\\\\\t1.5\tinf\t\\N\t18\t['hall']\t2025-10-29 16:00:00\n",
+        ),
+        (
+            Format::Csv,
+            "\"t,x\",f,inf,n,u,k,m\r\n\"a\"\"b,\tc\nd\\\",1.5,inf,,18,['hall'],2025-10-29 16:00:00\r\n",
+        ),
+        (
+            Format::Table,
+            "t,x            f  inf     n   u  k         m\na\"b,\\tc\\nd\\  1.5  inf  NULL  18  ['hall']  2025-10-29 16:00:00\n",
+        ),
     ] {
         assert_eq!(answer.write(format), expected, "{format:?}");
     }

@@ -111,7 +111,9 @@ pub(super) fn table(answer: &Answer) -> String {
         cells.collect()
     }));
     let width = |index: usize| {
-        let cells = lines.iter().map(|line: &Vec<String>| line[index].chars().count());
+        let cells = lines
+            .iter()
+            .map(|line: &Vec<String>| line[index].chars().count());
         cells.max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..answer.columns.len()).map(width).collect();

@@ -55,7 +55,10 @@ impl Budget {
 pub(super) fn register(connection: &Connection, budget: &Budget) -> Result<()> {
     let add = |name: &str, arguments, aggregate: Kind| {
         let (name, budget) = (format!("{PREFIX}{name}"), budget.clone());
-        let function = Function { kind: aggregate, budget };
+        let function = Function {
+            kind: aggregate,
+            budget,
+        };
         connection.create_aggregate_function(name.as_str(), arguments, FLAGS, function)
     };
     add("quantile", 3, Kind::Quantile)?;

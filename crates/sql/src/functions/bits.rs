@@ -7,15 +7,25 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Result};
 
 pub(super) fn register(connection: &Connection) -> Result<()> {
-    scalar(connection, "bit_and", 3, |a| two(a, |left, right, _| left & right))?;
-    scalar(connection, "bit_or", 3, |a| two(a, |left, right, _| left | right))?;
-    scalar(connection, "bit_xor", 3, |a| two(a, |left, right, _| left ^ right))?;
+    scalar(connection, "bit_and", 3, |a| {
+        two(a, |left, right, _| left & right)
+    })?;
+    scalar(connection, "bit_or", 3, |a| {
+        two(a, |left, right, _| left | right)
+    })?;
+    scalar(connection, "bit_xor", 3, |a| {
+        two(a, |left, right, _| left ^ right)
+    })?;
     scalar(connection, "bit_not", 2, |a| {
         let width = Width(a.integer(1)?);
         Ok(width.extend(!bits(a, 0, width)))
     })?;
-    scalar(connection, "bit_shift_left", 3, |a| two(a, |value, by, _| shift(value, by, u64::checked_shl)))?;
-    scalar(connection, "bit_shift_right", 3, |a| two(a, |value, by, _| shift(value, by, u64::checked_shr)))?;
+    scalar(connection, "bit_shift_left", 3, |a| {
+        two(a, |value, by, _| shift(value, by, u64::checked_shl))
+    })?;
+    scalar(connection, "bit_shift_right", 3, |a| {
+        two(a, |value, by, _| shift(value, by, u64::checked_shr))
+    })?;
     scalar(connection, "bit_rotate_left", 3, |a| two(a, rotated_left))?;
     scalar(connection, "bit_rotate_right", 3, |a| {
         two(a, |value, by, width| {
@@ -77,7 +87,10 @@ fn two(arguments: &Arguments<'_>, function: fn(u64, u64, u32) -> u64) -> Result<
 }
 
 fn shift(value: u64, by: u64, shift: fn(u64, u32) -> Option<u64>) -> u64 {
-    u32::try_from(by).ok().and_then(|by| shift(value, by)).unwrap_or(0)
+    u32::try_from(by)
+        .ok()
+        .and_then(|by| shift(value, by))
+        .unwrap_or(0)
 }
 
 fn rotated_left(value: u64, by: u64, width: u32) -> u64 {

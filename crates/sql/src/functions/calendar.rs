@@ -15,7 +15,9 @@ const MONDAY: i64 = 4;
 pub(super) fn local(seconds: i64, zone: &TimeZone) -> Result<i64, String> {
     let shown = civil(seconds, zone)?;
     let local = TimeZone::UTC.to_timestamp(shown);
-    local.map(Timestamp::as_second).map_err(|_| out_of_range(seconds))
+    local
+        .map(Timestamp::as_second)
+        .map_err(|_| out_of_range(seconds))
 }
 
 /// The time at which clocks in a time zone show this.
@@ -29,12 +31,7 @@ fn from_civil(shown: DateTime, zone: &TimeZone) -> Option<i64> {
 }
 
 /// The beginning of the interval of `count` units in which a time is.
-pub(super) fn start(
-    seconds: i64,
-    count: i64,
-    unit: Unit,
-    zone: &TimeZone,
-) -> Result<i64, String> {
+pub(super) fn start(seconds: i64, count: i64, unit: Unit, zone: &TimeZone) -> Result<i64, String> {
     let count = count.clamp(1, i64::from(i32::MAX));
     let local = local(seconds, zone)?;
     match unit {
@@ -65,12 +62,7 @@ pub(super) fn start(
 }
 
 /// A time that is so many units later, on clocks in a time zone from days on.
-pub(super) fn moved(
-    seconds: i64,
-    count: i64,
-    unit: Unit,
-    zone: &TimeZone,
-) -> Result<i64, String> {
+pub(super) fn moved(seconds: i64, count: i64, unit: Unit, zone: &TimeZone) -> Result<i64, String> {
     let span = |count: i64| match unit {
         Unit::Day => Span::new().try_days(count),
         Unit::Week => Span::new().try_weeks(count),

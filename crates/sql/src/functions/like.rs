@@ -28,7 +28,9 @@ enum Step {
 pub(super) fn matches(text: &str, pattern: &str) -> Result<bool, String> {
     let steps = steps(pattern);
     if steps.len() > PATTERN {
-        return Err(format!("a pattern of LIKE has more than {PATTERN} characters"));
+        return Err(format!(
+            "a pattern of LIKE has more than {PATTERN} characters"
+        ));
     }
     let mut place = 0;
     let mut rest = text.chars();

@@ -11,7 +11,9 @@ pub(super) fn register(connection: &Connection) -> Result<()> {
     scalar(connection, "int_div", 2, int_div)?;
     scalar(connection, "floor_div", 2, floor_div)?;
     scalar(connection, "log", 1, |a| Ok(a.number(0)?.ln()))?;
-    scalar(connection, "pow", 2, |a| Ok(a.number(0)?.powf(a.number(1)?)))?;
+    scalar(connection, "pow", 2, |a| {
+        Ok(a.number(0)?.powf(a.number(1)?))
+    })?;
     scalar(connection, "round", 2, |a| rounded(a, f64::round_ties_even))?;
     scalar(connection, "floor", 2, |a| rounded(a, f64::floor))?;
     scalar(connection, "ceil", 2, |a| rounded(a, f64::ceil))?;
@@ -73,10 +75,15 @@ fn unsigned(arguments: &Arguments<'_>) -> Result<i64, String> {
         ValueRef::Text(_) => {
             let text = arguments.text(0);
             let number: Option<f64> = text.trim().parse().ok();
-            text.trim().parse().ok().or(number.map(|number| number as i64))
+            text.trim()
+                .parse()
+                .ok()
+                .or(number.map(|number| number as i64))
         }
         _ => Some(arguments.integer(0)?),
     };
     let mask = (1_i64 << arguments.integer(1)?.clamp(1, 62)) - 1;
-    value.map(|value| value & mask).ok_or_else(|| arguments.no_number(0))
+    value
+        .map(|value| value & mask)
+        .ok_or_else(|| arguments.no_number(0))
 }

@@ -85,7 +85,9 @@ fn pieces<T>(pattern: &str, show: impl Fn(char) -> T) -> Result<Vec<Piece<T>>, S
         let specifier = characters.next().ok_or("has a format that ends with %")?;
         let is_known = |known: char| known == specifier;
         if !SPECIFIERS.iter().any(|(known, _)| is_known(*known)) && !"Qf".contains(specifier) {
-            return Err(format!("does not know %{specifier}; %% stands for a percent sign"));
+            return Err(format!(
+                "does not know %{specifier}; %% stands for a percent sign"
+            ));
         }
         pieces.push(Piece::Shown(show(specifier)));
     }

@@ -10,22 +10,44 @@ use std::fmt::Write;
 const BYTES: usize = 4 << 20;
 
 pub(super) fn register(connection: &Connection) -> Result<()> {
-    scalar(connection, "length", 1, |a| Ok(a.text(0).chars().count() as i64))?;
+    scalar(connection, "length", 1, |a| {
+        Ok(a.text(0).chars().count() as i64)
+    })?;
     scalar(connection, "empty", 1, |a| Ok(a.text(0).is_empty()))?;
-    scalar(connection, "lower", 1, |a| Ok(a.text(0).to_ascii_lowercase()))?;
-    scalar(connection, "upper", 1, |a| Ok(a.text(0).to_ascii_uppercase()))?;
-    scalar(connection, "lower_utf8", 1, |a| Ok(a.text(0).to_lowercase()))?;
-    scalar(connection, "upper_utf8", 1, |a| Ok(a.text(0).to_uppercase()))?;
-    scalar(connection, "starts_with", 2, |a| Ok(a.text(0).starts_with(&*a.text(1))))?;
-    scalar(connection, "ends_with", 2, |a| Ok(a.text(0).ends_with(&*a.text(1))))?;
-    scalar(connection, "position", 2, |a| Ok(position(&a.text(0), &a.text(1))))?;
-    scalar(connection, "substring", 2, |a| Ok(substring(&a.text(0), a.integer(1)?, None)))?;
+    scalar(connection, "lower", 1, |a| {
+        Ok(a.text(0).to_ascii_lowercase())
+    })?;
+    scalar(connection, "upper", 1, |a| {
+        Ok(a.text(0).to_ascii_uppercase())
+    })?;
+    scalar(connection, "lower_utf8", 1, |a| {
+        Ok(a.text(0).to_lowercase())
+    })?;
+    scalar(connection, "upper_utf8", 1, |a| {
+        Ok(a.text(0).to_uppercase())
+    })?;
+    scalar(connection, "starts_with", 2, |a| {
+        Ok(a.text(0).starts_with(&*a.text(1)))
+    })?;
+    scalar(connection, "ends_with", 2, |a| {
+        Ok(a.text(0).ends_with(&*a.text(1)))
+    })?;
+    scalar(connection, "position", 2, |a| {
+        Ok(position(&a.text(0), &a.text(1)))
+    })?;
+    scalar(connection, "substring", 2, |a| {
+        Ok(substring(&a.text(0), a.integer(1)?, None))
+    })?;
     scalar(connection, "substring", 3, |a| {
         Ok(substring(&a.text(0), a.integer(1)?, Some(a.integer(2)?)))
     })?;
     scalar(connection, "format", -1, format)?;
-    scalar(connection, "hex", 2, |a| digits(a, |text, byte| write!(text, "{byte:02X}")))?;
-    scalar(connection, "bin", 2, |a| digits(a, |text, byte| write!(text, "{byte:08b}")))?;
+    scalar(connection, "hex", 2, |a| {
+        digits(a, |text, byte| write!(text, "{byte:02X}"))
+    })?;
+    scalar(connection, "bin", 2, |a| {
+        digits(a, |text, byte| write!(text, "{byte:08b}"))
+    })?;
     scalar(connection, "json_key", 2, json_key)
 }
 
@@ -49,7 +71,9 @@ fn substring(text: &str, offset: i64, length: Option<i64>) -> String {
         Some(length @ 0..) => length,
         Some(length) => all.saturating_sub(from).saturating_add(length).max(0),
     };
-    let chars = text.chars().skip(usize::try_from(from).unwrap_or(usize::MAX));
+    let chars = text
+        .chars()
+        .skip(usize::try_from(from).unwrap_or(usize::MAX));
     chars.take(usize::try_from(count).unwrap_or(0)).collect()
 }
 
@@ -61,7 +85,9 @@ fn format(arguments: &Arguments<'_>) -> Result<String, String> {
         text.push_str(&arguments.text(index + 1));
         text.push_str(part);
         if text.len() > BYTES {
-            return Err(format!("`format` makes a string of more than {BYTES} bytes"));
+            return Err(format!(
+                "`format` makes a string of more than {BYTES} bytes"
+            ));
         }
     }
     Ok(text)

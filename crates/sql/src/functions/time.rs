@@ -12,7 +12,9 @@ use rusqlite::{Connection, Result};
 pub(crate) use super::pattern::check as check_pattern;
 
 pub(super) fn register(connection: &Connection) -> Result<()> {
-    scalar(connection, "time_parsed", 2, |a| parse(&a.text(0), &a.text(1)))?;
+    scalar(connection, "time_parsed", 2, |a| {
+        parse(&a.text(0), &a.text(1))
+    })?;
     scalar(connection, "time_day", 2, |a| {
         let local = calendar::local(a.integer(0)?.div_euclid(1_000), &known(&a.text(1))?)?;
         Ok(local.div_euclid(86_400))

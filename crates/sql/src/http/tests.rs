@@ -16,8 +16,18 @@ async fn a_query_is_answered_as_by_cloudflare() {
             "application/json",
             "{\"data\":[{\"city\":\"Yard\",\"max_temp\":0,\"n\":\"1\"}],\"meta\":[{\"name\":\"city\",\"type\":\"String\"},{\"name\":\"max_temp\",\"type\":\"Float64\"},{\"name\":\"n\",\"type\":\"UInt64\"}],\"rows\":1}\n",
         ),
-        ("SHOW TABLES FORMAT JSONEachRow", 200, "application/x-ndjson", "{\"dataset\":\"example-dataset\",\"type\":\"dataset\"}\n{\"dataset\":\"temperatures\",\"type\":\"dataset\"}\n"),
-        ("SELECT 1, 'a\tb' FORMAT TabSeparated", 200, "text/tab-separated-values; charset=utf-8", "1\ta\\tb\n"),
+        (
+            "SHOW TABLES FORMAT JSONEachRow",
+            200,
+            "application/x-ndjson",
+            "{\"dataset\":\"example-dataset\",\"type\":\"dataset\"}\n{\"dataset\":\"temperatures\",\"type\":\"dataset\"}\n",
+        ),
+        (
+            "SELECT 1, 'a\tb' FORMAT TabSeparated",
+            200,
+            "text/tab-separated-values; charset=utf-8",
+            "1\ta\\tb\n",
+        ),
         (
             "SELECT colour FROM temperatures",
             422,
@@ -26,8 +36,16 @@ async fn a_query_is_answered_as_by_cloudflare() {
         ),
     ] {
         let response = endpoint(&data).answer(sql.to_owned(), now).await;
-        let Response { status: found, content_type: found_type, body: found_body } = response;
-        assert_eq!((found, found_type, &*found_body), (status, content_type, body), "{sql}");
+        let Response {
+            status: found,
+            content_type: found_type,
+            body: found_body,
+        } = response;
+        assert_eq!(
+            (found, found_type, &*found_body),
+            (status, content_type, body),
+            "{sql}"
+        );
     }
 }
 
@@ -62,17 +80,38 @@ async fn queries_end_when_their_clients_leave() {
 async fn a_query_that_is_one_too_many_is_told_to_come_again() {
     let (data, now) = (Data::new(), request("").now);
     let endpoint = endpoint(&data);
-    let all = endpoint.accepted.acquire_many((RUNNING + WAITING) as u32).await.unwrap();
-    assert_eq!(endpoint.answer("SELECT 1".to_owned(), now).await.status, 429);
+    let all = endpoint
+        .accepted
+        .acquire_many((RUNNING + WAITING) as u32)
+        .await
+        .unwrap();
+    assert_eq!(
+        endpoint.answer("SELECT 1".to_owned(), now).await.status,
+        429
+    );
     drop(all);
-    assert_eq!(endpoint.answer("SELECT 1".to_owned(), now).await.status, 200);
+    assert_eq!(
+        endpoint.answer("SELECT 1".to_owned(), now).await.status,
+        200
+    );
 }
 
 #[tokio::test]
 async fn limits_have_their_status() {
     let (data, now) = (large(), request("").now);
-    let limits = Limits { time: Duration::from_millis(1), ..Limits::default() };
-    let response = Endpoint::new(data.analytics(), limits).answer(LONG.to_owned(), now).await;
+    let limits = Limits {
+        time: Duration::from_millis(1),
+        ..Limits::default()
+    };
+    let response = Endpoint::new(data.analytics(), limits)
+        .answer(LONG.to_owned(), now)
+        .await;
     assert_eq!(response.status, 507);
-    assert!(response.body.starts_with("the query took longer than 0.001 s"), "{}", response.body);
+    assert!(
+        response
+            .body
+            .starts_with("the query took longer than 0.001 s"),
+        "{}",
+        response.body
+    );
 }
