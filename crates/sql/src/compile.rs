@@ -14,6 +14,7 @@ mod scalars;
 mod scope;
 mod selects;
 mod tables;
+mod time_calls;
 mod times;
 mod typed;
 

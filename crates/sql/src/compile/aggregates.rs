@@ -116,10 +116,12 @@ static AGGREGATES: &[Aggregate] = &[
 
 /// Finds a function by its name.
 pub(super) fn named(name: &str) -> Option<&'static Aggregate> {
-    let is_it = |other: &&str| other.eq_ignore_ascii_case(name);
-    AGGREGATES
-        .iter()
-        .find(|aggregate| aggregate.names.iter().any(|other| is_it(&other)))
+    AGGREGATES.iter().find(|aggregate| {
+        aggregate
+            .names
+            .iter()
+            .any(|other| other.eq_ignore_ascii_case(name))
+    })
 }
 
 pub(super) fn names() -> impl Iterator<Item = &'static str> {

@@ -232,14 +232,13 @@ impl Compiler<'_> {
 }
 
 fn aliases(items: &[SelectItem]) -> Vec<(&Ident, &Expr)> {
-    let alias = |item| match item {
-        &SelectItem::ExprWithAlias {
-            ref expr,
-            ref alias,
-        } => Some((alias, expr)),
-        _ => None,
-    };
-    items.iter().filter_map(alias).collect()
+    let mut aliases = Vec::new();
+    for item in items {
+        if let SelectItem::ExprWithAlias { expr, alias } = item {
+            aliases.push((alias, expr));
+        }
+    }
+    aliases
 }
 
 /// Adds what `*` means for a table.

@@ -42,9 +42,9 @@ impl Typed {
 
     pub(super) fn integer(value: i64) -> Self {
         let bits = match value {
-            0..=0xff | -0x80..=-1 => 8,
-            0x100..=0xffff | -0x8000..=-0x81 => 16,
-            0x1_0000..=0xffff_ffff | -0x8000_0000..=-0x8001 => 32,
+            -0x80..=0xff => 8,
+            -0x8000..=0xffff => 16,
+            -0x8000_0000..=0xffff_ffff => 32,
             _ => 64,
         };
         // Without parentheses `-1` might follow another `-`.

@@ -3,42 +3,50 @@
 use super::text;
 use crate::execute::{Answer, Column, Value};
 use crate::types::Type;
-use serde_json::{Map, Number, Value as Json, json};
+use serde_json::{Number, Value as Json};
 
 pub(super) fn object(answer: &Answer) -> String {
-    let meta = |column: &Column| json!({ "name": column.name, "type": column.type_name() });
-    let meta: Vec<Json> = answer.columns.iter().map(meta).collect();
-    let data: Vec<Json> = answer
-        .rows
-        .iter()
-        .map(|row| object_of(answer, row))
-        .collect();
-    let rows = data.len();
-    let mut text = json!({ "meta": meta, "data": data, "rows": rows }).to_string();
-    text.push('\n');
-    text
+    let meta = |column: &Column| {
+        let (name, ty) = (string(&column.name), string(&column.type_name()));
+        format!("{{\"name\":{name},\"type\":{ty}}}")
+    };
+    let meta: Vec<_> = answer.columns.iter().map(meta).collect();
+    let data: Vec<_> = rows(answer).collect();
+    let (meta, rows, data) = (meta.join(","), data.len(), data.join(","));
+    format!("{{\"meta\":[{meta}],\"data\":[{data}],\"rows\":{rows}}}\n")
 }
 
 pub(super) fn lines(answer: &Answer) -> String {
     let mut text = String::new();
-    for row in &answer.rows {
-        text.push_str(&object_of(answer, row).to_string());
+    for row in rows(answer) {
+        text.push_str(&row);
         text.push('\n');
     }
     text
 }
 
-fn object_of(answer: &Answer, row: &[Value]) -> Json {
-    let mut object = Map::new();
-    for (column, value) in answer.columns.iter().zip(row) {
-        object.insert(column.name.clone(), value_of(value, &column.ty));
-    }
-    Json::Object(object)
+/// The rows as objects with their keys in the order of the columns.
+fn rows(answer: &Answer) -> impl Iterator<Item = String> {
+    let names: Vec<_> = answer
+        .columns
+        .iter()
+        .map(|column| string(&column.name))
+        .collect();
+    answer.rows.iter().map(move |row| {
+        let cells = names.iter().zip(&answer.columns).zip(row);
+        let cells =
+            cells.map(|((name, column), value)| format!("{name}:{}", value_of(value, &column.ty)));
+        format!("{{{}}}", cells.collect::<Vec<_>>().join(","))
+    })
+}
+
+fn string(text: &str) -> String {
+    Json::from(text).to_string()
 }
 
 /// A value: integers of 64 bits as strings, since JavaScript cannot hold them all, and null for
 /// numbers that JSON lacks.
-pub(super) fn value_of(value: &Value, ty: &Type) -> Json {
+fn value_of(value: &Value, ty: &Type) -> Json {
     match (value, ty) {
         (Value::Null, _) => Json::Null,
         (Value::Integer(value), Type::Bool) => Json::Bool(*value != 0),

@@ -9,7 +9,7 @@ fn each_format_has_its_escapes() {
     for (format, expected) in [
         (
             Format::JsonEachRow,
-            "{\"f\":1.5,\"inf\":null,\"k\":[\"hall\"],\"m\":\"2025-10-29 16:00:00\",\"n\":null,\"t,x\":\"a\\\"b,\\tc\\nd\\\\\",\"u\":18}\n",
+            "{\"t,x\":\"a\\\"b,\\tc\\nd\\\\\",\"f\":1.5,\"inf\":null,\"n\":null,\"u\":18,\"k\":[\"hall\"],\"m\":\"2025-10-29 16:00:00\"}\n",
         ),
         (
             Format::TabSeparated,

@@ -240,7 +240,7 @@ fn quantile(weights: BTreeMap<Key, f64>, level: f64) -> Value {
 fn top(weights: BTreeMap<Key, f64>, count: usize) -> Value {
     let mut weights: Vec<_> = weights.into_iter().collect();
     // The sort is stable: values of the same weight stay in their order.
-    weights.sort_by(|(_, left), (_, right)| Reverse(left.to_bits()).cmp(&Reverse(right.to_bits())));
+    weights.sort_by_key(|(_, weight)| Reverse(weight.to_bits()));
     let items = weights.into_iter().take(count).map(|(key, _)| match key {
         Key::Integer(value) => Json::from(value),
         Key::Real(value) => Json::from(value),

@@ -14,7 +14,7 @@ async fn a_query_is_answered_as_by_cloudflare() {
             "SELECT blob1 AS city, max(double1) as max_temp, count() AS n FROM temperatures WHERE timestamp > NOW() - INTERVAL '1' DAY GROUP BY city ORDER BY city LIMIT 1",
             200,
             "application/json",
-            "{\"data\":[{\"city\":\"Yard\",\"max_temp\":0,\"n\":\"1\"}],\"meta\":[{\"name\":\"city\",\"type\":\"String\"},{\"name\":\"max_temp\",\"type\":\"Float64\"},{\"name\":\"n\",\"type\":\"UInt64\"}],\"rows\":1}\n",
+            "{\"meta\":[{\"name\":\"city\",\"type\":\"String\"},{\"name\":\"max_temp\",\"type\":\"Float64\"},{\"name\":\"n\",\"type\":\"UInt64\"}],\"data\":[{\"city\":\"Yard\",\"max_temp\":0,\"n\":\"1\"}],\"rows\":1}\n",
         ),
         (
             "SHOW TABLES FORMAT JSONEachRow",
