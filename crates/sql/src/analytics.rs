@@ -45,6 +45,12 @@ impl Analytics {
         Self { file }
     }
 
+    /// The database, which is made when the first Worker keeps data.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// Runs a query. Without a database there are no datasets.
     ///
     /// # Errors
