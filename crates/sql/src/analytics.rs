@@ -1,8 +1,10 @@
 //! The data points that Workers have written with `writeDataPoint`.
 
+use crate::answer::Answer;
 use crate::catalogue::{Catalogue, Column, Table};
 use crate::error::{Error, ErrorKind};
-use crate::execute::{Answer, Request, query};
+use crate::execute::query;
+use crate::request::Request;
 use crate::rules::Cancel;
 use crate::types::Type;
 use rusqlite::{Connection, OpenFlags};

@@ -20,7 +20,7 @@ mod typed;
 
 use crate::catalogue::Catalogue;
 use crate::error::Error;
-use crate::execute::Request;
+use crate::request::Request;
 use crate::types::Type;
 use rusqlite::types::Value;
 use scope::Relation;

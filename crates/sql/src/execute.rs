@@ -1,107 +1,22 @@
 //! Runs a query: compiles it, and lets SQLite do what is left.
 
+use crate::answer::{Answer, Column, Value};
 use crate::catalogue::Catalogue;
 use crate::clock;
 use crate::compile::{Compiled, Compiler, Output};
 use crate::error::{Error, ErrorKind};
-use crate::format::Format;
 use crate::functions::{self, time};
-use crate::guard::Guard;
+use crate::guard::{Guard, Stopped};
 use crate::parse::{Parsed, Statement, parse};
-use crate::rules::{Cancel, Limits, Rules};
-use crate::types::Type;
-use jiff::Timestamp;
+use crate::request::Request;
+use crate::rules::{Cancel, Limits};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
-use serde_json::{Map, Value as Json};
 use std::thread;
-use std::time::Duration;
 
 /// The stack of the thread on which a query runs. The parser and the compiler call themselves
 /// for each level of an expression, and a long sum has a level for each `+`.
 const STACK: usize = 64 << 20;
-
-/// A query.
-#[derive(Clone, Debug)]
-pub struct Request<'a> {
-    /// The text.
-    pub sql: &'a str,
-    /// The values of `$1`, `$2` and of `$name`.
-    pub params: Params,
-    /// What `now()` is.
-    pub now: Timestamp,
-    /// What the text may consist of.
-    pub rules: Rules,
-    /// What it may use.
-    pub limits: Limits,
-}
-
-/// The values of parameters: strings, numbers, Booleans and null.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub enum Params {
-    /// There are none.
-    #[default]
-    None,
-    /// Those of `$1`, `$2` and so on.
-    Numbered(Vec<Json>),
-    /// Those of `$name`.
-    Named(Map<String, Json>),
-}
-
-/// A column of an [`Answer`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct Column {
-    /// The name.
-    pub name: String,
-    /// The type of values that are not NULL.
-    pub ty: Type,
-    /// Whether values may be NULL.
-    pub nullable: bool,
-}
-
-/// A value of an [`Answer`], which the type of its column explains.
-#[derive(Clone, Debug, PartialEq)]
-#[expect(missing_docs, reason = "they are what they are called")]
-pub enum Value {
-    Null,
-    Integer(i64),
-    Real(f64),
-    Text(String),
-}
-
-/// What a query has found.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
-    /// The columns.
-    pub columns: Vec<Column>,
-    /// The rows, with a value for each column.
-    pub rows: Vec<Vec<Value>>,
-    /// The format that the query asks for with `FORMAT`.
-    pub format: Option<Format>,
-    /// How long it took.
-    pub elapsed: Duration,
-}
-
-impl Column {
-    /// The name of the type.
-    #[must_use]
-    pub fn type_name(&self) -> String {
-        match (&self.ty, self.nullable) {
-            (Type::Dynamic | Type::Json | Type::Array(_), _) | (_, false) => self.ty.to_string(),
-            (ty, true) => format!("Nullable({ty})"),
-        }
-    }
-
-    fn plain(name: &str) -> Self {
-        let (name, ty) = (name.to_owned(), Type::String);
-        Self {
-            name,
-            ty,
-            nullable: false,
-        }
-    }
-}
 
 /// Runs a query on a thread of its own, and waits for it.
 ///
@@ -156,17 +71,17 @@ fn run(
                 .iter()
                 .filter_map(|table| table.names.first());
             list(
-                &[Column::plain("dataset"), Column::plain("type")],
+                &[Column::of_strings("dataset"), Column::of_strings("type")],
                 names.map(|name| vec![name.clone(), "dataset".to_owned()]),
             )
         }
         Statement::ShowTimeZones => list(
-            &[Column::plain("timezone")],
+            &[Column::of_strings("timezone")],
             time::zones().map(|zone| vec![zone]),
         ),
         Statement::ShowTimeZone => {
             let zone = vec![functions::DEFAULT_ZONE.to_owned()];
-            list(&[Column::plain("timezone")], std::iter::once(zone))
+            list(&[Column::of_strings("timezone")], std::iter::once(zone))
         }
     };
     Ok(Answer {
@@ -183,21 +98,6 @@ fn list(
 ) -> (Vec<Column>, Vec<Vec<Value>>) {
     let row = |row: Vec<String>| row.into_iter().map(Value::Text).collect();
     (columns.to_vec(), rows.map(row).collect())
-}
-
-/// Why reading the rows ended early.
-#[derive(Debug)]
-pub(crate) enum Stopped {
-    /// SQLite says so.
-    Sqlite(rusqlite::Error),
-    /// The result is over a limit, which this names.
-    TooMuch(String),
-}
-
-impl From<rusqlite::Error> for Stopped {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
-    }
 }
 
 fn rows(

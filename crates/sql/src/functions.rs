@@ -15,6 +15,7 @@ use rusqlite::{Connection, Error, Result};
 use std::borrow::Cow;
 
 pub(crate) use aggregates::Budget;
+pub(crate) use numbers::number;
 
 /// How their names in SQLite begin.
 pub(crate) const PREFIX: &str = "ae_";
@@ -76,7 +77,7 @@ impl Arguments<'_> {
         match self.0[index] {
             ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes),
             ValueRef::Integer(value) => value.to_string().into(),
-            ValueRef::Real(value) => crate::format::number(value).into(),
+            ValueRef::Real(value) => number(value).into(),
             ValueRef::Null => "".into(),
         }
     }

@@ -3,7 +3,6 @@
 use crate::catalogue::Catalogue;
 use crate::clock;
 use crate::error::{Error, ErrorKind};
-use crate::execute::Stopped;
 use crate::functions::{self, Budget};
 use crate::rules::{Cancel, Limits};
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
@@ -24,6 +23,21 @@ const VALUE_BYTES: i32 = 4 << 20;
 const BUILT_IN: &[&str] = &[
     "avg", "coalesce", "count", "iif", "max", "min", "sum", "total",
 ];
+
+/// Why reading the rows ended early.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// SQLite says so.
+    Sqlite(rusqlite::Error),
+    /// The result is over a limit, which this names.
+    TooMuch(String),
+}
+
+impl From<rusqlite::Error> for Stopped {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
 
 /// A connection in which a query can do no harm, until it is dropped.
 pub(crate) struct Guard<'a> {

@@ -5,9 +5,9 @@
 //! <https://developers.cloudflare.com/analytics/analytics-engine/sql-api/>
 
 use crate::analytics::Analytics;
+use crate::answer::Format;
 use crate::error::ErrorKind;
-use crate::execute::{Params, Request};
-use crate::format::Format;
+use crate::request::{Params, Request};
 use crate::rules::{Cancel, Limits, Rules};
 use jiff::Timestamp;
 use std::sync::Arc;

@@ -9,6 +9,7 @@
 //! written.
 
 mod analytics;
+mod answer;
 mod catalogue;
 mod clock;
 mod compile;
@@ -19,15 +20,17 @@ mod functions;
 mod guard;
 mod http;
 mod parse;
+mod request;
 mod rules;
 mod types;
 
 pub use analytics::Analytics;
+pub use answer::{Answer, Column as ResultColumn, Format, Value};
 pub use catalogue::{Catalogue, Column, Table};
 pub use error::{Error, ErrorKind};
-pub use execute::{Answer, Column as ResultColumn, Params, Request, Value, query};
-pub use format::Format;
+pub use execute::query;
 pub use http::{Endpoint, Response};
+pub use request::{Params, Request};
 pub use rules::{Cancel, Limits, Rules};
 pub use types::{Type, Unit};
 

@@ -1,7 +1,7 @@
 //! From text to a statement.
 
+use crate::answer::Format;
 use crate::error::Error;
-use crate::format::Format;
 use crate::rules::Rules;
 use sqlparser::ast::{self, Query};
 use sqlparser::dialect::ClickHouseDialect;

@@ -4,7 +4,7 @@ use super::scope::Scope;
 use super::typed::Typed;
 use super::{Compiler, unsupported};
 use crate::error::{Error, meant};
-use crate::execute::Params;
+use crate::request::Params;
 use crate::types::{Type, Unit};
 use rusqlite::types::Value as Bound;
 use serde_json::Value as Json;

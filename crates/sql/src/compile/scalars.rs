@@ -5,7 +5,7 @@ use super::time_calls::{
     interval, named_part, start_of, start_of_interval, time_formatted, time_part, to_date, to_time,
     unix_timestamp,
 };
-use super::typed::Typed;
+use super::typed::{Built, Typed};
 use crate::functions;
 use crate::types::{Type, Unit};
 use jiff::Timestamp;
@@ -21,8 +21,6 @@ pub(super) struct Scalar {
     /// that begins with the name.
     pub(super) build: fn(Timestamp, &[Typed]) -> Result<Typed, String>,
 }
-
-pub(super) type Built = Result<Typed, String>;
 
 /// A shorter way to write the table.
 const fn scalar(

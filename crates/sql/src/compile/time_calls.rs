@@ -1,8 +1,7 @@
 //! Functions of times.
 
-use super::scalars::Built;
 use super::times::{milliseconds, seconds, zone_of};
-use super::typed::Typed;
+use super::typed::{Built, Typed};
 use crate::functions::time;
 use crate::types::{Type, Unit};
 

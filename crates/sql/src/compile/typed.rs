@@ -19,6 +19,9 @@ pub(super) struct Typed {
     pub(super) aggregates: bool,
 }
 
+/// An expression, or what is wrong, in words that continue the name of a function.
+pub(super) type Built = Result<Typed, String>;
+
 /// A value that is written in the query.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Constant {

@@ -1,7 +1,8 @@
 //! JSON, as ClickHouse writes it.
 
 use super::text;
-use crate::execute::{Answer, Column, Value};
+use crate::answer::{Answer, Column, Value};
+use crate::functions;
 use crate::types::Type;
 use serde_json::{Number, Value as Json};
 
@@ -69,7 +70,7 @@ fn value_of(value: &Value, ty: &Type) -> Json {
 
 /// A number without `.0`.
 fn number(value: f64) -> Json {
-    let digits = text::number(value);
+    let digits = functions::number(value);
     let number: Option<Number> = serde_json::from_str(&digits).ok();
     number.map_or(Json::Null, Json::Number)
 }

@@ -1,7 +1,7 @@
 //! Values as text, and the formats that are made of it.
 
-use crate::execute::{Answer, Value};
-use crate::functions::time;
+use crate::answer::{Answer, Value};
+use crate::functions::{number, time};
 use crate::types::Type;
 use serde_json::Value as Json;
 use std::fmt::Write;
@@ -19,17 +19,6 @@ pub(crate) fn of(value: &Value, ty: &Type) -> String {
         (Value::Integer(value), _) => value.to_string(),
         (Value::Real(value), _) => number(*value),
         (Value::Text(text), _) => text.clone(),
-    }
-}
-
-/// A number in as few digits as tell it from others.
-pub(crate) fn number(value: f64) -> String {
-    let size = value.abs();
-    match value {
-        _ if value.is_nan() => "nan".to_owned(),
-        _ if value.is_infinite() => if value > 0.0 { "inf" } else { "-inf" }.to_owned(),
-        _ if size != 0.0 && !(1e-6..1e21).contains(&size) => format!("{value:e}"),
-        _ => value.to_string(),
     }
 }
 

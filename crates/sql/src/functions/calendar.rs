@@ -1,6 +1,5 @@
 //! Arithmetic with times in a time zone, all in seconds since 1970.
 
-use super::time::{civil, out_of_range};
 use crate::types::Unit;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -10,6 +9,17 @@ const DAY: i64 = 86_400;
 
 /// The day of the first Monday since 1970.
 const MONDAY: i64 = 4;
+
+/// What clocks in a time zone show.
+pub(super) fn civil(seconds: i64, zone: &TimeZone) -> Result<DateTime, String> {
+    let time = Timestamp::from_second(seconds);
+    let time = time.map_err(|_| out_of_range(seconds))?;
+    Ok(zone.to_datetime(time))
+}
+
+pub(super) fn out_of_range(seconds: i64) -> String {
+    format!("the time {seconds} s after 1970 is out of range")
+}
 
 /// What clocks in a time zone show, as seconds since they showed 1970.
 pub(super) fn local(seconds: i64, zone: &TimeZone) -> Result<i64, String> {

@@ -87,3 +87,14 @@ fn unsigned(arguments: &Arguments<'_>) -> Result<i64, String> {
         .map(|value| value & mask)
         .ok_or_else(|| arguments.no_number(0))
 }
+
+/// A number in as few digits as tell it from others.
+pub(crate) fn number(value: f64) -> String {
+    let size = value.abs();
+    match value {
+        _ if value.is_nan() => "nan".to_owned(),
+        _ if value.is_infinite() => if value > 0.0 { "inf" } else { "-inf" }.to_owned(),
+        _ if size != 0.0 && !(1e-6..1e21).contains(&size) => format!("{value:e}"),
+        _ => value.to_string(),
+    }
+}

@@ -1,6 +1,6 @@
 //! Times: reading, showing, and their functions in SQLite.
 
-use super::calendar;
+use super::calendar::{self, civil, out_of_range};
 use super::pattern;
 use super::scalar;
 use crate::types::Unit;
@@ -95,17 +95,6 @@ pub(crate) fn second(seconds: i64, zone: &str) -> String {
 pub(crate) fn millisecond(milliseconds: i64, zone: &str) -> String {
     let seconds = second(milliseconds.div_euclid(1_000), zone);
     format!("{seconds}.{:03}", milliseconds.rem_euclid(1_000))
-}
-
-/// What clocks in a time zone show.
-pub(super) fn civil(seconds: i64, zone: &TimeZone) -> Result<DateTime, String> {
-    let time = Timestamp::from_second(seconds);
-    let time = time.map_err(|_| out_of_range(seconds))?;
-    Ok(zone.to_datetime(time))
-}
-
-pub(super) fn out_of_range(seconds: i64) -> String {
-    format!("the time {seconds} s after 1970 is out of range")
 }
 
 fn timestamp(milliseconds: i64) -> Result<Timestamp, String> {
