@@ -8,6 +8,7 @@ mod aggregates;
 mod calls;
 mod expressions;
 mod literals;
+mod number_calls;
 mod operators;
 mod queries;
 mod scalars;

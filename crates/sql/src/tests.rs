@@ -1,5 +1,6 @@
 //! Queries from text to text, over some data points.
 
+mod catalogue;
 mod dialect;
 mod hostile;
 mod mistakes;

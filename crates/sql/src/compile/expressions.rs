@@ -281,7 +281,7 @@ impl Compiler<'_> {
         self.call(name, at, &arguments)
     }
 
-    /// Compiles `json['key']`.
+    /// Compiles `json['key']`, where `json` may be behind the name of a table.
     fn key(
         &mut self,
         scope: &Scope<'_>,
@@ -289,9 +289,28 @@ impl Compiler<'_> {
         chain: &[AccessExpr],
         at: Location,
     ) -> Result<Typed, Error> {
-        let json = self.expression(scope, root)?;
-        let [AccessExpr::Subscript(Subscript::Index { index })] = chain else {
-            return Err(unsupported("more than one key of JSON", at));
+        let [
+            names @ ..,
+            AccessExpr::Subscript(Subscript::Index { index }),
+        ] = chain
+        else {
+            return Err(unsupported("anything but one key of JSON", at));
+        };
+        let mut path = match root {
+            Expr::Identifier(name) => vec![name.clone()],
+            _ => Vec::new(),
+        };
+        for name in names {
+            match name {
+                AccessExpr::Dot(Expr::Identifier(name)) if !path.is_empty() => {
+                    path.push(name.clone());
+                }
+                _ => return Err(unsupported("anything but one key of JSON", at)),
+            }
+        }
+        let json = match &*path {
+            [_, _, ..] => Self::qualified_name(scope, &path)?,
+            _ => self.expression(scope, root)?,
         };
         let key = self.expression(scope, index)?;
         if json.ty != Type::Json || key.literal().is_none() {

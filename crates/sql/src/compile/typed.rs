@@ -118,6 +118,12 @@ impl Typed {
     }
 }
 
+/// A call of a function of this crate, which needs nothing but these arguments.
+pub(super) fn call(function: &str, arguments: &[Typed], ty: Type) -> Built {
+    let arguments: Vec<&Typed> = arguments.iter().collect();
+    Ok(Typed::call(function, &arguments, ty))
+}
+
 /// A string of SQLite.
 pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
