@@ -118,3 +118,19 @@ fn a_dataset_is_found_by_its_index() {
         "SEARCH analytics USING INDEX analytics_by_time (dataset=?)"
     );
 }
+
+#[test]
+fn what_a_killed_process_has_written_is_found() {
+    let data = Data::new();
+    let writer = data.database();
+    writer.pragma_update(None, "journal_mode", "WAL").unwrap();
+    let insert = "INSERT INTO analytics (dataset, timestamp) VALUES ('temperatures', 0)";
+    writer.execute(insert, []).unwrap();
+    let killed = tempfile::tempdir().unwrap();
+    for file in ["store.sqlite", "store.sqlite-wal"] {
+        fs::copy(data.directory().join(file), killed.path().join(file)).unwrap();
+    }
+    let sql = "SELECT count() AS n FROM temperatures";
+    let answer = Analytics::in_directory(killed.path()).query(&request(sql), &Cancel::default());
+    assert_eq!(answer.unwrap().rows, [[crate::Value::Integer(5)]]);
+}
