@@ -1,6 +1,6 @@
 //! From a parsed query to SQL of SQLite.
 //!
-//! Every expression becomes text and a type ([`Typed`]). Tables are `t0`, `t1` and so on in that
+//! Every expression becomes text and a type ([`typed::Typed`]). Tables are `t0`, `t1` and so on in that
 //! text, parts of `WITH` are `w0`, `w1`, and columns are `c0`, `c1`, so that no name of the query
 //! is a name in SQLite.
 

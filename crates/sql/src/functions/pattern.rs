@@ -43,7 +43,7 @@ const SPECIFIERS: &[(char, &str)] = &[
     ('z', "%z"),
 ];
 
-/// Fails when a pattern has what [`format`] does not know.
+/// Fails when a pattern has what [`format()`] does not know.
 pub(crate) fn check(pattern: &str) -> Result<(), String> {
     pieces(pattern, |_| ()).map(|_| ())
 }
