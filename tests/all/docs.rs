@@ -25,6 +25,7 @@ pages! {
     limits: "docs/limits.md"
     javascript: "docs/javascript.md"
     bindings: "docs/bindings.md"
+    analytics: "docs/analytics.md"
     languages: "docs/languages.md"
     security: "docs/security.md"
     testing: "docs/testing.md"

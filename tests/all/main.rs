@@ -1,6 +1,7 @@
 //! Everything that is tested with real guests.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod analytics;
 mod architecture;
 mod attribution;
 mod bad_component;

@@ -1,5 +1,9 @@
 //! The command line.
 
+mod analytics;
+
+pub(crate) use analytics::{AnalyticsCommand, AnalyticsOptions, AnswerFormat, QueryOptions};
+
 use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum};
 use std::fmt;
 use std::net::IpAddr;
@@ -111,6 +115,8 @@ Examples:
   taffrail status --control /run/taffrail.sock
   taffrail status --control /run/taffrail.sock --format json")]
     Status(StatusOptions),
+    /// Query the data points that Workers write to Analytics Engine
+    Analytics(AnalyticsOptions),
 }
 
 /// The Workers and their configuration.

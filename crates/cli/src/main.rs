@@ -1,5 +1,6 @@
 //! The command line `taffrail`.
 
+mod analytics;
 mod args;
 mod build;
 mod check;
@@ -68,6 +69,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
             Command::Stop(options) => control::request("stop", &options),
             Command::Start(options) => control::request("start", &options),
             Command::Status(options) => status::run(&options),
+            Command::Analytics(options) => analytics::run(options).await,
         }
     });
     // Work that a guest left hanging must not keep the process running.

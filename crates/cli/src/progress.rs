@@ -106,10 +106,10 @@ impl Underway for Spinning {
 }
 
 /// Shows activity until it is dropped.
-struct Spinner(ProgressBar);
+pub(crate) struct Spinner(ProgressBar);
 
 impl Spinner {
-    fn start(text: &str) -> Self {
+    pub(crate) fn start(text: &str) -> Self {
         let bar = ProgressBar::new_spinner().with_message(terminal::line(text));
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
             bar.set_style(style);
