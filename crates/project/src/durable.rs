@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use taffrail_logs::{Deliveries, ReadError, Undelivered};
 use taffrail_runtime::{ErrorKind, Ledger, Runtime, Target};
-use taffrail_trace::Outcome;
 use tokio::sync::{Notify, watch};
 
 /// How often a call is attempted, and the pause after the first attempt. Each pause is twice as
@@ -166,19 +165,19 @@ impl Durable {
         let mut pause = FIRST_PAUSE;
         for _ in 1..ATTEMPTS {
             match runtime.tail(&self.target, items.clone()).await {
-                Ok(Outcome::Ok) => return self.ledger.delivered(count),
+                Ok(true) => return self.ledger.delivered(count),
                 Err(error) if error.kind() == ErrorKind::Loop => {
                     return self.ledger.lost(count, "it is part of a loop");
                 }
-                Ok(_) | Err(_) => {}
+                Ok(false) | Err(_) => {}
             }
             self.rest();
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
         match runtime.tail(&self.target, items).await {
-            Ok(Outcome::Ok) => self.ledger.delivered(count),
-            Ok(_) | Err(_) => {
+            Ok(true) => self.ledger.delivered(count),
+            Ok(false) | Err(_) => {
                 let reason = format!("{ATTEMPTS} attempts failed");
                 self.ledger.lost(count, &reason);
             }

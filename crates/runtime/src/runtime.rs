@@ -254,16 +254,16 @@ impl Runtime {
             .0)
     }
 
-    /// Runs a tail event with these items, and returns the outcome. For consumers that deliver
-    /// items at a time of their own; Workers have their
-    /// [`tail_consumers`](crate::WorkerSettings::tail_consumers).
+    /// Runs a tail event with these items. Returns whether it ended well: with the outcome `ok`
+    /// and without an exception. For consumers that deliver items at a time of their own; Workers
+    /// have their [`tail_consumers`](crate::WorkerSettings::tail_consumers).
     ///
     /// # Errors
     ///
     /// Fails if the Tail Worker is not deployed, with the kind
     /// [`ErrorKind::NotDeployed`](crate::ErrorKind::NotDeployed), and if the items are the end of a
     /// chain of 32 calls and tails, with the kind [`ErrorKind::Loop`](crate::ErrorKind::Loop).
-    pub async fn tail(&self, tail: &Target, items: Vec<Arc<TraceItem>>) -> Result<Outcome, Error> {
+    pub async fn tail(&self, tail: &Target, items: Vec<Arc<TraceItem>>) -> Result<bool, Error> {
         let depth = delivery::depth(&items);
         let name = tail.worker.to_string();
         if depth > DEPTH {
@@ -276,7 +276,8 @@ impl Runtime {
             depth,
             ..Origin::default()
         };
-        Ok(worker.dispatch(Event::Tail(items), origin).await.0)
+        let invocation = worker.handle(Event::Tail(items), origin).await;
+        Ok(invocation.has_succeeded())
     }
 
     /// Stops a Worker: ends its invocations and refuses further ones, all with the outcome

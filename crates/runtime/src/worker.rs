@@ -126,7 +126,7 @@ impl Worker {
         (invocation.verdict().0, invocation.take_result())
     }
 
-    async fn handle(self: Arc<Self>, event: Event, origin: Origin) -> Arc<Invocation> {
+    pub(crate) async fn handle(self: Arc<Self>, event: Event, origin: Origin) -> Arc<Invocation> {
         let (invocation, run) = self.invoke(event, origin);
         if let Some(run) = run {
             run.await;

@@ -7,13 +7,17 @@ use anyhow::{Result, bail};
 use taffrail_logs::{Filter, Reader};
 use taffrail_trace::TraceItem;
 
-pub(super) fn run(reader: &Reader, id: &str, format: LogFormat) -> Result<u8> {
+/// Reads the id of an invocation.
+pub(super) fn id(id: &str) -> Result<String> {
     if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         let message = format!("--invocation {id}: an id has 32 hexadecimal digits");
         return Err(UsageError::new(message).into());
     }
-    let id = id.to_ascii_lowercase();
-    let Some(request) = items(reader, &id)?
+    Ok(id.to_ascii_lowercase())
+}
+
+pub(super) fn run(reader: &Reader, id: &str, format: LogFormat) -> Result<u8> {
+    let Some(request) = items(reader, id)?
         .first()
         .map(|item| item.request_id.clone())
     else {

@@ -445,6 +445,12 @@ impl Invocation {
         self.recording().ending.request_broke_off = true;
     }
 
+    /// Whether it ended well: with the outcome `ok`, and without an exception.
+    pub(crate) fn has_succeeded(&self) -> bool {
+        let (outcome, exception) = self.verdict();
+        outcome == Outcome::Ok && exception.is_none() && !self.recording().has_exceptions
+    }
+
     /// Returns how the invocation ended, for a client that gets no response.
     pub(crate) fn verdict(&self) -> (Outcome, Option<TraceException>) {
         let mut recording = self.recording();

@@ -22,6 +22,8 @@ pub(super) struct Recording {
     pub(super) result: Option<String>,
     /// The response came from the origin instead of the Worker.
     pub(super) passed_through: bool,
+    /// Whether an exception was recorded.
+    pub(super) has_exceptions: bool,
     pub(super) not_started: bool,
 }
 
@@ -37,6 +39,7 @@ impl Recording {
             peak_memory: 0,
             result: None,
             passed_through: false,
+            has_exceptions: false,
             not_started: false,
         }
     }
@@ -151,6 +154,7 @@ impl Recording {
     }
 
     pub(super) fn exception(&mut self, failure: ending::Failure) {
+        self.has_exceptions = true;
         self.observers.record(Record::Exception(at_now(failure)));
     }
 }
