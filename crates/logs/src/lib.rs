@@ -17,6 +17,7 @@ mod sampling;
 mod scrub;
 mod segments;
 mod stats;
+mod tables;
 mod terms;
 mod writer;
 
@@ -31,6 +32,7 @@ pub use sampling::is_sampled;
 pub use scrub::Scrub;
 pub use segments::WriteError;
 pub use stats::{Quantiles, Slot, Statistics, WorkerStatistics};
+pub use tables::QueryError;
 pub use terms::level_name;
 pub use writer::{Counts, Writer};
 

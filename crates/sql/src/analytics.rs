@@ -150,7 +150,10 @@ fn catalogue(connection: &Connection) -> rusqlite::Result<Catalogue> {
     let names = statement.query_map([], |row| row.get(0))?;
     let tables = names.map(|name| name.map(|name: String| table(&name)));
     let tables = tables.collect::<rusqlite::Result<_>>()?;
-    Ok(Catalogue { tables })
+    Ok(Catalogue {
+        tables,
+        functions: Vec::new(),
+    })
 }
 
 /// <https://developers.cloudflare.com/analytics/analytics-engine/sql-api/#table-structure>.

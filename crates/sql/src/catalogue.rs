@@ -7,6 +7,8 @@ use crate::types::Type;
 pub struct Catalogue {
     /// The tables, in the order in which `SHOW TABLES` lists them.
     pub tables: Vec<Table>,
+    /// The functions that sources and columns call, beside those of this crate.
+    pub functions: Vec<String>,
 }
 
 /// A table of the catalogue.

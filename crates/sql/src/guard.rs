@@ -79,8 +79,9 @@ impl<'a> Guard<'a> {
         connection.progress_handler(INSTRUCTIONS, Some(progress))?;
         let tables = catalogue.tables.iter().flat_map(|table| &table.reads);
         let tables: HashSet<String> = tables.cloned().collect();
+        let functions: HashSet<String> = catalogue.functions.iter().cloned().collect();
         connection.authorizer(Some(move |context: AuthContext<'_>| {
-            match is_allowed(&context.action, &tables) {
+            match is_allowed(&context.action, &tables, &functions) {
                 true => Authorization::Allow,
                 false => Authorization::Deny,
             }
@@ -136,11 +137,16 @@ impl<'a> Guard<'a> {
     }
 }
 
-fn is_allowed(action: &AuthAction<'_>, tables: &HashSet<String>) -> bool {
+fn is_allowed(
+    action: &AuthAction<'_>,
+    tables: &HashSet<String>,
+    functions: &HashSet<String>,
+) -> bool {
     match action {
         AuthAction::Select | AuthAction::Recursive => true,
         AuthAction::Function { function_name } => {
             function_name.starts_with(functions::PREFIX)
+                || functions.contains(*function_name)
                 || BUILT_IN.contains(&function_name.to_ascii_lowercase().as_str())
         }
         // No column of it is needed: it is a part of the query (`WITH`), or one of the tables.

@@ -41,6 +41,7 @@ fn logs() -> (Connection, Catalogue) {
         connection,
         Catalogue {
             tables: vec![table],
+            functions: Vec::new(),
         },
     )
 }
