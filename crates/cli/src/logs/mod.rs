@@ -12,7 +12,7 @@ use show::Show;
 use std::io::{Write, stdout};
 use std::time::Duration;
 use taffrail_logs::{Expression, Filter, Found, ReadError, Reader};
-use taffrail_trace::{LogLevel, Outcome};
+use taffrail_trace::Outcome;
 
 /// How often `--follow` looks for new items.
 const FOLLOW: Duration = Duration::from_millis(200);
