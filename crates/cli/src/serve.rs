@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use taffrail_project::{Crons, Project};
-use taffrail_runtime::{Delivery, Runtime, TailConsumer};
+use taffrail_runtime::{Delivery, TailConsumer};
 use taffrail_server::Settings;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
