@@ -393,7 +393,7 @@ mod tests {
         let meter = Arc::new(Measured::default());
         assert!(!is_recorded(Runtime::builder().meter(meter.clone())));
         let measured = meter.0.lock().unwrap().clone();
-        assert_eq!(measured, [("w".to_owned(), Outcome::Aborted)]);
+        assert_eq!(measured, [("w".to_owned(), Outcome::Canceled)]);
     }
 
     /// Whether an event of a Worker is made into a record.
