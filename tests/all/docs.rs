@@ -22,6 +22,7 @@ pages! {
     readme: "README.md"
     configuration: "docs/configuration.md"
     tails: "docs/tails.md"
+    live_tail: "docs/live-tail.md"
     limits: "docs/limits.md"
     javascript: "docs/javascript.md"
     bindings: "docs/bindings.md"

@@ -8,6 +8,8 @@
 //! - [`process`] runs the `taffrail` binary as a user would;
 //! - [`conformance`] compares Taffrail with recordings of workerd;
 //! - [`wit`] makes components of the package in `wit/` without a language;
+//! - [`control`] talks to the control endpoint of a server;
+//! - [`wrangler`] runs wrangler itself;
 //! - [`pages`] runs the examples in the documentation;
 //! - [`client`] talks to it, also in ways that no client should;
 //! - [`upstream`] is what Workers fetch from.
@@ -15,6 +17,7 @@
 
 pub mod client;
 pub mod conformance;
+pub mod control;
 pub mod fairness;
 pub mod folder;
 pub mod guests;
@@ -26,6 +29,7 @@ pub mod soak;
 pub mod sources;
 pub mod upstream;
 pub mod wit;
+pub mod wrangler;
 
 #[cfg(doctest)]
 #[allow(

@@ -7,16 +7,16 @@
 //! | `js title="api/worker.js"`, or another language | a file of the example |
 //! | the same below `crates/` | a file of the repository, which has the same text |
 //! | `console` | commands behind `$ `, each followed by its output |
-//! | `text` | the lines that the running server prints next |
+//! | `text` | the lines that the running server, or `taffrail tail` after it, prints next |
 //! | `rust` | a documentation test of this package (`lib.rs`) |
 //!
 //! `taffrail dev` and `taffrail serve` run beside the commands after them, until
-//! the next server starts. A `…` in an output stands for any text, and on a line of
+//! the next server starts, and so does `taffrail tail`. A `…` in an output stands for any text, and on a line of
 //! its own for any lines. Dates, durations and ids may differ. Examples in Rust are built
 //! with the tests, and not by `cargo run`.
 
 use crate::guests::root;
-use crate::process::{Folder, Server, example, run, taffrail};
+use crate::process::{Folder, Running, Server, example, run, taffrail};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -149,6 +149,8 @@ pub fn check(page: &str) {
 struct Example {
     folder: Folder,
     server: Option<Server>,
+    /// The live tail of the server.
+    tail: Option<Running>,
 }
 
 impl Example {
@@ -172,6 +174,7 @@ impl Example {
         Self {
             folder,
             server: None,
+            tail: None,
         }
     }
 
@@ -193,7 +196,16 @@ impl Example {
             None if WORKSPACE.iter().any(|run| step.command.starts_with(run)) => return,
             None => step.command.replace("cargo run --", "taffrail"),
         };
+        if step.command.starts_with("taffrail tail") {
+            let tail = Running::spawn(self.shell(&format!("exec {command}")));
+            for line in &step.output {
+                tail.until_stderr(line);
+            }
+            self.tail = Some(tail);
+            return;
+        }
         if step.is_server() {
+            self.tail = None;
             self.server = None;
             let command = match step.example() {
                 Some(_) => command.replace(PORT, ":0"),
@@ -222,8 +234,11 @@ impl Example {
     }
 
     fn printed(&self, expected: &[String], place: &str) {
-        let server = self.server.as_ref();
-        let server = server.unwrap_or_else(|| panic!("{place}: no server runs"));
+        let next = || match (&self.tail, &self.server) {
+            (Some(tail), _) => tail.until_stdout(""),
+            (None, Some(server)) => server.until_stdout(""),
+            (None, None) => panic!("{place}: no server runs"),
+        };
         let port = self.port();
         let mut expected = expected.iter().peekable();
         while let Some(line) = expected.next() {
@@ -234,7 +249,7 @@ impl Example {
                 _ => (line, false),
             };
             loop {
-                let printed = server.until_stdout("").replace(&port, PORT);
+                let printed = next().replace(&port, PORT);
                 if is_like(&stable(line), &stable(&printed)) {
                     break;
                 }

@@ -220,6 +220,13 @@ impl Process {
         }
     }
 
+    fn signal(&self, name: &str) {
+        let kill = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+    }
+
     /// Both pipes end with the process, so that the wait behind them is short.
     fn finish(mut self) -> Finished {
         let stdout = rest(&self.stdout);
@@ -240,6 +247,54 @@ impl Drop for Process {
     fn drop(&mut self) {
         _ = self.child.kill();
         _ = self.child.wait();
+    }
+}
+
+/// A command that runs beside the test, killed when it is dropped.
+pub struct Running(Process);
+
+impl Running {
+    /// Starts a command.
+    #[must_use]
+    pub fn spawn(command: Command) -> Self {
+        Self(Process::spawn(command))
+    }
+
+    /// The next line on stderr that contains `text`.
+    ///
+    /// # Panics
+    ///
+    /// When there is none in time; what came instead is the message.
+    pub fn until_stderr(&self, text: &str) -> String {
+        until(&self.0.stderr, text)
+    }
+
+    /// The next line on stdout that contains `text`.
+    ///
+    /// # Panics
+    ///
+    /// When there is none in time; what came instead is the message.
+    pub fn until_stdout(&self, text: &str) -> String {
+        until(&self.0.stdout, text)
+    }
+
+    /// Sends it a signal, `TERM` or `INT`.
+    ///
+    /// # Panics
+    ///
+    /// When it is gone.
+    pub fn signal(&self, name: &str) {
+        self.0.signal(name);
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    ///
+    /// When it takes too long.
+    #[must_use]
+    pub fn finish(self) -> Finished {
+        self.0.finish()
     }
 }
 
@@ -372,10 +427,7 @@ impl Server {
     ///
     /// When it is gone.
     pub fn signal(&self, name: &str) {
-        let kill = Command::new("kill")
-            .args(["-s", name, &self.id().to_string()])
-            .status();
-        assert!(kill.unwrap().success());
+        self.process.signal(name);
     }
 
     /// Waits until it has stopped.

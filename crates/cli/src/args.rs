@@ -1,13 +1,17 @@
 //! The command line.
 
 mod analytics;
+mod tail;
 
 pub(crate) use analytics::{AnalyticsCommand, AnalyticsOptions, AnswerFormat, QueryOptions};
+pub(crate) use tail::{Status, TailFilters, TailFormat, TailOptions};
 
 use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use taffrail_control::Address;
+use taffrail_trace::LogLevel;
 
 /// Run Workers as WebAssembly components, with Tail Workers that receive a trace
 /// item of each invocation.
@@ -101,6 +105,7 @@ Examples:
     /// Stop a Worker of a running `dev` or `serve`, with the outcome killSwitch
     #[command(after_help = "\
 Examples:
+  taffrail stop api                 in the folder of the first Worker
   taffrail serve api tail-log --control /run/taffrail.sock
   taffrail stop api --control /run/taffrail.sock")]
     Stop(ControlOptions),
@@ -112,11 +117,21 @@ For each tail consumer: the number of trace items that are produced, delivered, 
 waiting. `produced` is the sum of the others.
 
 Examples:
-  taffrail status --control /run/taffrail.sock
+  taffrail status
   taffrail status --control /run/taffrail.sock --format json")]
     Status(StatusOptions),
     /// Query the data points that Workers write to Analytics Engine
     Analytics(AnalyticsOptions),
+    /// Show the invocations of a running `dev` or `serve` as they end
+    #[command(after_help = "\
+An invocation is shown if all options allow it. An option that can be repeated
+allows what any of its values allows.
+
+Examples:
+  taffrail tail api
+  taffrail tail api --status error --method POST
+  taffrail tail --where \"cpuTime > 100 or message like '%timeout%'\" --format json")]
+    Tail(TailOptions),
 }
 
 /// The Workers and their configuration.
@@ -160,9 +175,11 @@ pub(crate) struct ServeOptions {
     /// Seconds for running invocations and their tails to finish at shutdown
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) grace: u64,
-    /// Listen on this Unix socket for `taffrail stop`, `start` and `status`
-    #[arg(long, value_name = "SOCKET")]
-    pub(crate) control: Option<PathBuf>,
+    /// Listen here for `taffrail tail`, `stop`, `start` and `status`: the path of a
+    /// Unix socket, or 127.0.0.1:PORT [default: .taffrail/control.sock beside the
+    /// first Worker]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) control: Option<Address>,
 }
 
 #[derive(ArgGroup, Debug)]
@@ -239,16 +256,26 @@ pub(crate) struct CheckOptions {
 pub(crate) struct ControlOptions {
     /// The name of the Worker
     pub(crate) worker: String,
-    /// The socket of the running `dev` or `serve`
-    #[arg(long, value_name = "SOCKET")]
-    pub(crate) control: PathBuf,
+    #[command(flatten)]
+    pub(crate) at: At,
 }
+
+/// The process to control.
+#[derive(ArgGroup, Debug)]
+pub(crate) struct At {
+    /// Where the running `dev` or `serve` is controlled: its --control
+    #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_CONTROL)]
+    pub(crate) control: Address,
+}
+
+/// Where `dev` and `serve` are controlled unless the user chooses, from the folder of the first
+/// Worker.
+pub(crate) const DEFAULT_CONTROL: &str = ".taffrail/control.sock";
 
 #[derive(ArgGroup, Debug)]
 pub(crate) struct StatusOptions {
-    /// The socket of the running `dev` or `serve`
-    #[arg(long, value_name = "SOCKET")]
-    pub(crate) control: PathBuf,
+    #[command(flatten)]
+    pub(crate) at: At,
     /// The format of the output
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: StatusFormat,
@@ -410,6 +437,18 @@ pub(crate) enum Level {
     Warn,
     /// Exceptions too
     Error,
+}
+
+impl From<Level> for LogLevel {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Debug => Self::Debug,
+            Level::Info => Self::Info,
+            Level::Log => Self::Log,
+            Level::Warn => Self::Warn,
+            Level::Error => Self::Error,
+        }
+    }
 }
 
 /// The format of kept items.

@@ -1,110 +1,196 @@
-//! Stops and starts Workers of a running `dev` or `serve`, and queries their deliveries.
-//!
-//! A Unix socket takes one request for each connection and answers with one line. The answer to
-//! `stop NAME` and `start NAME` is `ok`, the answer to `status` is a JSON array of deliveries.
-//! Any other answer is an error message.
+//! Where a running `dev` or `serve` is controlled, from both ends.
 
-use crate::args::ControlOptions;
-use crate::exit;
-use crate::private;
-use anyhow::{Context, Result, bail};
+use crate::args::{At, ControlOptions, DEFAULT_CONTROL};
+use crate::{exit, private, progress};
+use anyhow::{Context, Result, ensure};
 use std::fs;
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use taffrail_runtime::Runtime;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{UnixListener, UnixStream as Connection};
-use tokio::task::JoinHandle;
+use std::sync::Arc;
+use taffrail_control::{Address, Client, Control, Listener, Metrics, Tails, Token};
+use taffrail_project::config::WorkerConfig;
+use taffrail_runtime::{Runtime, make_store_directory};
+use tokio::net::{TcpListener, UnixListener};
 
-/// Longer than any request that names a Worker.
-const MAX_REQUEST_BYTES: u64 = 4096;
-
-/// Listens for requests. Removes the socket when it is dropped.
-pub(crate) struct Control {
-    socket: PathBuf,
-    /// The device and inode of the socket.
-    identity: Option<(u64, u64)>,
-    listening: JoinHandle<()>,
+/// Listens, before there is anything to control.
+pub(crate) struct Bound {
+    listener: Listener,
+    file: OwnFile,
+    /// The address that no Worker may reach.
+    pub(crate) loopback: Option<SocketAddr>,
+    /// The consumer that feeds live tails.
+    pub(crate) tails: Arc<Tails>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
-impl Control {
-    pub(crate) fn listen(socket: &Path, runtime: Runtime) -> Result<Self> {
-        let listener = private::bind(socket)
-            .and_then(|listener| {
-                listener.set_nonblocking(true)?;
-                Ok(UnixListener::from_std(listener)?)
-            })
-            .with_context(|| format!("`--control {}`: cannot listen there", socket.display()))?;
-        let listening = tokio::spawn(async move {
-            while let Ok((connection, _)) = listener.accept().await {
-                tokio::spawn(answer(connection, runtime.clone()));
-            }
-        });
-        Ok(Self {
-            identity: private::identity(socket),
-            socket: socket.to_owned(),
-            listening,
+/// A running control endpoint, and its file.
+pub(crate) struct Controlled {
+    control: Control,
+    file: OwnFile,
+    loopback: Option<SocketAddr>,
+}
+
+/// A socket or the file of a token. Removed when this is dropped, unless something else has taken
+/// its place.
+struct OwnFile {
+    path: PathBuf,
+    /// The device and inode.
+    identity: Option<(u64, u64)>,
+}
+
+impl OwnFile {
+    fn new(path: &Path) -> Self {
+        Self {
+            identity: private::identity(path),
+            path: path.to_owned(),
+        }
+    }
+}
+
+impl Drop for OwnFile {
+    fn drop(&mut self) {
+        if self.identity.is_some() && self.identity == private::identity(&self.path) {
+            _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Listens where the user says, or beside the first Worker. Without a place there, `None` and a
+/// warning.
+pub(crate) async fn bind(
+    chosen: Option<&Address>,
+    workers: &[WorkerConfig],
+) -> Result<Option<Bound>> {
+    if let Some(address) = chosen {
+        let bound = match address {
+            Address::Socket(path) => bind_socket(path),
+            Address::Loopback(address) => bind_loopback(*address).await,
+        };
+        let bound = bound.with_context(|| format!("`--control {address}`: cannot listen there"))?;
+        return Ok(Some(bound));
+    }
+    let Some(first) = workers.first() else {
+        return Ok(None);
+    };
+    let path = first.dir.join(DEFAULT_CONTROL);
+    let made = path.parent().map_or(Ok(()), make_store_directory);
+    match made.map_err(Into::into).and_then(|()| bind_socket(&path)) {
+        Ok(bound) => Ok(Some(bound)),
+        Err(error) => {
+            progress::warning(&format!(
+                "`taffrail tail`, `stop`, `start` and `status` cannot reach this process, since it cannot listen on `{}`: {error:#}. `--control` chooses another place",
+                path.display()
+            ));
+            Ok(None)
+        }
+    }
+}
+
+fn bind_socket(path: &Path) -> Result<Bound> {
+    let listener = private::bind(path)?;
+    let file = OwnFile::new(path);
+    listener.set_nonblocking(true)?;
+    Ok(Bound {
+        listener: Listener::Unix(UnixListener::from_std(listener)?),
+        file,
+        loopback: None,
+        tails: Tails::new(),
+        metrics: Metrics::new(),
+    })
+}
+
+async fn bind_loopback(address: SocketAddr) -> Result<Bound> {
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    let token = Token::random();
+    let path = token_file(address)?;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    writeln!(file, "{}", token.as_str())?;
+    file.persist(&path)?;
+    Ok(Bound {
+        listener: Listener::Loopback(listener, token),
+        file: OwnFile::new(&path),
+        loopback: Some(address),
+        tails: Tails::new(),
+        metrics: Metrics::new(),
+    })
+}
+
+/// Returns the file for the token of a process that is controlled at this address.
+fn token_file(address: SocketAddr) -> Result<PathBuf> {
+    let directory = private::kept_cache()?.join("control");
+    make_store_directory(&directory)
+        .with_context(|| format!("`{}` cannot be made", directory.display()))?;
+    let mode = fs::metadata(&directory)?.mode();
+    ensure!(
+        mode & 0o077 == 0,
+        "other users have access to `{}`; remove it",
+        directory.display()
+    );
+    Ok(directory.join(format!("{address}.token")))
+}
+
+impl Bound {
+    /// Serves the endpoint in the background.
+    pub(crate) fn start(self, runtime: &Runtime) -> Result<Controlled> {
+        Ok(Controlled {
+            control: Control::start(self.listener, runtime.clone(), self.tails, self.metrics)?,
+            file: self.file,
+            loopback: self.loopback,
         })
     }
 }
 
-impl Drop for Control {
-    fn drop(&mut self) {
-        self.listening.abort();
-        if self.identity.is_some() && self.identity == private::identity(&self.socket) {
-            _ = fs::remove_file(&self.socket);
+impl Controlled {
+    /// Says where a loopback address and its token are: the user may not know the port.
+    pub(crate) fn report(&self) {
+        if let Some(address) = self.loopback {
+            let file = self.file.path.display();
+            progress::status(
+                "Controlled",
+                &format!("on http://{address} with the token in {file}"),
+            );
         }
+    }
+
+    /// Ends live tails once their clients have received what waits. Slow clients may delay this
+    /// for as long as the caller waits.
+    pub(crate) async fn finish(self) {
+        self.control.finish().await;
     }
 }
 
-async fn answer(mut connection: Connection, runtime: Runtime) {
-    let (reader, mut writer) = connection.split();
-    let mut request = String::new();
-    let read = BufReader::new(reader.take(MAX_REQUEST_BYTES))
-        .read_line(&mut request)
-        .await;
-    if read.is_err() {
-        return;
-    }
-    let answer = act(request.trim(), &runtime).unwrap_or_else(|error| error);
-    // If this fails, the client has already disconnected.
-    _ = writer.write_all(format!("{answer}\n").as_bytes()).await;
-}
-
-fn act(request: &str, runtime: &Runtime) -> Result<String, String> {
-    let done = match request.split_once(' ') {
-        Some(("stop", worker)) => runtime.stop(worker),
-        Some(("start", worker)) => runtime.start(worker),
-        None if request == "status" => {
-            let deliveries = serde_json::to_string(&runtime.deliveries());
-            return deliveries.map_err(|error| error.to_string());
-        }
-        _ => return Err(format!("`{request}` is not a request")),
+/// Returns a client of the process at an address.
+pub(crate) fn client(at: &At) -> Result<Client> {
+    let token = match &at.control {
+        Address::Socket(_) => None,
+        Address::Loopback(address) => Some(token(*address)?),
     };
-    done.map(|()| "ok".to_owned())
-        .map_err(|error| error.to_string())
+    Ok(Client::new(at.control.clone(), token))
 }
 
-/// Sends a request to stop or start a Worker to the listening process.
-pub(crate) fn request(verb: &str, options: &ControlOptions) -> Result<u8> {
-    let answer = ask(&options.control, &format!("{verb} {}", options.worker))?;
-    if answer != "ok" {
-        bail!("{answer}");
-    }
+fn token(address: SocketAddr) -> Result<Token> {
+    let file = token_file(address)?;
+    let token = fs::read_to_string(&file).with_context(|| {
+        format!(
+            "there is no token for `{address}` in `{}`; start `taffrail serve` or `dev` with `--control {address}` as the same user",
+            file.display()
+        )
+    })?;
+    Ok(token.trim().to_owned().into())
+}
+
+/// `taffrail stop`
+pub(crate) async fn stop(options: &ControlOptions) -> Result<u8> {
+    client(&options.at)?.stop(&options.worker).await?;
     Ok(exit::OK)
 }
 
-/// Sends a request to the listening process and returns its answer.
-pub(crate) fn ask(socket: &Path, request: &str) -> Result<String> {
-    let shown = socket.display();
-    let mut connection = UnixStream::connect(socket).with_context(|| {
-        format!(
-            "nothing listens on `{shown}`; start `taffrail serve` or `dev` with `--control {shown}`"
-        )
-    })?;
-    writeln!(connection, "{request}")?;
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer)?;
-    Ok(answer.trim().to_owned())
+/// `taffrail start`
+pub(crate) async fn start(options: &ControlOptions) -> Result<u8> {
+    client(&options.at)?.start(&options.worker).await?;
+    Ok(exit::OK)
 }

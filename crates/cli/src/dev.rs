@@ -1,8 +1,9 @@
 //! `taffrail dev`: serves Workers, and reloads them when their files change.
 
 use crate::args::{Format, ServeOptions, WorkerOptions};
+use crate::control::Bound;
 use crate::workers::{self, Opened};
-use crate::{progress, serve};
+use crate::{control, progress, serve};
 use anyhow::{Context, Result};
 use notify_debouncer_full::notify::{RecommendedWatcher, RecursiveMode};
 use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer};
@@ -23,7 +24,9 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let (consumers, printing) = serve::printer(options.format.unwrap_or(Format::Pretty))?;
     let listener = serve::listen(options.ip, options.port).await?;
     let configs = workers::configure(&options.workers, true)?;
-    let opened = workers::open(consumers, None, &configs, options.workers.env.clone())?;
+    let control = control::bind(options.control.as_ref(), &configs).await?;
+    let env = options.workers.env.clone();
+    let opened = workers::open(consumers, None, control.as_ref(), &configs, env)?;
     let opened = Arc::new(opened);
     let settings = Settings {
         show_failures: true,
@@ -31,13 +34,15 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
         grace: Duration::from_secs(options.grace),
         ..Settings::new(&configs[0].name)
     };
-    let control = serve::control(&options, opened.project.runtime())?;
+    let start = |bound: Bound| bound.start(opened.project.runtime());
+    let control = control.map(start).transpose()?;
     let (sender, changes) = mpsc::unbounded_channel();
     let mut workers = Watched::new(Arc::clone(&opened), options.workers, configs, sender)?;
     workers.start().await?;
     let watching = AbortOnDropHandle::new(tokio::spawn(workers.follow(changes)));
-    let code = serve::serve(listener, &opened.project, settings, watching, printing).await?;
-    drop((control, opened));
+    let project = &opened.project;
+    let code = serve::serve(listener, project, settings, watching, control, printing).await?;
+    drop(opened);
     Ok(code)
 }
 

@@ -31,6 +31,7 @@ pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
     let opened = workers::open(
         vec![collector.clone()],
         outbound.map(|outbound| outbound.network()),
+        None,
         &configs,
         options.workers.env.clone(),
     )?;

@@ -17,6 +17,7 @@ mod progress;
 mod serve;
 mod status;
 mod stdout;
+mod tail;
 mod terminal;
 mod workers;
 
@@ -66,9 +67,10 @@ fn run(command: Command) -> anyhow::Result<u8> {
             Command::Init(options) => init::run(&options),
             Command::Check(options) => check::run(options).await,
             Command::Logs(options) => logs::run(options).await,
-            Command::Stop(options) => control::request("stop", &options),
-            Command::Start(options) => control::request("start", &options),
-            Command::Status(options) => status::run(&options),
+            Command::Stop(options) => control::stop(&options).await,
+            Command::Start(options) => control::start(&options).await,
+            Command::Status(options) => status::run(&options).await,
+            Command::Tail(options) => tail::run(options).await,
             Command::Analytics(options) => analytics::run(options).await,
         }
     });

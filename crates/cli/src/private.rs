@@ -58,6 +58,17 @@ impl Cache {
     }
 }
 
+/// Returns the cache directory for files by which processes find each other, and creates it if
+/// necessary.
+pub(crate) fn kept_cache() -> Result<PathBuf> {
+    match Cache::open()? {
+        Cache::Kept(directory) => Ok(directory),
+        Cache::Fresh(_) => bail!(
+            "there is no directory for the token, by which clients identify themselves; use the path of a socket"
+        ),
+    }
+}
+
 /// As in the XDG specification, a relative path is ignored.
 fn cache_directory(xdg: Option<OsString>, default: Option<PathBuf>) -> Option<PathBuf> {
     let xdg = xdg.map(PathBuf::from).filter(|path| path.is_absolute());

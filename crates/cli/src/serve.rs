@@ -1,7 +1,7 @@
 //! `taffrail serve`, and the server of `taffrail dev`.
 
 use crate::args::{Format, ServeOptions};
-use crate::control::Control;
+use crate::control::{self, Controlled};
 use crate::items::{Printer, Printing};
 use crate::workers;
 use crate::{exit, progress, status};
@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use taffrail_project::{Crons, Project};
-use taffrail_runtime::{Delivery, Runtime, TailConsumer};
+use taffrail_runtime::{Delivery, TailConsumer};
 use taffrail_server::Settings;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -27,7 +27,9 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let (consumers, printing) = printer(options.format.unwrap_or(default))?;
     let listener = listen(options.ip, options.port).await?;
     let configs = workers::configure(&options.workers, false)?;
-    let opened = workers::open(consumers, None, &configs, options.workers.env.clone())?;
+    let control = control::bind(options.control.as_ref(), &configs).await?;
+    let env = options.workers.env.clone();
+    let opened = workers::open(consumers, None, control.as_ref(), &configs, env)?;
     opened.project.deploy_all(&configs).await?;
     let runtime = opened.project.runtime();
     let mut crons = Crons::new(runtime);
@@ -36,16 +38,11 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
         grace: Duration::from_secs(options.grace),
         ..Settings::new(&configs[0].name)
     };
-    let control = control(&options, runtime)?;
-    let code = serve(listener, &opened.project, settings, crons, printing).await?;
-    drop((control, opened));
+    let control = control.map(|bound| bound.start(runtime)).transpose()?;
+    let project = &opened.project;
+    let code = serve(listener, project, settings, crons, control, printing).await?;
+    drop(opened);
     Ok(code)
-}
-
-/// Opens the socket for `taffrail stop`, `start` and `status`, if the user wants one.
-pub(crate) fn control(options: &ServeOptions, runtime: &Runtime) -> Result<Option<Control>> {
-    let listen = |socket| Control::listen(socket, runtime.clone());
-    options.control.as_deref().map(listen).transpose()
 }
 
 /// Consumers of the items of all Workers.
@@ -85,6 +82,7 @@ pub(crate) async fn serve(
     project: &Project,
     settings: Settings,
     active: impl Send + 'static,
+    control: Option<Controlled>,
     mut printing: Option<Printing>,
 ) -> Result<u8> {
     let runtime = project.runtime();
@@ -94,6 +92,9 @@ pub(crate) async fn serve(
         .local_addr()
         .context("the listener has no address")?;
     progress::status("Ready", &format!("on http://{address}"));
+    if let Some(control) = &control {
+        control.report();
+    }
     let shutdown = async { _ = stopping.await };
     let grace = settings.grace;
     let served = taffrail_server::serve(listener, runtime.clone(), settings, shutdown);
@@ -135,7 +136,12 @@ pub(crate) async fn serve(
             project.drain().await;
             project.finish_logs().await;
         };
-        tokio::join!(printed, kept);
+        let tailed = async {
+            if let Some(control) = control {
+                control.finish().await;
+            }
+        };
+        tokio::join!(printed, tailed, kept);
     };
     tokio::select! {
         () = written => {}

@@ -2,16 +2,16 @@
 
 use crate::args::{StatusFormat, StatusOptions};
 use crate::{control, exit, terminal};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use std::io::{Write, stdout};
 use taffrail_runtime::Delivery;
 
-pub(crate) fn run(options: &StatusOptions) -> Result<u8> {
-    let answer = control::ask(&options.control, "status")?;
+pub(crate) async fn run(options: &StatusOptions) -> Result<u8> {
+    let answer = control::client(&options.at)?.status().await?;
     let deliveries: Vec<Delivery> =
-        serde_json::from_str(&answer).map_err(|_| anyhow!("{answer}"))?;
+        serde_json::from_slice(&answer).context("the answer is not a list of deliveries")?;
     let text = match options.format {
-        StatusFormat::Json => format!("{answer}\n"),
+        StatusFormat::Json => format!("{}\n", String::from_utf8_lossy(&answer)),
         StatusFormat::Table => table(&deliveries),
     };
     stdout()

@@ -1,6 +1,7 @@
 //! The Workers on the command line, and the project that runs them.
 
 use crate::args::{UsageError, WorkerOptions};
+use crate::control::Bound;
 use crate::private::Cache;
 use crate::progress::{self, Terminal};
 use anyhow::Result;
@@ -16,10 +17,11 @@ pub(crate) struct Opened {
     _cache: Cache,
 }
 
-/// Opens the project of these Workers.
+/// Opens the project of these Workers. `control` is where the process is controlled, if it is.
 pub(crate) fn open(
     consumers: Vec<Arc<dyn TailConsumer>>,
     network: Option<Arc<dyn Network>>,
+    control: Option<&Bound>,
     workers: &[WorkerConfig],
     env: Option<String>,
 ) -> Result<Opened> {
@@ -27,6 +29,14 @@ pub(crate) fn open(
     let mut runtime = consumers
         .into_iter()
         .fold(Runtime::builder(), taffrail_runtime::Builder::tail_consumer);
+    if let Some(control) = control {
+        let tails = Arc::clone(&control.tails);
+        let metrics = Arc::clone(&control.metrics);
+        runtime = runtime.tail_consumer(tails).meter(metrics);
+        if let Some(address) = control.loopback {
+            runtime = runtime.unreachable(address);
+        }
+    }
     if let Some(network) = network {
         runtime = runtime.network(network);
     }

@@ -51,7 +51,7 @@ pub use channels::dynamic::{Module, Modules};
 pub use channels::network::{Network, SendError};
 pub use component::Component;
 pub use component::inspection::{DebugInfo, Import, Inspection, Memory, Producer};
-pub use delivery::{Delivery, Ledger, TailConsumer};
+pub use delivery::{Delivery, Ledger, Meter, TailConsumer};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, QueueMessage};
 pub use invocation::body::{BodyError, Receipt, ResponseBody};
@@ -67,6 +67,7 @@ pub use settings::{
     Binding, DispatchNamespace, EVENT_WALL_TIME, Limits, ObjectId, TailBatch, Target,
     WorkerSettings, tail_cycle,
 };
+pub use taffrail_store::make_directory as make_store_directory;
 pub use taffrail_trace as trace;
 /// The body of a request: any `http_body::Body`, boxed.
 pub use wasmtime_wasi_http::{Error as RequestBodyError, WasiBody as RequestBody};

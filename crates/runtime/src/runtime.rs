@@ -1,7 +1,7 @@
 //! The interface for embedders: deploys Workers and dispatches events to them.
 
 use crate::channels::network::Network;
-use crate::delivery::{self, Delivery, Queues, TailConsumer};
+use crate::delivery::{self, Delivery, Meter, Queues, TailConsumer};
 use crate::error::Error;
 use crate::event::Event;
 use crate::instance::cdn_loop;
@@ -22,6 +22,7 @@ use crate::settings::identity::WorkerId;
 use crate::settings::{DEPTH, Target, WorkerSettings};
 use crate::worker::{Code, Worker};
 use http::Request;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use taffrail_store::Store;
@@ -43,10 +44,12 @@ pub struct Runtime {
 pub struct Builder {
     cache: Option<PathBuf>,
     consumers: Vec<Arc<dyn TailConsumer>>,
+    meter: Option<Arc<dyn Meter>>,
     scripts: Option<Arc<dyn ModuleBundler>>,
     store: Option<PathBuf>,
     namespaces: Option<Arc<dyn Namespaces>>,
     network: Option<Arc<dyn Network>>,
+    unreachable: Vec<SocketAddr>,
     compiler: Option<Compiler>,
     instances: Option<u32>,
 }
@@ -64,6 +67,13 @@ impl Builder {
     #[must_use]
     pub fn tail_consumer(mut self, consumer: Arc<dyn TailConsumer>) -> Self {
         self.consumers.push(consumer);
+        self
+    }
+
+    /// Measures the invocations of all Workers.
+    #[must_use]
+    pub fn meter(mut self, meter: Arc<dyn Meter>) -> Self {
+        self.meter = Some(meter);
         self
     }
 
@@ -87,6 +97,14 @@ impl Builder {
     #[must_use]
     pub fn network(mut self, network: Arc<dyn Network>) -> Self {
         self.network = Some(network);
+        self
+    }
+
+    /// Refuses the requests of all Workers to `address`, whatever name of it they use. This is for
+    /// an address at which the embedder itself is controlled. A [`Network`] is not affected.
+    #[must_use]
+    pub fn unreachable(mut self, address: SocketAddr) -> Self {
+        self.unreachable.push(address);
         self
     }
 
@@ -139,10 +157,15 @@ impl Builder {
                 lanes,
                 places: Arc::new(Places::new(instances)),
                 consumers: self.consumers.into(),
+                meter: self.meter,
                 tracker,
                 store,
                 queues,
-                channels: Platform::make_channels(platform, self.network.clone()),
+                channels: Platform::make_channels(
+                    platform,
+                    self.network.clone(),
+                    self.unreachable.into(),
+                ),
                 workers: RwLock::default(),
             });
             let loaders = Loaders::new(&registry, &compiler, self.scripts);
@@ -292,6 +315,15 @@ impl Runtime {
         Ok(())
     }
 
+    /// Returns the names of the deployed Workers, in no particular order.
+    #[must_use]
+    pub fn workers(&self) -> Vec<String> {
+        let workers = self.platform.registry.all().into_iter();
+        workers
+            .filter_map(|worker| worker.context.id.deployed_name().map(ToOwned::to_owned))
+            .collect()
+    }
+
     /// Allows a [stopped](Self::stop) Worker to run again.
     ///
     /// # Errors
@@ -355,12 +387,40 @@ mod tests {
     use crate::invocation::ending::Response;
     use crate::places::Rank;
     use std::cell::Cell;
+    use std::sync::Mutex;
+    use std::time::Duration;
     use taffrail_trace::EventInfo;
 
-    struct Ignore;
+    /// A consumer that ignores what it receives.
+    struct Ignore {
+        listens: bool,
+    }
 
     impl TailConsumer for Ignore {
         fn deliver(&self, _: &Arc<TraceItem>) {}
+
+        fn listens(&self) -> bool {
+            self.listens
+        }
+    }
+
+    /// A meter that keeps what it is told.
+    #[derive(Default)]
+    struct Measured(Mutex<Vec<(String, Outcome)>>);
+
+    impl Meter for Measured {
+        fn ended(&self, worker: &WorkerId, outcome: Outcome, _: Duration, _: Duration) {
+            let measured = (worker.to_string(), outcome);
+            self.0.lock().unwrap().push(measured);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_invocation_is_measured_without_a_record() {
+        let meter = Arc::new(Measured::default());
+        assert!(!is_recorded(Runtime::builder().meter(meter.clone())));
+        let measured = meter.0.lock().unwrap().clone();
+        assert_eq!(measured, [("w".to_owned(), Outcome::Canceled)]);
     }
 
     /// Whether an event of a Worker is made into a record.
@@ -388,8 +448,11 @@ mod tests {
     #[tokio::test]
     async fn an_event_whose_item_has_no_consumer_is_not_made_into_a_record() {
         assert!(!is_recorded(Runtime::builder()));
-        assert!(is_recorded(
-            Runtime::builder().tail_consumer(Arc::new(Ignore))
+        assert!(!is_recorded(
+            Runtime::builder().meter(Arc::new(Measured::default()))
         ));
+        let consumer = |listens| Runtime::builder().tail_consumer(Arc::new(Ignore { listens }));
+        assert!(!is_recorded(consumer(false)));
+        assert!(is_recorded(consumer(true)));
     }
 }

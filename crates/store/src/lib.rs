@@ -46,6 +46,7 @@ pub use analytics::{DataPoint, DataPointError};
 pub use error::{Error, OpenError};
 pub use kv::{Entry, KvError, Listed, Page, Put, VALUE_BYTES};
 pub use objects::{Listing, ObjectError, ObjectKey};
+pub use open::make_directory;
 
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, ToSql};

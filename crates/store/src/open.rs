@@ -5,6 +5,7 @@ use crate::layout::{self, Layout};
 use crate::threads::Open;
 use rusqlite::Connection;
 use std::fs::DirBuilder;
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,15 +35,10 @@ pub(crate) fn opener(directory: Option<PathBuf>) -> Arc<Open> {
 }
 
 fn open(directory: &Path, is_first: bool) -> Result<Connection, OpenError> {
-    let mut for_this_user = DirBuilder::new();
-    for_this_user.recursive(true).mode(0o700);
-    for_this_user
-        .create(directory)
-        .map_err(|source| OpenError::Directory {
-            directory: directory.to_owned(),
-            source,
-        })?;
-    keep_out_of_git(directory);
+    make_directory(directory).map_err(|source| OpenError::Directory {
+        directory: directory.to_owned(),
+        source,
+    })?;
     open_at(&directory.join(FILE), is_first)
 }
 
@@ -82,10 +78,20 @@ fn remove_temporary(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// As Cargo does for `target`. Without it the database works as well.
-fn keep_out_of_git(directory: &Path) {
+/// Makes the directory for what Workers keep, if there is none. Only this user has access to it,
+/// and git ignores it, as Cargo's `target`.
+///
+/// # Errors
+///
+/// Fails if the directory cannot be made.
+pub fn make_directory(directory: &Path) -> io::Result<()> {
+    let mut for_this_user = DirBuilder::new();
+    for_this_user.recursive(true).mode(0o700);
+    for_this_user.create(directory)?;
     let ignore = directory.join(".gitignore");
     if !ignore.exists() {
+        // It works as well without.
         _ = std::fs::write(ignore, "*\n");
     }
+    Ok(())
 }

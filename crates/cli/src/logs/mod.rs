@@ -5,14 +5,14 @@ mod stats;
 mod time;
 mod tree;
 
-use crate::args::{KeptOptions, Level, LogsCommand, LogsOptions, SearchOptions, UsageError};
+use crate::args::{KeptOptions, LogsCommand, LogsOptions, SearchOptions, UsageError};
 use crate::exit;
 use anyhow::{Context, Result, anyhow};
 use show::Show;
 use std::io::{Write, stdout};
 use std::time::Duration;
 use taffrail_logs::{Expression, Filter, Found, ReadError, Reader};
-use taffrail_trace::{LogLevel, Outcome};
+use taffrail_trace::Outcome;
 
 /// How often `--follow` looks for new items.
 const FOLLOW: Duration = Duration::from_millis(200);
@@ -106,7 +106,7 @@ fn filter(options: &SearchOptions) -> Result<Filter> {
         outcomes: outcomes.collect::<Result<_>>()?,
         failed: None,
         statuses: statuses.collect::<Result<_>>()?,
-        levels: levels.iter().map(|level| of(*level)).collect(),
+        levels: levels.iter().copied().map(Into::into).collect(),
         search: search.clone(),
         expression: expression
             .transpose()
@@ -142,16 +142,6 @@ fn status(text: &str) -> Result<(u16, u16)> {
         ))
         .into()
     })
-}
-
-fn of(level: Level) -> LogLevel {
-    match level {
-        Level::Debug => LogLevel::Debug,
-        Level::Info => LogLevel::Info,
-        Level::Log => LogLevel::Log,
-        Level::Warn => LogLevel::Warn,
-        Level::Error => LogLevel::Error,
-    }
 }
 
 /// The columns of items in CSV.

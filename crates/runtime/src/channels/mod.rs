@@ -22,6 +22,7 @@ use crate::invocation::origin::Origin;
 use crate::settings::WorkerSettings;
 use crate::settings::identity::WorkerId;
 use http::Request;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use taffrail_store::Storage;
 use taffrail_trace::{Json, Outcome};
@@ -58,6 +59,9 @@ pub(crate) trait Channels: Send + Sync {
 
     /// Returns what sends the requests of the Worker, if the embedder does.
     fn network(&self) -> Option<&dyn Network>;
+
+    /// Returns the addresses that no Worker may connect to.
+    fn unreachable(&self) -> &[SocketAddr];
 
     /// Returns the data of the Worker and its objects.
     fn storage(&self) -> &Arc<Storage>;

@@ -18,6 +18,12 @@ pub trait TailConsumer: Send + Sync + 'static {
         true
     }
 
+    /// Whether the consumer takes items now. An invocation that begins while no consumer of its
+    /// item listens is not recorded.
+    fn listens(&self) -> bool {
+        true
+    }
+
     /// Returns the ledgers in which the consumer counts items, if it does further work after
     /// `deliver` returns. [`Runtime::deliveries`](crate::Runtime::deliveries) then has a row for
     /// each.

@@ -2,6 +2,7 @@
 
 use crate::delivery::batch::ItemBatch;
 use crate::delivery::consumer::TailConsumer;
+use crate::delivery::meter::Meter;
 use crate::delivery::tails::Tails;
 use std::sync::Arc;
 use taffrail_trace::TraceItem;
@@ -10,12 +11,14 @@ use taffrail_trace::TraceItem;
 pub(crate) struct Consumers {
     pub(crate) native: Arc<[Arc<dyn TailConsumer>]>,
     pub(crate) tails: Arc<Tails>,
+    /// What measures its invocations, with or without consumers.
+    pub(crate) meter: Option<Arc<dyn Meter>>,
 }
 
 impl Consumers {
-    /// Whether there are any consumers.
+    /// Whether there are any consumers that listen now.
     pub(crate) fn any(&self) -> bool {
-        !self.native.is_empty() || !self.tails.tails.is_empty()
+        !self.tails.tails.is_empty() || self.native.iter().any(|consumer| consumer.listens())
     }
 
     /// Delivers a finished item to all consumers. `dispatcher` is the batch of the dispatcher

@@ -7,3 +7,4 @@ pub(crate) mod outbound;
 pub(crate) mod output;
 pub(crate) mod state;
 pub(crate) mod table;
+mod unreachable;

@@ -7,6 +7,7 @@ use crate::channels::failed::CallFailed;
 use crate::channels::network::SendError;
 use crate::instance::cdn_loop;
 use crate::instance::table::BODY_CHUNK;
+use crate::instance::unreachable;
 use crate::invocation::Invocation;
 use crate::invocation::current::CurrentInvocation;
 use crate::settings::egress;
@@ -130,9 +131,15 @@ pub(crate) async fn send(
             Err(SendError::Refused(message)) => return Err(CallFailed::new(message)),
             Err(SendError::Failed(error)) => Err(error),
         },
-        None => default_send_request(request, options)
-            .await
-            .map(|(response, io)| (response.map(BodyExt::boxed_unsync), Box::new(io) as Io)),
+        None => {
+            if let Some(refusal) = unreachable::refusal(channels.unreachable(), request.uri()).await
+            {
+                return Err(CallFailed::new(refusal));
+            }
+            default_send_request(request, options)
+                .await
+                .map(|(response, io)| (response.map(BodyExt::boxed_unsync), Box::new(io) as Io))
+        }
     };
     Ok(sent.map(|(response, io)| (response.map(|body| charge.with_body(body)), io)))
 }

@@ -472,7 +472,9 @@ impl Drop for Invocation {
     fn drop(&mut self) {
         let recording = self.recording.get_mut();
         let recording = recording.unwrap_or_else(PoisonError::into_inner);
-        if recording.observers.is_empty() {
+        let meter = self.worker.consumers.meter.as_ref();
+        let meter = meter.filter(|_| self.running.is_some());
+        if recording.observers.is_empty() && meter.is_none() {
             return;
         }
         recording.close_output();
@@ -495,6 +497,9 @@ impl Drop for Invocation {
             peak_memory: (recording.peak_memory + self.allowance.peak_memory()) as u64,
             exceeded_limit: verdict.limit.map(|limit| self.exceeded(limit)),
         };
+        if let Some(meter) = meter {
+            meter.ended(&self.worker.id, end.outcome, end.cpu_time, end.wall_time);
+        }
         // Before the item is delivered, so that a consumer does not find this invocation still
         // running.
         drop(self.running.take());

@@ -20,6 +20,7 @@ use crate::platform::registry::{MakeChannels, Registry};
 use crate::settings::identity::WorkerId;
 use crate::settings::tail_cycle;
 use crate::worker::Worker;
+use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use taffrail_store::Storage;
 
@@ -38,6 +39,7 @@ impl Platform {
     pub(crate) fn make_channels(
         platform: &Weak<Self>,
         network: Option<Arc<dyn Network>>,
+        unreachable: Arc<[SocketAddr]>,
     ) -> MakeChannels {
         let platform = Weak::clone(platform);
         Box::new(move |context, worker| {
@@ -46,6 +48,7 @@ impl Platform {
                 worker: Weak::clone(worker),
                 id: context.id.clone(),
                 network: network.clone(),
+                unreachable: Arc::clone(&unreachable),
                 storage: Arc::clone(&context.storage),
             })
         })
@@ -96,6 +99,7 @@ struct WorkerChannels {
     worker: Weak<Worker>,
     id: WorkerId,
     network: Option<Arc<dyn Network>>,
+    unreachable: Arc<[SocketAddr]>,
     storage: Arc<Storage>,
 }
 
@@ -155,6 +159,10 @@ impl Channels for WorkerChannels {
 
     fn network(&self) -> Option<&dyn Network> {
         self.network.as_deref()
+    }
+
+    fn unreachable(&self) -> &[SocketAddr] {
+        &self.unreachable
     }
 
     fn storage(&self) -> &Arc<Storage> {

@@ -1,7 +1,7 @@
 //! The Workers of one runtime by identity, and the resources that they share.
 
 use crate::channels::Channels;
-use crate::delivery::{Consumers, Queues, Tail, TailConsumer, TailQueue, TailWorker, Tails};
+use crate::delivery::{Consumers, Meter, Queues, Tail, TailConsumer, TailQueue, TailWorker, Tails};
 use crate::invocation::context::WorkerContext;
 use crate::invocation::lanes::Lanes;
 use crate::invocation::running::Running;
@@ -28,6 +28,7 @@ pub(crate) struct Registry {
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) places: Arc<Places>,
     pub(crate) consumers: Arc<[Arc<dyn TailConsumer>]>,
+    pub(crate) meter: Option<Arc<dyn Meter>>,
     pub(crate) tracker: TaskTracker,
     pub(crate) store: Store,
     pub(crate) queues: Queues,
@@ -77,6 +78,7 @@ impl Registry {
         let context = Arc::new(WorkerContext {
             consumers: Consumers {
                 native: self.receivers(&id),
+                meter: self.meter.clone(),
                 tails: Arc::new(Tails {
                     worker: id.clone(),
                     tails: settings
