@@ -45,7 +45,13 @@ fn crates_depend_on_each_other_as_drawn() {
         ("taffrail-logs", ["taffrail-sql", "taffrail-trace"].into()),
         (
             "taffrail-control",
-            ["taffrail-logs", "taffrail-runtime", "taffrail-trace"].into(),
+            [
+                "taffrail-logs",
+                "taffrail-runtime",
+                "taffrail-sql",
+                "taffrail-trace",
+            ]
+            .into(),
         ),
         (
             "taffrail-test",

@@ -38,11 +38,12 @@ mod instructions;
 mod invoke;
 mod isolates;
 mod javascript;
+mod kept_logs;
 mod languages;
 mod limits;
 mod live_tail;
 mod loader;
-mod logs;
+
 mod memory;
 mod missing_tail;
 mod objects;

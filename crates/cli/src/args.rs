@@ -370,6 +370,21 @@ Examples:
   taffrail logs stats                the last 24 hours
   taffrail logs stats --since 2h --format json")]
     Stats(StatsOptions),
+    /// Query logs in the SQL of Cloudflare's Analytics SQL API
+    #[command(after_help = "\
+The table `logs.workersLogs` has a row for each invocation, log entry and exception.
+`SELECT * FROM logs.workersLogs LIMIT 1` shows its columns.
+
+Exit status:
+  0  the query has an answer
+  1  it took too long, its answer is too large, it was interrupted, or the logs cannot
+     be read
+  2  the query is wrong
+
+Examples:
+  taffrail logs query \"SELECT level, count() FROM logs.workersLogs GROUP BY level\"
+  taffrail logs query --dir api --format csv - < report.sql")]
+    Query(QueryOptions),
 }
 
 /// Where logs are, and the range of time.

@@ -14,6 +14,9 @@ use taffrail_project::config::WorkerConfig;
 use taffrail_runtime::{Runtime, make_store_directory};
 use tokio::net::{TcpListener, UnixListener};
 
+/// The directory of the data of Workers, from that of the first Worker.
+pub(crate) const DATA: &str = ".taffrail";
+
 /// Listens, before there is anything to control.
 pub(crate) struct Bound {
     listener: Listener,
@@ -23,6 +26,8 @@ pub(crate) struct Bound {
     /// The consumer that feeds live tails.
     pub(crate) tails: Arc<Tails>,
     pub(crate) metrics: Arc<Metrics>,
+    /// The directory of the data of Workers.
+    data: PathBuf,
 }
 
 /// A running control endpoint, and its file.
@@ -63,10 +68,12 @@ pub(crate) async fn bind(
     chosen: Option<&Address>,
     workers: &[WorkerConfig],
 ) -> Result<Option<Bound>> {
+    let data = workers.first().map(|first| first.dir.join(DATA));
+    let data = data.unwrap_or_default();
     if let Some(address) = chosen {
         let bound = match address {
-            Address::Socket(path) => bind_socket(path),
-            Address::Loopback(address) => bind_loopback(*address).await,
+            Address::Socket(path) => bind_socket(path, data),
+            Address::Loopback(address) => bind_loopback(*address, data).await,
         };
         let bound = bound.with_context(|| format!("`--control {address}`: cannot listen there"))?;
         return Ok(Some(bound));
@@ -76,7 +83,10 @@ pub(crate) async fn bind(
     };
     let path = first.dir.join(DEFAULT_CONTROL);
     let made = path.parent().map_or(Ok(()), make_store_directory);
-    match made.map_err(Into::into).and_then(|()| bind_socket(&path)) {
+    match made
+        .map_err(Into::into)
+        .and_then(|()| bind_socket(&path, data))
+    {
         Ok(bound) => Ok(Some(bound)),
         Err(error) => {
             progress::warning(&format!(
@@ -88,7 +98,7 @@ pub(crate) async fn bind(
     }
 }
 
-fn bind_socket(path: &Path) -> Result<Bound> {
+fn bind_socket(path: &Path, data: PathBuf) -> Result<Bound> {
     let listener = private::bind(path)?;
     let file = OwnFile::new(path);
     listener.set_nonblocking(true)?;
@@ -98,10 +108,11 @@ fn bind_socket(path: &Path) -> Result<Bound> {
         loopback: None,
         tails: Tails::new(),
         metrics: Metrics::new(),
+        data,
     })
 }
 
-async fn bind_loopback(address: SocketAddr) -> Result<Bound> {
+async fn bind_loopback(address: SocketAddr, data: PathBuf) -> Result<Bound> {
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
     let token = Token::random();
@@ -116,6 +127,7 @@ async fn bind_loopback(address: SocketAddr) -> Result<Bound> {
         loopback: Some(address),
         tails: Tails::new(),
         metrics: Metrics::new(),
+        data,
     })
 }
 
@@ -137,7 +149,13 @@ impl Bound {
     /// Serves the endpoint in the background.
     pub(crate) fn start(self, runtime: &Runtime) -> Result<Controlled> {
         Ok(Controlled {
-            control: Control::start(self.listener, runtime.clone(), self.tails, self.metrics)?,
+            control: Control::start(
+                self.listener,
+                runtime.clone(),
+                self.tails,
+                self.metrics,
+                &self.data,
+            )?,
             file: self.file,
             loopback: self.loopback,
         })

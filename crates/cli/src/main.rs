@@ -14,6 +14,7 @@ mod logs;
 mod pretty;
 mod private;
 mod progress;
+mod query;
 mod serve;
 mod status;
 mod stdout;

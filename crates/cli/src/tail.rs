@@ -1,11 +1,14 @@
 //! `taffrail tail`: shows the items of a running process as they come.
 
+mod kept;
+
 use crate::args::{Status, TailFilters, TailFormat, TailOptions};
 use crate::pretty::Pretty;
-use crate::{control, exit, progress, terminal};
+use crate::{control, exit, logs, progress, terminal};
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result};
 use jiff::tz::TimeZone;
+use kept::Shown;
 use serde_json::Value;
 use std::io::{self, ErrorKind, IsTerminal, Write, stdout};
 use taffrail_control::{End, Filter};
@@ -18,15 +21,33 @@ pub(crate) async fn run(options: TailOptions) -> Result<u8> {
         false => TailFormat::Json,
     };
     let format = options.format.unwrap_or(default);
+    let since = options
+        .since
+        .as_deref()
+        .map(logs::time::since)
+        .transpose()?;
     let client = control::client(&options.at)?;
     let filters = filters(options.filters);
     let show = async {
+        let mut since = since;
         loop {
             let mut tail = client.tail(options.worker.as_deref(), &filters).await?;
             let of = options.worker.as_deref().unwrap_or("all Workers");
             progress::status("Tailing", &format!("{of}; Ctrl-C ends it"));
+            let mut shown = match since.take() {
+                Some(since) => {
+                    let worker = options.worker.as_deref();
+                    let show = |item: &TraceItem| {
+                        let message = serde_json::to_string(item)?;
+                        print(&message, format).context("cannot write to stdout")
+                    };
+                    kept::show(&client, &options.dir, since, worker, &filters, show).await?
+                }
+                None => Shown::default(),
+            };
             let end = loop {
                 match tail.next().await? {
+                    Ok(message) if shown.remove(&message) => {}
                     Ok(message) => match print(&message, format) {
                         Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(exit::OK),
                         printed => printed.context("cannot write to stdout")?,

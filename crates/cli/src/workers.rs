@@ -1,7 +1,7 @@
 //! The Workers on the command line, and the project that runs them.
 
 use crate::args::{UsageError, WorkerOptions};
-use crate::control::Bound;
+use crate::control::{Bound, DATA};
 use crate::private::Cache;
 use crate::progress::{self, Terminal};
 use anyhow::Result;
@@ -45,7 +45,7 @@ pub(crate) fn open(
         .env(env)
         .progress(Arc::new(Terminal));
     if let Some(first) = workers.first() {
-        builder = builder.store(first.dir.join(".taffrail"));
+        builder = builder.store(first.dir.join(DATA));
     }
     Ok(Opened {
         project: builder.build(workers)?,

@@ -6,7 +6,7 @@ use crate::routes::{Endpoint, Found};
 use crate::tails::filter::Filter;
 use crate::tails::{LIFETIME, TAILS, Tails, TooMany, session};
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use jiff::Timestamp;
@@ -24,6 +24,8 @@ pub(crate) struct Endpoints {
     pub(crate) runtime: Runtime,
     pub(crate) tails: Arc<Tails>,
     pub(crate) metrics: Arc<Metrics>,
+    /// The data points of Workers.
+    pub(crate) analytics: taffrail_sql::Endpoint,
     /// The authority of the URL of a WebSocket.
     pub(crate) authority: String,
 }
@@ -57,7 +59,16 @@ impl Endpoints {
             Endpoint::CreateTail => self.create_tail(worker, request).await,
             Endpoint::DeleteTail => Ok(self.delete_tail(found)),
             Endpoint::ConnectTail => self.connect_tail(found, request, place),
+            Endpoint::Analytics => self.query(request).await,
         }
+    }
+
+    async fn query(&self, request: Request<Incoming>) -> Result<Response, Failure> {
+        let sql = sql(request).await?;
+        let answer = self.analytics.answer(sql, Timestamp::now()).await;
+        let status = StatusCode::from_u16(answer.status);
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Ok(with_type(status, answer.content_type, answer.body))
     }
 
     fn switch(
@@ -144,24 +155,43 @@ impl Endpoints {
     }
 }
 
+/// Returns the query of a request: the parameter `query` of a `GET`, or else the body.
+async fn sql(request: Request<Incoming>) -> Result<String, Failure> {
+    if request.method() != Method::GET {
+        let body = body(request).await?;
+        return Ok(String::from_utf8_lossy(&body).into_owned());
+    }
+    let parameters = request.uri().query().unwrap_or_default();
+    let mut parameters = form_urlencoded::parse(parameters.as_bytes());
+    let query = parameters.find(|(name, _)| name == "query");
+    query.map(|(_, query)| query.into_owned()).ok_or_else(|| {
+        let message = "send SQL as the parameter `query`, or as the body of a POST";
+        Failure::new(StatusCode::BAD_REQUEST, message)
+    })
+}
+
 fn no_tail() -> Failure {
     let message = "there is no such live tail: it has ended or expired, or has its client";
     Failure::new(StatusCode::NOT_FOUND, message)
 }
 
-/// Reads the body of a request for a live tail. Without one, there are no filters.
-async fn wanted(request: Request<Incoming>) -> Result<Wanted, Failure> {
+async fn body(request: Request<Incoming>) -> Result<Bytes, Failure> {
     let body = Limited::new(request.into_body(), BODY_BYTES)
         .collect()
         .await;
-    let body: Bytes = match body {
-        Ok(body) => body.to_bytes(),
+    match body {
+        Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
             let message = format!("the body is longer than {BODY_BYTES} bytes");
-            return Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message));
+            Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message))
         }
-        Err(error) => return Err(Failure::new(StatusCode::BAD_REQUEST, error.to_string())),
-    };
+        Err(error) => Err(Failure::new(StatusCode::BAD_REQUEST, error.to_string())),
+    }
+}
+
+/// Reads the body of a request for a live tail. Without one, there are no filters.
+async fn wanted(request: Request<Incoming>) -> Result<Wanted, Failure> {
+    let body = body(request).await?;
     if body.is_empty() {
         return Ok(Wanted::default());
     }

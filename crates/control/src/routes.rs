@@ -16,6 +16,8 @@ pub(crate) enum Endpoint {
     DeleteTail,
     /// The WebSocket of a live tail.
     ConnectTail,
+    /// A query of data points.
+    Analytics,
 }
 
 /// A segment in braces matches any text.
@@ -36,6 +38,16 @@ const ROUTES: &[(Method, &str, Endpoint)] = &[
         Method::DELETE,
         "/client/v4/accounts/{account}/workers/scripts/{worker}/tails/{id}",
         Endpoint::DeleteTail,
+    ),
+    (
+        Method::POST,
+        "/client/v4/accounts/{account}/analytics_engine/sql",
+        Endpoint::Analytics,
+    ),
+    (
+        Method::GET,
+        "/client/v4/accounts/{account}/analytics_engine/sql",
+        Endpoint::Analytics,
     ),
 ];
 

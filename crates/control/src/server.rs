@@ -13,9 +13,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use taffrail_runtime::Runtime;
+use taffrail_sql::{Analytics, Limits};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -53,7 +55,7 @@ struct Server {
 
 impl Control {
     /// Serves the endpoint in the background. `tails` must be a consumer of `runtime`, and
-    /// `metrics` its meter.
+    /// `metrics` its meter. `data` is the directory of the data of Workers.
     ///
     /// # Errors
     ///
@@ -63,6 +65,7 @@ impl Control {
         runtime: Runtime,
         tails: Arc<Tails>,
         metrics: Arc<Metrics>,
+        data: &Path,
     ) -> io::Result<Self> {
         let (token, authority) = match &listener {
             Listener::Unix(_) => (None, "localhost".to_owned()),
@@ -76,6 +79,10 @@ impl Control {
                 runtime,
                 tails: Arc::clone(&tails),
                 metrics,
+                analytics: taffrail_sql::Endpoint::new(
+                    Analytics::in_directory(data),
+                    Limits::default(),
+                ),
                 authority,
             },
         });

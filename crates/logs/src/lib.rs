@@ -32,7 +32,6 @@ pub use sampling::is_sampled;
 pub use scrub::Scrub;
 pub use segments::WriteError;
 pub use stats::{Quantiles, Slot, Statistics, WorkerStatistics};
-pub use tables::QueryError;
 pub use terms::level_name;
 pub use writer::{Counts, Writer};
 

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use taffrail_sql::{Answer, Cancel, Catalogue, Column, Request, Table, Type, query};
+use taffrail_sql::{Answer, Cancel, Catalogue, Column, Error, Request, Table, Type, query};
 use taffrail_trace::TraceItem;
 
 /// The segments that one query reads: the databases that SQLite can attach.
@@ -24,18 +24,6 @@ const ID: &str = "kept_id";
 /// The view over the rows of all segments.
 const VIEW: &str = "kept_rows";
 
-/// A query of kept items fails.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum QueryError {
-    /// The items cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The query is wrong, takes too long, or is cancelled.
-    #[error(transparent)]
-    Sql(#[from] taffrail_sql::Error),
-}
-
 impl Reader {
     /// Runs a query over the table `logs.workersLogs`, which has the columns of Cloudflare's
     /// Analytics SQL API and some more.
@@ -43,14 +31,15 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// Fails if a database cannot be read, and as [`taffrail_sql::query()`] does.
-    pub fn query(&self, request: &Request<'_>, cancel: &Cancel) -> Result<Answer, QueryError> {
-        let (mut connection, reads) = self.attached()?;
+    /// Fails as [`taffrail_sql::query()`] does, and if a database cannot be read.
+    pub fn query(&self, request: &Request<'_>, cancel: &Cancel) -> Result<Answer, Error> {
+        let unreadable = |error: ReadError| Error::data(error.to_string());
+        let (mut connection, reads) = self.attached().map_err(unreadable)?;
         let catalogue = Catalogue {
             tables: vec![table(reads)],
             functions: [MESSAGE, FIELDS, ID].map(ToOwned::to_owned).to_vec(),
         };
-        Ok(query(&mut connection, &catalogue, request, cancel)?)
+        query(&mut connection, &catalogue, request, cancel)
     }
 
     /// Returns a connection with a view over all segments, and the tables that the view reads.

@@ -33,6 +33,12 @@ pub enum ErrorKind {
 const SHOWN: usize = 60;
 
 impl Error {
+    /// The data of a query cannot be read. The kind is [`ErrorKind::Data`].
+    #[must_use]
+    pub fn data(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Data, message)
+    }
+
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,

@@ -2,6 +2,7 @@
 
 use crate::args::{At, Level};
 use clap::{Args as ArgGroup, ValueEnum};
+use std::path::PathBuf;
 use taffrail_control::{ClientIp, Condition, HeaderFilter, SamplingRate};
 
 #[derive(ArgGroup, Debug)]
@@ -13,6 +14,13 @@ pub(crate) struct TailOptions {
     pub(crate) format: Option<TailFormat>,
     #[command(flatten)]
     pub(crate) filters: TailFilters,
+    /// First show kept invocations that began after this: a time, or a duration before
+    /// now such as 10m. The Worker needs `observability.enabled = true`
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// The directory of the first Worker, which has the logs for --since
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
     #[command(flatten)]
     pub(crate) at: At,
 }

@@ -2,16 +2,18 @@
 
 mod show;
 mod stats;
-mod time;
+pub(crate) mod time;
 mod tree;
 
-use crate::args::{KeptOptions, LogsCommand, LogsOptions, SearchOptions, UsageError};
-use crate::exit;
+use crate::args::{LogsCommand, LogsOptions, SearchOptions, UsageError};
+use crate::{exit, query};
 use anyhow::{Context, Result, anyhow};
 use show::Show;
 use std::io::{Write, stdout};
+use std::path::Path;
 use std::time::Duration;
 use taffrail_logs::{Expression, Filter, Found, ReadError, Reader};
+use taffrail_sql::Rules;
 use taffrail_trace::Outcome;
 
 /// How often `--follow` looks for new items.
@@ -20,13 +22,20 @@ const FOLLOW: Duration = Duration::from_millis(200);
 pub(crate) async fn run(options: LogsOptions) -> Result<u8> {
     match options.command {
         Some(LogsCommand::Stats(options)) => stats::run(&options),
+        Some(LogsCommand::Query(options)) => {
+            let reader = open(&options.dir)?;
+            query::run(&options, Rules::GENERAL, move |request, cancel| {
+                reader.query(request, cancel)
+            })
+            .await
+        }
         None => search(&options.search).await,
     }
 }
 
 /// Opens the logs of a directory.
-fn open(options: &KeptOptions) -> Result<Reader> {
-    match Reader::open(options.dir.join(".taffrail/logs")) {
+pub(crate) fn open(directory: &Path) -> Result<Reader> {
+    match Reader::open(directory.join(".taffrail/logs")) {
         Err(error @ ReadError::Nothing(_)) => Err(anyhow!(
             "{error}; set `observability.enabled = true` in the configuration of a Worker and run it, or name the directory of the first Worker with `--dir`"
         )),
@@ -37,7 +46,7 @@ fn open(options: &KeptOptions) -> Result<Reader> {
 async fn search(options: &SearchOptions) -> Result<u8> {
     let filter = filter(options)?;
     let id = options.invocation.as_deref().map(tree::id).transpose()?;
-    let reader = open(&options.kept)?;
+    let reader = open(&options.kept.dir)?;
     if options.count {
         writeln!(stdout(), "{}", reader.count(&filter)?).context("cannot write to stdout")?;
         return Ok(exit::OK);

@@ -25,7 +25,7 @@ pub(super) fn run(options: &StatsOptions) -> Result<u8> {
     let (since, until) = time::range(&options.kept)?;
     let until = until.unwrap_or_else(time::now);
     let since = since.unwrap_or(until.saturating_sub(DEFAULT_MS));
-    let reader = open(&options.kept)?;
+    let reader = open(&options.kept.dir)?;
     let mut statistics = reader.statistics(since, until, SLOTS)?;
     let workers = &options.kept.workers;
     if !workers.is_empty() {

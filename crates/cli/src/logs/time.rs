@@ -18,6 +18,11 @@ pub(super) fn range(options: &KeptOptions) -> Result<(Option<EpochMs>, Option<Ep
     Ok((since, time("--until", &options.until)?))
 }
 
+/// Reads the time of `--since`.
+pub(crate) fn since(text: &str) -> Result<EpochMs> {
+    parse("--since", text, &Zoned::now())
+}
+
 /// Returns the present time.
 pub(super) fn now() -> EpochMs {
     milliseconds(Timestamp::now())

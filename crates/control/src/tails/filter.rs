@@ -167,8 +167,10 @@ impl ClientIp {
 }
 
 impl Filter {
-    /// Whether an item passes.
-    pub(crate) fn matches(&self, item: &TraceItem) -> bool {
+    /// Whether an item passes. A header that was redacted when the item was kept has lost its
+    /// value.
+    #[must_use]
+    pub fn matches(&self, item: &TraceItem) -> bool {
         match self {
             Self::SamplingRate(rate) => is_sampled(&item.request_id, rate.0),
             Self::Outcome(outcomes) => outcomes.contains(&item.outcome),

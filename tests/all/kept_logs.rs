@@ -6,7 +6,7 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::channel;
-use taffrail_tests::process::{Finished, Folder, Server, run};
+use taffrail_tests::process::{Finished, Folder, Running, Server, run};
 use taffrail_tests::upstream::{Reply, Upstream};
 
 const KEPT: &str = "[observability]\nenabled = true\n";
@@ -356,4 +356,121 @@ fn invoke_waits_for_a_durable_tail() {
         "{}",
         finished.stderr
     );
+}
+
+#[test]
+fn logs_are_queried_in_sql() {
+    let folder = Folder::new();
+    folder.script("api", API, KEPT);
+    let server = folder.start(&["serve", "api", "--format", "none"]);
+    for path in ["/one?user=ann", "/two?user=bob", "/boom"] {
+        _ = server.get(path);
+    }
+    served(server);
+    let query = |sql: &str| logs(&folder, &["query", "--format", "csv", sql]);
+    for (sql, expected) in [
+        (
+            "SELECT logType, level, count() AS n FROM logs.workersLogs GROUP BY logType, level ORDER BY n DESC, level",
+            "logType,level,n\ncf-worker,,6\ncf-worker-event,info,2\ncf-worker,error,1\ncf-worker-event,error,1\n",
+        ),
+        (
+            "SELECT scriptName, invocationType, outcome, httpStatus FROM logs.workersLogs WHERE message LIKE '%/one%' AND logType = 'cf-worker-event'",
+            "scriptName,invocationType,outcome,httpStatus\napi,fetch,ok,200\n",
+        ),
+        (
+            "SELECT error FROM workersLogs WHERE error != ''",
+            "error\nTypeError: it went boom\n",
+        ),
+        (
+            "SELECT count() AS n FROM logs.workersLogs WHERE timestamp > now() - INTERVAL '1' DAY AND invocationId != ''",
+            "n\n10\n",
+        ),
+        (
+            "SELECT message FROM logs.workersLogs WHERE attributes.user = 'bob'",
+            "message\n\"{\"\"user\"\":\"\"bob\"\",\"\"n\"\":5}\"\n",
+        ),
+    ] {
+        let finished = query(sql);
+        assert_eq!(finished.stdout, expected, "{sql}: {}", finished.stderr);
+    }
+    for sql in [
+        "DELETE FROM logs.workersLogs",
+        "SELECT * FROM sqlite_master",
+        "SELECT kept_message(1, 1) FROM logs.workersLogs",
+        "ATTACH 'x' AS y",
+    ] {
+        let finished = query(sql);
+        assert_eq!(finished.code, Some(2), "{sql}: {}", finished.stdout);
+    }
+}
+
+/// The file system refuses longer files for a while.
+#[test]
+fn a_full_disk_is_told_and_writing_resumes_by_itself() {
+    let folder = Folder::new();
+    folder.worker("api", "hello", KEPT);
+    let mut command = folder.taffrail(&["serve", "api", "--format", "none", "--port", "0"]);
+    command.args(["--control", "control"]);
+    let server = Server::spawn(command);
+    let pid = rustix::process::Pid::from_raw(server.id().cast_signed());
+    let limit = |current| {
+        let limit = rustix::process::Rlimit {
+            current,
+            maximum: None,
+        };
+        rustix::process::prlimit(pid, rustix::process::Resource::Fsize, limit).unwrap();
+    };
+    _ = server.get("/first");
+    limit(Some(200_000));
+    for request in 0..400 {
+        assert_eq!(server.get(&format!("/{request}")).status, 200);
+    }
+    server.until_stderr("the store cannot be written to: ");
+    assert_eq!(server.get("/still").status, 200);
+    limit(None);
+    server.until_stderr("the store can be written to again");
+    let finished = server.terminate();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert_eq!(logs(&folder, &["--count"]).stdout, "402\n");
+}
+
+#[test]
+fn a_live_tail_begins_with_what_was_kept_and_repeats_nothing() {
+    let folder = Folder::new();
+    folder.worker("api", "hello", KEPT);
+    let server = folder.start(&["serve", "api", "--format", "none"]);
+    for request in 0..5 {
+        _ = server.get(&format!("/kept/{request}"));
+    }
+    let mut command = folder.taffrail(&["tail", "api", "--since", "1h", "--dir", "api"]);
+    command.args([
+        "--format",
+        "json",
+        "--method",
+        "get",
+        "--control",
+        "api/.taffrail/control.sock",
+    ]);
+    let tail = Running::spawn(command);
+    let mut paths = Vec::new();
+    for request in 0..5 {
+        if request == 0 {
+            // It is connected before it shows what was kept.
+            paths.push(path_of(&tail.until_stdout("")));
+        }
+        _ = server.get(&format!("/live/{request}"));
+    }
+    while paths.len() < 10 {
+        paths.push(path_of(&tail.until_stdout("")));
+    }
+    let expected = |kind: &str| (0..5).map(|n| format!("/{kind}/{n}")).collect::<Vec<_>>();
+    assert_eq!(paths, [expected("kept"), expected("live")].concat());
+    served(server);
+    assert_eq!(tail.finish().stdout, "");
+}
+
+fn path_of(line: &str) -> String {
+    let item: Value = serde_json::from_str(line).unwrap();
+    let url = item["event"]["request"]["url"].as_str().unwrap();
+    format!("/{}", url.splitn(4, '/').last().unwrap())
 }
