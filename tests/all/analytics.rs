@@ -63,7 +63,7 @@ fn points_are_found_while_the_server_runs() {
     assert_eq!(server.get("/c").status, 200);
     _ = server.terminate();
     let after = query(&folder, &["SHOW TABLES", "--format", "csv"]);
-    assert_eq!(after.stdout, "dataset,type\r\nclicks,dataset\r\n");
+    assert_eq!(after.stdout, "dataset,type\nclicks,dataset\n");
 }
 
 #[test]

@@ -43,7 +43,6 @@ mod languages;
 mod limits;
 mod live_tail;
 mod loader;
-
 mod memory;
 mod missing_tail;
 mod objects;

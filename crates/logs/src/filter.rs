@@ -1,7 +1,7 @@
 //! Which items are searched for.
 
 use crate::expression::Expression;
-use crate::row::{Row, is_failure, status};
+use crate::row::{Row, status};
 use crate::terms::{Kind, field_term, folded, is_indexed, is_word, level_name, term, words};
 use taffrail_trace::{EpochMs, LogLevel, Outcome, TraceItem};
 
@@ -16,8 +16,6 @@ pub struct Filter {
     pub workers: Vec<String>,
     /// Outcomes, one of which it has.
     pub outcomes: Vec<Outcome>,
-    /// Whether the invocation failed: by its outcome, or with a status of 500 or above.
-    pub failed: Option<bool>,
     /// Ranges of HTTP statuses, one of which it is in.
     pub statuses: Vec<(u16, u16)>,
     /// Levels, one of which a log or an exception has.
@@ -59,7 +57,6 @@ impl Filter {
             && self.until.is_none_or(|until| started <= until)
             && (self.workers.is_empty() || self.workers.iter().any(|name| name == worker))
             && (self.outcomes.is_empty() || self.outcomes.contains(&item.outcome))
-            && self.failed.is_none_or(|failed| failed == is_failure(item))
             && (self.statuses.is_empty() || status(item).is_some_and(has_status))
             && (self.levels.is_empty() || has_level())
             && self
@@ -105,7 +102,6 @@ impl Filter {
         let has_more = |text: &String| text.split_whitespace().any(|part| !is_word(part));
         self.since.is_none()
             && self.until.is_none()
-            && self.failed.is_none()
             && self.expression.is_none()
             && self
                 .levels

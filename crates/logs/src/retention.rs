@@ -51,11 +51,12 @@ impl Retention {
         };
         let firsts = segments.iter().map(|segment| segment.first).skip(1);
         let firsts: Vec<_> = firsts.collect();
-        let newest = segments.pop();
-        let newest_bytes = newest.as_ref().map_or(0, folder::Segment::bytes);
-        let mut total: u64 =
-            newest_bytes + segments.iter().map(folder::Segment::bytes).sum::<u64>();
-        for (segment, next) in segments.into_iter().zip(firsts) {
+        // Read once: the files of segments that are being indexed grow.
+        let sizes: Vec<_> = segments.iter().map(folder::Segment::bytes).collect();
+        let mut total: u64 = sizes.iter().sum();
+        // The last one is written to.
+        segments.pop();
+        for ((segment, next), bytes) in segments.into_iter().zip(firsts).zip(sizes) {
             let ended = Outbox::open_to_read(&segment.items).and_then(|outbox| outbox.ended());
             let ended = ended.ok().flatten();
             let is_old = now
@@ -67,7 +68,7 @@ impl Retention {
             if !is_old && total + self.bytes / BY_SIZE <= self.bytes {
                 break;
             }
-            total -= segment.bytes();
+            total -= bytes;
             if let Err(error) = segment.remove() {
                 let file = segment.items.display();
                 tracing::warn!("`{file}` is too old, and cannot be removed: {error}");

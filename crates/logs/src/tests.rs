@@ -511,7 +511,7 @@ proptest! {
         for filter in [
             search(&words),
             condition(&format!("user = '{user}' and n = {number}")),
-            Filter { failed: Some(true), ..search(&words) },
+            Filter { outcomes: vec![Outcome::Exception], ..search(&words) },
             Filter { levels: vec![LogLevel::Log], outcomes: vec![Outcome::Ok], ..Filter::default() },
         ] {
             let matching = made.iter().rev().filter(|item| filter.matches(item));

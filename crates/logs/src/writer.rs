@@ -6,6 +6,7 @@ use crate::retention::Retention;
 use crate::segments::{Segments, WriteError};
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
@@ -222,7 +223,10 @@ impl Thread {
                 next = has_room.then(|| self.messages.try_recv().ok()).flatten();
             }
             if !batch.is_empty() {
-                self.append(&batch);
+                let appended = catch_unwind(AssertUnwindSafe(|| self.append(&batch)));
+                if appended.is_err() {
+                    self.shared.counts.lost(&batch, "Taffrail failed");
+                }
                 self.shared.waiting.fetch_sub(bytes, Relaxed);
             }
             drop(flushing);

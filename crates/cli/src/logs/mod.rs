@@ -113,7 +113,6 @@ fn filter(options: &SearchOptions) -> Result<Filter> {
         until,
         workers: kept.workers.clone(),
         outcomes: outcomes.collect::<Result<_>>()?,
-        failed: None,
         statuses: statuses.collect::<Result<_>>()?,
         levels: levels.iter().copied().map(Into::into).collect(),
         search: search.clone(),
@@ -152,18 +151,3 @@ fn status(text: &str) -> Result<(u16, u16)> {
         .into()
     })
 }
-
-/// The columns of items in CSV.
-const COLUMNS: [&str; 11] = [
-    "time",
-    "worker",
-    "event",
-    "type",
-    "level",
-    "message",
-    "outcome",
-    "status",
-    "cpuTimeMs",
-    "wallTimeMs",
-    "invocationId",
-];

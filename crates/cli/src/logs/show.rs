@@ -2,7 +2,6 @@
 
 use crate::args::LogFormat;
 use crate::items::json_line;
-use crate::logs::COLUMNS;
 use crate::pretty::Pretty;
 use anstream::AutoStream;
 use anyhow::{Context, Result};
@@ -11,6 +10,21 @@ use jiff::tz::TimeZone;
 use std::io::{Stdout, Write, stdout};
 use taffrail_logs::{Part, Row, event_type, level_name, status};
 use taffrail_trace::TraceItem;
+
+/// The columns of items in CSV.
+const COLUMNS: [&str; 11] = [
+    "time",
+    "worker",
+    "event",
+    "type",
+    "level",
+    "message",
+    "outcome",
+    "status",
+    "cpuTimeMs",
+    "wallTimeMs",
+    "invocationId",
+];
 
 /// Writes items in a format.
 pub(super) struct Show {

@@ -17,7 +17,7 @@ fn each_format_has_its_escapes() {
         ),
         (
             Format::Csv,
-            "\"t,x\",f,inf,n,u,k,m\r\n\"a\"\"b,\tc\nd\\\",1.5,inf,,18,['hall'],2025-10-29 16:00:00\r\n",
+            "\"t,x\",f,inf,n,u,k,m\n\"a\"\"b,\tc\nd\\\",1.5,inf,,18,['hall'],2025-10-29 16:00:00\n",
         ),
         (
             Format::Table,

@@ -72,23 +72,20 @@ pub(super) fn tab_separated(answer: &Answer) -> String {
 }
 
 pub(super) fn csv(answer: &Answer) -> String {
-    let quoted = |text: &str| match text.contains(['"', ',', '\n', '\r']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
-    };
-    let names = answer.columns.iter().map(|column| quoted(&column.name));
-    let mut text = names.collect::<Vec<_>>().join(",");
-    text.push_str("\r\n");
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    let names = answer.columns.iter().map(|column| column.name.as_str());
+    // Writing to memory does not fail, and all rows have the same columns.
+    _ = csv.write_record(names);
     for row in &answer.rows {
         let columns = row.iter().zip(&answer.columns);
         let values = columns.map(|(value, column)| match value {
             Value::Null => String::new(),
-            value => quoted(&of(value, &column.ty)),
+            value => of(value, &column.ty),
         });
-        text.push_str(&values.collect::<Vec<_>>().join(","));
-        text.push_str("\r\n");
+        _ = csv.write_record(values);
     }
-    text
+    let bytes = csv.into_inner().unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 pub(super) fn table(answer: &Answer) -> String {
