@@ -58,6 +58,8 @@ pub(crate) const LAYOUT: Layout = Layout {
         CREATE VIRTUAL TABLE terms USING fts5(
             text, content = '', detail = none, columnsize = 0, tokenize = 'ascii'
         );
+        -- One batch becomes one part of the index, and parts are merged sixteen at a time.
+        INSERT INTO terms (terms, rank) VALUES ('hashsize', 16777216), ('automerge', 16);
 
         CREATE TABLE minutes (
             minute INTEGER, worker TEXT, outcome TEXT,

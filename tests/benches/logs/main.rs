@@ -12,6 +12,7 @@ mod peers;
 
 use clap::Parser;
 use items::{COMMON, Items, LINES, RARE};
+use mimalloc::MiMalloc;
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
@@ -20,6 +21,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use taffrail_logs::{Counts, Entry, Expression, Filter, Reader, Retention, Writer};
 use taffrail_sql::{Cancel, Limits, Params, Request, Rules};
+
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[derive(Parser)]
 struct Options {
