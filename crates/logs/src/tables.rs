@@ -45,7 +45,7 @@ impl Reader {
     /// Returns a connection with a view over all segments, and the tables that the view reads.
     fn attached(&self) -> Result<(Connection, Vec<String>), ReadError> {
         let mut segments = self.segments()?;
-        segments.retain(|segment| is_readable(segment));
+        segments.retain(is_readable);
         if segments.len() > SEGMENTS {
             let older = segments.len() - SEGMENTS;
             tracing::warn!("the query leaves out the oldest {older} of the logs' files");

@@ -230,9 +230,7 @@ impl Logs {
         };
         let Some(open) = &store.open else { return };
         open.writer.flush().await;
-        let tails = store.tails.read().unwrap_or_else(PoisonError::into_inner);
-        let tails: Vec<_> = tails.values().cloned().collect();
-        for tail in tails {
+        for tail in store.all_tails() {
             tail.drain().await;
         }
     }
@@ -249,8 +247,8 @@ impl Logs {
     pub(crate) fn close(&self) {
         if let Some(store) = self.store.get() {
             store.ledger.close("Taffrail stopped before it was written");
-            let tails = store.tails.read().unwrap_or_else(PoisonError::into_inner);
-            tails.values().for_each(|tail| tail.ledger.postpone());
+            let tails = store.all_tails();
+            tails.iter().for_each(|tail| tail.ledger.postpone());
         }
     }
 
@@ -261,6 +259,11 @@ impl Logs {
 }
 
 impl Store {
+    fn all_tails(&self) -> Vec<Arc<Durable>> {
+        let tails = self.tails.read().unwrap_or_else(PoisonError::into_inner);
+        tails.values().cloned().collect()
+    }
+
     /// Counts an item for durable Tail Workers, and returns the keys of those that receive it. A
     /// Tail Worker does not receive the items of its own tail events.
     fn produced(&self, keys: &[String], item: &TraceItem) -> Vec<String> {
@@ -358,8 +361,8 @@ impl TailConsumer for Logs {
         let Some(store) = self.store.get() else {
             return Vec::new();
         };
-        let tails = store.tails.read().unwrap_or_else(PoisonError::into_inner);
-        let tails = tails.values().map(|tail| Arc::clone(&tail.ledger));
+        let tails = store.all_tails().into_iter();
+        let tails = tails.map(|tail| Arc::clone(&tail.ledger));
         std::iter::once(Arc::clone(&store.ledger))
             .chain(tails)
             .collect()
