@@ -20,7 +20,7 @@ const LAYOUT: Layout = Layout {
 /// Items that have been accepted for targets, and how far their delivery has come.
 ///
 /// An item is delivered once it is [done](Self::done). Until then it is among the
-/// [next](Self::next) ones, also for later processes.
+/// [next](Self::next) ones above the [cursor](Self::cursor), also for later processes.
 pub struct Deliveries {
     folder: PathBuf,
     cursors: Connection,
@@ -62,15 +62,26 @@ impl Deliveries {
         Ok(Self { folder, cursors })
     }
 
-    /// Returns the next items for a target, in order, at most this many.
+    /// Returns the next items for a target above a number, in order, at most this many, and the
+    /// number up to which there are no others.
     ///
     /// # Errors
     ///
     /// Fails if a database cannot be read.
-    pub fn next(&self, target: &str, items: usize) -> Result<Vec<Undelivered>, ReadError> {
-        let after = self.cursor(target)?;
-        let mut next = Vec::new();
-        for outbox in self.outboxes(after)? {
+    pub fn next(
+        &self,
+        target: &str,
+        after: u64,
+        items: usize,
+    ) -> Result<(Vec<Undelivered>, u64), ReadError> {
+        let outboxes = self.outboxes(after)?;
+        // Read first: an item that is accepted meanwhile has a higher number.
+        let last = match outboxes.last() {
+            Some(outbox) => outbox.last()?.unwrap_or(after).max(after),
+            None => after,
+        };
+        let mut next: Vec<Undelivered> = Vec::new();
+        for outbox in outboxes {
             let kept = outbox.for_tail(target, after, items - next.len())?;
             next.extend(kept.into_iter().filter_map(|kept| {
                 let mut item: TraceItem = serde_json::from_str(&kept.json).ok()?;
@@ -84,7 +95,8 @@ impl Deliveries {
                 break;
             }
         }
-        Ok(next)
+        let through = next.last().map_or(last, |waiting| waiting.number);
+        Ok((next, through))
     }
 
     /// Returns how many items wait for a target.

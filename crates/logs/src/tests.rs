@@ -580,7 +580,9 @@ fn items_wait_for_their_delivery_until_it_is_done_and_are_not_removed() {
     finish(&writer);
     let deliveries = Deliveries::open(store.path()).unwrap();
     let next = |deliveries: &Deliveries| -> Vec<u64> {
-        let next = deliveries.next(TARGET, 3).unwrap();
+        let after = deliveries.cursor(TARGET).unwrap();
+        let (next, through) = deliveries.next(TARGET, after, 3).unwrap();
+        assert_eq!(through, next.last().unwrap().number);
         next.iter().map(|waiting| waiting.number).collect()
     };
     assert_eq!(deliveries.count(TARGET).unwrap(), 200);
@@ -590,7 +592,8 @@ fn items_wait_for_their_delivery_until_it_is_done_and_are_not_removed() {
     drop(deliveries);
     let deliveries = Deliveries::open(store.path()).unwrap();
     assert_eq!(next(&deliveries), [6, 8, 10]);
-    assert!(deliveries.next("other", 3).unwrap().is_empty());
+    let (none, through) = deliveries.next("other", 0, 3).unwrap();
+    assert_eq!((none.len(), through), (0, 400));
     assert_eq!(deliveries.count(TARGET).unwrap(), 198);
     // What is delivered makes room.
     let writer = store.start(retention).unwrap();

@@ -18,6 +18,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The pause after the store could not be read or written.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
+/// After so many items for others, a later process does not pass over them again.
+const PASSED_OVER: u64 = 1000;
+
 /// Returns the text under which a target is kept with an item.
 pub(crate) fn key(target: &Target) -> String {
     let Target {
@@ -67,8 +70,17 @@ impl Outbox {
         self.cursors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns the next items for a target. Items for others are passed over once.
     fn next(&self, key: &str, items: usize) -> Result<Vec<Undelivered>, ReadError> {
-        self.deliveries().next(key, items)
+        let after = self.cursors().get(key).copied().unwrap_or(0);
+        let (next, through) = self.deliveries().next(key, after, items)?;
+        if next.is_empty() && through > after {
+            self.cursors().insert(key.to_owned(), through);
+            if through / PASSED_OVER > after / PASSED_OVER {
+                self.deliveries().done(key, through)?;
+            }
+        }
+        Ok(next)
     }
 
     fn done(&self, key: &str, number: u64) -> Result<(), ReadError> {
@@ -91,7 +103,7 @@ pub(crate) struct Durable {
 }
 
 impl Durable {
-    /// Delivers items as they come. Never returns. `after` is called after each delivery.
+    /// Delivers items as they come. Never returns. `after` is called when the cursor has moved.
     pub(crate) async fn run(
         self: Arc<Self>,
         runtime: Runtime,
@@ -112,6 +124,7 @@ impl Durable {
                 }
             };
             let Some(last) = next.last().map(|waiting| waiting.number) else {
+                after();
                 self.rest();
                 self.more.notified().await;
                 continue;
@@ -182,5 +195,63 @@ impl Durable {
                 self.ledger.lost(count, &reason);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use taffrail_logs::{Counts, Entry, Retention, Writer};
+    use taffrail_trace::TraceItem;
+
+    struct Ignore;
+
+    impl Counts for Ignore {
+        fn accepted(&self, _: &[Entry]) {}
+
+        fn lost(&self, entries: &[Entry], reason: &str) {
+            panic!("{} items are lost: {reason}", entries.len());
+        }
+    }
+
+    fn entry(number: u64, tails: &[&str]) -> Entry {
+        let item: TraceItem = serde_json::from_value(json!({
+            "wallTime": 1, "cpuTime": 1, "truncated": false, "scriptName": "w",
+            "executionModel": "stateless", "outcome": "ok", "diagnosticsChannelEvents": [],
+            "exceptions": [], "logs": [], "eventTimestamp": 1, "event": {},
+            "invocationId": format!("{number:032x}"), "requestId": format!("{number:032x}"),
+        }))
+        .unwrap();
+        Entry {
+            item: Arc::new(item),
+            sample_interval: Some(1.0),
+            shows_invocation: true,
+            tails: tails.iter().map(|tail| (*tail).to_owned()).collect(),
+            privacy: Arc::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn items_for_others_are_passed_over_and_may_be_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = folder.path().join("logs");
+        let writer = Writer::start(logs.clone(), Retention::default(), Box::new(Ignore)).unwrap();
+        for number in 1..=2500 {
+            let tails: &[&str] = if number == 5 { &["a"] } else { &[] };
+            writer.push(entry(number, tails));
+        }
+        writer.flush().await;
+        let outbox = Outbox::new(Deliveries::open(logs.clone()).unwrap());
+        assert_eq!(outbox.take_up("a").unwrap(), 1);
+        assert_eq!(outbox.delivered(), 0);
+        assert_eq!(outbox.next("a", 10).unwrap()[0].number, 5);
+        outbox.done("a", 5).unwrap();
+        assert!(outbox.next("a", 10).unwrap().is_empty());
+        assert_eq!(outbox.delivered(), 2500);
+        // A later process begins behind them.
+        let later = Outbox::new(Deliveries::open(logs).unwrap());
+        later.take_up("a").unwrap();
+        assert_eq!(later.delivered(), 2500);
+        writer.finish().await;
     }
 }

@@ -98,7 +98,11 @@ impl Items {
         let mut line = String::new();
         while line.len() < LINE_BYTES {
             let word = (self.random() % WORDS) * (self.random() % WORDS) / WORDS;
-            line.push_str(if word.is_multiple_of(97) { "checkout" } else { "w" });
+            line.push_str(if word.is_multiple_of(97) {
+                "checkout"
+            } else {
+                "w"
+            });
             line.push_str(&word.to_string());
             line.push(' ');
         }
