@@ -1,5 +1,6 @@
 //! Opening databases, and what their errors mean.
 
+use crate::folder::{WAL, with_end};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -62,14 +63,38 @@ pub(crate) fn open(file: &Path, layout: &Layout) -> Result<Connection, Trouble> 
 }
 
 /// Opens a database to read it.
+///
+/// SQLite keeps files beside a database that several processes use. Where they cannot be made, and
+/// are not there, no process writes to the database.
 pub(crate) fn open_to_read(file: &Path, layout: &Layout) -> Result<Connection, Trouble> {
-    let opened = || {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(file, flags)?;
+    let open = |uri: String| {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
+        let connection = Connection::open_with_flags(uri, flags)?;
         connection.busy_timeout(BUSY)?;
         Ok(connection)
     };
-    checked(file, layout, opened)
+    let opened = checked(file, layout, || open(uri(file, "mode=ro")));
+    match opened {
+        Err(Trouble::Failed { source, .. })
+            if source.sqlite_error_code() == Some(ErrorCode::CannotOpen)
+                && !with_end(file, WAL).exists() =>
+        {
+            checked(file, layout, || open(uri(file, "immutable=1")))
+        }
+        opened => opened,
+    }
+}
+
+/// Returns the URI by which SQLite opens a file.
+pub(crate) fn uri(file: &Path, parameters: &str) -> String {
+    let path = file.to_string_lossy();
+    let path = path
+        .replace('%', "%25")
+        .replace('?', "%3f")
+        .replace('#', "%23");
+    format!("file:{path}?{parameters}")
 }
 
 fn checked(

@@ -14,8 +14,11 @@ const ITEMS: &str = ".items.sqlite";
 const INDEX: &str = ".index.sqlite";
 const DAMAGED: &str = ".damaged";
 
+/// The latest changes of a database.
+pub(crate) const WAL: &str = "-wal";
+
 /// What SQLite keeps beside a database.
-const BESIDE: [&str; 2] = ["-wal", "-shm"];
+const BESIDE: [&str; 2] = [WAL, "-shm"];
 
 /// The file whose lock the writer holds.
 const LOCK: &str = "writer.lock";
@@ -114,7 +117,8 @@ fn remove_if_present(file: &Path) -> io::Result<()> {
     }
 }
 
-fn with_end(path: &Path, end: &str) -> PathBuf {
+/// Returns a path with more at the end of its name.
+pub(crate) fn with_end(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     name.into()

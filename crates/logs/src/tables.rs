@@ -1,14 +1,13 @@
 //! Kept items as tables for SQL.
 
+use crate::database::{self, Trouble, uri};
 use crate::folder::Segment;
 use crate::index::LAYOUT;
 use crate::outbox::Outbox;
 use crate::reader::{ReadError, Reader};
 use crate::row::Row;
-use crate::{database, database::Trouble};
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use taffrail_sql::{Answer, Cancel, Catalogue, Column, Error, Request, Table, Type, query};
 use taffrail_trace::TraceItem;
@@ -54,8 +53,12 @@ impl Reader {
         let connection = Connection::open_in_memory()?;
         let mut parts = Vec::new();
         for (number, segment) in segments.iter().enumerate() {
-            let uri = format!("file:{}?mode=ro", escaped(&segment.index));
-            connection.execute(&format!("ATTACH ?1 AS s{number}"), [uri])?;
+            let attach = format!("ATTACH ?1 AS s{number}");
+            let attached = connection.execute(&attach, [uri(&segment.index, "mode=ro")]);
+            if attached.is_err() {
+                // As in a folder that cannot be written to.
+                connection.execute(&attach, [uri(&segment.index, "immutable=1")])?;
+            }
             parts.push(part(number));
         }
         if parts.is_empty() {
@@ -217,12 +220,4 @@ fn register(connection: &Connection, segments: Vec<Segment>) -> rusqlite::Result
         serde_json::Value::from(fields.unwrap_or_default()).to_string()
     })?;
     function(ID, 1, |item, _| item.invocation_id.clone())
-}
-
-/// Returns a path as a part of a URI of SQLite.
-fn escaped(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    text.replace('%', "%25")
-        .replace('?', "%3f")
-        .replace('#', "%23")
 }

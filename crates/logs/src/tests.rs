@@ -422,6 +422,22 @@ fn items_of_an_earlier_time_make_room_and_clocks_may_go_back() {
     assert!(!store.all().contains(&id(1)));
 }
 
+/// The superuser may write anywhere, so it is only told apart by the files.
+#[test]
+fn a_folder_that_cannot_be_written_to_is_read() {
+    let store = Store::new();
+    store.keep([item(1, &[json!("one")])]);
+    assert_eq!(store.files("-wal").len(), 0);
+    for file in fs::read_dir(store.path()).unwrap() {
+        let path = file.unwrap().path();
+        // A directory takes the place of what SQLite would make.
+        if path.extension().is_some_and(|end| end == "sqlite") {
+            fs::create_dir(format!("{}-shm", path.display())).unwrap();
+        }
+    }
+    assert_eq!(store.find(&search("one")), [id(1)]);
+}
+
 #[test]
 fn there_is_nothing_where_nothing_was_kept() {
     let folder = tempfile::tempdir().unwrap();

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -101,12 +101,9 @@ impl Writer {
             source,
         };
         let indexed = folder.clone();
-        thread::Builder::new()
+        let indexing = thread::Builder::new()
             .name("taffrail-index".to_owned())
-            .spawn(move || {
-                indexer::run(indexed, &is_more);
-                drop(ending);
-            })
+            .spawn(move || indexer::run(indexed, &is_more))
             .map_err(failed)?;
         let mut thread = Thread {
             segments,
@@ -116,7 +113,11 @@ impl Writer {
         };
         thread::Builder::new()
             .name("taffrail-logs".to_owned())
-            .spawn(move || thread.run())
+            .spawn(move || {
+                thread.run();
+                thread.end(indexing);
+                drop(ending);
+            })
             .map_err(failed)?;
         Ok(Self {
             messages: Mutex::new(Some(messages)),
@@ -180,7 +181,7 @@ impl Writer {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if let Some(ended) = ended {
-            // Fails when the thread that indexes has ended.
+            // Fails when the thread that appends has ended.
             _ = ended.await;
         }
     }
@@ -231,6 +232,16 @@ impl Thread {
             }
             drop(flushing);
         }
+    }
+
+    /// Waits until everything is indexed, and closes the databases. The one that writes goes last,
+    /// since only it can leave a database without files beside it.
+    fn end(self, indexing: JoinHandle<()>) {
+        let Self { segments, more, .. } = self;
+        drop(more);
+        // It fails if the thread has panicked. Then the next process indexes the rest.
+        _ = indexing.join();
+        drop(segments);
     }
 
     /// Appends a batch, as often as it takes.

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 use taffrail_logs::{
     Counts, Deliveries, Entry, Privacy, Retention, Writer, is_failure, is_sampled,
@@ -114,17 +114,20 @@ impl Logs {
     ) -> Result<Vec<Target>> {
         let settings = &worker.logs;
         let is_durable = |tail: &&Target| self.is_durable(worker, tail, workers);
-        let (durable, others): (Vec<_>, Vec<_>) =
+        let (mut durable, mut others): (Vec<_>, Vec<_>) =
             worker.tail_consumers.iter().partition(is_durable);
-        let mut policies = self
-            .policies
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
         let is_kept = settings.enabled || !durable.is_empty();
         let Some(folder) = self.folder.as_ref().filter(|_| is_kept) else {
-            policies.remove(&worker.name);
+            self.policies().remove(&worker.name);
             return Ok(worker.tail_consumers.clone());
         };
+        let store = self
+            .store
+            .get_or_init(|| self.open(folder.clone(), settings.retention));
+        if store.open.is_none() {
+            others = worker.tail_consumers.iter().collect();
+            durable.clear();
+        }
         let policy = Policy {
             logs: settings.enabled,
             invocation_logs: settings.invocation_logs,
@@ -133,10 +136,8 @@ impl Logs {
             privacy: Arc::new(settings.privacy()?),
             tails: durable.iter().map(|tail| durable::key(tail)).collect(),
         };
-        policies.insert(worker.name.clone(), Arc::new(policy));
-        let store = self
-            .store
-            .get_or_init(|| self.open(folder.clone(), settings.retention));
+        self.policies()
+            .insert(worker.name.clone(), Arc::new(policy));
         for tail in durable {
             store.take_up(tail)?;
         }
@@ -182,7 +183,9 @@ impl Logs {
                 Ok(Open { writer, outbox })
             });
         let open = open.map_err(|error| {
-            self.progress.warn(&format!("logs are not kept: {error}"));
+            self.progress.warn(&format!(
+                "logs are not kept, and durable tails are called best effort: {error}"
+            ));
             ledger.close(&error);
         });
         Store {
@@ -250,6 +253,11 @@ impl Logs {
             let tails = store.all_tails();
             tails.iter().for_each(|tail| tail.ledger.postpone());
         }
+    }
+
+    fn policies(&self) -> RwLockWriteGuard<'_, HashMap<String, Arc<Policy>>> {
+        let policies = self.policies.write();
+        policies.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn policy(&self, worker: &str) -> Option<Arc<Policy>> {
