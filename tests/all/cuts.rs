@@ -261,7 +261,8 @@ async fn a_fault_of_the_host_is_not_blamed_on_the_guest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_cut_has_the_same_outcome_each_time() {
     let limits = Limits {
-        cpu: ms(5),
+        // Enough to run out of memory in, on a busy machine too.
+        cpu: ms(20),
         memory: 8 << 20,
         ..Limits::default()
     };
