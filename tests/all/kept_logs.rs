@@ -487,3 +487,57 @@ fn path_of(line: &str) -> String {
     let url = item["event"]["request"]["url"].as_str().unwrap();
     format!("/{}", url.splitn(4, '/').last().unwrap())
 }
+
+/// The sample on the page "Observability" of <https://developers.cloudflare.com/dynamic-workers/>.
+#[test]
+fn logs_of_dynamic_workers_are_found_by_the_id_that_their_tail_adds() {
+    let source = r#"
+import { WorkerEntrypoint } from "cloudflare:workers";
+export class DynamicWorkerTail extends WorkerEntrypoint {
+  async tail(events) {
+    for (const event of events) {
+      for (const log of event.logs) {
+        console.log({
+          source: "dynamic-worker-tail",
+          workerId: this.ctx.props.workerId,
+          level: log.level,
+          message: log.message,
+        });
+      }
+    }
+  }
+}
+export default {
+  async fetch(request, env, ctx) {
+    const workerId = new URL(request.url).pathname.slice(1);
+    const code = `export default { fetch() { console.warn("I am ${workerId}"); return new Response("ok"); } }`;
+    const worker = env.LOADER.get(workerId, () => ({
+      compatibilityDate: "2026-01-01",
+      mainModule: "m.js",
+      modules: { "m.js": code },
+      tails: [ctx.exports.DynamicWorkerTail({ props: { workerId } })],
+    }));
+    return worker.getEntrypoint().fetch(request);
+  },
+};
+"#;
+    let folder = Folder::new();
+    let loader = "worker_loaders = [{ binding = \"LOADER\" }]\n";
+    folder.script("api", source, &format!("{loader}{KEPT}"));
+    for id in ["alpha", "beta"] {
+        let url = format!("http://localhost/{id}");
+        let finished = folder.run(&["invoke", "api", "--url", &url]);
+        assert_eq!(finished.stdout, "ok", "{}", finished.stderr);
+    }
+    let items = found(&folder, &["--where", "workerId = \"beta\""]);
+    assert_eq!(items.len(), 1);
+    let message = &items[0]["logs"][0]["message"][0];
+    assert_eq!(message["message"], json!(["I am beta"]));
+    let sql = "SELECT attributes['workerId'] AS id, count() AS n FROM logs.workersLogs WHERE attributes['source'] = 'dynamic-worker-tail' GROUP BY id ORDER BY id";
+    let answer = logs(&folder, &["query", "--format", "csv", sql]);
+    assert_eq!(
+        answer.stdout, "id,n\nalpha,1\nbeta,1\n",
+        "{}",
+        answer.stderr
+    );
+}
