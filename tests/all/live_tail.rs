@@ -21,19 +21,7 @@ export default {
 ";
 
 fn talking() -> (Folder, Server, Control) {
-    let folder = Folder::new();
-    folder.script("w", TALKS, "").worker("other", "hello", "");
-    let server = folder.start(&[
-        "serve",
-        "w",
-        "other",
-        "--control",
-        "127.0.0.1:0",
-        "--format",
-        "none",
-    ]);
-    let control = Control::of(&server);
-    (folder, server, control)
+    Control::serve(TALKS)
 }
 
 fn path(item: &Value) -> &str {

@@ -28,18 +28,7 @@ struct Speaking {
 
 impl Speaking {
     fn start() -> Self {
-        let folder = Folder::new();
-        folder.script("w", SPEAKS, "").worker("other", "hello", "");
-        let server = folder.start(&[
-            "serve",
-            "w",
-            "other",
-            "--control",
-            "127.0.0.1:0",
-            "--format",
-            "none",
-        ]);
-        let control = Control::of(&server);
+        let (folder, server, control) = Control::serve(SPEAKS);
         Self {
             folder,
             server,

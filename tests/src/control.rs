@@ -1,6 +1,7 @@
 //! The control endpoint of a server, as a client of the raw protocol sees it.
 
 use crate::client::{Answer, Client};
+use crate::folder::Folder;
 use crate::process::{PATIENCE, Server};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -37,6 +38,28 @@ impl Control {
             token: fs::read_to_string(file).unwrap().trim().to_owned(),
             file: file.to_owned(),
         }
+    }
+
+    /// Serves the script `w`, and the guest `hello` as `other`, with an endpoint.
+    ///
+    /// # Panics
+    ///
+    /// When they cannot be served.
+    #[must_use]
+    pub fn serve(source: &str) -> (Folder, Server, Self) {
+        let folder = Folder::new();
+        folder.script("w", source, "").worker("other", "hello", "");
+        let server = folder.start(&[
+            "serve",
+            "w",
+            "other",
+            "--control",
+            "127.0.0.1:0",
+            "--format",
+            "none",
+        ]);
+        let control = Self::of(&server);
+        (folder, server, control)
     }
 
     /// Makes a request with these headers and no others, but for the length of the body.

@@ -4,6 +4,7 @@ use crate::folder::{WAL, with_end};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use taffrail_sql::uri;
 
 /// How long a connection waits for another one.
 const BUSY: Duration = Duration::from_secs(5);
@@ -85,16 +86,6 @@ pub(crate) fn open_to_read(file: &Path, layout: &Layout) -> Result<Connection, T
         }
         opened => opened,
     }
-}
-
-/// Returns the URI by which SQLite opens a file.
-pub(crate) fn uri(file: &Path, parameters: &str) -> String {
-    let path = file.to_string_lossy();
-    let path = path
-        .replace('%', "%25")
-        .replace('?', "%3f")
-        .replace('#', "%23");
-    format!("file:{path}?{parameters}")
 }
 
 fn checked(

@@ -144,13 +144,8 @@ impl Deliveries {
             folder: self.folder.clone(),
             source,
         })?;
-        let has_later = |position: usize| {
-            let next = segments.get(position + 1);
-            next.is_none_or(|next| next.first > after + 1)
-        };
-        let open = segments.iter().enumerate();
-        let open = open.filter(|(position, _)| has_later(*position));
-        open.map(|(_, segment)| Ok(Outbox::open_to_read(&segment.items)?))
+        folder::above(&segments, after)
+            .map(|segment| Ok(Outbox::open_to_read(&segment.items)?))
             .collect()
     }
 }

@@ -77,6 +77,13 @@ pub(crate) fn segments(folder: &Path) -> io::Result<Vec<Segment>> {
     Ok(segments)
 }
 
+/// Returns those of all segments that can have items above a number.
+pub(crate) fn above(segments: &[Segment], number: u64) -> impl Iterator<Item = &Segment> {
+    let complete = segments.windows(2);
+    let complete = complete.take_while(move |pair| pair[1].first <= number + 1);
+    segments.iter().skip(complete.count())
+}
+
 /// Creates the folder for this user alone.
 pub(crate) fn create(folder: &Path) -> io::Result<()> {
     let mut for_this_user = DirBuilder::new();

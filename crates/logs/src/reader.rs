@@ -130,11 +130,7 @@ impl Reader {
     ) -> Result<u64, ReadError> {
         let segments = self.segments()?;
         let mut last = after;
-        for (position, segment) in segments.iter().enumerate() {
-            let next = segments.get(position + 1);
-            if next.is_some_and(|next| next.first <= last + 1) {
-                continue;
-            }
+        for segment in folder::above(&segments, after) {
             let outbox = Outbox::open_to_read(&segment.items)?;
             loop {
                 let items = outbox.after(last, READ_BYTES)?;
@@ -288,16 +284,13 @@ impl OpenSegment {
         let Some((first, last)) = range(index, filter.since, filter.until)? else {
             return Ok(());
         };
-        let sql = match filter.query() {
-            Some(_) => format!(
-                "SELECT rowid FROM terms WHERE terms MATCH ?3 AND rowid BETWEEN ?1 AND ?2 {order}"
-            ),
-            None => format!(
-                "SELECT seq FROM invocations WHERE ?3 IS NULL AND seq BETWEEN ?1 AND ?2 {order}"
-            ),
+        let query = filter.query();
+        let from = match query {
+            Some(_) => "SELECT rowid FROM terms WHERE terms MATCH ?3 AND rowid",
+            None => "SELECT seq FROM invocations WHERE ?3 IS NULL AND seq",
         };
-        let mut select = index.prepare(&sql)?;
-        let mut rows = select.query(params![first, last, filter.query()])?;
+        let mut select = index.prepare(&format!("{from} BETWEEN ?1 AND ?2 {order}"))?;
+        let mut rows = select.query(params![first, last, query])?;
         while let Some(row) = rows.next()? {
             if !each(row.get::<_, i64>(0)?.cast_unsigned())? {
                 break;

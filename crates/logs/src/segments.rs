@@ -86,8 +86,8 @@ impl Segments {
         }
     }
 
-    /// Prepares the folder, unless that is done: takes its lock, sets damaged databases aside,
-    /// and removes what is too old.
+    /// Prepares the folder, unless that is done: takes its lock, and sets damaged databases
+    /// aside.
     pub(crate) fn prepare(&mut self) -> Result<(), WriteError> {
         if self.lock.is_some() {
             return Ok(());

@@ -1,6 +1,6 @@
 //! Kept items as tables for SQL.
 
-use crate::database::{self, Trouble, uri};
+use crate::database::{self, Trouble};
 use crate::folder::Segment;
 use crate::index::LAYOUT;
 use crate::outbox::Outbox;
@@ -9,7 +9,7 @@ use crate::row::Row;
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 use std::sync::{Arc, Mutex, PoisonError};
-use taffrail_sql::{Answer, Cancel, Catalogue, Column, Error, Request, Table, Type, query};
+use taffrail_sql::{Answer, Cancel, Catalogue, Column, Error, Request, Table, Type, query, uri};
 use taffrail_trace::TraceItem;
 
 /// The segments that one query reads: the databases that SQLite can attach.

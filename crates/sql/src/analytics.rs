@@ -113,7 +113,7 @@ impl Analytics {
         let connection = match mode {
             Mode::Shared => Connection::open_with_flags(&self.file, flags)?,
             Mode::Alone => {
-                let uri = format!("file:{}?immutable=1", escaped(&self.file));
+                let uri = uri(&self.file, "immutable=1");
                 Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?
             }
         };
@@ -130,12 +130,16 @@ impl Analytics {
     }
 }
 
-/// A path as part of a URI of SQLite.
-fn escaped(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    text.replace('%', "%25")
+/// Returns the URI by which SQLite opens a file, with parameters such as `mode=ro`.
+/// <https://www.sqlite.org/uri.html>
+#[must_use]
+pub fn uri(file: &Path, parameters: &str) -> String {
+    let path = file.to_string_lossy();
+    let path = path
+        .replace('%', "%25")
         .replace('?', "%3f")
-        .replace('#', "%23")
+        .replace('#', "%23");
+    format!("file:{path}?{parameters}")
 }
 
 fn catalogue(connection: &Connection) -> rusqlite::Result<Catalogue> {

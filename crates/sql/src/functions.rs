@@ -9,6 +9,8 @@ mod pattern;
 mod texts;
 pub(crate) mod time;
 
+pub use like::is_like;
+
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Error, Result};

@@ -24,11 +24,12 @@ mod request;
 mod rules;
 mod types;
 
-pub use analytics::Analytics;
+pub use analytics::{Analytics, uri};
 pub use answer::{Answer, Column as ResultColumn, Format, Value};
 pub use catalogue::{Catalogue, Column, Table};
 pub use error::{Error, ErrorKind};
 pub use execute::query;
+pub use functions::is_like;
 pub use http::{Endpoint, Response};
 pub use request::{Params, Request};
 pub use rules::{Cancel, Limits, Rules};

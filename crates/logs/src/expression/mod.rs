@@ -1,7 +1,6 @@
 //! Conditions on trace items, as `--where` has them: `user = "a" and cpuTime > 10`.
 
 mod field;
-mod like;
 mod parse;
 
 pub use parse::SyntaxError;
@@ -10,6 +9,7 @@ use crate::row::Row;
 use field::{Field, Value};
 use std::cmp::Ordering;
 use std::str::FromStr;
+use taffrail_sql::is_like;
 use taffrail_trace::TraceItem;
 
 /// A condition on trace items.
@@ -135,7 +135,10 @@ impl Node {
                 ignore_case,
             } => {
                 let value = field.value(row)?;
-                Some(like::matches(pattern, &value.text(), *ignore_case))
+                Some(match ignore_case {
+                    true => is_like(&value.text().to_lowercase(), &pattern.to_lowercase()),
+                    false => is_like(&value.text(), pattern),
+                })
             }
         }
     }

@@ -75,6 +75,15 @@ fn fields_of_invocations_and_of_logs_are_compared() {
 }
 
 #[test]
+fn case_is_ignored_in_every_script() {
+    let mut item = item();
+    item.exceptions[0].name = "äbc".to_owned();
+    let matches = |text: &str| text.parse::<Expression>().unwrap().matches(&item);
+    assert!(matches("error ilike 'ÄB%'"));
+    assert!(!matches("error like 'ÄB%'"));
+}
+
+#[test]
 fn mistakes_have_a_column_and_a_caret() {
     let error = |text: &str| text.parse::<Expression>().unwrap_err();
     for (text, column, message) in [

@@ -13,6 +13,16 @@ pub(super) fn register(connection: &Connection) -> Result<()> {
     })
 }
 
+pub(super) fn matches(text: &str, pattern: &str) -> Result<bool, String> {
+    let steps = steps(pattern);
+    if steps.len() > PATTERN {
+        return Err(format!(
+            "a pattern of LIKE has more than {PATTERN} characters"
+        ));
+    }
+    Ok(follows(text, &steps))
+}
+
 /// A step of a pattern.
 #[derive(Clone, Copy, PartialEq)]
 enum Step {
@@ -24,14 +34,15 @@ enum Step {
     This(char),
 }
 
-/// Whether a text is what a pattern describes.
-pub(super) fn matches(text: &str, pattern: &str) -> Result<bool, String> {
-    let steps = steps(pattern);
-    if steps.len() > PATTERN {
-        return Err(format!(
-            "a pattern of LIKE has more than {PATTERN} characters"
-        ));
-    }
+/// Whether a text matches a pattern of `LIKE`, in which `%` stands for any text and `_` for one
+/// character. A backslash makes the next character ordinary. Takes time in proportion to the
+/// product of both lengths at most.
+#[must_use]
+pub fn is_like(text: &str, pattern: &str) -> bool {
+    follows(text, &steps(pattern))
+}
+
+fn follows(text: &str, steps: &[Step]) -> bool {
     let mut place = 0;
     let mut rest = text.chars();
     // Where to go on if it does not match: behind the last `%`, one character further.
@@ -54,14 +65,14 @@ pub(super) fn matches(text: &str, pattern: &str) -> Result<bool, String> {
                 place += 1;
                 continue;
             }
-            (None, None) => return Ok(true),
+            (None, None) => return true,
             _ => {}
         }
         let Some((behind, mut from)) = again.take() else {
-            return Ok(false);
+            return false;
         };
         if from.next().is_none() {
-            return Ok(false);
+            return false;
         }
         place = behind;
         rest = from.clone();
@@ -84,4 +95,28 @@ fn steps(pattern: &str) -> Vec<Step> {
         }
     }
     steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_in_sql() {
+        for (pattern, text, expected) in [
+            ("%", "", true),
+            ("", "a", false),
+            ("a%c", "abbc", true),
+            ("a%c", "abbd", false),
+            ("a_c", "abc", true),
+            ("a_c", "ac", false),
+            ("%b%b%", "abcb", true),
+            ("100\\%", "100%", true),
+            ("100\\%", "1000", false),
+            ("_", "ü", true),
+            ("ABC", "abc", false),
+        ] {
+            assert_eq!(is_like(text, pattern), expected, "{pattern} {text}");
+        }
+    }
 }
