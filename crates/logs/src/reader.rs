@@ -184,15 +184,17 @@ impl Reader {
 }
 
 /// The databases of one segment.
-struct OpenSegment {
+pub(crate) struct OpenSegment {
     outbox: Outbox,
     /// Missing if nothing is indexed yet.
     index: Option<Connection>,
-    indexed: u64,
+    /// The number of the last item that was indexed when this was opened. What is indexed later is
+    /// read as not indexed.
+    pub(crate) indexed: u64,
 }
 
 impl OpenSegment {
-    fn open(segment: &Segment) -> Result<Self, Trouble> {
+    pub(crate) fn open(segment: &Segment) -> Result<Self, Trouble> {
         let outbox = Outbox::open_to_read(&segment.items)?;
         let index = match segment.index.exists() {
             // Until it is made again, all items are read.
@@ -216,7 +218,7 @@ impl OpenSegment {
     }
 
     /// Returns whether the items of earlier segments are wanted too.
-    fn latest(
+    pub(crate) fn latest(
         &self,
         filter: &Filter,
         each: &mut impl FnMut(Found) -> bool,
@@ -239,14 +241,15 @@ impl OpenSegment {
         Ok(goes_on)
     }
 
-    fn count(&self, filter: &Filter) -> Result<u64, ReadError> {
+    pub(crate) fn count(&self, filter: &Filter) -> Result<u64, ReadError> {
         let unindexed = self.unindexed()?;
         let unindexed = unindexed.iter().filter(|found| filter.matches(&found.item));
         let mut count = unindexed.count() as u64;
         if let (true, Some(query), Some(index)) = (filter.is_covered(), filter.query(), &self.index)
         {
-            let sql = "SELECT count(*) FROM terms WHERE terms MATCH ?1";
-            let found: i64 = index.query_row(sql, [query], |row| row.get(0))?;
+            let sql = "SELECT count(*) FROM terms WHERE terms MATCH ?1 AND rowid <= ?2";
+            let of = params![query, self.indexed.cast_signed()];
+            let found: i64 = index.query_row(sql, of, |row| row.get(0))?;
             return Ok(count + found.cast_unsigned());
         }
         self.candidates(filter, "", |number| {
@@ -284,6 +287,7 @@ impl OpenSegment {
         let Some((first, last)) = range(index, filter.since, filter.until)? else {
             return Ok(());
         };
+        let last = last.min(self.indexed.cast_signed());
         let query = filter.query();
         let from = match query {
             Some(_) => "SELECT rowid FROM terms WHERE terms MATCH ?3 AND rowid",

@@ -2,6 +2,7 @@ use crate::{
     Counts, Deliveries, Entry, Expression, Filter, Privacy, ReadError, Reader, Retention,
     WriteError, Writer,
 };
+use crate::{folder, reader};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::fs;
@@ -276,6 +277,26 @@ fn what_was_not_indexed_is_found_all_the_same() {
     drop(writing);
     assert_eq!(store.find(&search("two")), [id(2)]);
     assert_eq!(store.all(), [id(2), id(1)]);
+}
+
+/// Items are indexed between the moment at which a reader looks and that at which it reads.
+#[test]
+fn an_item_is_found_once_while_it_is_indexed() {
+    let store = Store::new();
+    store.keep((1..=3).map(|number| item(number, &[json!("one")])));
+    let segment = &folder::segments(&store.path()).unwrap()[0];
+    let mut open = reader::OpenSegment::open(segment).unwrap();
+    open.indexed = 1;
+    for filter in [search("one"), Filter::default()] {
+        let mut found = Vec::new();
+        let each = &mut |item: crate::Found| {
+            found.push(item.number);
+            true
+        };
+        open.latest(&filter, each).unwrap();
+        assert_eq!(found, [3, 2, 1]);
+        assert_eq!(open.count(&filter).unwrap(), 3);
+    }
 }
 
 #[test]
