@@ -6,7 +6,7 @@
 
 use rustix::time::{ClockId, clock_gettime};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-use taffrail_trace::EpochMs;
+use taffrail_trace::{EpochMs, EpochUs};
 
 /// Wall-clock time, as a Worker sees it in `Date.now()`.
 pub(crate) fn epoch_ms() -> EpochMs {
@@ -14,6 +14,14 @@ pub(crate) fn epoch_ms() -> EpochMs {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Wall-clock time, for spans.
+pub(crate) fn epoch_us() -> EpochUs {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Monotonic time, for durations.

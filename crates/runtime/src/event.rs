@@ -1,6 +1,7 @@
 //! The events that a Worker handles.
 
 use crate::clock;
+use crate::delivery::TailStream;
 use crate::invocation::Invocation;
 use crate::invocation::body::received;
 use crate::invocation::ending::Response;
@@ -28,6 +29,8 @@ pub enum Event {
     Alarm(Alarm),
     /// A session with another script.
     Session(Session),
+    /// The events of an invocation of another Worker, as they happen.
+    TailStream(TailStream),
 }
 
 /// A fetch event.
@@ -128,6 +131,10 @@ impl Event {
                     })
                     .collect(),
             },
+            // What workerd records of it.
+            Self::TailStream(_) => EventInfo::Tail {
+                consumed_events: Vec::new(),
+            },
             Self::Scheduled(event) => EventInfo::Scheduled {
                 cron: event.cron.clone(),
                 scheduled_time: event.scheduled_time,
@@ -151,7 +158,7 @@ impl Event {
     /// Returns the rank that decides which places the instance may take.
     pub(crate) fn rank(&self) -> Rank {
         match self {
-            Self::Tail(_) => Rank::Tail,
+            Self::Tail(_) | Self::TailStream(_) => Rank::Tail,
             Self::Fetch(_)
             | Self::Scheduled(_)
             | Self::Queue(_)
@@ -168,7 +175,8 @@ impl Event {
             | Self::Scheduled(_)
             | Self::Queue(_)
             | Self::Alarm(_)
-            | Self::Session(_) => Response::NotExpected,
+            | Self::Session(_)
+            | Self::TailStream(_) => Response::NotExpected,
         }
     }
 
@@ -180,7 +188,8 @@ impl Event {
             | Self::Scheduled(_)
             | Self::Queue(_)
             | Self::Alarm(_)
-            | Self::Session(_) => &[],
+            | Self::Session(_)
+            | Self::TailStream(_) => &[],
         }
     }
 
@@ -196,7 +205,7 @@ impl Event {
             // Few of these come from outside.
             Self::Scheduled(_) | Self::Queue(_) => by_worker,
             // Tail events have places of their own.
-            Self::Tail(_) => false,
+            Self::Tail(_) | Self::TailStream(_) => false,
         }
     }
 
@@ -212,7 +221,8 @@ impl Event {
             | Self::Scheduled(_)
             | Self::Queue(_)
             | Self::Alarm(_)
-            | Self::Session(_) => self,
+            | Self::Session(_)
+            | Self::TailStream(_) => self,
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::channels::network::Network;
 use crate::delivery::{self, Delivery, Meter, Queues, TailConsumer};
 use crate::error::Error;
 use crate::event::Event;
-use crate::instance::cdn_loop;
+use crate::instance::{cdn_loop, trace_context};
 use crate::invocation::body::Reader;
 use crate::invocation::ending::Cut;
 use crate::invocation::fetch_result::FetchResult;
@@ -52,6 +52,7 @@ pub struct Builder {
     unreachable: Vec<SocketAddr>,
     compiler: Option<Compiler>,
     instances: Option<u32>,
+    continues_traces: bool,
 }
 
 impl Builder {
@@ -105,6 +106,15 @@ impl Builder {
     #[must_use]
     pub fn unreachable(mut self, address: SocketAddr) -> Self {
         self.unreachable.push(address);
+        self
+    }
+
+    /// Sets whether a request with a `traceparent` continues the trace that it names, as W3C's
+    /// Trace Context says. The default is false: then each request from outside begins a trace,
+    /// as on Cloudflare, and no client decides which traces are recorded.
+    #[must_use]
+    pub fn continue_traces(mut self, yes: bool) -> Self {
+        self.continues_traces = yes;
         self
     }
 
@@ -178,6 +188,7 @@ impl Builder {
                 compiler,
                 loaders,
                 users,
+                continues_traces: self.continues_traces,
             }
         });
         Ok(Runtime { platform })
@@ -258,6 +269,11 @@ impl Runtime {
         let origin = Origin {
             depth: depth.claimed,
             claimed: depth.claimed - depth.known,
+            trace: self
+                .platform
+                .continues_traces
+                .then(|| trace_context::extract(request.headers()))
+                .flatten(),
             ..Origin::default()
         };
         Ok(worker.fetch(request, cf, origin, Reader::Client).await)

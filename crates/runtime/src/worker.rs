@@ -5,7 +5,7 @@ use crate::channels::{BoxFuture, Channel};
 use crate::component::Component;
 use crate::component::instance::Instance;
 use crate::component::run;
-use crate::delivery::{TailCall, TailWorker};
+use crate::delivery::{TailCall, TailStream, TailWorker};
 use crate::error::Error;
 use crate::event::{Event, Fetch, Session};
 use crate::invocation::Invocation;
@@ -368,6 +368,45 @@ impl TailWorker for Worker {
             }
         })
     }
+
+    fn tail_stream(
+        self: Arc<Self>,
+        stream: TailStream,
+        target: Arc<Target>,
+        depth: u32,
+    ) -> TailCall {
+        let origin = Origin {
+            target: Some(target),
+            depth,
+            ..Origin::default()
+        };
+        Box::pin(async move {
+            let ended = stream.until_ended();
+            let (invocation, run) = self.invoke(Event::TailStream(stream), origin);
+            if let Some(run) = run {
+                let mut run = Box::pin(run);
+                tokio::select! {
+                    biased;
+                    () = &mut run => {}
+                    () = too_late(ended, &invocation) => {
+                        invocation.cut(Cut::WallTime);
+                        run.await;
+                    }
+                }
+            }
+            match invocation.not_begun() {
+                None => Ok(()),
+                Some(reason) => Err(reason),
+            }
+        })
+    }
+}
+
+/// Completes when a streaming tail has had the time that `waitUntil` has after the end of the
+/// invocation whose events it receives.
+async fn too_late(ended: impl Future<Output = ()>, tail: &Invocation) {
+    ended.await;
+    tokio::time::sleep(tail.limits().wait_until).await;
 }
 
 /// Runs the part of a fetch event that follows its response.

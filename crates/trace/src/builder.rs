@@ -7,6 +7,8 @@ use crate::item::{
 };
 use crate::json::Json;
 use crate::request::{RequestData, TailRequest};
+use crate::span::{Attribute, EpochUs, SpanContext, SpanId, SpanName, cut};
+use crate::spans::Spans;
 use serde_json::value::to_raw_value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -70,6 +72,7 @@ pub struct TraceBuilder {
     item: TraceItem,
     budget: Budget,
     dropped: DroppedEntries,
+    spans: Spans,
 }
 
 impl TraceBuilder {
@@ -103,6 +106,11 @@ impl TraceBuilder {
                 request_id: invocation_id.clone(),
                 invocation_id,
                 parent_invocation_id: None,
+                trace_id: None,
+                span_id: None,
+                parent_span_id: None,
+                spans: Vec::new(),
+                trace_sampled: false,
                 dropped: None,
                 lost_items: 0,
                 depth: 0,
@@ -111,6 +119,7 @@ impl TraceBuilder {
             },
             budget: Budget { used: 0 },
             dropped: DroppedEntries::default(),
+            spans: Spans::default(),
         };
         builder.set_script(script);
         builder.set_event(event, event_timestamp);
@@ -136,6 +145,16 @@ impl TraceBuilder {
     #[must_use]
     pub fn sampled_at(mut self, rate: f64) -> Self {
         self.item.log_sampling_rate = rate;
+        self
+    }
+
+    /// Sets the span of the invocation, and the one that it is a part of.
+    #[must_use]
+    pub fn in_trace(mut self, span: SpanContext, parent: Option<SpanId>) -> Self {
+        self.item.trace_id = Some(span.trace_id);
+        self.item.span_id = Some(span.span_id);
+        self.item.parent_span_id = parent;
+        self.item.trace_sampled = span.sampled;
         self
     }
 
@@ -251,6 +270,23 @@ impl TraceBuilder {
         }
     }
 
+    /// Records the start of a span. Spans have a budget of their own, of [`MAX_TRACE_BYTES`]: a
+    /// span or an attribute that does not fit is dropped and counted.
+    pub fn open_span(&mut self, id: SpanId, parent: SpanId, name: SpanName, start: EpochUs) {
+        self.spans.open(id, parent, name, start);
+    }
+
+    /// Adds attributes to an open span. An attribute of a name that it already has replaces the
+    /// earlier one.
+    pub fn span_attributes(&mut self, id: SpanId, attributes: Vec<Attribute>) {
+        self.spans.attributes(id, attributes);
+    }
+
+    /// Records the end of a span.
+    pub fn close_span(&mut self, id: SpanId, outcome: Outcome, end: EpochUs) {
+        self.spans.close(id, outcome, end);
+    }
+
     /// Records the response of a fetch event. Does nothing for other events.
     pub fn set_response(&mut self, response: TailResponse) {
         if let Some(EventInfo::Fetch {
@@ -261,9 +297,12 @@ impl TraceBuilder {
         }
     }
 
-    /// Ends the record.
+    /// Ends the record. A span that is still open ends with it, as canceled.
     #[must_use]
     pub fn finish(mut self, end: End) -> TraceItem {
+        let started = self.item.event_timestamp.unwrap_or(0).saturating_mul(1000);
+        let ended = started.saturating_add(end.wall_time.as_micros() as u64);
+        self.item.spans = self.spans.finish(&mut self.dropped, ended);
         self.item.outcome = end.outcome;
         self.item.cpu_time = end.cpu_time;
         self.item.wall_time = end.wall_time;
@@ -349,16 +388,6 @@ fn cut_names(event: &mut EventInfo) -> bool {
         | EventInfo::Connect {}
         | EventInfo::Custom {} => false,
     }
-}
-
-/// Cuts a text between characters, and returns whether it was too long.
-fn cut(text: &mut String, bytes: usize) -> bool {
-    let is_longer = text.len() > bytes;
-    if is_longer {
-        text.truncate(text.floor_char_boundary(bytes));
-        text.shrink_to_fit();
-    }
-    is_longer
 }
 
 fn request_bytes(request: &RequestData) -> usize {

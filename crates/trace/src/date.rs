@@ -12,9 +12,10 @@ pub(crate) fn iso8601<S: Serializer>(time: &EpochMs, serializer: S) -> Result<S:
     serializer.serialize_str(&iso8601_string(*time))
 }
 
-/// `2026-11-21T01:43:18.123Z`; a year after 9999 has a sign and at least six
-/// digits, as in JavaScript.
-fn iso8601_string(time: EpochMs) -> String {
+/// A time as `Date.prototype.toISOString` prints it: `2026-11-21T01:43:18.123Z`. A year
+/// after 9999 has a sign and at least six digits.
+#[must_use]
+pub fn iso8601_string(time: EpochMs) -> String {
     let (year, month, day) = civil_date(time / MS_PER_DAY);
     let year = if year > 9999 {
         format!("+{year:06}")

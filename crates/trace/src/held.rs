@@ -1,7 +1,8 @@
 //! How much memory an item takes.
 
-use crate::item::{ErrorInfo, EventInfo, TraceItem};
+use crate::item::{AttributeValue, ErrorInfo, EventInfo, TraceItem};
 use crate::json::Json;
+use crate::span::Span;
 use std::mem::size_of;
 
 /// What one allocation costs beside its bytes.
@@ -31,9 +32,23 @@ pub(crate) fn bytes(item: &TraceItem) -> usize {
         + logs.sum::<usize>()
         + exceptions.sum::<usize>()
         + diagnostics.sum::<usize>()
+        + item.spans.iter().map(span).sum::<usize>()
 }
 
-fn event(event: &EventInfo) -> usize {
+fn span(span: &Span) -> usize {
+    let attributes = span.attributes.iter().map(|attribute| {
+        let value = match &attribute.value {
+            AttributeValue::Text(value) => text(value),
+            AttributeValue::Integer(_) | AttributeValue::Number(_) | AttributeValue::Boolean(_) => {
+                0
+            }
+        };
+        size_of_val(attribute) + text(&attribute.name) + value
+    });
+    size_of_val(span) + text(&span.name) + attributes.sum::<usize>()
+}
+
+pub(crate) fn event(event: &EventInfo) -> usize {
     match event {
         EventInfo::Fetch { request, .. } => {
             let request = request.unredacted();
@@ -61,7 +76,7 @@ fn event(event: &EventInfo) -> usize {
     }
 }
 
-fn jsons(values: &[Json]) -> usize {
+pub(crate) fn jsons(values: &[Json]) -> usize {
     values.iter().map(json).sum()
 }
 
@@ -69,7 +84,7 @@ fn json(value: &Json) -> usize {
     size_of_val(value) + text(value.get())
 }
 
-fn error(error: &Option<ErrorInfo>) -> usize {
+pub(crate) fn error(error: &Option<ErrorInfo>) -> usize {
     let texts = error.as_ref().map_or(0, |error| {
         let stack = error.stack.as_ref().map_or(0, |stack| text(stack));
         text(&error.name) + text(&error.message) + stack

@@ -2,6 +2,7 @@
 
 use crate::json::Json;
 use crate::request::TailRequest;
+use crate::span::{Span, SpanId, TraceId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,8 +15,9 @@ pub type EpochMs = u64;
 ///
 /// It serialises to the JSON that `JSON.stringify(item)` gives on Workers, with
 /// the request redacted and absent fields left out, plus Taffrail's own fields
-/// `invocationId`, `requestId`, `parentInvocationId`, `peakMemory`,
-/// `exceededLimit`, `dropped` and `lostItems`.
+/// `invocationId`, `requestId`, `parentInvocationId`, `traceId`, `spanId`,
+/// `parentSpanId`, `spans`, `peakMemory`, `exceededLimit`, `dropped` and
+/// `lostItems`.
 ///
 /// It can be read back from that JSON: the request stays redacted, times are in
 /// whole milliseconds, and a TCP connection, which has no key in JSON, becomes
@@ -57,6 +59,22 @@ pub struct TraceItem<R = TailRequest> {
     /// The id of the invocation that called, if another Worker called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent_invocation_id: Option<String>,
+    /// The trace that it is part of. Absent in items of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<TraceId>,
+    /// Its own span in that trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span_id: Option<SpanId>,
+    /// The span of the caller, which may be another process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_span_id: Option<SpanId>,
+    /// Its operations, in the order in which they ended. Recorded if a consumer
+    /// wants them and the trace is sampled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spans: Vec<Span>,
+    /// Whether its trace is recorded. Not part of the JSON.
+    #[serde(skip)]
+    pub trace_sampled: bool,
     /// The most bytes of memory, tables included, that its instance had at a
     /// time, and with them the most that the host held for it.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -140,12 +158,14 @@ pub struct Preview {
     pub name: String,
 }
 
-/// The value of a tail attribute.
+/// The value of an attribute.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(untagged)]
 pub enum AttributeValue {
     /// Text.
     Text(String),
+    /// A whole number.
+    Integer(i64),
     /// A number.
     Number(#[serde(serialize_with = "javascript_number")] f64),
     /// True or false.
@@ -399,6 +419,12 @@ pub struct DroppedEntries {
     pub exceptions: u64,
     /// Diagnostics channel events.
     pub diagnostics_channel_events: u64,
+    /// Spans.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub spans: u64,
+    /// Attributes of spans.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub span_attributes: u64,
 }
 
 /// Writes a whole number without a fraction, as `JSON.stringify` does.

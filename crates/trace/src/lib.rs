@@ -12,9 +12,15 @@ mod item;
 mod json;
 mod redact;
 mod request;
+mod span;
+mod spans;
+mod stream;
 
 pub use builder::{End, MAX_TRACE_BYTES, TraceBuilder};
+pub use date::iso8601_string;
 pub use item::*;
 pub use json::Json;
 pub use redact::{is_sensitive_header, redact_url};
 pub use request::{RequestData, TailRequest};
+pub use span::*;
+pub use stream::*;

@@ -2,6 +2,7 @@
 
 use crate::channels::failed::CallFailed;
 use crate::channels::prefetch::prefetch;
+use crate::channels::spans;
 use crate::channels::{Channel, Channels};
 use crate::event::{Event, Purpose, Session};
 use crate::invocation::Invocation;
@@ -9,11 +10,12 @@ use crate::invocation::body::Reader;
 use crate::invocation::fetch_result::FetchResult;
 use crate::invocation::origin::{DispatchOptions, Origin, Parent};
 use crate::invocation::session;
+use crate::invocation::spans::Span;
 use crate::settings::{Binding, DEPTH, Target};
 use http::{Request, Response};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
-use taffrail_trace::{Json, Outcome};
+use taffrail_trace::{Attribute, Json, Outcome};
 use wasmtime_wasi_http::WasiBody;
 
 /// The message that Cloudflare's dispatchers receive.
@@ -59,12 +61,41 @@ pub(crate) fn of_binding(caller: &Invocation, binding: &str) -> Result<Target, C
 /// tells the callee that its client has disconnected.
 pub(crate) async fn fetch(
     channels: &dyn Channels,
-    caller: &Invocation,
+    caller: &Arc<Invocation>,
     called: Callee,
     request: Request<WasiBody>,
     cf: Option<Json>,
 ) -> Result<Response<WasiBody>, CallFailed> {
-    let (worker, origin) = callee(channels, caller, called)?;
+    let whole = called.target.object.as_ref().map(|object| {
+        let span = caller.begin_span("durable_object_subrequest");
+        span.set_one("objectId", object.id.as_str());
+        span
+    });
+    let span = match &whole {
+        Some(whole) => whole.span("fetch"),
+        None => caller.begin_span("fetch"),
+    };
+    span.set(|| spans::request(&request));
+    let fetched = fetched(channels, caller, called, request, cf, &span).await;
+    if let Ok(response) = &fetched {
+        span.set(|| spans::response(response));
+    }
+    span.end(fetched.is_ok());
+    if let Some(whole) = whole {
+        whole.end(fetched.is_ok());
+    }
+    fetched
+}
+
+async fn fetched(
+    channels: &dyn Channels,
+    caller: &Arc<Invocation>,
+    called: Callee,
+    request: Request<WasiBody>,
+    cf: Option<Json>,
+    span: &Span,
+) -> Result<Response<WasiBody>, CallFailed> {
+    let (worker, origin) = callee(channels, caller, called, span)?;
     match worker.fetch(request, cf, origin, Reader::Worker).await {
         FetchResult::Response(response) => {
             Ok(response.map(|body| prefetch(body, caller.host_memory())))
@@ -83,12 +114,17 @@ pub(crate) async fn fetch(
 /// of the handler as one JSON object.
 pub(crate) async fn dispatch(
     channels: &dyn Channels,
-    caller: &Invocation,
+    caller: &Arc<Invocation>,
     called: Callee,
     event: Event,
 ) -> Result<Value, CallFailed> {
-    let (worker, origin) = callee(channels, caller, called)?;
+    let span = caller.begin_span(match &event {
+        Event::Scheduled(_) => "scheduled",
+        _ => "queue",
+    });
+    let (worker, origin) = callee(channels, caller, called, &span)?;
     let (outcome, result) = worker.dispatch(event, origin).await;
+    span.end(outcome == Outcome::Ok);
     let mut members = Map::from_iter([("outcome".to_owned(), json!(outcome))]);
     let result = result.and_then(|result| serde_json::from_str::<Map<_, _>>(&result).ok());
     members.extend(result.unwrap_or_default());
@@ -98,11 +134,30 @@ pub(crate) async fn dispatch(
 /// Begins a session with a script on behalf of another one, and returns the caller's end.
 pub(crate) fn session(
     channels: &dyn Channels,
-    caller: &Invocation,
+    caller: &Arc<Invocation>,
     called: Callee,
     purpose: Purpose,
 ) -> Result<session::End, CallFailed> {
-    let (worker, origin) = callee(channels, caller, called)?;
+    let span = caller.begin_span(match &purpose {
+        Purpose::Rpc(_) => "jsRpcSession",
+        Purpose::Connect => "connect",
+    });
+    let call = match &purpose {
+        Purpose::Rpc(method) => {
+            let call = span.span("jsRpcCall");
+            call.set(|| {
+                vec![
+                    Attribute::new("jsrpc.target_kind", "fetcher"),
+                    Attribute::new("jsrpc.operation", "call"),
+                    Attribute::new("jsrpc.method", method.as_str()),
+                ]
+            });
+            Some(call)
+        }
+        Purpose::Connect => None,
+    };
+    let cause = call.as_ref().unwrap_or(&span);
+    let (worker, origin) = callee(channels, caller, called, cause)?;
     let (ours, theirs) = session::pair();
     let to_caller = theirs.sender.clone();
     tokio::spawn(async move {
@@ -110,7 +165,13 @@ pub(crate) fn session(
             purpose,
             end: theirs,
         };
-        if let Some(failed) = worker.session(session, origin).await {
+        let failed = worker.session(session, origin).await;
+        let ok = failed.is_none();
+        if let Some(call) = call {
+            call.end(ok);
+        }
+        span.end(ok);
+        if let Some(failed) = failed {
             // The message that ends a session in the protocol of capnweb.
             let abort = json!(["abort", ["error", failed.name, failed.message]]);
             to_caller.send_last(&abort.to_string());
@@ -135,6 +196,7 @@ fn callee(
     channels: &dyn Channels,
     caller: &Invocation,
     called: Callee,
+    span: &Span,
 ) -> Result<(Arc<dyn Channel>, Origin), CallFailed> {
     let depth = next_depth(caller)?;
     let Callee {
@@ -155,6 +217,7 @@ fn callee(
             request: caller.request_id(),
             log_sampling_rate: caller.log_sampling_rate(),
         }),
+        trace: Some(caller.trace_parent(span)),
         depth,
         claimed: caller.origin.claimed,
         live,

@@ -9,6 +9,7 @@ mod future;
 pub(crate) mod loader;
 pub(crate) mod network;
 mod prefetch;
+pub(crate) mod spans;
 
 use crate::channels::dynamic::{Lookup, Plan};
 use crate::channels::failed::CallFailed;

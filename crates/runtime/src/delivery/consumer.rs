@@ -24,6 +24,12 @@ pub trait TailConsumer: Send + Sync + 'static {
         true
     }
 
+    /// Whether it wants the spans of a Worker's invocations. Called each time that the Worker is
+    /// deployed. If no consumer does, no spans are recorded.
+    fn wants_spans(&self, _worker: &WorkerId) -> bool {
+        false
+    }
+
     /// Returns the ledgers in which the consumer counts items, if it does further work after
     /// `deliver` returns. [`Runtime::deliveries`](crate::Runtime::deliveries) then has a row for
     /// each.

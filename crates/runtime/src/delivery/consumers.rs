@@ -10,6 +10,8 @@ use taffrail_trace::TraceItem;
 /// The consumers of one Worker's items. All items are delivered here.
 pub(crate) struct Consumers {
     pub(crate) native: Arc<[Arc<dyn TailConsumer>]>,
+    /// Whether a native consumer wants spans.
+    pub(crate) want_spans: bool,
     pub(crate) tails: Arc<Tails>,
     /// What measures its invocations, with or without consumers.
     pub(crate) meter: Option<Arc<dyn Meter>>,

@@ -7,6 +7,7 @@ mod ledger;
 mod meter;
 mod queue;
 mod queues;
+mod stream;
 mod tails;
 mod waiting;
 
@@ -18,4 +19,6 @@ pub use meter::Meter;
 pub(crate) use queue::depth;
 pub(crate) use queue::{NotBegun, TailCall, TailQueue, TailWorker};
 pub(crate) use queues::Queues;
+pub(crate) use stream::StreamSender;
+pub use stream::TailStream;
 pub(crate) use tails::{Tail, Tails};

@@ -2,15 +2,17 @@
 
 use crate::clock;
 use crate::delivery::ledger::Ledger;
+use crate::delivery::stream::{StreamSender, TailStream, stream};
 use crate::delivery::waiting::{Entry, Pushed, Waiting};
 use crate::settings::{DEPTH, TailBatch, Target};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use taffrail_trace::TraceItem;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// The first and the longest pause before a Tail Worker that was refused an instance is called
 /// again. Each pause is twice as long as the one before.
@@ -30,7 +32,18 @@ pub(crate) trait TailWorker: Send + Sync {
         target: Arc<Target>,
         depth: u32,
     ) -> TailCall;
+
+    /// Runs a streaming tail event at this `depth` to its end. Fails if the event did not begin.
+    fn tail_stream(
+        self: Arc<Self>,
+        stream: TailStream,
+        target: Arc<Target>,
+        depth: u32,
+    ) -> TailCall;
 }
+
+/// The most streams to one Tail Worker at a time. Each has an instance of its own.
+const STREAMS: usize = 32;
 
 /// A running call of a Tail Worker.
 pub(crate) type TailCall = Pin<Box<dyn Future<Output = Result<(), NotBegun>> + Send>>;
@@ -59,6 +72,7 @@ enum Reason {
     NotBegun(NotBegun),
     Loop,
     HostFailed,
+    TooManyStreams,
 }
 
 impl Reason {
@@ -72,6 +86,7 @@ impl Reason {
             Self::NotBegun(NotBegun::NoInstance) => "it was refused an instance",
             Self::Loop => "it is part of a loop",
             Self::HostFailed => "its call broke off in the host",
+            Self::TooManyStreams => "it has too many streams at a time",
         }
     }
 }
@@ -91,6 +106,8 @@ pub(crate) struct TailQueue {
     /// The threads that run the calls.
     lane: Handle,
     find: Find,
+    /// The streams that have not ended.
+    streams: AtomicUsize,
     told_of_loop: AtomicBool,
     told_of_absence: AtomicBool,
 }
@@ -109,6 +126,7 @@ impl TailQueue {
             tracker,
             lane,
             find: Box::new(find),
+            streams: AtomicUsize::new(0),
             told_of_loop: AtomicBool::new(false),
             told_of_absence: AtomicBool::new(false),
         }
@@ -137,6 +155,34 @@ impl TailQueue {
             Pushed::Waits => {}
             Pushed::Full => self.lose(count, Reason::QueueFull),
         }
+    }
+
+    /// Opens a stream to the Tail Worker for an invocation that is one less deep, or counts it as
+    /// lost.
+    pub(crate) fn stream(
+        self: &Arc<Self>,
+        target: &Arc<Target>,
+        depth: u32,
+    ) -> Option<StreamSender> {
+        if !self.ledger.produced(1) {
+            return None;
+        }
+        let refused = match self.streams.fetch_add(1, Relaxed) {
+            _ if depth > DEPTH => Some(Reason::Loop),
+            STREAMS.. => Some(Reason::TooManyStreams),
+            _ => None,
+        };
+        let open = OpenStream {
+            queue: Arc::clone(self),
+            end: Err(refused.unwrap_or(Reason::HostFailed)),
+            _pending: self.tracker.token(),
+        };
+        if refused.is_some() {
+            return None;
+        }
+        let (sender, stream) = stream();
+        self.lane.spawn(open.run(stream, Arc::clone(target), depth));
+        Some(sender)
     }
 
     /// Stops further calls. Items that wait, or come later, are lost.
@@ -246,6 +292,36 @@ impl Drop for Place {
         let starts = self.queue.waiting().leave();
         if starts {
             self.queue.start();
+        }
+    }
+}
+
+/// A stream that has not ended. It is counted when this is dropped.
+struct OpenStream {
+    queue: Arc<TailQueue>,
+    end: Result<(), Reason>,
+    /// Keeps the runtime from counting as idle.
+    _pending: TaskTrackerToken,
+}
+
+impl OpenStream {
+    async fn run(mut self, stream: TailStream, target: Arc<Target>, depth: u32) {
+        self.end = match (self.queue.find)() {
+            Some(worker) => {
+                let ended = worker.tail_stream(stream, target, depth).await;
+                ended.map_err(Reason::NotBegun)
+            }
+            None => Err(Reason::NotDeployed),
+        };
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.queue.streams.fetch_sub(1, Relaxed);
+        match self.end {
+            Ok(()) => self.queue.ledger.delivered(1),
+            Err(reason) => self.queue.ledger.lost(1, reason.text()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The Tail Workers of one Worker.
 
 use crate::delivery::queue::TailQueue;
+use crate::delivery::stream::StreamSender;
 use crate::settings::Target;
 use crate::settings::identity::WorkerId;
 use std::sync::Arc;
@@ -10,6 +11,8 @@ use taffrail_trace::{EventInfo, TraceItem};
 pub(crate) struct Tails {
     pub(crate) worker: WorkerId,
     pub(crate) tails: Vec<Tail>,
+    /// Those that receive the events of an invocation as they happen.
+    pub(crate) streaming: Vec<Tail>,
 }
 
 /// One of a Worker's tail consumers, with its queue.
@@ -19,6 +22,17 @@ pub(crate) struct Tail {
 }
 
 impl Tails {
+    /// Opens a stream to each streaming tail, for an invocation of this depth. `is_tail` says that
+    /// it is itself that of a tail event.
+    pub(crate) fn streams(&self, depth: u32, is_tail: bool) -> Vec<StreamSender> {
+        let tails = self.streaming.iter();
+        tails
+            // A Worker that tails itself does not receive its own tail events.
+            .filter(|tail| !(is_tail && tail.target.worker == self.worker))
+            .filter_map(|tail| tail.queue.stream(&tail.target, depth.saturating_add(1)))
+            .collect()
+    }
+
     /// Queues finished items for each tail, in one call.
     pub(super) fn deliver(&self, items: &[Arc<TraceItem>]) {
         let is_tail = |item: &Arc<TraceItem>| matches!(item.event, Some(EventInfo::Tail { .. }));

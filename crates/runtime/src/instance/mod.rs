@@ -7,4 +7,5 @@ pub(crate) mod outbound;
 pub(crate) mod output;
 pub(crate) mod state;
 pub(crate) mod table;
+pub(crate) mod trace_context;
 mod unreachable;

@@ -5,11 +5,14 @@ use crate::channels::call;
 use crate::channels::call::Callee;
 use crate::channels::failed::CallFailed;
 use crate::channels::network::SendError;
+use crate::channels::spans;
 use crate::instance::cdn_loop;
 use crate::instance::table::BODY_CHUNK;
+use crate::instance::trace_context;
 use crate::instance::unreachable;
 use crate::invocation::Invocation;
 use crate::invocation::current::CurrentInvocation;
+use crate::invocation::spans::Span;
 use crate::settings::egress;
 use crate::settings::egress::Egress;
 use http::{Request, Response};
@@ -96,7 +99,7 @@ async fn call_worker(
 pub(crate) async fn send(
     channels: &dyn Channels,
     caller: &Arc<Invocation>,
-    mut request: Request<WasiBody>,
+    request: Request<WasiBody>,
     options: Option<RequestOptions>,
 ) -> Result<Result<(Response<WasiBody>, Io), Error>, CallFailed> {
     caller.subrequest()?;
@@ -118,12 +121,31 @@ pub(crate) async fn send(
             return Ok(Ok(answered(response)));
         }
     }
+    let span = caller.begin_span("fetch");
+    span.set(|| spans::request(&request));
+    let sent = send_out(channels, caller, request, options, &span).await;
+    if let Ok(Ok((response, _))) = &sent {
+        span.set(|| spans::response(response));
+    }
+    span.end(matches!(sent, Ok(Ok(_))));
+    sent
+}
+
+/// Sends a request over the network.
+async fn send_out(
+    channels: &dyn Channels,
+    caller: &Arc<Invocation>,
+    mut request: Request<WasiBody>,
+    options: Option<RequestOptions>,
+    span: &Span,
+) -> Result<Result<(Response<WasiBody>, Io), Error>, CallFailed> {
     let depth = call::next_depth(caller)?;
     let entry = cdn_loop::entry(depth);
     let headers = request.headers_mut();
     if headers.try_append(cdn_loop::HEADER, entry).is_err() {
         return Err(CallFailed::new("the request has too many headers"));
     }
+    trace_context::inject(headers, caller, span);
     let (_permit, charge) = caller.connect().await?;
     let sent = match channels.network() {
         Some(network) => match network.send(&caller.worker.id, request).await {

@@ -1,7 +1,9 @@
 //! `wasi:keyvalue`: KV namespaces for components.
 
+use crate::channels::spans::kv_span;
 use crate::clock;
 use crate::instance::state::State;
+use crate::invocation::spans::Span;
 use crate::settings::Binding;
 use generated::wasi::keyvalue::store;
 use generated::wasi::keyvalue::store::{Error, KeyResponse};
@@ -30,6 +32,8 @@ mod generated {
 /// A KV namespace that a component has opened.
 #[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
 pub struct Bucket {
+    /// The name of the binding.
+    binding: String,
     namespace: String,
 }
 
@@ -46,10 +50,16 @@ pub(super) fn add_to_linker<T: Send + 'static>(
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 impl State {
-    /// Returns the storage and the namespace of a bucket.
-    fn bucket(&self, bucket: &Resource<Bucket>) -> wasmtime::Result<(&Storage, String)> {
-        let namespace = self.table.get(bucket)?.namespace.clone();
-        Ok((self.channels.storage(), namespace))
+    /// Returns the storage and the namespace of a bucket, and begins the span of an operation.
+    fn bucket(
+        &self,
+        bucket: &Resource<Bucket>,
+        operation: &'static str,
+        key: Option<&str>,
+    ) -> wasmtime::Result<(&Storage, String, Span)> {
+        let bucket = self.table.get(bucket)?;
+        let span = kv_span(&self.invocation(), operation, &bucket.binding, key);
+        Ok((self.channels.storage(), bucket.namespace.clone(), span))
     }
 }
 
@@ -58,7 +68,8 @@ fn now() -> u64 {
     clock::epoch_ms() / 1000
 }
 
-fn answer<T>(done: Result<T, KvError>) -> Answer<T> {
+fn answer<T>(span: Span, done: Result<T, KvError>) -> Answer<T> {
+    span.end(done.is_ok());
     Ok(done.map_err(|error| Error::Other(error.to_string())))
 }
 
@@ -68,7 +79,8 @@ impl store::Host for State {
         match invocation.worker.settings.bindings.get(&identifier) {
             Some(Binding::Kv(namespace)) => {
                 let namespace = namespace.clone();
-                Ok(Ok(self.table.push(Bucket { namespace })?))
+                let binding = identifier;
+                Ok(Ok(self.table.push(Bucket { binding, namespace })?))
             }
             _ => Ok(Err(Error::NoSuchStore)),
         }
@@ -77,29 +89,29 @@ impl store::Host for State {
 
 impl store::HostBucket for State {
     async fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<Option<Vec<u8>>> {
-        let (storage, namespace) = self.bucket(&bucket)?;
+        let (storage, namespace, span) = self.bucket(&bucket, "kv_get", Some(&key))?;
         let entry = storage.kv_get(namespace, key, now()).await;
-        answer(entry.map(|entry| entry.map(|entry| entry.value)))
+        answer(span, entry.map(|entry| entry.map(|entry| entry.value)))
     }
 
     async fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Answer<()> {
-        let (storage, namespace) = self.bucket(&bucket)?;
+        let (storage, namespace, span) = self.bucket(&bucket, "kv_put", Some(&key))?;
         let put = Put {
             value: value.into(),
             ..Put::default()
         };
-        answer(storage.kv_put(namespace, key, put, now()).await)
+        answer(span, storage.kv_put(namespace, key, put, now()).await)
     }
 
     async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<()> {
-        let (storage, namespace) = self.bucket(&bucket)?;
-        answer(storage.kv_delete(namespace, key).await)
+        let (storage, namespace, span) = self.bucket(&bucket, "kv_delete", Some(&key))?;
+        answer(span, storage.kv_delete(namespace, key).await)
     }
 
     async fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<bool> {
-        let (storage, namespace) = self.bucket(&bucket)?;
+        let (storage, namespace, span) = self.bucket(&bucket, "kv_get", Some(&key))?;
         let entry = storage.kv_get(namespace, key, now()).await;
-        answer(entry.map(|entry| entry.is_some()))
+        answer(span, entry.map(|entry| entry.is_some()))
     }
 
     async fn list_keys(
@@ -107,12 +119,15 @@ impl store::HostBucket for State {
         bucket: Resource<Bucket>,
         cursor: Option<String>,
     ) -> Answer<KeyResponse> {
-        let (storage, namespace) = self.bucket(&bucket)?;
+        let (storage, namespace, span) = self.bucket(&bucket, "kv_list", None)?;
         let page = storage.kv_list(namespace, String::new(), cursor, PAGE, now());
-        answer(page.await.map(|page| KeyResponse {
-            keys: page.keys.into_iter().map(|key| key.name).collect(),
-            cursor: page.cursor,
-        }))
+        answer(
+            span,
+            page.await.map(|page| KeyResponse {
+                keys: page.keys.into_iter().map(|key| key.name).collect(),
+                cursor: page.cursor,
+            }),
+        )
     }
 
     fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {

@@ -198,6 +198,7 @@ fn preview(preview: &trace::Preview) -> types::Preview {
 fn attribute_value(value: &AttributeValue) -> types::AttributeValue {
     match value {
         AttributeValue::Text(text) => types::AttributeValue::Text(text.clone()),
+        AttributeValue::Integer(number) => types::AttributeValue::Number(*number as f64),
         AttributeValue::Number(number) => types::AttributeValue::Number(*number),
         AttributeValue::Boolean(boolean) => types::AttributeValue::Boolean(*boolean),
     }

@@ -29,6 +29,11 @@ impl Destination {
         self.worker.consumers.any() || dispatcher.is_some_and(|batch| batch.has_consumers())
     }
 
+    /// Whether a consumer of the item wants spans.
+    pub(crate) fn want_spans(&self) -> bool {
+        self.worker.consumers.want_spans
+    }
+
     /// Returns the batch for the items of the user Workers that this invocation calls as a
     /// dispatcher.
     pub(crate) fn batch(&self) -> Arc<ItemBatch> {

@@ -28,6 +28,13 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
+    /// Whether the handler of an event without a response has returned.
+    pub(crate) fn has_returned(&self) -> bool {
+        matches!(self.call, Call::Returned)
+            && self.response == Response::NotExpected
+            && self.uncaught.is_none()
+    }
+
     /// Returns the state at the start of an invocation.
     pub(crate) fn new(response: Response) -> Self {
         Self {

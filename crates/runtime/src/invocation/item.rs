@@ -3,20 +3,22 @@
 use crate::invocation::destination::Destination;
 use crate::invocation::observer::{Observer, Onset, Record};
 use std::sync::Arc;
-use taffrail_trace::{EpochMs, TraceBuilder};
+use taffrail_trace::{EpochMs, SpanId, TraceBuilder};
 
 /// Collects the records of an invocation, and delivers the item after the last one.
 pub(crate) struct ItemObserver {
     /// Present between the onset and the outcome.
     trace: Option<TraceBuilder>,
     destination: Arc<Destination>,
+    wants_spans: bool,
 }
 
 impl ItemObserver {
-    pub(crate) fn new(destination: &Arc<Destination>) -> Self {
+    pub(crate) fn new(destination: &Arc<Destination>, wants_spans: bool) -> Self {
         Self {
             trace: None,
             destination: Arc::clone(destination),
+            wants_spans,
         }
     }
 }
@@ -30,10 +32,13 @@ fn builder(onset: Onset) -> TraceBuilder {
         depth,
         parent,
         log_sampling_rate,
+        span,
+        parent_span,
     } = onset;
     let trace = TraceBuilder::new(script, event, timestamp, id.to_string())
         .at_depth(depth)
-        .sampled_at(log_sampling_rate);
+        .sampled_at(log_sampling_rate)
+        .in_trace(span, parent_span);
     match parent {
         Some(parent) => trace.called_by(parent.invocation.to_string(), parent.request.to_string()),
         None => trace,
@@ -42,9 +47,9 @@ fn builder(onset: Onset) -> TraceBuilder {
 
 impl Observer for ItemObserver {
     /// Does nothing: this is the last observer, so it takes all records by value.
-    fn observe(&mut self, _: &Record) {}
+    fn observe(&mut self, _: &Record, _: SpanId) {}
 
-    fn take(&mut self, record: Record) {
+    fn take(&mut self, record: Record, _: SpanId) {
         if let Record::Onset(onset) = record {
             self.trace = Some(builder(*onset));
             return;
@@ -53,7 +58,7 @@ impl Observer for ItemObserver {
             return;
         };
         match record {
-            Record::Onset(_) => {}
+            Record::Onset(_) | Record::Return(_) => {}
             Record::Log {
                 timestamp,
                 level,
@@ -63,6 +68,19 @@ impl Observer for ItemObserver {
             Record::LogsDropped(count) => trace.drop_logs(count),
             Record::Exception(exception) => trace.exception(exception),
             Record::Diagnostics(event) => trace.diagnostics_channel_event(event),
+            Record::SpanOpen {
+                id,
+                parent,
+                name,
+                start,
+            } if self.wants_spans => trace.open_span(id, parent, name, start),
+            Record::SpanAttributes { id, attributes } if self.wants_spans => {
+                trace.span_attributes(id, attributes);
+            }
+            Record::SpanClose { id, outcome, end } if self.wants_spans => {
+                trace.close_span(id, outcome, end);
+            }
+            Record::SpanOpen { .. } | Record::SpanAttributes { .. } | Record::SpanClose { .. } => {}
             Record::Response(response) => trace.set_response(response),
             Record::Outcome(end) => {
                 if let Some(trace) = self.trace.take() {
@@ -70,6 +88,10 @@ impl Observer for ItemObserver {
                 }
             }
         }
+    }
+
+    fn wants_spans(&self) -> bool {
+        self.wants_spans
     }
 
     fn refuses_log(&mut self, timestamp: EpochMs, argument_bytes: usize) -> bool {

@@ -4,7 +4,7 @@ use crate::invocation::observer::{Observer, Record};
 use crate::invocation::session::Sender;
 use serde::Serialize;
 use serde_json::json;
-use taffrail_trace::{EpochMs, Json, LogLevel};
+use taffrail_trace::{EpochMs, Json, LogLevel, SpanId};
 
 /// Sends each record to the caller, as one line of JSON.
 pub(crate) struct Live {
@@ -50,7 +50,7 @@ impl Live {
 }
 
 impl Observer for Live {
-    fn observe(&mut self, record: &Record) {
+    fn observe(&mut self, record: &Record, _: SpanId) {
         match record {
             Record::Log {
                 timestamp,
@@ -81,8 +81,18 @@ impl Observer for Live {
                 let end = json!({ "type": "outcome", "outcome": outcome, "lost": self.lost });
                 self.sender.clone().send_last(&end.to_string());
             }
-            Record::Onset(_) | Record::Diagnostics(_) | Record::Response(_) => {}
+            Record::Onset(_)
+            | Record::Diagnostics(_)
+            | Record::SpanOpen { .. }
+            | Record::SpanAttributes { .. }
+            | Record::SpanClose { .. }
+            | Record::Return(_)
+            | Record::Response(_) => {}
         }
+    }
+
+    fn wants_spans(&self) -> bool {
+        false
     }
 
     fn refuses_log(&mut self, _: EpochMs, argument_bytes: usize) -> bool {

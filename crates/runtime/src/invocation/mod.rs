@@ -24,6 +24,8 @@ pub(crate) mod origin;
 pub(crate) mod panics;
 pub(crate) mod running;
 pub(crate) mod session;
+pub(crate) mod spans;
+mod streams;
 
 mod allowance;
 mod recording;
@@ -49,14 +51,15 @@ use crate::invocation::live::Live;
 use crate::invocation::observer::{Observers, Onset, Record};
 use crate::invocation::origin::Origin;
 use crate::invocation::running::RunningGuard;
+use crate::invocation::streams::Streams;
 use crate::places::{NoPlace, Permit, Place, Places, Rank, Refused};
 use std::fmt;
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use taffrail_trace::{
-    DiagnosticsChannelEvent, End, ErrorInfo, EventInfo, Json, LogLevel, Outcome, TailResponse,
-    TraceException,
+    DiagnosticsChannelEvent, End, ErrorInfo, EventInfo, Json, LogLevel, Outcome, SpanContext,
+    TailResponse, TraceException,
 };
 use tokio::sync::Notify;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -68,6 +71,10 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 /// delivered. So no invocation can end without an item, not even by a dropped connection.
 pub(crate) struct Invocation {
     pub(crate) id: InvocationId,
+    /// Its own span.
+    pub(crate) span: SpanContext,
+    /// Whether spans are recorded.
+    is_traced: bool,
     pub(crate) origin: Origin,
     pub(crate) worker: Arc<WorkerContext>,
     pub(crate) cpu: CpuMeter,
@@ -138,15 +145,19 @@ impl Invocation {
         });
         let dispatcher =
             dispatch_options.map(|dispatch_options| Arc::clone(&dispatch_options.batch));
+        let id = InvocationId::new();
+        let span = spans::of_invocation(id, &origin, &worker.settings);
         Self {
-            id: InvocationId::new(),
+            id,
+            span,
+            is_traced: false,
             cpu: CpuMeter::new(limits.cpu),
             allowance: Allowance::new(limits),
             destination: Arc::new(Destination::new(worker, dispatcher)),
             started: clock::instant(),
             rank,
             permit: OnceLock::new(),
-            recording: Mutex::new(Recording::new(response)),
+            recording: Mutex::new(Recording::new(response, span.span_id)),
             cut: Arc::default(),
             answered: Notify::new(),
             running: None,
@@ -158,26 +169,44 @@ impl Invocation {
 
     /// Adds the observers and records the onset.
     fn observe(&mut self, live: Option<session::Sender>, event: impl FnOnce() -> EventInfo) {
-        let mut observers = Observers::default();
+        let has_consumers = self.destination.has_consumers();
+        let tails = &self.worker.consumers.tails;
+        if live.is_none() && !has_consumers && tails.streaming.is_empty() {
+            return;
+        }
+        let event = event();
+        let depth = self.origin.depth - self.origin.claimed;
+        let mut observers = Observers::new(self.span.span_id);
         if let Some(live) = live {
             observers.add(Live::new(live));
         }
-        if self.destination.has_consumers() {
-            observers.add(ItemObserver::new(&self.destination));
+        let is_tail = matches!(event, EventInfo::Tail { .. });
+        // Alarms have no return event on Workers (SEMANTICS R72).
+        let returns = !matches!(event, EventInfo::Alarm { .. });
+        let streams = tails.streams(depth, is_tail);
+        if !streams.is_empty() {
+            observers.add(Streams::new(streams, self.id, self.span.trace_id));
         }
-        if !observers.is_empty() {
-            observers.record(Record::Onset(Box::new(Onset {
-                id: self.id,
-                timestamp: clock::epoch_ms(),
-                script: self.worker.script(&self.origin),
-                event: event(),
-                depth: self.origin.depth - self.origin.claimed,
-                parent: self.origin.parent,
-                log_sampling_rate: self.log_sampling_rate(),
-            })));
+        if has_consumers {
+            let wants_spans = self.span.sampled && self.destination.want_spans();
+            observers.add(ItemObserver::new(&self.destination, wants_spans));
         }
+        observers.record(Record::Onset(Box::new(Onset {
+            id: self.id,
+            timestamp: clock::epoch_ms(),
+            script: self.worker.script(&self.origin),
+            event,
+            depth,
+            parent: self.origin.parent,
+            log_sampling_rate: self.log_sampling_rate(),
+            span: self.span,
+            parent_span: self.parent_span(),
+        })));
+        self.is_traced = observers.want_spans();
         let recording = self.recording.get_mut();
-        recording.unwrap_or_else(PoisonError::into_inner).observers = observers;
+        let recording = recording.unwrap_or_else(PoisonError::into_inner);
+        recording.observers = observers;
+        recording.has_returned = !returns;
     }
 
     /// Takes a permit for an instance of this size. Fails, and ends the invocation, if the Worker
@@ -390,7 +419,12 @@ impl Invocation {
     /// Records the state of the response.
     pub(crate) fn response(&self, response: Response) {
         let is_over = response.is_over();
-        self.recording().ending.response = response;
+        let mut recording = self.recording();
+        if let Response::Complete(status) = response {
+            recording.returned(Some(status));
+        }
+        recording.ending.response = response;
+        drop(recording);
         if is_over {
             self.answered.notify_waiters();
         }
@@ -485,6 +519,9 @@ impl Drop for Invocation {
         let verdict = ending::decide(&recording.ending);
         if let Some(failure) = verdict.failure {
             recording.exception(failure);
+        }
+        if recording.ending.has_returned() && verdict.outcome == Outcome::Ok {
+            recording.returned(None);
         }
         if let Some(status) = recording.recorded_status(verdict.outcome) {
             let response = TailResponse { status };

@@ -4,8 +4,8 @@
 use crate::invocation::id::InvocationId;
 use crate::invocation::origin::Parent;
 use taffrail_trace::{
-    DiagnosticsChannelEvent, End, EpochMs, ErrorInfo, EventInfo, Json, LogLevel, Script,
-    TailResponse, TraceException,
+    Attribute, DiagnosticsChannelEvent, End, EpochMs, EpochUs, ErrorInfo, EventInfo, Json,
+    LogLevel, Outcome, Script, SpanContext, SpanId, SpanName, TailResponse, TraceException,
 };
 
 /// One record about an invocation.
@@ -22,6 +22,23 @@ pub(crate) enum Record {
     LogsDropped(u64),
     Exception(TraceException),
     Diagnostics(DiagnosticsChannelEvent),
+    SpanOpen {
+        id: SpanId,
+        parent: SpanId,
+        name: SpanName,
+        start: EpochUs,
+    },
+    SpanAttributes {
+        id: SpanId,
+        attributes: Vec<Attribute>,
+    },
+    SpanClose {
+        id: SpanId,
+        outcome: Outcome,
+        end: EpochUs,
+    },
+    /// The handler has returned, with this status if it responds to a request.
+    Return(Option<u16>),
     Response(TailResponse),
     /// The last one.
     Outcome(End),
@@ -36,16 +53,23 @@ pub(crate) struct Onset {
     pub(crate) depth: u32,
     pub(crate) parent: Option<Parent>,
     pub(crate) log_sampling_rate: f64,
+    /// The span of the invocation.
+    pub(crate) span: SpanContext,
+    pub(crate) parent_span: Option<SpanId>,
 }
 
 /// Receives the records of one invocation, in order.
 pub(crate) trait Observer: Send {
-    fn observe(&mut self, record: &Record);
+    /// Receives a record that was made within `span`.
+    fn observe(&mut self, record: &Record, span: SpanId);
 
     /// Receives a record by value, as the last of the observers.
-    fn take(&mut self, record: Record) {
-        self.observe(&record);
+    fn take(&mut self, record: Record, span: SpanId) {
+        self.observe(&record, span);
     }
+
+    /// Whether it receives spans. Without an observer that does, none are recorded.
+    fn wants_spans(&self) -> bool;
 
     /// Whether a console call whose arguments have at least this many bytes does not fit. If so,
     /// it is not recorded, and the observer has counted it.
@@ -56,32 +80,48 @@ pub(crate) trait Observer: Send {
 }
 
 /// The observers of one invocation. Without any, no records are made.
-#[derive(Default)]
-pub(crate) struct Observers(Vec<Box<dyn Observer>>);
+pub(crate) struct Observers {
+    observers: Vec<Box<dyn Observer>>,
+    /// The span in which the guest works.
+    pub(crate) span: SpanId,
+}
 
 impl Observers {
+    /// Returns no observers of an invocation with this span.
+    pub(crate) fn new(span: SpanId) -> Self {
+        Self {
+            observers: Vec::new(),
+            span,
+        }
+    }
+
     /// Adds an observer. The last one that is added receives records by value.
     pub(crate) fn add(&mut self, observer: impl Observer + 'static) {
-        self.0.push(Box::new(observer));
+        self.observers.push(Box::new(observer));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.observers.is_empty()
+    }
+
+    pub(crate) fn want_spans(&self) -> bool {
+        let mut observers = self.observers.iter();
+        observers.any(|observer| observer.wants_spans())
     }
 
     pub(crate) fn record(&mut self, record: Record) {
-        if let Some((last, others)) = self.0.split_last_mut() {
+        if let Some((last, others)) = self.observers.split_last_mut() {
             for observer in others {
-                observer.observe(&record);
+                observer.observe(&record, self.span);
             }
-            last.take(record);
+            last.take(record, self.span);
         }
     }
 
     /// Whether no observer has room for a console call. If there are several, each decides when
     /// it receives the call.
     pub(crate) fn refuse_log(&mut self, timestamp: EpochMs, argument_bytes: usize) -> bool {
-        match self.0.as_mut_slice() {
+        match self.observers.as_mut_slice() {
             [] => true,
             [only] => only.refuses_log(timestamp, argument_bytes),
             _ => false,
@@ -89,6 +129,7 @@ impl Observers {
     }
 
     pub(crate) fn logs_are_full(&self) -> bool {
-        self.0.iter().all(|observer| observer.logs_are_full())
+        let mut observers = self.observers.iter();
+        observers.all(|observer| observer.logs_are_full())
     }
 }

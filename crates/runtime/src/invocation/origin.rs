@@ -7,6 +7,7 @@ use crate::settings::egress::Egress;
 use crate::settings::{Limits, ObjectId, Target};
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use taffrail_trace::SpanContext;
 
 /// Describes the caller of a Worker, and how the call reached it.
 #[derive(Clone, Default)]
@@ -15,6 +16,8 @@ pub(crate) struct Origin {
     pub(crate) target: Option<Arc<Target>>,
     /// The invocation of the caller.
     pub(crate) parent: Option<Parent>,
+    /// The span that caused the event.
+    pub(crate) trace: Option<TraceParent>,
     /// The length of the chain of calls and tails that led here.
     pub(crate) depth: u32,
     /// How much of `depth` is only claimed by a client. This does not count for the tails:
@@ -36,6 +39,16 @@ pub(crate) struct Parent {
     pub(crate) request: InvocationId,
     /// The share of requests that are kept as logs, as the Worker of that invocation set it.
     pub(crate) log_sampling_rate: f64,
+}
+
+/// The span that caused an event.
+#[derive(Clone)]
+pub(crate) struct TraceParent {
+    pub(crate) span: SpanContext,
+    /// The `tracestate` that belongs to the trace.
+    pub(crate) state: Option<Arc<str>>,
+    /// Whether it came with a request from outside, with no recorded span in between.
+    pub(crate) is_received: bool,
 }
 
 impl Origin {

@@ -7,7 +7,7 @@ use crate::invocation::lines::{LineBuffer, Stream};
 use crate::invocation::observer::{Observers, Record};
 use crate::invocation::panics::PanicWatch;
 use serde_json::value::to_raw_value;
-use taffrail_trace::{ErrorInfo, Json, LogLevel, Outcome, TraceException};
+use taffrail_trace::{ErrorInfo, Json, LogLevel, Outcome, SpanId, TraceException};
 
 pub(super) struct Recording {
     pub(super) observers: Observers,
@@ -25,12 +25,14 @@ pub(super) struct Recording {
     /// Whether an exception was recorded.
     pub(super) has_exceptions: bool,
     pub(super) not_started: bool,
+    /// Whether the return of the handler was recorded.
+    pub(super) has_returned: bool,
 }
 
 impl Recording {
-    pub(super) fn new(response: Response) -> Self {
+    pub(super) fn new(response: Response, span: SpanId) -> Self {
         Self {
-            observers: Observers::default(),
+            observers: Observers::new(span),
             stdout: LineBuffer::default(),
             stderr: LineBuffer::default(),
             panics: PanicWatch::default(),
@@ -41,6 +43,7 @@ impl Recording {
             passed_through: false,
             has_exceptions: false,
             not_started: false,
+            has_returned: false,
         }
     }
 
@@ -151,6 +154,13 @@ impl Recording {
             message,
             errors,
         });
+    }
+
+    /// Records that the handler has returned.
+    pub(super) fn returned(&mut self, status: Option<u16>) {
+        if !std::mem::replace(&mut self.has_returned, true) {
+            self.observers.record(Record::Return(status));
+        }
     }
 
     pub(super) fn exception(&mut self, failure: ending::Failure) {

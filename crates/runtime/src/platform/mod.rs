@@ -32,6 +32,8 @@ pub(crate) struct Platform {
     pub(crate) loaders: Arc<Loaders>,
     pub(crate) users: Arc<UserWorkers>,
     pub(crate) alarms: Arc<Alarms>,
+    /// Whether requests from outside continue the traces that they name.
+    pub(crate) continues_traces: bool,
 }
 
 impl Platform {

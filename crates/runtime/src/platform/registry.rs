@@ -7,8 +7,8 @@ use crate::invocation::lanes::Lanes;
 use crate::invocation::running::Running;
 use crate::places::{OwnerId, Places, Share};
 use crate::script::Surroundings;
-use crate::settings::WorkerSettings;
 use crate::settings::identity::WorkerId;
+use crate::settings::{Target, WorkerSettings};
 use crate::worker::{Code, Worker};
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -75,20 +75,16 @@ impl Registry {
         code: Code,
         above: Option<Arc<Share>>,
     ) -> Arc<Worker> {
+        let native = self.receivers(&id);
         let context = Arc::new(WorkerContext {
             consumers: Consumers {
-                native: self.receivers(&id),
+                want_spans: native.iter().any(|consumer| consumer.wants_spans(&id)),
+                native,
                 meter: self.meter.clone(),
                 tails: Arc::new(Tails {
                     worker: id.clone(),
-                    tails: settings
-                        .tail_consumers
-                        .iter()
-                        .map(|tail| Tail {
-                            queue: self.queue(&tail.worker),
-                            target: Arc::new(tail.clone()),
-                        })
-                        .collect(),
+                    tails: self.tails(&settings.tail_consumers),
+                    streaming: self.tails(&settings.streaming_tail_consumers),
                 }),
             },
             tracker: self.tracker.clone(),
@@ -111,6 +107,16 @@ impl Registry {
             instances: OwnerId::new(),
             context,
         })
+    }
+
+    fn tails(self: &Arc<Self>, targets: &[Target]) -> Vec<Tail> {
+        let targets = targets.iter();
+        targets
+            .map(|target| Tail {
+                queue: self.queue(&target.worker),
+                target: Arc::new(target.clone()),
+            })
+            .collect()
     }
 
     /// Returns the native consumers that receive the items of a Worker.

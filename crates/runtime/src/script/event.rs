@@ -28,6 +28,7 @@ enum EventJson<'a> {
     Queue(&'a Queue),
     Alarm(&'a Alarm),
     Session {},
+    TailStream {},
 }
 
 /// A request. Its body is sent separately.
@@ -57,6 +58,7 @@ impl<'a> EventJson<'a> {
             Event::Queue(event) => Self::Queue(event),
             Event::Alarm(event) => Self::Alarm(event),
             Event::Session(_) => Self::Session {},
+            Event::TailStream(_) => Self::TailStream {},
         }
     }
 }
@@ -126,6 +128,7 @@ pub(super) fn exchange(event: Event) -> Exchange {
     match event {
         Event::Fetch(fetch) => Exchange::of_request(fetch.request.into_body(), fetch.respond),
         Event::Session(session) => Exchange::of_session(session.end),
+        Event::TailStream(stream) => Exchange::of_stream(stream),
         Event::Tail(_) | Event::Scheduled(_) | Event::Queue(_) | Event::Alarm(_) => {
             Exchange::default()
         }

@@ -6,10 +6,12 @@
 
 use crate::channels::dynamic::Reservation;
 use crate::channels::failed::CallFailed;
+use crate::delivery::TailStream;
 use crate::event::Respond;
 use crate::invocation::encoding::Encoding;
 use crate::invocation::held::{HostMemory, HostMemoryExceeded};
 use crate::invocation::session;
+use crate::script::stream_lines::Lines;
 use crate::script::token::Token;
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -114,6 +116,15 @@ impl Exchange {
         Self(Mutex::new(Event {
             request: Some(messages.boxed_unsync()),
             sessions: HashMap::from([(0, end.sender)]),
+            ..Event::default()
+        }))
+    }
+
+    /// Creates the exchange of a streaming tail event, whose body is the stream.
+    pub(crate) fn of_stream(stream: TailStream) -> Self {
+        let lines = Lines::new(stream).map_err(|never| match never {});
+        Self(Mutex::new(Event {
+            request: Some(lines.boxed_unsync()),
             ..Event::default()
         }))
     }

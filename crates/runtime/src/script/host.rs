@@ -159,7 +159,10 @@ impl host::Host for IsolateState {
     async fn storage(&mut self, request: String) -> wasmtime::Result<String> {
         let IsolateState { state, host } = self;
         Ok(match &host.object {
-            Some(object) => storage::answer(&*state.channels, object.key(), &request).await,
+            Some(object) => {
+                let caller = state.invocation();
+                storage::answer(&*state.channels, &caller, object.key(), &request).await
+            }
             None => String::new(),
         })
     }

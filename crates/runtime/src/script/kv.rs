@@ -2,6 +2,7 @@
 
 use crate::channels::Channels;
 use crate::channels::failed::CallFailed;
+use crate::channels::spans::kv_span;
 use crate::clock;
 use crate::invocation::Invocation;
 use crate::invocation::held::CannotCollect;
@@ -13,6 +14,7 @@ use http_body_util::{BodyExt, Full};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Number, Value, json};
+use std::sync::Arc;
 use taffrail_store::{Entry, KvError, Listed, Page, Put, Storage, VALUE_BYTES};
 use wasmtime_wasi_http::WasiBody;
 
@@ -60,6 +62,20 @@ const METADATA: &str = "metadata";
 const LISTED: usize = 1000;
 
 pub(super) async fn answer(
+    channels: &dyn Channels,
+    caller: &Arc<Invocation>,
+    token: &Token,
+    request: Request,
+    body: WasiBody,
+) -> Result<Response<WasiBody>, CallFailed> {
+    let operation = request.operation.span_name();
+    let span = kv_span(caller, operation, &request.kv, request.operation.key());
+    let answered = answered(channels, caller, token, request, body).await;
+    span.end(answered.is_ok());
+    answered
+}
+
+async fn answered(
     channels: &dyn Channels,
     caller: &Invocation,
     token: &Token,
@@ -125,6 +141,22 @@ fn too_large() -> CallFailed {
 }
 
 impl Operation {
+    fn span_name(&self) -> &'static str {
+        match self {
+            Self::Get(_) => "kv_get",
+            Self::Put(_) => "kv_put",
+            Self::Delete(_) => "kv_delete",
+            Self::List(_) => "kv_list",
+        }
+    }
+
+    fn key(&self) -> Option<&str> {
+        match self {
+            Self::Get(key) | Self::Delete(key) | Self::Put(PutJson { key, .. }) => Some(key),
+            Self::List(_) => None,
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::Get(_) => "GET",

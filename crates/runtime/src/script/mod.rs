@@ -23,6 +23,7 @@ mod run;
 mod source;
 mod state;
 mod storage;
+mod stream_lines;
 mod token;
 
 pub use engine::ScriptEngine;

@@ -1,10 +1,13 @@
 //! The storage of Durable Objects: `ctx.storage`.
 
 use crate::channels::Channels;
+use crate::invocation::Invocation;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use taffrail_store::{Listing, ObjectError, ObjectKey, Storage};
+use taffrail_trace::iso8601_string;
 
 /// A request, as sent by the script. Values are texts that the script has serialized.
 #[derive(Deserialize)]
@@ -18,6 +21,21 @@ enum Request {
     GetAlarm {},
     /// In milliseconds since 1970. `null` removes the alarm.
     SetAlarm(Option<u64>),
+}
+
+impl Request {
+    fn span_name(&self) -> &'static str {
+        match self {
+            Self::Get(_) => "durable_object_storage_get",
+            Self::Put(_) => "durable_object_storage_put",
+            Self::Delete(_) => "durable_object_storage_delete",
+            Self::List(_) => "durable_object_storage_list",
+            Self::DeleteAll {} => "durable_object_storage_deleteAll",
+            Self::GetAlarm {} => "durable_object_storage_getAlarm",
+            Self::SetAlarm(Some(_)) => "durable_object_storage_setAlarm",
+            Self::SetAlarm(None) => "durable_object_storage_deleteAlarm",
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -45,14 +63,28 @@ impl From<ListJson> for Listing {
 }
 
 /// Answers a request of an object. Request and answer are JSON.
-pub(super) async fn answer(channels: &dyn Channels, object: &ObjectKey, request: &str) -> String {
+pub(super) async fn answer(
+    channels: &dyn Channels,
+    caller: &Arc<Invocation>,
+    object: &ObjectKey,
+    request: &str,
+) -> String {
     let request: Request = match serde_json::from_str(request) {
         Ok(request) => request,
         Err(error) => return failed(&format!("the request is malformed: {error}")),
     };
+    let span = caller.begin_span(request.span_name());
+    if let Request::SetAlarm(Some(time)) = request {
+        span.set_one(
+            "cloudflare.durable_object.alarm.scheduled_time",
+            iso8601_string(time),
+        );
+    }
     let sets_alarm = matches!(request, Request::SetAlarm(_));
     let storage = channels.storage();
-    let answer = match answered(storage, object.clone(), request).await {
+    let answered = answered(storage, object.clone(), request).await;
+    span.end(answered.is_ok());
+    let answer = match answered {
         Ok(answer) => answer,
         Err(error) => return failed(&error.to_string()),
     };

@@ -32,6 +32,8 @@ pub struct WorkerSettings {
     /// The Workers that receive its trace items, one call each, in this order. A Worker that is
     /// listed twice is called twice.
     pub tail_consumers: Vec<Target>,
+    /// The Workers that receive the events of its invocations as they happen.
+    pub streaming_tail_consumers: Vec<Target>,
     /// How many items one tail event for this Worker has.
     pub tail_batch: TailBatch,
     /// The number of events that an instance of a component handles, one after the other, before
@@ -48,6 +50,10 @@ pub struct WorkerSettings {
     /// begin with this Worker, and to all that they call. Items carry it for the consumer that
     /// keeps them.
     pub log_sampling_rate: f64,
+    /// The share of traces whose spans are recorded for consumers of items, from 0 to 1. It
+    /// applies to the traces that begin with this Worker, and to all that is part of them. The id
+    /// of the trace decides.
+    pub trace_sampling_rate: f64,
 }
 
 /// How many items one event of a Tail Worker has. The items of a dispatcher and its user Workers
@@ -83,12 +89,14 @@ impl WorkerSettings {
             name: name.into(),
             vars: BTreeMap::new(),
             tail_consumers: Vec::new(),
+            streaming_tail_consumers: Vec::new(),
             tail_batch: TailBatch::default(),
             instance_reuse: None,
             bindings: BTreeMap::new(),
             egress: Egress::default(),
             limits: Limits::default(),
             log_sampling_rate: 1.0,
+            trace_sampling_rate: 1.0,
         }
     }
 }

@@ -187,7 +187,7 @@ fn what_was_lost_is_told_when_something_was() {
     item.dropped = Some(DroppedEntries {
         logs: 1,
         exceptions: 2,
-        diagnostics_channel_events: 0,
+        ..DroppedEntries::default()
     });
     let item = json_of(item);
     assert_eq!(item["lostItems"], 3);

@@ -121,6 +121,10 @@ impl Handlers {
                 Purpose::Rpc(_) => "rpc",
                 Purpose::Connect => "connect",
             }),
+            Event::TailStream(_) => {
+                callee.invocation.log_text(LogLevel::Warn, NO_TAIL_STREAM);
+                Call::Returned
+            }
         }
     }
 
@@ -135,6 +139,10 @@ impl Handlers {
         fetch.is_some_and(|fetch| fetch.response_is_cut_off(store, call))
     }
 }
+
+/// The message that workerd logs when a streaming tail has no handler. The outcome is `ok`.
+const NO_TAIL_STREAM: &str =
+    "A worker configured to act as a streaming tail worker does not export a tailStream() handler.";
 
 /// Returns the handler of type `H`, if it is among `exports`.
 fn find<H: Handler>(exports: &[String], exported: &Exported<'_>) -> wasmtime::Result<Option<H>> {

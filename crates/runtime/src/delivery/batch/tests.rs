@@ -24,6 +24,7 @@ fn batch() -> (Arc<ItemBatch>, Arc<Ledger>) {
             target: Arc::new(Target::from("tail")),
             queue: Arc::new(queue),
         }],
+        streaming: Vec::new(),
     };
     (ItemBatch::new(&Arc::new(tails), tracker.token()), ledger)
 }

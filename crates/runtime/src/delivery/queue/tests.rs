@@ -1,7 +1,10 @@
 use crate::delivery::queue::*;
 use crate::delivery::queues::Queues;
+use crate::delivery::stream::{Full, QUEUED_BYTES};
 use crate::settings::identity::WorkerId;
-use taffrail_trace::{End, EventInfo, Script, TraceBuilder};
+use taffrail_trace::{
+    End, EventInfo, EventSpan, Script, StreamEvent, TailEvent, TraceBuilder, TraceId,
+};
 
 /// A Tail Worker that records how many items each of its calls has.
 struct Recorder {
@@ -17,6 +20,15 @@ impl TailWorker for Recorder {
     fn tail(self: Arc<Self>, items: Vec<Arc<TraceItem>>, _: Arc<Target>, _: u32) -> TailCall {
         self.calls.lock().unwrap().push(items.len());
         Box::pin(async { Ok(()) })
+    }
+
+    /// Receives two events, and then no more.
+    fn tail_stream(self: Arc<Self>, mut stream: TailStream, _: Arc<Target>, _: u32) -> TailCall {
+        Box::pin(async move {
+            stream.next().await;
+            stream.next().await;
+            Ok(())
+        })
     }
 }
 
@@ -93,4 +105,56 @@ async fn a_patient_tail_is_not_called_at_once() {
         tokio::task::yield_now().await;
     }
     assert_eq!(recorded.calls(), [0; 0]);
+}
+
+fn event(bytes: usize) -> (Arc<TailEvent>, usize) {
+    let event = TailEvent {
+        span_context: EventSpan {
+            trace_id: TraceId::new(1),
+            span_id: None,
+        },
+        invocation_id: "".into(),
+        timestamp: 0,
+        sequence: 0,
+        event: StreamEvent::Return { info: None },
+    };
+    (Arc::new(event), bytes)
+}
+
+#[tokio::test]
+async fn a_stream_has_room_for_4_mib_and_for_what_is_never_dropped() {
+    let (sender, mut stream) = stream();
+    let (event, bytes) = event(QUEUED_BYTES / 4);
+    for _ in 0..4 {
+        assert_eq!(sender.send(&event, bytes), Ok(()));
+    }
+    assert_eq!(sender.send(&event, 1), Err(Full));
+    sender.send_always(&event, bytes);
+    assert!(stream.next().await.is_some() && stream.next().await.is_some());
+    assert_eq!(sender.send(&event, bytes), Ok(()));
+    drop(sender);
+    stream.until_ended().await;
+    let mut rest = 0;
+    while stream.next().await.is_some() {
+        rest += 1;
+    }
+    assert_eq!(rest, 4);
+}
+
+#[tokio::test]
+async fn streams_are_counted_and_no_more_than_32_are_open() {
+    let recorded = Recorded::new(TailBatch::default());
+    let target = Arc::new(Target::from("tail"));
+    let open = || recorded.queue.stream(&target, 1);
+    let mut streams: Vec<_> = (0..STREAMS).map(|_| open().unwrap()).collect();
+    assert!(open().is_none());
+    let first = streams.pop().unwrap();
+    let (event, bytes) = event(1);
+    first.send_always(&event, bytes);
+    drop(first);
+    drop(streams);
+    recorded.tracker.wait().await;
+    assert!(recorded.queue.stream(&target, DEPTH + 1).is_none());
+    let delivery = recorded.queue.ledger.delivery();
+    assert_eq!((delivery.delivered, delivery.lost), (STREAMS as u64, 2));
 }

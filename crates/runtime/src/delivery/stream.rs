@@ -1,0 +1,99 @@
+//! The events of one invocation on their way to one streaming tail.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use taffrail_trace::TailEvent;
+use tokio::sync::{mpsc, watch};
+
+/// The most bytes of events that wait for a streaming tail. That of workerd is just below
+/// (SEMANTICS R75).
+pub(crate) const QUEUED_BYTES: usize = 4 << 20;
+
+/// Returns the two ends of a stream.
+pub(crate) fn stream() -> (StreamSender, TailStream) {
+    let (sender, events) = mpsc::unbounded_channel();
+    let (is_open, ended) = watch::channel(());
+    let queued = Arc::new(AtomicUsize::new(0));
+    let sender = StreamSender {
+        events: sender,
+        queued: Arc::clone(&queued),
+        _is_open: is_open,
+    };
+    let stream = TailStream {
+        events,
+        queued,
+        ended,
+    };
+    (sender, stream)
+}
+
+/// The end of the invocation, which never waits.
+pub(crate) struct StreamSender {
+    events: mpsc::UnboundedSender<(Arc<TailEvent>, usize)>,
+    queued: Arc<AtomicUsize>,
+    /// Dropped with the sender, which ends the stream.
+    _is_open: watch::Sender<()>,
+}
+
+/// There is no room for an event.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+impl StreamSender {
+    /// Sends an event of this many bytes, unless too many wait.
+    pub(crate) fn send(&self, event: &Arc<TailEvent>, bytes: usize) -> Result<(), Full> {
+        if !self.has_room(bytes) {
+            return Err(Full);
+        }
+        self.send_always(event, bytes);
+        Ok(())
+    }
+
+    /// Sends an event that is never dropped. There are few of them.
+    pub(crate) fn send_always(&self, event: &Arc<TailEvent>, bytes: usize) {
+        self.queued.fetch_add(bytes, Relaxed);
+        // Without a receiver, the tail wants no more.
+        _ = self.events.send((Arc::clone(event), bytes));
+    }
+
+    /// Whether there is room for an event of this many bytes.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.queued.load(Relaxed).saturating_add(bytes) <= QUEUED_BYTES
+    }
+
+    /// Whether the tail receives no more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.events.is_closed()
+    }
+}
+
+/// The end of the streaming tail.
+pub struct TailStream {
+    events: mpsc::UnboundedReceiver<(Arc<TailEvent>, usize)>,
+    queued: Arc<AtomicUsize>,
+    ended: watch::Receiver<()>,
+}
+
+impl TailStream {
+    /// Waits for the next event. Returns `None` after the outcome.
+    pub(crate) async fn next(&mut self) -> Option<Arc<TailEvent>> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// Polls for the next event. The result is `None` after the outcome.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Arc<TailEvent>>> {
+        self.events.poll_recv(cx).map(|received| {
+            let (event, bytes) = received?;
+            self.queued.fetch_sub(bytes, Relaxed);
+            Some(event)
+        })
+    }
+
+    /// Completes once the invocation has ended, whether or not all of its events were received.
+    pub(crate) fn until_ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut ended = self.ended.clone();
+        async move { while ended.changed().await.is_ok() {} }
+    }
+}

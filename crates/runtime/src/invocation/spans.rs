@@ -1,0 +1,163 @@
+//! The spans of an invocation, and its place in a trace.
+
+use crate::clock;
+use crate::invocation::Invocation;
+use crate::invocation::id::InvocationId;
+use crate::invocation::observer::Record;
+use crate::invocation::origin::{Origin, TraceParent};
+use crate::settings::WorkerSettings;
+use std::sync::Arc;
+use taffrail_trace::{Attribute, AttributeValue, Outcome, SpanContext, SpanId, SpanName};
+
+/// Returns the span of an invocation. It is part of the trace of its cause. Otherwise it begins
+/// one, which is sampled as its Worker is configured.
+pub(super) fn of_invocation(
+    id: InvocationId,
+    origin: &Origin,
+    settings: &WorkerSettings,
+) -> SpanContext {
+    let rate = settings.trace_sampling_rate;
+    let span_id = id.span_id();
+    match &origin.trace {
+        Some(TraceParent {
+            span, is_received, ..
+        }) => SpanContext {
+            span_id,
+            // The Worker with which a request begins decides for all that it calls.
+            sampled: span.sampled && (!is_received || span.trace_id.is_sampled(rate)),
+            ..*span
+        },
+        None => {
+            let trace_id = id.trace_id();
+            SpanContext {
+                trace_id,
+                span_id,
+                sampled: trace_id.is_sampled(rate),
+            }
+        }
+    }
+}
+
+/// An operation of an invocation. It ends when this is dropped, as canceled unless
+/// [`end`](Self::end) was called. If nothing records spans, it does nothing.
+pub(crate) struct Span {
+    recorded: Option<Arc<Invocation>>,
+    id: SpanId,
+    outcome: Outcome,
+}
+
+impl Span {
+    /// Sets attributes, which are made only if the span is recorded.
+    pub(crate) fn set(&self, attributes: impl FnOnce() -> Vec<Attribute>) {
+        if let Some(invocation) = &self.recorded {
+            invocation
+                .recording()
+                .observers
+                .record(Record::SpanAttributes {
+                    id: self.id,
+                    attributes: attributes(),
+                });
+        }
+    }
+
+    /// Sets one attribute.
+    pub(crate) fn set_one(&self, name: &'static str, value: impl Into<AttributeValue>) {
+        self.set(|| vec![Attribute::new(name, value)]);
+    }
+
+    /// Ends the span. `ok` is false if the operation failed.
+    pub(crate) fn end(mut self, ok: bool) {
+        self.outcome = match ok {
+            true => Outcome::Ok,
+            false => Outcome::Exception,
+        };
+    }
+
+    /// Begins a span within this one.
+    pub(crate) fn span(&self, name: impl Into<SpanName>) -> Self {
+        begin(self.recorded.as_ref(), self.id, name)
+    }
+
+    /// The id of the span, or of the one that it would be part of if it is not recorded.
+    pub(crate) fn id(&self) -> SpanId {
+        self.id
+    }
+}
+
+impl Drop for Span {
+    fn drop(&mut self) {
+        if let Some(invocation) = &self.recorded {
+            invocation.recording().observers.record(Record::SpanClose {
+                id: self.id,
+                outcome: self.outcome,
+                end: clock::epoch_us(),
+            });
+        }
+    }
+}
+
+/// Begins a span within `parent`, if the invocation records spans.
+fn begin(invocation: Option<&Arc<Invocation>>, parent: SpanId, name: impl Into<SpanName>) -> Span {
+    let id = match invocation {
+        Some(invocation) => {
+            let id = SpanId::new(rand::random());
+            invocation.recording().observers.record(Record::SpanOpen {
+                id,
+                parent,
+                name: taffrail_trace::span_name(name.into()),
+                start: clock::epoch_us(),
+            });
+            id
+        }
+        None => parent,
+    };
+    Span {
+        recorded: invocation.cloned(),
+        id,
+        outcome: Outcome::Canceled,
+    }
+}
+
+impl Invocation {
+    /// Begins a span within the one in which the guest works.
+    pub(crate) fn begin_span(self: &Arc<Self>, name: impl Into<SpanName>) -> Span {
+        if self.is_traced {
+            let parent = self.recording().observers.span;
+            begin(Some(self), parent, name)
+        } else {
+            begin(None, self.span.span_id, name)
+        }
+    }
+
+    /// Whether spans are recorded.
+    pub(crate) fn is_traced(&self) -> bool {
+        self.is_traced
+    }
+
+    /// Sets the span in which the guest works from now on. `None` is that of the invocation.
+    pub(crate) fn enter_span(&self, span: Option<SpanId>) {
+        self.recording().observers.span = span.unwrap_or(self.span.span_id);
+    }
+
+    /// Returns the span that the span of the invocation is a part of.
+    pub(crate) fn parent_span(&self) -> Option<SpanId> {
+        self.origin.trace.as_ref().map(|parent| parent.span.span_id)
+    }
+
+    /// Returns the cause of an event that this invocation causes within `span`.
+    pub(crate) fn trace_parent(&self, span: &Span) -> TraceParent {
+        let parent = self.origin.trace.as_ref();
+        match parent {
+            // Nothing is known here about its own span, so what was received is passed on.
+            Some(parent) if parent.is_received && !self.is_traced => parent.clone(),
+            _ => TraceParent {
+                span: SpanContext {
+                    span_id: span.id(),
+                    ..self.span
+                },
+                state: parent.and_then(|parent| parent.state.clone()),
+                is_received: false,
+            },
+        }
+    }
+}
