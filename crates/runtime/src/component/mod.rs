@@ -56,7 +56,7 @@ impl Component {
     /// written for one.
     pub(crate) fn events_per_instance(&self, event: &Event) -> u32 {
         match event {
-            Event::Tail(_) => EVENTS_PER_INSTANCE,
+            Event::Tail(_) | Event::TailStream(_) => EVENTS_PER_INSTANCE,
             _ if self.handlers.have_fetch_p3() => EVENTS_PER_INSTANCE,
             _ => 1,
         }

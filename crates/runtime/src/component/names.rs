@@ -102,7 +102,7 @@ impl Names {
             false => "it has no handler",
         };
         Err(Error::component(format!(
-            "{is}: it exports {exports}. A Worker exports `wasi:http/incoming-handler@0.2.x` or `wasi:http/handler@0.3.x` to answer requests, a Tail Worker exports `taffrail:workers/tail@0.2.0`, others `taffrail:workers/scheduled@0.2.0` or `queue@0.2.0`"
+            "{is}: it exports {exports}. A Worker exports `wasi:http/incoming-handler@0.2.x` or `wasi:http/handler@0.3.x` to answer requests, a Tail Worker exports `taffrail:workers/tail@0.2.0`, others `taffrail:workers/scheduled@0.2.0`, `queue@0.2.0` or `streaming-tail@0.2.0`"
         )))
     }
 }

@@ -11,8 +11,11 @@ pub(crate) mod exceptions;
 mod keyvalue;
 mod loader;
 mod logging;
+mod otel;
 mod services;
+pub(crate) mod tail_event;
 pub(crate) mod trace_item;
+pub(crate) mod tracing;
 pub(crate) mod types;
 mod wasi;
 
@@ -27,6 +30,8 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     config::add_to_linker(linker, state)?;
     keyvalue::add_to_linker(linker, state)?;
     logging::add_to_linker(linker, state)?;
+    tracing::add_to_linker(linker, state)?;
+    otel::add_to_linker(linker, state)?;
     context::add_to_linker(linker, state)?;
     services::add_to_linker(linker, state)?;
     dispatch::add_to_linker(linker, state)?;

@@ -1,7 +1,7 @@
 //! Converts a trace item to the types of `taffrail:workers/types`.
 
 use crate::instance::state::State;
-use crate::interfaces::types::{RawRequest, tail_request, types};
+use crate::interfaces::types::{Raw, RawRequest, tail_request, types};
 use std::sync::Arc;
 use std::time::Duration;
 use taffrail_trace as trace;
@@ -21,7 +21,7 @@ fn trace_item(
     state: &mut State,
 ) -> Result<types::TraceItem, ResourceTableError> {
     let event = match &item.event {
-        Some(event) => Some(event_info(event, item, state)?),
+        Some(event) => Some(event_info(event, || Raw::Item(Arc::clone(item)), state)?),
         None => None,
     };
     let script = &item.script;
@@ -62,17 +62,16 @@ fn trace_item(
     })
 }
 
-fn event_info(
+/// Converts an event. `raw` returns what has the unredacted request.
+pub(super) fn event_info(
     event: &EventInfo,
-    item: &Arc<trace::TraceItem>,
+    raw: impl FnOnce() -> Raw,
     state: &mut State,
 ) -> Result<types::EventInfo, ResourceTableError> {
     Ok(match event {
         EventInfo::Fetch { request, response } => types::EventInfo::Fetch(types::FetchEvent {
             request: tail_request(&request.redacted()),
-            raw: state.table.push(RawRequest {
-                item: Arc::clone(item),
-            })?,
+            raw: state.table.push(RawRequest(raw()))?,
             response: response.map(|response| types::TailResponse {
                 status: response.status,
             }),
@@ -135,13 +134,7 @@ fn web_socket_event(event: &trace::WebSocketEvent) -> types::HibernatableWebSock
 fn trace_log(log: &trace::TraceLog) -> types::TraceLog {
     types::TraceLog {
         timestamp: log.timestamp,
-        level: match log.level {
-            LogLevel::Debug => types::LogLevel::Debug,
-            LogLevel::Info => types::LogLevel::Info,
-            LogLevel::Log => types::LogLevel::Log,
-            LogLevel::Warn => types::LogLevel::Warn,
-            LogLevel::Error => types::LogLevel::Error,
-        },
+        level: log_level(log.level),
         message: log.message.iter().map(json).collect(),
         error_info: log.error_info.as_ref().map(|slots| {
             slots
@@ -152,7 +145,17 @@ fn trace_log(log: &trace::TraceLog) -> types::TraceLog {
     }
 }
 
-fn error_info(error: &trace::ErrorInfo) -> types::ErrorInfo {
+pub(super) fn log_level(level: LogLevel) -> types::LogLevel {
+    match level {
+        LogLevel::Debug => types::LogLevel::Debug,
+        LogLevel::Info => types::LogLevel::Info,
+        LogLevel::Log => types::LogLevel::Log,
+        LogLevel::Warn => types::LogLevel::Warn,
+        LogLevel::Error => types::LogLevel::Error,
+    }
+}
+
+pub(super) fn error_info(error: &trace::ErrorInfo) -> types::ErrorInfo {
     types::ErrorInfo {
         name: error.name.clone(),
         message: error.message.clone(),
@@ -179,7 +182,7 @@ fn diagnostics_channel_event(
     }
 }
 
-fn script_version(version: &trace::ScriptVersion) -> types::ScriptVersion {
+pub(super) fn script_version(version: &trace::ScriptVersion) -> types::ScriptVersion {
     types::ScriptVersion {
         id: version.id.clone(),
         tag: version.tag.clone(),
@@ -204,7 +207,7 @@ fn attribute_value(value: &AttributeValue) -> types::AttributeValue {
     }
 }
 
-fn execution_model(model: ExecutionModel) -> types::ExecutionModel {
+pub(super) fn execution_model(model: ExecutionModel) -> types::ExecutionModel {
     match model {
         ExecutionModel::Stateless => types::ExecutionModel::Stateless,
         ExecutionModel::DurableObject => types::ExecutionModel::DurableObject,
@@ -212,7 +215,7 @@ fn execution_model(model: ExecutionModel) -> types::ExecutionModel {
     }
 }
 
-fn outcome(outcome: Outcome) -> types::Outcome {
+pub(super) fn outcome(outcome: Outcome) -> types::Outcome {
     match outcome {
         Outcome::Unknown => types::Outcome::Unknown,
         Outcome::Ok => types::Outcome::Ok,
@@ -250,6 +253,6 @@ pub(crate) fn json(value: &trace::Json) -> String {
     value.get().to_owned()
 }
 
-fn milliseconds(time: Duration) -> u64 {
+pub(super) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,7 +2,7 @@
 
 use crate::instance::state::State;
 use std::sync::Arc;
-use taffrail_trace::{EventInfo, RequestData, TraceItem};
+use taffrail_trace::{EventInfo, RequestData, StreamEvent, TailEvent, TraceItem};
 use wasmtime::bail;
 use wasmtime::component::{HasSelf, Linker, Resource};
 
@@ -19,10 +19,26 @@ pub(crate) mod generated {
     });
 }
 
-/// Access to the unredacted request of one item of a tail event.
+/// Access to the unredacted request of a fetch event.
 #[expect(unreachable_pub, reason = "the generated code re-exports it as `pub`")]
-pub struct RawRequest {
-    pub(super) item: Arc<TraceItem>,
+pub struct RawRequest(pub(super) Raw);
+
+/// What has the unredacted request.
+pub(super) enum Raw {
+    Item(Arc<TraceItem>),
+    Onset(Arc<TailEvent>),
+}
+
+impl Raw {
+    fn event(&self) -> Option<&EventInfo> {
+        match self {
+            Self::Item(item) => item.event.as_ref(),
+            Self::Onset(event) => match &event.event {
+                StreamEvent::Onset(onset) => Some(&onset.info),
+                _ => None,
+            },
+        }
+    }
 }
 
 pub(super) fn add_to_linker<T: 'static>(
@@ -39,7 +55,7 @@ impl types::HostRawRequest for State {
         &mut self,
         request: Resource<RawRequest>,
     ) -> wasmtime::Result<types::TailRequest> {
-        match &self.table.get(&request)?.item.event {
+        match self.table.get(&request)?.0.event() {
             Some(EventInfo::Fetch { request, .. }) => Ok(tail_request(request.unredacted())),
             _ => bail!("only a fetch event has a request"),
         }

@@ -134,6 +134,37 @@ impl Invocation {
         self.is_traced
     }
 
+    /// Returns the span in which the guest works.
+    pub(crate) fn current_span(&self) -> SpanId {
+        self.recording().observers.span
+    }
+
+    /// Records a span that has already ended.
+    pub(crate) fn record_span(&self, span: taffrail_trace::Span) {
+        if !self.is_traced {
+            return;
+        }
+        let id = span.span_id;
+        let observers = &mut self.recording().observers;
+        observers.record(Record::SpanOpen {
+            id,
+            parent: span.parent_span_id,
+            name: span.name,
+            start: span.start,
+        });
+        if !span.attributes.is_empty() {
+            observers.record(Record::SpanAttributes {
+                id,
+                attributes: span.attributes,
+            });
+        }
+        observers.record(Record::SpanClose {
+            id,
+            outcome: span.outcome,
+            end: span.end,
+        });
+    }
+
     /// Sets the span in which the guest works from now on. `None` is that of the invocation.
     pub(crate) fn enter_span(&self, span: Option<SpanId>) {
         self.recording().observers.span = span.unwrap_or(self.span.span_id);

@@ -5,6 +5,7 @@ mod fetch;
 mod queue;
 mod scheduled;
 mod tail;
+mod tail_stream;
 
 use crate::component::debug::Debug;
 use crate::component::failure::call_failed;
@@ -67,6 +68,7 @@ pub(super) struct Handlers {
     tail: Option<tail::Handler>,
     scheduled: Option<scheduled::Handler>,
     queue: Option<queue::Handler>,
+    tail_stream: Option<tail_stream::Handler>,
 }
 
 impl Handlers {
@@ -87,6 +89,7 @@ impl Handlers {
             one::<tail::Handler>(exports),
             one::<scheduled::Handler>(exports),
             one::<queue::Handler>(exports),
+            one::<tail_stream::Handler>(exports),
         ];
         handlers.into_iter().flatten().collect()
     }
@@ -97,6 +100,7 @@ impl Handlers {
             tail: find(exports, exported)?,
             scheduled: find(exports, exported)?,
             queue: find(exports, exported)?,
+            tail_stream: find(exports, exported)?,
         })
     }
 
@@ -121,10 +125,15 @@ impl Handlers {
                 Purpose::Rpc(_) => "rpc",
                 Purpose::Connect => "connect",
             }),
-            Event::TailStream(_) => {
-                callee.invocation.log_text(LogLevel::Warn, NO_TAIL_STREAM);
-                Call::Returned
-            }
+            Event::TailStream(event) => match &self.tail_stream {
+                Some(_) => call(self.tail_stream.as_ref(), callee, event).await,
+                // The outcome is `ok` on Workers (SEMANTICS R76).
+                None => {
+                    let missing = <tail_stream::Handler as Handler>::MISSING;
+                    callee.invocation.log_text(LogLevel::Warn, missing);
+                    Call::Returned
+                }
+            },
         }
     }
 
@@ -139,10 +148,6 @@ impl Handlers {
         fetch.is_some_and(|fetch| fetch.response_is_cut_off(store, call))
     }
 }
-
-/// The message that workerd logs when a streaming tail has no handler. The outcome is `ok`.
-const NO_TAIL_STREAM: &str =
-    "A worker configured to act as a streaming tail worker does not export a tailStream() handler.";
 
 /// Returns the handler of type `H`, if it is among `exports`.
 fn find<H: Handler>(exports: &[String], exported: &Exported<'_>) -> wasmtime::Result<Option<H>> {
