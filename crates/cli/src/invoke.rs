@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Read, Write, stdin, stdout};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
         vec![collector.clone()],
         outbound.map(|outbound| outbound.network()),
         None,
+        Some(Ipv4Addr::LOCALHOST.into()),
         &configs,
         options.workers.env.clone(),
     )?;

@@ -29,7 +29,14 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let configs = workers::configure(&options.workers, false)?;
     let control = control::bind(options.control.as_ref(), &configs).await?;
     let env = options.workers.env.clone();
-    let opened = workers::open(consumers, None, control.as_ref(), &configs, env)?;
+    let opened = workers::open(
+        consumers,
+        None,
+        control.as_ref(),
+        Some(options.ip),
+        &configs,
+        env,
+    )?;
     opened.project.deploy_all(&configs).await?;
     let runtime = opened.project.runtime();
     let mut crons = Crons::new(runtime);

@@ -5,6 +5,7 @@ use crate::control::{Bound, DATA};
 use crate::private::Cache;
 use crate::progress::{self, Terminal};
 use anyhow::Result;
+use std::net::IpAddr;
 use std::sync::Arc;
 use taffrail_project::Project;
 use taffrail_project::config::{self, MissingTail, WorkerConfig};
@@ -17,11 +18,14 @@ pub(crate) struct Opened {
     _cache: Cache,
 }
 
-/// Opens the project of these Workers. `control` is where the process is controlled, if it is.
+/// Opens the project of these Workers. `control` is where the process is controlled, if it is, and
+/// `clients` where it listens for requests. Only clients on this machine may continue a trace,
+/// unless the configuration says otherwise.
 pub(crate) fn open(
     consumers: Vec<Arc<dyn TailConsumer>>,
     network: Option<Arc<dyn Network>>,
     control: Option<&Bound>,
+    clients: Option<IpAddr>,
     workers: &[WorkerConfig],
     env: Option<String>,
 ) -> Result<Opened> {
@@ -43,6 +47,7 @@ pub(crate) fn open(
     let mut builder = Project::builder(cache.path())
         .runtime(runtime)
         .env(env)
+        .continue_traces(clients.is_some_and(|ip| ip.is_loopback()))
         .progress(Arc::new(Terminal));
     if let Some(first) = workers.first() {
         builder = builder.store(first.dir.join(DATA));

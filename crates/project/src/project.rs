@@ -47,6 +47,7 @@ pub struct Builder {
     runtime: taffrail_runtime::Builder,
     store: Option<PathBuf>,
     env: Option<String>,
+    continue_traces: bool,
     progress: Arc<dyn Progress>,
 }
 
@@ -79,6 +80,13 @@ impl Builder {
         self
     }
 
+    /// Sets whether requests continue the traces that they name, unless the configuration of the
+    /// first Worker says. The default is false.
+    pub fn continue_traces(mut self, yes: bool) -> Self {
+        self.continue_traces = yes;
+        self
+    }
+
     /// Reports progress to `progress`.
     pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
         self.progress = progress;
@@ -101,7 +109,9 @@ impl Builder {
         };
         let users = UserWorkers::new(workers, self.env, Arc::clone(&javascript));
         let logs = Arc::new(Logs::new(self.store.as_ref(), Arc::clone(&self.progress)));
+        let configured = workers.first().and_then(|first| first.continue_traces);
         let mut runtime = runtime
+            .continue_traces(configured.unwrap_or(self.continue_traces))
             .tail_consumer(Arc::clone(&logs) as _)
             .scripts(Arc::clone(&javascript) as _)
             .namespaces(Arc::new(users));
@@ -131,6 +141,7 @@ impl Project {
             runtime: Runtime::builder(),
             store: None,
             env: None,
+            continue_traces: false,
             progress: Arc::new(()),
         }
     }

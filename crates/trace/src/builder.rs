@@ -276,10 +276,9 @@ impl TraceBuilder {
         self.spans.open(id, parent, name, start);
     }
 
-    /// Adds attributes to an open span. An attribute of a name that it already has replaces the
-    /// earlier one.
-    pub fn span_attributes(&mut self, id: SpanId, attributes: Vec<Attribute>) {
-        self.spans.attributes(id, attributes);
+    /// Adds attributes to an open span, of which `dropped` are already missing.
+    pub fn span_attributes(&mut self, id: SpanId, attributes: Vec<Attribute>, dropped: u64) {
+        self.spans.attributes(id, attributes, dropped);
     }
 
     /// Records the end of a span.

@@ -1,8 +1,8 @@
 //! How much memory an item takes.
 
-use crate::item::{AttributeValue, ErrorInfo, EventInfo, TraceItem};
+use crate::item::{ErrorInfo, EventInfo, TraceItem};
 use crate::json::Json;
-use crate::span::Span;
+use crate::span::{Attribute, Span};
 use std::mem::size_of;
 
 /// What one allocation costs beside its bytes.
@@ -36,15 +36,7 @@ pub(crate) fn bytes(item: &TraceItem) -> usize {
 }
 
 fn span(span: &Span) -> usize {
-    let attributes = span.attributes.iter().map(|attribute| {
-        let value = match &attribute.value {
-            AttributeValue::Text(value) => text(value),
-            AttributeValue::Integer(_) | AttributeValue::Number(_) | AttributeValue::Boolean(_) => {
-                0
-            }
-        };
-        size_of_val(attribute) + text(&attribute.name) + value
-    });
+    let attributes = span.attributes.iter().map(Attribute::held_bytes);
     size_of_val(span) + text(&span.name) + attributes.sum::<usize>()
 }
 

@@ -256,6 +256,18 @@ impl Attribute {
             value,
         }
     }
+
+    /// The approximate size in memory.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let text = match &self.value {
+            AttributeValue::Text(text) => text.len(),
+            AttributeValue::Integer(_) | AttributeValue::Number(_) | AttributeValue::Boolean(_) => {
+                0
+            }
+        };
+        size_of::<Self>() + self.name.len() + text
+    }
 }
 
 /// Cuts a name that is longer than [`MAX_SPAN_NAME_BYTES`].

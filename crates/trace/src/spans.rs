@@ -1,12 +1,11 @@
 //! The spans of one item, within their budget.
 
 use crate::builder::MAX_TRACE_BYTES;
-use crate::item::{AttributeValue, DroppedEntries, Outcome};
+use crate::item::{DroppedEntries, Outcome};
 use crate::span::{Attribute, EpochUs, Span, SpanId, SpanName, span_name};
 
-/// The cost of a span and of an attribute beside their texts.
+/// The cost of a span beside its texts.
 const SPAN_BYTES: usize = 128;
-const ATTRIBUTE_BYTES: usize = 48;
 
 #[derive(Debug, Default)]
 pub(crate) struct Spans {
@@ -36,21 +35,18 @@ impl Spans {
         });
     }
 
-    pub(crate) fn attributes(&mut self, id: SpanId, attributes: Vec<Attribute>) {
+    pub(crate) fn attributes(&mut self, id: SpanId, attributes: Vec<Attribute>, dropped: u64) {
+        self.dropped_attributes += dropped;
         // The most recent one is likely.
         let Some(index) = self.open.iter().rposition(|span| span.span_id == id) else {
             self.dropped_attributes += attributes.len() as u64;
             return;
         };
         for attribute in attributes {
-            if !self.take(attribute_bytes(&attribute)) {
+            if self.take(attribute.held_bytes()) {
+                self.open[index].attributes.push(attribute);
+            } else {
                 self.dropped_attributes += 1;
-                continue;
-            }
-            let present = &mut self.open[index].attributes;
-            match present.iter_mut().find(|at| at.name == attribute.name) {
-                Some(earlier) => earlier.value = attribute.value,
-                None => present.push(attribute),
             }
         }
     }
@@ -85,14 +81,6 @@ impl Spans {
     }
 }
 
-fn attribute_bytes(attribute: &Attribute) -> usize {
-    let text = match &attribute.value {
-        AttributeValue::Text(text) => text.len(),
-        AttributeValue::Integer(_) | AttributeValue::Number(_) | AttributeValue::Boolean(_) => 0,
-    };
-    ATTRIBUTE_BYTES + attribute.name.len() + text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,8 +100,7 @@ mod tests {
         let mut spans = Spans::default();
         spans.open(id(2), id(1), "outer".into(), 1_000);
         spans.open(id(3), id(2), "inner".into(), 1_500);
-        spans.attributes(id(3), vec![Attribute::new("n", 1_i64)]);
-        spans.attributes(id(3), vec![Attribute::new("n", 2_i64)]);
+        spans.attributes(id(3), vec![Attribute::new("n", 2_i64)], 0);
         spans.close(id(3), Outcome::Ok, 1_700);
         let (spans, dropped) = finished(spans);
         let ends = spans
@@ -135,7 +122,7 @@ mod tests {
         let mut spans = Spans::default();
         for n in 2..10_002 {
             spans.open(id(n), id(1), "work".into(), n);
-            spans.attributes(id(n), vec![Attribute::new("text", "a".repeat(100))]);
+            spans.attributes(id(n), vec![Attribute::new("text", "a".repeat(100))], 0);
             spans.close(id(n), Outcome::Ok, n + 1);
         }
         let (spans, dropped) = finished(spans);

@@ -2,8 +2,7 @@
 
 use crate::date::{iso8601, iso8601_string};
 use crate::item::{
-    AttributeValue, EpochMs, ErrorInfo, EventInfo, ExecutionModel, LogLevel, Outcome, Script,
-    WebSocketEvent,
+    EpochMs, ErrorInfo, EventInfo, ExecutionModel, LogLevel, Outcome, Script, WebSocketEvent,
 };
 use crate::json::Json;
 use crate::span::{Attribute, SpanId, SpanName, TraceId};
@@ -253,21 +252,13 @@ impl TailEvent {
                     channel.len() + message.as_ref().map_or(0, |message| message.get().len())
                 }
                 StreamEvent::SpanOpen { name, .. } => name.len(),
-                StreamEvent::Attributes { info } => info.iter().map(attribute_bytes).sum(),
+                StreamEvent::Attributes { info } => info.iter().map(Attribute::held_bytes).sum(),
                 StreamEvent::SpanClose { .. }
                 | StreamEvent::Return { .. }
                 | StreamEvent::StreamDiagnostic { .. }
                 | StreamEvent::Outcome(_) => 0,
             }
     }
-}
-
-fn attribute_bytes(attribute: &Attribute) -> usize {
-    let text = match &attribute.value {
-        AttributeValue::Text(text) => text.len(),
-        AttributeValue::Integer(_) | AttributeValue::Number(_) | AttributeValue::Boolean(_) => 0,
-    };
-    size_of_val(attribute) + attribute.name.len() + text
 }
 
 fn text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {

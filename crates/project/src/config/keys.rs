@@ -269,6 +269,7 @@ const INNER: &[(&str, &[Keys])] = &[
                 "wall_ms",
                 "instances",
                 "tail_batch",
+                "continue_traces",
                 "instance_reuse",
                 "allowed_outbound_hosts",
                 "global_outbound",

@@ -213,6 +213,7 @@ pub(super) struct TaffrailTable {
     #[serde(default)]
     pub(super) tail_batch: TailBatchTable,
     pub(super) instance_reuse: Option<UpTo<MAX_REUSE>>,
+    pub(super) continue_traces: Option<bool>,
     pub(super) allowed_outbound_hosts: Option<Vec<HostPattern>>,
     pub(super) global_outbound: Option<GlobalOutbound>,
     #[serde(default)]

@@ -125,6 +125,9 @@ fn render(worker: &WorkerConfig) -> String {
             line(name, limit.to_string());
         }
     }
+    if let Some(yes) = worker.continue_traces {
+        line("continue_traces", yes.to_string());
+    }
     let TailBatch { items, wait } = worker.tail_batch;
     if worker.tail_batch != TailBatch::default() {
         line("tail_batch", format!("{items} {wait:?}"));

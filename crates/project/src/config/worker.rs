@@ -67,6 +67,9 @@ pub struct WorkerConfig {
     pub durable: bool,
     /// The number of events that an instance of a component handles.
     pub instance_reuse: Option<u64>,
+    /// Whether requests continue the traces that their `traceparent` names, if it is set. That of
+    /// the first Worker counts.
+    pub continue_traces: Option<bool>,
     /// Its bindings, by name.
     pub bindings: BTreeMap<String, Binding>,
     /// The dispatch namespaces whose folders the configuration names, by name.
@@ -120,6 +123,7 @@ fn bare(main: PathBuf) -> WorkerConfig {
         tail_batch: TailBatch::default(),
         durable: false,
         instance_reuse: None,
+        continue_traces: None,
         bindings: BTreeMap::new(),
         namespaces: BTreeMap::new(),
         egress: Egress::default(),
@@ -161,6 +165,7 @@ fn configured(
         tail_batch: TailBatch::from(&table.taffrail.tail_batch),
         durable: table.taffrail.delivery == DeliveryName::Durable,
         instance_reuse: table.taffrail.instance_reuse.map(|most| most.0),
+        continue_traces: table.taffrail.continue_traces,
         bindings: bindings(
             (table.services.into_iter().map(service))
                 .chain(table.worker_loaders.into_iter().map(worker_loader))

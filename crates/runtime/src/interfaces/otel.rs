@@ -2,6 +2,7 @@
 
 use crate::instance::state::State;
 use crate::invocation::Invocation;
+use crate::invocation::spans::MAX_ATTRIBUTES;
 use generated::wasi::clocks::wall_clock::Datetime;
 use generated::wasi::otel::{logs, tracing, types};
 use serde_json::value::{RawValue, to_raw_value};
@@ -26,9 +27,6 @@ mod generated {
 
 /// The interface with the function of an earlier draft of this version.
 const TRACING: &str = "wasi:otel/tracing@0.2.0-rc.2";
-
-/// The most attributes of one span, which is the default of OpenTelemetry.
-const MAX_ATTRIBUTES: usize = 128;
 
 pub(super) fn add_to_linker<T: 'static>(
     linker: &mut Linker<T>,
@@ -59,11 +57,13 @@ impl tracing::Host for State {
     fn on_end(&mut self, span: tracing::SpanData) -> wasmtime::Result<()> {
         let invocation = self.invocation();
         // Without an id it is not a span.
+        let dropped = u64::from(span.dropped_attributes)
+            + span.attributes.len().saturating_sub(MAX_ATTRIBUTES) as u64;
         if let Some(span) = recorded(&invocation, span) {
             if invocation.current_span() == span.span_id {
                 invocation.enter_span(Some(span.parent_span_id));
             }
-            invocation.record_span(span);
+            invocation.record_span(span, dropped);
         }
         Ok(())
     }

@@ -74,9 +74,11 @@ impl Observer for ItemObserver {
                 name,
                 start,
             } if self.wants_spans => trace.open_span(id, parent, name, start),
-            Record::SpanAttributes { id, attributes } if self.wants_spans => {
-                trace.span_attributes(id, attributes);
-            }
+            Record::SpanAttributes {
+                id,
+                attributes,
+                dropped,
+            } if self.wants_spans => trace.span_attributes(id, attributes, dropped),
             Record::SpanClose { id, outcome, end } if self.wants_spans => {
                 trace.close_span(id, outcome, end);
             }

@@ -31,6 +31,8 @@ pub(crate) enum Record {
     SpanAttributes {
         id: SpanId,
         attributes: Vec<Attribute>,
+        /// Those that there was no room for.
+        dropped: u64,
     },
     SpanClose {
         id: SpanId,

@@ -25,6 +25,8 @@ pub(super) struct Recording {
     /// Whether an exception was recorded.
     pub(super) has_exceptions: bool,
     pub(super) not_started: bool,
+    /// What the attributes of open spans take.
+    pub(super) attribute_bytes: usize,
     /// Whether the return of the handler was recorded.
     pub(super) has_returned: bool,
 }
@@ -43,6 +45,7 @@ impl Recording {
             passed_through: false,
             has_exceptions: false,
             not_started: false,
+            attribute_bytes: 0,
             has_returned: false,
         }
     }

@@ -6,8 +6,10 @@ use crate::invocation::id::InvocationId;
 use crate::invocation::observer::Record;
 use crate::invocation::origin::{Origin, TraceParent};
 use crate::settings::WorkerSettings;
-use std::sync::Arc;
-use taffrail_trace::{Attribute, AttributeValue, Outcome, SpanContext, SpanId, SpanName};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use taffrail_trace::{
+    Attribute, AttributeValue, MAX_TRACE_BYTES, Outcome, SpanContext, SpanId, SpanName,
+};
 
 /// Returns the span of an invocation. It is part of the trace of its cause. Otherwise it begins
 /// one, which is sampled as its Worker is configured.
@@ -43,20 +45,54 @@ pub(super) fn of_invocation(
 pub(crate) struct Span {
     recorded: Option<Arc<Invocation>>,
     id: SpanId,
+    /// Recorded together at its end, as on Workers.
+    attributes: Mutex<Attributes>,
     outcome: Outcome,
+}
+
+/// The attributes of a span that has not ended.
+#[derive(Default)]
+struct Attributes {
+    attributes: Vec<Attribute>,
+    bytes: usize,
+    dropped: u64,
+}
+
+/// The most attributes of one span, which is the default of OpenTelemetry.
+pub(crate) const MAX_ATTRIBUTES: usize = 128;
+
+impl Attributes {
+    /// Sets an attribute in place of an earlier one of that name. If there is no room for it, it
+    /// is counted. `held` is what all open spans of the invocation hold.
+    fn set(&mut self, attribute: Attribute, held: &mut usize) {
+        let bytes = attribute.held_bytes();
+        if *held + bytes > MAX_TRACE_BYTES {
+            self.dropped += 1;
+            return;
+        }
+        let present = (self.attributes.iter()).position(|present| present.name == attribute.name);
+        match present {
+            Some(index) => self.attributes[index].value = attribute.value,
+            None if self.attributes.len() < MAX_ATTRIBUTES => self.attributes.push(attribute),
+            None => {
+                self.dropped += 1;
+                return;
+            }
+        }
+        self.bytes += bytes;
+        *held += bytes;
+    }
 }
 
 impl Span {
     /// Sets attributes, which are made only if the span is recorded.
     pub(crate) fn set(&self, attributes: impl FnOnce() -> Vec<Attribute>) {
         if let Some(invocation) = &self.recorded {
-            invocation
-                .recording()
-                .observers
-                .record(Record::SpanAttributes {
-                    id: self.id,
-                    attributes: attributes(),
-                });
+            let mut own = self.attributes();
+            let mut recording = invocation.recording();
+            for attribute in attributes() {
+                own.set(attribute, &mut recording.attribute_bytes);
+            }
         }
     }
 
@@ -78,6 +114,12 @@ impl Span {
         begin(self.recorded.as_ref(), self.id, name)
     }
 
+    fn attributes(&self) -> MutexGuard<'_, Attributes> {
+        self.attributes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The id of the span, or of the one that it would be part of if it is not recorded.
     pub(crate) fn id(&self) -> SpanId {
         self.id
@@ -86,13 +128,24 @@ impl Span {
 
 impl Drop for Span {
     fn drop(&mut self) {
-        if let Some(invocation) = &self.recorded {
-            invocation.recording().observers.record(Record::SpanClose {
+        let Some(invocation) = &self.recorded else {
+            return;
+        };
+        let attributes = std::mem::take(&mut *self.attributes());
+        let mut recording = invocation.recording();
+        recording.attribute_bytes -= attributes.bytes;
+        if !attributes.attributes.is_empty() || attributes.dropped > 0 {
+            recording.observers.record(Record::SpanAttributes {
                 id: self.id,
-                outcome: self.outcome,
-                end: clock::epoch_us(),
+                attributes: attributes.attributes,
+                dropped: attributes.dropped,
             });
         }
+        recording.observers.record(Record::SpanClose {
+            id: self.id,
+            outcome: self.outcome,
+            end: clock::epoch_us(),
+        });
     }
 }
 
@@ -114,6 +167,7 @@ fn begin(invocation: Option<&Arc<Invocation>>, parent: SpanId, name: impl Into<S
     Span {
         recorded: invocation.cloned(),
         id,
+        attributes: Mutex::default(),
         outcome: Outcome::Canceled,
     }
 }
@@ -140,7 +194,8 @@ impl Invocation {
     }
 
     /// Records a span that has already ended.
-    pub(crate) fn record_span(&self, span: taffrail_trace::Span) {
+    /// Of its attributes, `dropped` are already missing.
+    pub(crate) fn record_span(&self, span: taffrail_trace::Span, dropped: u64) {
         if !self.is_traced {
             return;
         }
@@ -152,10 +207,11 @@ impl Invocation {
             name: span.name,
             start: span.start,
         });
-        if !span.attributes.is_empty() {
+        if !span.attributes.is_empty() || dropped > 0 {
             observers.record(Record::SpanAttributes {
                 id,
                 attributes: span.attributes,
+                dropped,
             });
         }
         observers.record(Record::SpanClose {

@@ -185,7 +185,7 @@ impl Observer for Streams {
                 };
                 self.send(start / 1000, *parent, event);
             }
-            Record::SpanAttributes { id, attributes } => {
+            Record::SpanAttributes { id, attributes, .. } => {
                 let event = StreamEvent::Attributes {
                     info: attributes.clone(),
                 };

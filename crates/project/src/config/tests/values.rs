@@ -44,6 +44,7 @@ fn everything_that_taffrail_reads() {
             instances = 1000
             tail_batch = { items = 100, ms = 1000 }
             instance_reuse = 1000000
+            continue_traces = false
             "#,
             ),
             ("out/logs.wasm", ""),
@@ -67,6 +68,7 @@ fn everything_that_taffrail_reads() {
            wall_ms = 86400000
            instances = 1000
            instance_reuse = 1000000
+           continue_traces = false
            tail_batch = 100 1s
            ---
            path = out/logs.wasm

@@ -1,0 +1,178 @@
+//! Components as streaming tails.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use taffrail_runtime::{Delivery, Target, WorkerSettings};
+use taffrail_tests::scenario::{Endpoint, Scenario, logs};
+use taffrail_trace::{Outcome, TraceItem};
+
+/// A producer, and a streaming tail in this mode.
+fn streamed(producer: &str, mode: &str) -> Scenario {
+    let settings = WorkerSettings {
+        streaming_tail_consumers: vec![Target::from("stream-probe")],
+        ..WorkerSettings::new(producer)
+    };
+    let mut tail = WorkerSettings::new("stream-probe");
+    tail.vars = BTreeMap::from([("MODE".to_owned(), mode.into())]);
+    tail.limits.cpu = Duration::from_millis(200);
+    Scenario::new()
+        .deploy(producer, settings)
+        .deploy("stream-probe", tail)
+}
+
+async fn one(path: &str, mode: &str) -> (Arc<TraceItem>, Arc<TraceItem>) {
+    let scenario = streamed("trace-probe", mode);
+    scenario.get("trace-probe", path).await;
+    scenario.idle().await;
+    (scenario.item("trace-probe"), scenario.item("stream-probe"))
+}
+
+/// What the tail logged, with ids as letters in the order in which they come.
+fn events(tail: &TraceItem) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut named = |word: &str| {
+        let is_id = word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !is_id {
+            return word.to_owned();
+        }
+        let place = ids.iter().position(|id| id == word).unwrap_or_else(|| {
+            ids.push(word.to_owned());
+            ids.len() - 1
+        });
+        char::from(b'A' + place as u8).to_string()
+    };
+    logs(tail)
+        .iter()
+        .map(|line| {
+            let line = line.trim_start_matches("log ");
+            line.split(' ')
+                .map(&mut named)
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_come_in_order_from_onset_to_outcome() {
+    let (_, tail) = one("/spans?id=0123456789abcdef0123456789abcdef", "").await;
+    assert_eq!(
+        events(&tail),
+        [
+            "0 - onset trace-probe A GET http://example.com/spans?id=REDACTED http://example.com/spans?id=0123456789abcdef0123456789abcdef",
+            "1 A span-open outer B",
+            "2 B log \"in outer\"",
+            "3 B span-open inner C",
+            "4 C log \"in inner\"",
+            "5 C span-close Outcome::Exception",
+            "6 B log \"in outer again\"",
+            "7 B attributes text=a count=9007199254740993 ratio=0.5 flag=true",
+            "8 B span-close Outcome::Ok",
+            "9 A return Some(200)",
+            "10 A outcome Outcome::Ok",
+            "dropped",
+        ]
+    );
+    assert_eq!(tail.outcome, Outcome::Ok);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_comes_before_the_outcome() {
+    let (_, tail) = one("/panic", "").await;
+    let events = events(&tail);
+    let last = &events[events.len() - 3..];
+    assert!(
+        last[0].contains("exception panic: within a span"),
+        "{events:?}"
+    );
+    assert!(
+        last[1].ends_with("outcome Outcome::Exception"),
+        "{events:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_come_while_the_invocation_goes_on() {
+    let scenario = streamed("trace-probe", "");
+    let mut endpoint = Endpoint::start().await;
+    let path = format!("/within?{}", endpoint.url());
+    let run = scenario.get("trace-probe", &path);
+    let watch = async {
+        let held = endpoint.next().await;
+        let opened = || {
+            let delivery = scenario.runtime().deliveries();
+            delivery.iter().any(|delivery| delivery.waiting == 1)
+        };
+        assert!(opened(), "the stream is open while the request is");
+        held.answer(http::StatusCode::OK);
+    };
+    tokio::join!(run, watch);
+    scenario.idle().await;
+    let tail = scenario.item("stream-probe");
+    assert!(
+        events(&tail)
+            .iter()
+            .any(|event| event.contains("span-open fetch"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_that_fails_or_spins_harms_only_its_own_stream() {
+    for (mode, outcome) in [
+        ("panic", Outcome::Exception),
+        ("panic-at-onset", Outcome::Exception),
+        ("loop", Outcome::ExceededCpu),
+    ] {
+        let scenario = streamed("trace-probe", mode);
+        let answer = scenario.get("trace-probe", "/").await;
+        assert_eq!(answer.text(), "ok");
+        scenario.idle().await;
+        assert_eq!(scenario.item("trace-probe").outcome, Outcome::Ok);
+        assert_eq!(scenario.item("stream-probe").outcome, outcome, "{mode}");
+        let [delivery] = &scenario.runtime().deliveries()[..] else {
+            panic!("there is one tail");
+        };
+        let Delivery {
+            produced,
+            delivered,
+            lost,
+            ..
+        } = delivery;
+        assert_eq!((*produced, *delivered, *lost), (1, 1, 0), "{mode}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_event_is_received_or_counted() {
+    let (_, tail) = one("/many", "count").await;
+    let events = events(&tail);
+    // An onset, three events for each span, a return and an outcome.
+    let all = 1 + 3 * 10_000 + 2;
+    let outcome = &events[events.len() - 2];
+    let last: u64 = outcome.split(' ').next().unwrap().parse().unwrap();
+    let dropped = events.iter().find(|event| event.contains(" dropped "));
+    // A diagnostic has a number of its own.
+    assert_eq!(last + 1 - u64::from(dropped.is_some()), all, "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_without_the_handler_is_told_so_and_ends_well() {
+    let settings = WorkerSettings {
+        streaming_tail_consumers: vec![Target::from("tail-probe")],
+        ..WorkerSettings::new("trace-probe")
+    };
+    let scenario = Scenario::new()
+        .deploy("trace-probe", settings)
+        .worker("tail-probe");
+    scenario.get("trace-probe", "/").await;
+    scenario.idle().await;
+    let tail = scenario.item("tail-probe");
+    assert_eq!(tail.outcome, Outcome::Ok);
+    assert_eq!(
+        logs(&tail),
+        [
+            "warn A worker configured to act as a streaming tail worker does not export a tailStream() handler."
+        ]
+    );
+}
