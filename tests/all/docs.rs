@@ -23,6 +23,7 @@ pages! {
     configuration: "docs/configuration.md"
     tails: "docs/tails.md"
     live_tail: "docs/live-tail.md"
+    traces: "docs/traces.md"
     logs: "docs/logs.md"
     limits: "docs/limits.md"
     javascript: "docs/javascript.md"

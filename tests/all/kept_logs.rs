@@ -7,7 +7,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::channel;
-use taffrail_tests::process::{Finished, Folder, Running, Server, run};
+use std::time::Instant;
+use taffrail_tests::process::{Finished, Folder, PATIENCE, Running, Server, run};
 use taffrail_tests::upstream::{Reply, Upstream};
 
 const KEPT: &str = "[observability]\nenabled = true\n";
@@ -271,6 +272,22 @@ export default {
 };
 "#;
 
+/// Waits until so many items are kept.
+fn until_kept(folder: &Folder, items: u64) {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        let control = "api/.taffrail/control.sock";
+        let status = folder.run(&["status", "--control", control, "--format", "json"]);
+        let status: Value = serde_json::from_str(&status.stdout).unwrap();
+        let rows = status.as_array().unwrap();
+        let logs = rows.iter().find(|row| row["consumer"] == "logs").unwrap();
+        if logs["delivered"] == items {
+            return;
+        }
+    }
+    panic!("{items} items are not kept");
+}
+
 /// The endpoint of the tail is down, the process is killed, and all items arrive in order.
 #[test]
 fn a_durable_tail_gets_every_item_after_a_restart() {
@@ -285,11 +302,9 @@ fn a_durable_tail_gets_every_item_after_a_restart() {
         }
     });
     let folder = Folder::new();
-    folder.worker(
-        "api",
-        "hello",
-        "tail_consumers = [{ service = \"durable\" }]",
-    );
+    // Kept as logs, too: so `status` tells that they are on the disk.
+    let config = format!("tail_consumers = [{{ service = \"durable\" }}]\n{KEPT}");
+    folder.worker("api", "hello", &config);
     let vars = format!("[vars]\nENDPOINT = \"http://{}\"\n", upstream.address);
     folder.script(
         "durable",
@@ -303,6 +318,7 @@ fn a_durable_tail_gets_every_item_after_a_restart() {
     for number in 0..5 {
         _ = server.get(&format!("/{number}"));
     }
+    until_kept(&folder, 5);
     // The tail is called, and fails.
     let (status, target, _) = received.recv().unwrap();
     assert_eq!((status, target.as_str()), ("503", "/0"));
@@ -311,6 +327,7 @@ fn a_durable_tail_gets_every_item_after_a_restart() {
 
     let server = folder.start(&serve);
     _ = server.get("/5");
+    until_kept(&folder, 1);
     let (status, ..) = received.recv().unwrap();
     assert_eq!(status, "503");
     // An orderly end leaves them for the next process, and loses none.

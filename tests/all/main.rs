@@ -46,6 +46,7 @@ mod loader;
 mod memory;
 mod missing_tail;
 mod objects;
+mod onsets;
 mod outcomes;
 mod promises;
 mod python;

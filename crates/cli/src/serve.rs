@@ -98,6 +98,7 @@ pub(crate) async fn serve(
     let address = listener
         .local_addr()
         .context("the listener has no address")?;
+    project.deliver_unfinished();
     progress::status("Ready", &format!("on http://{address}"));
     if let Some(control) = &control {
         control.report();

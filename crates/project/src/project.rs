@@ -9,6 +9,7 @@ use crate::javascript::JavaScript;
 use crate::logs::Logs;
 use crate::main_file::{self, Kind, Main};
 use crate::namespaces::UserWorkers;
+use crate::onsets::Onsets;
 use crate::progress::{Progress, Step, during};
 use crate::settings::settings;
 use crate::sources::SourceBuilder;
@@ -35,6 +36,7 @@ pub struct Project {
     /// Taken when a Worker that keeps data is deployed.
     claim: Mutex<Option<Claim>>,
     logs: Arc<Logs>,
+    onsets: Arc<Onsets>,
     /// The deliveries to durable Tail Workers, by their keys.
     durable: Mutex<HashMap<String, AbortOnDropHandle<()>>>,
 }
@@ -109,10 +111,12 @@ impl Builder {
         };
         let users = UserWorkers::new(workers, self.env, Arc::clone(&javascript));
         let logs = Arc::new(Logs::new(self.store.as_ref(), Arc::clone(&self.progress)));
+        let onsets = Arc::new(Onsets::new(self.store.as_ref(), Arc::clone(&self.progress)));
         let configured = workers.first().and_then(|first| first.continue_traces);
         let mut runtime = runtime
             .continue_traces(configured.unwrap_or(self.continue_traces))
             .tail_consumer(Arc::clone(&logs) as _)
+            .tail_consumer(Arc::clone(&onsets) as _)
             .scripts(Arc::clone(&javascript) as _)
             .namespaces(Arc::new(users));
         if let Some(store) = &self.store {
@@ -126,6 +130,7 @@ impl Builder {
             store: self.store,
             claim: Mutex::default(),
             logs,
+            onsets,
             durable: Mutex::default(),
         })
     }
@@ -183,6 +188,12 @@ impl Project {
     /// next process.
     pub fn close_logs(&self) {
         self.logs.close();
+    }
+
+    /// Delivers an item for each invocation that an earlier process did not end, of the Workers
+    /// that keep their onsets. To be called once all Workers are deployed.
+    pub fn deliver_unfinished(&self) {
+        self.onsets.deliver_unfinished(&self.runtime);
     }
 
     /// Builds, compiles and deploys all Workers.
@@ -253,6 +264,7 @@ impl Project {
         self.claim(worker)?;
         let tail_consumers = self.logs.set(worker, workers)?;
         self.deliver_to_tails(workers);
+        self.onsets.set(&worker.name, worker.onset)?;
         let settings = WorkerSettings {
             tail_consumers,
             ..settings(worker)

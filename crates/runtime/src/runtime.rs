@@ -319,6 +319,20 @@ impl Runtime {
         Ok(invocation.has_succeeded())
     }
 
+    /// Delivers an item to the consumers of the Worker that it names. For invocations that an
+    /// earlier process did not end.
+    ///
+    /// # Errors
+    ///
+    /// Fails if that Worker is not deployed: the kind is
+    /// [`ErrorKind::NotDeployed`](crate::ErrorKind::NotDeployed).
+    pub fn deliver(&self, item: TraceItem) -> Result<(), Error> {
+        let name = item.script.script_name.as_deref().unwrap_or_default();
+        let worker = self.find(name)?;
+        worker.context.consumers.deliver(item, None, None);
+        Ok(())
+    }
+
     /// Stops a Worker: ends its invocations and refuses further ones, all with the outcome
     /// `killSwitch`, until it is [started](Self::start) or deployed again.
     ///

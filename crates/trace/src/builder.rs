@@ -296,6 +296,12 @@ impl TraceBuilder {
         }
     }
 
+    /// Returns what is recorded so far, as an item with the outcome `unknown`.
+    #[must_use]
+    pub fn so_far(&self) -> TraceItem {
+        self.item.clone()
+    }
+
     /// Ends the record. A span that is still open ends with it, as canceled.
     #[must_use]
     pub fn finish(mut self, end: End) -> TraceItem {

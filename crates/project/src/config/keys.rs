@@ -270,6 +270,7 @@ const INNER: &[(&str, &[Keys])] = &[
                 "instances",
                 "tail_batch",
                 "continue_traces",
+                "onset",
                 "instance_reuse",
                 "allowed_outbound_hosts",
                 "global_outbound",

@@ -214,6 +214,8 @@ pub(super) struct TaffrailTable {
     pub(super) tail_batch: TailBatchTable,
     pub(super) instance_reuse: Option<UpTo<MAX_REUSE>>,
     pub(super) continue_traces: Option<bool>,
+    #[serde(default)]
+    pub(super) onset: bool,
     pub(super) allowed_outbound_hosts: Option<Vec<HostPattern>>,
     pub(super) global_outbound: Option<GlobalOutbound>,
     #[serde(default)]

@@ -125,6 +125,9 @@ fn render(worker: &WorkerConfig) -> String {
             line(name, limit.to_string());
         }
     }
+    if worker.onset {
+        line("onset", true.to_string());
+    }
     if let Some(yes) = worker.continue_traces {
         line("continue_traces", yes.to_string());
     }

@@ -70,6 +70,8 @@ pub struct WorkerConfig {
     /// Whether requests continue the traces that their `traceparent` names, if it is set. That of
     /// the first Worker counts.
     pub continue_traces: Option<bool>,
+    /// Whether onsets of its invocations are kept until they end.
+    pub onset: bool,
     /// Its bindings, by name.
     pub bindings: BTreeMap<String, Binding>,
     /// The dispatch namespaces whose folders the configuration names, by name.
@@ -124,6 +126,7 @@ fn bare(main: PathBuf) -> WorkerConfig {
         durable: false,
         instance_reuse: None,
         continue_traces: None,
+        onset: false,
         bindings: BTreeMap::new(),
         namespaces: BTreeMap::new(),
         egress: Egress::default(),
@@ -166,6 +169,7 @@ fn configured(
         durable: table.taffrail.delivery == DeliveryName::Durable,
         instance_reuse: table.taffrail.instance_reuse.map(|most| most.0),
         continue_traces: table.taffrail.continue_traces,
+        onset: table.taffrail.onset,
         bindings: bindings(
             (table.services.into_iter().map(service))
                 .chain(table.worker_loaders.into_iter().map(worker_loader))

@@ -13,6 +13,15 @@ pub trait TailConsumer: Send + Sync + 'static {
     /// Takes one finished item.
     fn deliver(&self, item: &Arc<TraceItem>);
 
+    /// Whether it is told of invocations that begin, by [`begins`](Self::begins).
+    fn wants_onsets(&self) -> bool {
+        false
+    }
+
+    /// Takes what is known of an invocation before its guest runs: an item with the outcome
+    /// `unknown`. The guest waits for it.
+    fn begins(&self, _item: &TraceItem) {}
+
     /// Whether it receives the items of a Worker. Called each time that the Worker is deployed.
     fn receives(&self, _worker: &WorkerId) -> bool {
         true

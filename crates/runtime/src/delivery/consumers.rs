@@ -23,6 +23,20 @@ impl Consumers {
         !self.tails.tails.is_empty() || self.native.iter().any(|consumer| consumer.listens())
     }
 
+    /// Tells the consumers that want it of an invocation that begins.
+    pub(crate) fn begin(&self, item: impl FnOnce() -> TraceItem) {
+        let mut wanting = self
+            .native
+            .iter()
+            .filter(|consumer| consumer.wants_onsets());
+        let Some(first) = wanting.next() else {
+            return;
+        };
+        let item = item();
+        first.begins(&item);
+        wanting.for_each(|consumer| consumer.begins(&item));
+    }
+
     /// Delivers a finished item to all consumers. `dispatcher` is the batch of the dispatcher
     /// that called the Worker. `own` is the batch in which the Worker, itself a dispatcher,
     /// collected the items of its user Workers.

@@ -44,6 +44,11 @@ impl Destination {
         Arc::clone(batch)
     }
 
+    /// Tells the consumers that want it of an invocation that begins.
+    pub(crate) fn begin(&self, item: impl FnOnce() -> TraceItem) {
+        self.worker.consumers.begin(item);
+    }
+
     pub(crate) fn deliver(&self, item: TraceItem) {
         let dispatcher = self.dispatcher.as_deref();
         let own = self.own.get().map(Arc::as_ref);

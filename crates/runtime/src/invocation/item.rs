@@ -51,7 +51,8 @@ impl Observer for ItemObserver {
 
     fn take(&mut self, record: Record, _: SpanId) {
         if let Record::Onset(onset) = record {
-            self.trace = Some(builder(*onset));
+            let trace = self.trace.insert(builder(*onset));
+            self.destination.begin(|| trace.so_far());
             return;
         }
         let Some(trace) = &mut self.trace else {

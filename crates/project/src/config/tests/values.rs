@@ -45,6 +45,7 @@ fn everything_that_taffrail_reads() {
             tail_batch = { items = 100, ms = 1000 }
             instance_reuse = 1000000
             continue_traces = false
+            onset = true
             "#,
             ),
             ("out/logs.wasm", ""),
@@ -68,6 +69,7 @@ fn everything_that_taffrail_reads() {
            wall_ms = 86400000
            instances = 1000
            instance_reuse = 1000000
+           onset = true
            continue_traces = false
            tail_batch = 100 1s
            ---
