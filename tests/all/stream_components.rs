@@ -7,27 +7,24 @@ use taffrail_runtime::{Delivery, Target, WorkerSettings};
 use taffrail_tests::scenario::{Endpoint, Scenario, logs};
 use taffrail_trace::{Outcome, TraceItem};
 
-/// A producer, and a streaming tail in this mode.
-fn streamed(producer: &str, mode: &str) -> Scenario {
-    streamed_within(producer, mode, Duration::from_millis(200))
-}
+const SHORT: Duration = Duration::from_millis(200);
 
-/// The same with this limit of CPU time for the tail.
-fn streamed_within(producer: &str, mode: &str, cpu: Duration) -> Scenario {
+/// A producer, and a streaming tail in this mode and with this limit of CPU time.
+fn streamed(guest: &str, mode: &str, cpu: Duration) -> Scenario {
     let settings = WorkerSettings {
-        streaming_tail_consumers: vec![Target::from("stream-probe")],
-        ..WorkerSettings::new(producer)
+        streaming_tail_consumers: vec![Target::from(guest)],
+        ..WorkerSettings::new("trace-probe")
     };
-    let mut tail = WorkerSettings::new("stream-probe");
+    let mut tail = WorkerSettings::new(guest);
     tail.vars = BTreeMap::from([("MODE".to_owned(), mode.into())]);
     tail.limits.cpu = cpu;
     Scenario::new()
-        .deploy(producer, settings)
-        .deploy("stream-probe", tail)
+        .deploy("trace-probe", settings)
+        .deploy(guest, tail)
 }
 
 async fn one(path: &str, mode: &str) -> (Arc<TraceItem>, Arc<TraceItem>) {
-    let scenario = streamed("trace-probe", mode);
+    let scenario = streamed("stream-probe", mode, SHORT);
     scenario.get("trace-probe", path).await;
     scenario.idle().await;
     (scenario.item("trace-probe"), scenario.item("stream-probe"))
@@ -99,7 +96,7 @@ async fn a_failure_comes_before_the_outcome() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_come_while_the_invocation_goes_on() {
-    let scenario = streamed("trace-probe", "");
+    let scenario = streamed("stream-probe", "", SHORT);
     let mut endpoint = Endpoint::start().await;
     let path = format!("/within?{}", endpoint.url());
     let run = scenario.get("trace-probe", &path);
@@ -124,17 +121,20 @@ async fn events_come_while_the_invocation_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tail_that_fails_or_spins_harms_only_its_own_stream() {
-    for (mode, outcome) in [
-        ("panic", Outcome::Exception),
-        ("panic-at-onset", Outcome::Exception),
-        ("loop", Outcome::ExceededCpu),
+    for (guest, mode, outcome) in [
+        ("stream-probe", "panic", Outcome::Exception),
+        ("stream-probe", "panic-at-onset", Outcome::Exception),
+        ("stream-probe", "loop", Outcome::ExceededCpu),
+        ("stream-probe-p3", "panic", Outcome::Exception),
+        ("stream-probe-p3", "loop", Outcome::ExceededCpu),
+        ("stream-probe-p3", "leave", Outcome::Ok),
     ] {
-        let scenario = streamed("trace-probe", mode);
+        let scenario = streamed(guest, mode, SHORT);
         let answer = scenario.get("trace-probe", "/").await;
         assert_eq!(answer.text(), "ok");
         scenario.idle().await;
         assert_eq!(scenario.item("trace-probe").outcome, Outcome::Ok);
-        assert_eq!(scenario.item("stream-probe").outcome, outcome, "{mode}");
+        assert_eq!(scenario.item(guest).outcome, outcome, "{guest} {mode}");
         let [delivery] = &scenario.runtime().deliveries()[..] else {
             panic!("there is one tail");
         };
@@ -150,7 +150,7 @@ async fn a_tail_that_fails_or_spins_harms_only_its_own_stream() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_is_received_or_counted() {
-    let scenario = streamed_within("trace-probe", "count", Duration::from_secs(30));
+    let scenario = streamed("stream-probe", "count", Duration::from_secs(30));
     scenario.get("trace-probe", "/many").await;
     scenario.idle().await;
     let tail = scenario.item("stream-probe");
@@ -163,6 +163,32 @@ async fn every_event_is_received_or_counted() {
     let dropped = events.iter().find(|event| event.contains(" dropped "));
     // A diagnostic has a number of its own.
     assert_eq!(last + 1 - u64::from(dropped.is_some()), all, "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_wasi_03_the_events_are_a_stream() {
+    let expected = [
+        "log 0 onset",
+        "log 1 span-open",
+        "log 2 log",
+        "log 3 span-open",
+        "log 4 log",
+        "log 5 span-close",
+        "log 6 log",
+        "log 7 attributes",
+        "log 8 span-close",
+        "log 9 return",
+        "log 10 outcome",
+        "log over",
+    ];
+    for (mode, expected) in [("", &expected[..]), ("one", &["log 0 onset", "log over"])] {
+        let scenario = streamed("stream-probe-p3", mode, SHORT);
+        scenario.get("trace-probe", "/spans").await;
+        scenario.idle().await;
+        let tail = scenario.item("stream-probe-p3");
+        assert_eq!(tail.outcome, Outcome::Ok);
+        assert_eq!(logs(&tail), expected);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

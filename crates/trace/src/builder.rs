@@ -270,7 +270,7 @@ impl TraceBuilder {
         }
     }
 
-    /// Records the start of a span. Spans have a budget of their own, of [`MAX_TRACE_BYTES`]: a
+    /// Records the start of a span. Spans have a budget of their own, of 256 KiB: a
     /// span or an attribute that does not fit is dropped and counted.
     pub fn open_span(&mut self, id: SpanId, parent: SpanId, name: SpanName, start: EpochUs) {
         self.spans.open(id, parent, name, start);

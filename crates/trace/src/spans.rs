@@ -1,8 +1,11 @@
 //! The spans of one item, within their budget.
 
-use crate::builder::MAX_TRACE_BYTES;
 use crate::item::{DroppedEntries, Outcome};
 use crate::span::{Attribute, EpochUs, Span, SpanId, SpanName, span_name};
+
+/// How many bytes the spans of one invocation may take, attributes included: as many as its other
+/// records.
+const MAX_SPANS_BYTES: usize = 262_144;
 
 /// The cost of a span beside its texts.
 const SPAN_BYTES: usize = 128;
@@ -73,7 +76,7 @@ impl Spans {
 
     fn take(&mut self, bytes: usize) -> bool {
         let used = self.used.saturating_add(bytes);
-        let fits = used <= MAX_TRACE_BYTES;
+        let fits = used <= MAX_SPANS_BYTES;
         if fits {
             self.used = used;
         }

@@ -1,4 +1,4 @@
-//! Converts the events of a streaming tail to the types of `taffrail:workers/streaming-tail`.
+//! Converts the events of a streaming tail to the types of `taffrail:workers/stream-events`.
 
 use crate::instance::state::State;
 use crate::interfaces::trace_item::{
@@ -12,16 +12,12 @@ use taffrail_trace as trace;
 use taffrail_trace::{Diagnostic, LogMessage, ReturnInfo, StreamEvent};
 use wasmtime::component::ResourceTableError;
 
-pub(crate) use generated::exports::taffrail::workers::streaming_tail as types;
+pub(crate) use generated::taffrail::workers::stream_events as types;
 
 pub(crate) mod generated {
     wasmtime::component::bindgen!({
-        inline: "
-            package taffrail:host;
-            world handler { export taffrail:workers/streaming-tail@0.2.0; }
-        ",
+        interfaces: "import taffrail:workers/stream-events@0.2.0;",
         path: "../../wit",
-        exports: { default: async },
         with: {
             "taffrail:workers/types": crate::interfaces::types::generated::taffrail::workers::types,
             "taffrail:workers/tracing": crate::interfaces::tracing::generated::taffrail::workers::tracing,

@@ -146,7 +146,7 @@ impl Invocation {
         let dispatcher =
             dispatch_options.map(|dispatch_options| Arc::clone(&dispatch_options.batch));
         let id = InvocationId::new();
-        let span = spans::of_invocation(id, &origin, &worker.settings);
+        let span = origin.span(id, worker.settings.trace_sampling_rate);
         Self {
             id,
             span,

@@ -56,6 +56,30 @@ impl Origin {
         self.target.as_ref()?.entrypoint.as_deref()
     }
 
+    /// Returns the span of the invocation. It is part of the trace of its cause. Otherwise it
+    /// begins one, which is sampled at the rate of its Worker.
+    pub(crate) fn span(&self, id: InvocationId, rate: f64) -> SpanContext {
+        let span_id = id.span_id();
+        match &self.trace {
+            Some(TraceParent {
+                span, is_received, ..
+            }) => SpanContext {
+                span_id,
+                // The Worker with which a request begins decides for all that it calls.
+                sampled: span.sampled && (!is_received || span.trace_id.is_sampled(rate)),
+                ..*span
+            },
+            None => {
+                let trace_id = id.trace_id();
+                SpanContext {
+                    trace_id,
+                    span_id,
+                    sampled: trace_id.is_sampled(rate),
+                }
+            }
+        }
+    }
+
     /// Returns the Durable Object that is called, if it is one.
     pub(crate) fn object(&self) -> Option<&ObjectId> {
         self.target.as_ref()?.object.as_ref()

@@ -2,43 +2,12 @@
 
 use crate::clock;
 use crate::invocation::Invocation;
-use crate::invocation::id::InvocationId;
 use crate::invocation::observer::Record;
-use crate::invocation::origin::{Origin, TraceParent};
-use crate::settings::WorkerSettings;
+use crate::invocation::origin::TraceParent;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use taffrail_trace::{
     Attribute, AttributeValue, MAX_TRACE_BYTES, Outcome, SpanContext, SpanId, SpanName,
 };
-
-/// Returns the span of an invocation. It is part of the trace of its cause. Otherwise it begins
-/// one, which is sampled as its Worker is configured.
-pub(super) fn of_invocation(
-    id: InvocationId,
-    origin: &Origin,
-    settings: &WorkerSettings,
-) -> SpanContext {
-    let rate = settings.trace_sampling_rate;
-    let span_id = id.span_id();
-    match &origin.trace {
-        Some(TraceParent {
-            span, is_received, ..
-        }) => SpanContext {
-            span_id,
-            // The Worker with which a request begins decides for all that it calls.
-            sampled: span.sampled && (!is_received || span.trace_id.is_sampled(rate)),
-            ..*span
-        },
-        None => {
-            let trace_id = id.trace_id();
-            SpanContext {
-                trace_id,
-                span_id,
-                sampled: trace_id.is_sampled(rate),
-            }
-        }
-    }
-}
 
 /// An operation of an invocation. It ends when this is dropped, as canceled unless
 /// [`end`](Self::end) was called. If nothing records spans, it does nothing.

@@ -10,9 +10,8 @@ wit_bindgen::generate!({
 use std::env;
 use std::hint::black_box;
 
-use exports::taffrail::workers::streaming_tail::{
-    Guest, GuestTailStream, StreamEvent, StreamItem,
-};
+use exports::taffrail::workers::streaming_tail::{Guest, GuestTailStream};
+use taffrail::workers::stream_events::{StreamEvent, StreamItem};
 use taffrail::workers::tracing::SpanValue;
 use taffrail::workers::types::EventInfo;
 
@@ -44,7 +43,11 @@ impl GuestTailStream for Stream {
             "loop" => loop {
                 black_box(0);
             },
-            "count" if !matches!(item.event, StreamEvent::Outcome(_) | StreamEvent::Dropped(_)) => {}
+            "count"
+                if !matches!(
+                    item.event,
+                    StreamEvent::Outcome(_) | StreamEvent::Dropped(_)
+                ) => {}
             _ => show(&item),
         }
     }

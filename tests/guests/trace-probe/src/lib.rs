@@ -144,7 +144,9 @@ fn kv() -> String {
 }
 
 async fn fetch(url: &str) -> Result<String> {
-    let response = Client::new().send(Request::get(url).body(Body::empty())?).await?;
+    let response = Client::new()
+        .send(Request::get(url).body(Body::empty())?)
+        .await?;
     let mut body = response.into_body();
     Ok(body.str_contents().await?.to_owned())
 }
