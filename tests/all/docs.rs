@@ -38,6 +38,7 @@ pages! {
     rust_hello_p3: "guest-examples/rust/hello-p3/README.md"
     rust_faulty: "guest-examples/rust/faulty/README.md"
     rust_tail_log: "guest-examples/rust/tail-log/README.md"
+    rust_tail_stream: "guest-examples/rust/tail-stream/README.md"
     rust_tail_http: "guest-examples/rust/tail-http/README.md"
     c_hello: "guest-examples/c/hello/README.md"
     c_tail_http: "guest-examples/c/tail-http/README.md"
