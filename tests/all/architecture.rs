@@ -43,6 +43,7 @@ fn crates_depend_on_each_other_as_drawn() {
         ("taffrail-server", ["taffrail-runtime"].into()),
         ("taffrail-sql", [].into()),
         ("taffrail-logs", ["taffrail-sql", "taffrail-trace"].into()),
+        ("taffrail-otlp", ["taffrail-trace"].into()),
         (
             "taffrail-control",
             [
