@@ -33,6 +33,7 @@ fn crates_depend_on_each_other_as_drawn() {
                 "taffrail-go",
                 "taffrail-javascript",
                 "taffrail-logs",
+                "taffrail-otlp",
                 "taffrail-python",
                 "taffrail-runtime",
                 "taffrail-toolchain",
@@ -48,6 +49,7 @@ fn crates_depend_on_each_other_as_drawn() {
             "taffrail-control",
             [
                 "taffrail-logs",
+                "taffrail-otlp",
                 "taffrail-runtime",
                 "taffrail-sql",
                 "taffrail-trace",

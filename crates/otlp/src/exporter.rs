@@ -8,7 +8,7 @@ use crate::metrics::Group;
 use crate::metrics::own;
 use crate::metrics::reader::Reader;
 use crate::pipeline::Pipeline;
-use crate::queue::{QUEUE_BYTES, Queue};
+use crate::queue::{Edit, QUEUE_BYTES, Queue};
 use crate::settings::{Settings, SettingsError};
 use crate::signal::Signal;
 use crate::trouble::Trouble;
@@ -138,10 +138,10 @@ impl Exporter {
     }
 
     /// Passes an item on to be sent as traces or as logs. Never blocks. An item without records of
-    /// that signal is ignored.
-    pub fn push(&self, signal: Signal, item: &Arc<TraceItem>) {
+    /// that signal is ignored. `edit` removes from it what is not to be sent.
+    pub fn push(&self, signal: Signal, item: Arc<TraceItem>, edit: Option<Edit>) {
         if let Some(pipeline) = self.pipelines.get(&signal) {
-            pipeline.push(item);
+            pipeline.push(item, edit);
         }
     }
 

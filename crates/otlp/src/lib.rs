@@ -24,6 +24,7 @@ pub use exporter::Exporter;
 pub use metrics::{
     Ended, Group, Histogram, Labels, Measures, Metric, Number, Of, OfWorker, Points,
 };
+pub use queue::Edit;
 pub use settings::{Config, Destination, Protocol, Settings, SettingsError, Temporality};
 pub use signal::Signal;
 

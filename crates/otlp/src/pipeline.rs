@@ -5,9 +5,10 @@ use crate::counts::{Counts, RecordCounts, Records};
 use crate::deliver::Route;
 use crate::encode::resource::Resources;
 use crate::encode::{self, logs, traces};
-use crate::queue::{NotAccepted, Queue, Taken};
+use crate::queue::{Edit, NotAccepted, Queue, Taken, Waiting};
 use crate::signal::Signal;
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::sync::Arc;
 use taffrail_trace::TraceItem;
 
@@ -26,15 +27,15 @@ pub(crate) struct Pipeline {
 
 impl Pipeline {
     /// Passes an item on to be sent. One without records is nothing to send.
-    pub(crate) fn push(&self, item: &Arc<TraceItem>) {
+    pub(crate) fn push(&self, item: Arc<TraceItem>, edit: Option<Edit>) {
         let signal = self.route.signal;
-        let records = count(signal, item);
+        let records = count(signal, &item);
         if records == 0 {
             return;
         }
         self.counts.produced(signal);
         self.records.produced(records);
-        match self.queue.push(item) {
+        match self.queue.push(Waiting { item, edit }) {
             Ok(()) => {}
             Err(NotAccepted::Full) => self.lose(1, records, FULL),
             Err(NotAccepted::Closed) => self.lose(1, records, CLOSED),
@@ -102,13 +103,18 @@ fn count(signal: Signal, item: &TraceItem) -> u64 {
 
 fn message(
     signal: Signal,
-    items: &[Arc<TraceItem>],
+    waiting: &[Waiting],
     resources: &Resources,
     (protocol, gzip): (crate::settings::Protocol, bool),
 ) -> Result<Bytes, String> {
+    let items = waiting.iter().map(|waiting| match &waiting.edit {
+        Some(edit) => Cow::Owned(edit(&waiting.item)),
+        None => Cow::Borrowed(&*waiting.item),
+    });
+    let items: Vec<Cow<'_, TraceItem>> = items.collect();
     match signal {
-        Signal::Traces => encode::encode(&traces::request(items, resources), protocol, gzip),
-        Signal::Logs => encode::encode(&logs::request(items, resources), protocol, gzip),
+        Signal::Traces => encode::encode(&traces::request(&items, resources), protocol, gzip),
+        Signal::Logs => encode::encode(&logs::request(&items, resources), protocol, gzip),
         Signal::Metrics => Ok(Bytes::new()),
     }
 }
@@ -152,7 +158,7 @@ impl Batch {
     fn records(&self) -> u64 {
         let signal = self.pipeline.route.signal;
         let items = self.taken.items.iter();
-        items.map(|item| count(signal, item)).sum()
+        items.map(|waiting| count(signal, &waiting.item)).sum()
     }
 }
 

@@ -17,6 +17,16 @@ const BATCH_BYTES: usize = 1 << 20;
 /// What an item occupies beyond what it says itself.
 const ITEM_BYTES: usize = size_of::<TraceItem>();
 
+/// Returns an item without what is not to be sent. Called where it may take a while.
+pub type Edit = Arc<dyn Fn(&TraceItem) -> TraceItem + Send + Sync>;
+
+/// An item that waits.
+#[derive(Clone)]
+pub(crate) struct Waiting {
+    pub(crate) item: Arc<TraceItem>,
+    pub(crate) edit: Option<Edit>,
+}
+
 /// A queue of items, of which one task takes batches.
 pub(crate) struct Queue {
     state: Mutex<State>,
@@ -29,7 +39,7 @@ pub(crate) struct Queue {
 
 #[derive(Default)]
 struct State {
-    items: VecDeque<Arc<TraceItem>>,
+    items: VecDeque<Waiting>,
     /// Bytes of the items in the queue, and of those that are being sent.
     bytes: usize,
     /// Bytes of those in the queue alone.
@@ -52,7 +62,7 @@ pub(crate) enum NotAccepted {
 
 /// Items that are sent together.
 pub(crate) struct Taken {
-    pub(crate) items: Vec<Arc<TraceItem>>,
+    pub(crate) items: Vec<Waiting>,
     bytes: usize,
 }
 
@@ -67,12 +77,12 @@ impl Queue {
     }
 
     /// Adds an item. Does not block.
-    pub(crate) fn push(&self, item: &Arc<TraceItem>) -> Result<(), NotAccepted> {
+    pub(crate) fn push(&self, waiting: Waiting) -> Result<(), NotAccepted> {
         let mut state = self.state();
         if state.is_closed {
             return Err(NotAccepted::Closed);
         }
-        let bytes = bytes_of(item);
+        let bytes = bytes_of(&waiting.item);
         if state.bytes + bytes > self.limit {
             return Err(NotAccepted::Full);
         }
@@ -81,7 +91,7 @@ impl Queue {
         state.bytes += bytes;
         state.queued_bytes += bytes;
         state.pushed += 1;
-        state.items.push_back(Arc::clone(item));
+        state.items.push_back(waiting);
         // Each of these is once a batch, so that the task is not woken for each item.
         let is_news = was_empty || !was_full && state.is_full();
         drop(state);
@@ -171,10 +181,10 @@ impl State {
         let (mut items, mut bytes) = (Vec::new(), 0);
         while items.len() < most_items
             && bytes < most_bytes
-            && let Some(item) = self.items.pop_front()
+            && let Some(waiting) = self.items.pop_front()
         {
-            bytes += bytes_of(&item);
-            items.push(item);
+            bytes += bytes_of(&waiting.item);
+            items.push(waiting);
         }
         self.queued_bytes -= bytes;
         self.taken += items.len() as u64;

@@ -45,6 +45,7 @@ mod javascript;
 mod logs;
 mod main_file;
 mod namespaces;
+mod otlp;
 mod progress;
 mod project;
 mod settings;

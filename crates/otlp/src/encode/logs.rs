@@ -7,8 +7,8 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
+use std::borrow::Cow;
 use std::collections::HashSet;
-use std::sync::Arc;
 use taffrail_trace::{EpochMs, Json, LogLevel, Script, TraceItem, TraceLog};
 
 /// The most attributes of a record, as OpenTelemetry has it by default.
@@ -23,7 +23,10 @@ pub(crate) fn count(item: &TraceItem) -> u64 {
 }
 
 /// Returns the log records of items, those of one Worker together.
-pub(crate) fn request(items: &[Arc<TraceItem>], resources: &Resources) -> ExportLogsServiceRequest {
+pub(crate) fn request(
+    items: &[Cow<'_, TraceItem>],
+    resources: &Resources,
+) -> ExportLogsServiceRequest {
     let resource_logs = by_script(items)
         .into_iter()
         .map(|(script, items)| ResourceLogs {
@@ -41,7 +44,9 @@ pub(crate) fn request(items: &[Arc<TraceItem>], resources: &Resources) -> Export
 }
 
 /// Groups items by the Worker and its version, in the order in which they came.
-pub(super) fn by_script(items: &[Arc<TraceItem>]) -> Vec<(&Script, Vec<&TraceItem>)> {
+pub(super) fn by_script<'a>(
+    items: &'a [Cow<'_, TraceItem>],
+) -> Vec<(&'a Script, Vec<&'a TraceItem>)> {
     let mut groups: Vec<(&Script, Vec<&TraceItem>)> = Vec::new();
     for item in items {
         let same = |script: &Script| {

@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
-use std::sync::Arc;
+use std::borrow::Cow;
 use taffrail_trace::{
     AttributeValue, EpochMs, EventInfo, Outcome, SpanId, TraceException, TraceId, TraceItem,
 };
@@ -29,7 +29,7 @@ pub(crate) fn count(item: &TraceItem) -> u64 {
 
 /// Returns the spans of items, those of one Worker together.
 pub(crate) fn request(
-    items: &[Arc<TraceItem>],
+    items: &[Cow<'_, TraceItem>],
     resources: &Resources,
 ) -> ExportTraceServiceRequest {
     let by_script = super::logs::by_script(items);

@@ -35,11 +35,11 @@ async fn items_go_to_the_collector_in_one_message_for_each_signal() {
     ];
     let (exporter, items) = start(&collector.url, &variables, Vec::new);
     for _ in 0..3 {
-        exporter.push(Signal::Traces, &logged(2));
-        exporter.push(Signal::Logs, &logged(2));
+        exporter.push(Signal::Traces, logged(2), None);
+        exporter.push(Signal::Logs, logged(2), None);
     }
     // Nothing to send.
-    exporter.push(Signal::Logs, &item(json!({})));
+    exporter.push(Signal::Logs, item(json!({})), None);
     exporter.flush().await;
     let mut received = collector.received();
     // Its own metrics go last.
@@ -84,7 +84,7 @@ async fn a_message_is_sent_again_until_it_is_taken() {
     ])
     .await;
     let (exporter, items) = start(&collector.url, &[], Vec::new);
-    exporter.push(Signal::Logs, &logged(1));
+    exporter.push(Signal::Logs, logged(1), None);
     exporter.flush().await;
     let received = collector.received();
     let logs: Vec<_> = received
@@ -102,7 +102,7 @@ async fn a_collector_that_does_not_answer_in_time_is_asked_again() {
     let collector = Collector::start([Does::Hang]).await;
     let timeout = [("OTEL_EXPORTER_OTLP_TIMEOUT", "100")];
     let (exporter, _) = start(&collector.url, &timeout, Vec::new);
-    exporter.push(Signal::Logs, &logged(1));
+    exporter.push(Signal::Logs, logged(1), None);
     exporter.flush().await;
     assert_eq!(exporter.records(Signal::Logs).sent, 1);
 }
@@ -130,12 +130,12 @@ async fn what_is_refused_is_lost_for_that_reason() {
     ] {
         let collector = Collector::start([does]).await;
         let (exporter, items) = start(&collector.url, &[], Vec::new);
-        exporter.push(Signal::Logs, &logged(3));
+        exporter.push(Signal::Logs, logged(3), None);
         exporter.flush().await;
         assert_eq!(exporter.records(Signal::Logs), lost(3, reason));
         assert_eq!(items.get().lost, [(reason.to_owned(), 1)].into());
         // The next one is another matter.
-        exporter.push(Signal::Logs, &logged(1));
+        exporter.push(Signal::Logs, logged(1), None);
         exporter.flush().await;
         assert_eq!(exporter.records(Signal::Logs).sent, 1);
     }
@@ -160,7 +160,7 @@ async fn what_is_rejected_of_a_message_is_counted_and_not_sent_again() {
         Vec::new,
     );
     for lines in [5, 1] {
-        exporter.push(Signal::Logs, &logged(lines));
+        exporter.push(Signal::Logs, logged(lines), None);
         exporter.flush().await;
     }
     let counted = Records {
@@ -179,11 +179,11 @@ async fn what_is_rejected_of_a_message_is_counted_and_not_sent_again() {
 #[tokio::test]
 async fn the_end_does_not_wait_for_a_collector_that_is_not_there() {
     let (exporter, items) = start(&nobody().await, &[], Vec::new);
-    exporter.push(Signal::Logs, &logged(2));
+    exporter.push(Signal::Logs, logged(2), None);
     exporter.finish(Duration::from_secs(3600)).await;
     let reason = "the collector cannot be reached";
     assert_eq!(exporter.records(Signal::Logs), lost(2, reason));
-    exporter.push(Signal::Logs, &logged(1));
+    exporter.push(Signal::Logs, logged(1), None);
     let lost = &exporter.records(Signal::Logs).lost;
     assert_eq!(lost["Taffrail is stopping"], 1);
     assert_eq!(items.get().lost.values().sum::<u64>(), 2);
@@ -193,7 +193,7 @@ async fn the_end_does_not_wait_for_a_collector_that_is_not_there() {
 async fn the_end_sends_what_waits_also_to_a_collector_that_has_none_the_first_time() {
     let collector = Collector::start([Does::status(503)]).await;
     let (exporter, _) = start(&collector.url, &[], Vec::new);
-    exporter.push(Signal::Logs, &logged(2));
+    exporter.push(Signal::Logs, logged(2), None);
     exporter.finish(Duration::from_secs(3600)).await;
     assert_eq!(exporter.records(Signal::Logs).sent, 2);
 }
@@ -202,8 +202,8 @@ async fn the_end_sends_what_waits_also_to_a_collector_that_has_none_the_first_ti
 async fn what_is_not_sent_by_the_end_is_counted() {
     let collector = Collector::start([Does::Hang, Does::Hang]).await;
     let (exporter, items) = start(&collector.url, &[], Vec::new);
-    exporter.push(Signal::Logs, &logged(2));
-    exporter.push(Signal::Traces, &logged(2));
+    exporter.push(Signal::Logs, logged(2), None);
+    exporter.push(Signal::Traces, logged(2), None);
     exporter.finish(Duration::from_millis(50)).await;
     let reason = "Taffrail stopped before it was sent";
     assert_eq!(exporter.records(Signal::Logs), lost(2, reason));

@@ -29,7 +29,7 @@ async fn sent_json(signal: Signal, item: Arc<TraceItem>) -> Value {
         ),
     ];
     let (exporter, _) = start(&collector.url, &variables, Vec::new);
-    exporter.push(signal, &item);
+    exporter.push(signal, item, None);
     exporter.flush().await;
     let message = &collector.received()[0];
     assert_eq!(message.headers["content-type"], "application/json");
@@ -40,7 +40,7 @@ async fn sent_json(signal: Signal, item: Arc<TraceItem>) -> Value {
 async fn spans(item: Arc<TraceItem>) -> Vec<Span> {
     let collector = Collector::start([]).await;
     let (exporter, _) = start(&collector.url, &[], Vec::new);
-    exporter.push(Signal::Traces, &item);
+    exporter.push(Signal::Traces, item, None);
     exporter.flush().await;
     let mut message: ExportTraceServiceRequest = collector.received()[0].decode();
     message.resource_spans.remove(0).scope_spans.remove(0).spans
@@ -49,7 +49,7 @@ async fn spans(item: Arc<TraceItem>) -> Vec<Span> {
 async fn records(item: Arc<TraceItem>) -> Vec<LogRecord> {
     let collector = Collector::start([]).await;
     let (exporter, _) = start(&collector.url, &[], Vec::new);
-    exporter.push(Signal::Logs, &item);
+    exporter.push(Signal::Logs, item, None);
     exporter.flush().await;
     let mut message: ExportLogsServiceRequest = collector.received()[0].decode();
     let mut logs = message.resource_logs.remove(0);
@@ -297,7 +297,7 @@ async fn secrets_of_a_request_are_not_sent() {
         request: taffrail_trace::TailRequest::new(request),
         response: None,
     });
-    exporter.push(Signal::Traces, &Arc::new(item));
+    exporter.push(Signal::Traces, Arc::new(item), None);
     exporter.flush().await;
     let body = &collector.received()[0].body;
     let text = String::from_utf8_lossy(body);
@@ -344,7 +344,7 @@ async fn items_of_one_worker_are_together() {
     let named = [("OTEL_SERVICE_NAME", "all")];
     let (exporter, _) = start(&collector.url, &named, Vec::new);
     for name in ["a", "b", "a"] {
-        exporter.push(Signal::Traces, &item(json!({"scriptName": name})));
+        exporter.push(Signal::Traces, item(json!({"scriptName": name})), None);
     }
     exporter.flush().await;
     let message: ExportTraceServiceRequest = collector.received()[0].decode();

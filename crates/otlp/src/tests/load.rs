@@ -5,6 +5,7 @@ use super::{item, start_with};
 use crate::signal::Signal;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
 use taffrail_trace::TraceItem;
 
@@ -16,7 +17,7 @@ async fn what_does_not_fit_in_the_queue_is_lost_and_counted() {
     let (exporter, items) = start_with(&nobody().await, ROOM, &[], Vec::new);
     let one = item(json!({}));
     for _ in 0..10_000 {
-        exporter.push(Signal::Traces, &one);
+        exporter.push(Signal::Traces, Arc::clone(&one), None);
     }
     let records = exporter.records(Signal::Traces);
     assert_eq!((records.produced, records.waiting), (10_000, 100));
@@ -42,7 +43,7 @@ async fn under_load_every_record_is_in_one_column() {
     let one = item(json!({}));
     for _ in 0..200 {
         for _ in 0..100 {
-            exporter.push(Signal::Traces, &one);
+            exporter.push(Signal::Traces, Arc::clone(&one), None);
         }
         tokio::task::yield_now().await;
     }
@@ -68,7 +69,7 @@ async fn messages_are_bounded() {
     let (exporter, _) = start_with(&collector.url, 64 << 20, &[], Vec::new);
     let one = item(json!({}));
     for _ in 0..2_500 {
-        exporter.push(Signal::Traces, &one);
+        exporter.push(Signal::Traces, Arc::clone(&one), None);
     }
     exporter.flush().await;
     assert_eq!(exporter.records(Signal::Traces).sent, 2_500);

@@ -128,7 +128,7 @@ impl Ledger {
     }
 
     /// Counts lost items as [`lost`](Self::lost) does, without a line in the log.
-    pub(super) fn lost_unlogged(&self, items: u64, reason: &str) {
+    pub fn lost_unlogged(&self, items: u64, reason: &str) {
         let mut counts = self.counts();
         let items = counts.leave(items);
         counts.lose(items, reason);
