@@ -24,6 +24,7 @@ pages! {
     tails: "docs/tails.md"
     live_tail: "docs/live-tail.md"
     logs: "docs/logs.md"
+    opentelemetry: "docs/opentelemetry.md"
     limits: "docs/limits.md"
     javascript: "docs/javascript.md"
     bindings: "docs/bindings.md"

@@ -46,6 +46,7 @@ mod loader;
 mod memory;
 mod missing_tail;
 mod objects;
+mod otlp;
 mod outcomes;
 mod promises;
 mod python;

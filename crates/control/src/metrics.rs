@@ -116,7 +116,7 @@ type Column = (
     fn(&Delivery) -> u64,
 );
 
-const COLUMNS: [Column; 4] = [
+const COLUMNS: [Column; 5] = [
     (
         "taffrail_tail_items_produced_total",
         "counter",
@@ -128,6 +128,12 @@ const COLUMNS: [Column; 4] = [
         "counter",
         "Items that a tail consumer has received.",
         |delivery| delivery.delivered,
+    ),
+    (
+        "taffrail_tail_items_retried_total",
+        "counter",
+        "Items that were to be delivered again, by each attempt that failed.",
+        |delivery| delivery.retried,
     ),
     (
         "taffrail_tail_items_lost_total",

@@ -13,6 +13,9 @@ pub trait Counts: Send + Sync + 'static {
     /// which [`Records`] counts.
     fn sent(&self, signal: Signal, items: u64);
 
+    /// Items are to be sent again, after an attempt that failed.
+    fn retried(&self, signal: Signal, items: u64);
+
     /// Items are lost. `reason` is a clause such as `the queue is full`.
     fn lost(&self, signal: Signal, items: u64, reason: &str);
 }

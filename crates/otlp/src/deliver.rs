@@ -44,8 +44,13 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// Sends a message. Returns how many of its records were rejected, or why it was not taken.
-    pub(crate) async fn deliver(&self, message: Bytes) -> Result<u64, Reason> {
+    /// Sends a message, and calls `again` before each attempt but the first. Returns how many of
+    /// its records were rejected, or why it was not taken.
+    pub(crate) async fn deliver(
+        &self,
+        message: Bytes,
+        again: impl Fn() + Send,
+    ) -> Result<u64, Reason> {
         let started = clock::instant();
         let mut ending = self.ending.clone();
         let mut pause = self.pace.first_pause;
@@ -75,6 +80,7 @@ impl Route {
                 return Err(reason);
             }
             let wanted = after.unwrap_or_else(|| with_jitter(pause));
+            again();
             tokio::select! {
                 () = tokio::time::sleep(wanted.min(self.pace.longest_pause)) => {
                     pause = (pause * 2).min(self.pace.longest_pause);

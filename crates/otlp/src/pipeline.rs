@@ -64,7 +64,11 @@ impl Pipeline {
             .map_err(|error| error.to_string())
             .and_then(|message| message);
         match message {
-            Ok(message) => self.route.deliver(message).await,
+            Ok(message) => {
+                let items = batch.taken.items.len() as u64;
+                let again = || self.counts.retried(signal, items);
+                self.route.deliver(message, again).await
+            }
             Err(error) => {
                 let reason = Reason::Encoding;
                 self.route.trouble.begin(signal, &reason.text(), &error);

@@ -29,6 +29,7 @@ struct Items(Mutex<ItemCounts>);
 struct ItemCounts {
     produced: u64,
     sent: u64,
+    retried: u64,
     lost: BTreeMap<String, u64>,
 }
 
@@ -45,6 +46,10 @@ impl Counts for Items {
 
     fn sent(&self, _: Signal, items: u64) {
         self.0.lock().unwrap().sent += items;
+    }
+
+    fn retried(&self, _: Signal, items: u64) {
+        self.0.lock().unwrap().retried += items;
     }
 
     fn lost(&self, _: Signal, items: u64, reason: &str) {

@@ -73,6 +73,10 @@ impl Counts for Ledgers {
         self.of(signal).inspect(|ledger| ledger.delivered(items));
     }
 
+    fn retried(&self, signal: Signal, items: u64) {
+        self.of(signal).inspect(|ledger| ledger.retried(items));
+    }
+
     fn lost(&self, signal: Signal, items: u64, reason: &str) {
         self.of(signal)
             .inspect(|ledger| ledger.lost_unlogged(items, reason));
@@ -213,7 +217,7 @@ impl TailConsumer for Otlp {
 /// The measures of a tail consumer: name, description and values.
 type Column = (&'static str, &'static str, fn(&Delivery) -> u64);
 
-const COLUMNS: [Column; 2] = [
+const COLUMNS: [Column; 3] = [
     (
         "taffrail.tail.produced",
         "Items that a tail consumer should receive.",
@@ -223,6 +227,11 @@ const COLUMNS: [Column; 2] = [
         "taffrail.tail.delivered",
         "Items that a tail consumer has received.",
         |delivery| delivery.delivered,
+    ),
+    (
+        "taffrail.tail.retried",
+        "Items that were to be delivered again, by each attempt that failed.",
+        |delivery| delivery.retried,
     ),
 ];
 

@@ -19,6 +19,19 @@ const SAMPLED: u32 = 0x1;
 const KNOWS_IF_REMOTE: u32 = 0x100;
 const IS_REMOTE: u32 = 0x200;
 
+/// The spans in which an invocation waits for another one, or for a server.
+const CALLS: [&str; 6] = [
+    "connect",
+    "durable_object_subrequest",
+    "fetch",
+    "jsRpcCall",
+    "queue",
+    "scheduled",
+];
+
+/// How the names of accesses to the storage of a Durable Object begin.
+const STORAGE: &str = "durable_object_storage_";
+
 /// Returns how many spans an item is.
 pub(crate) fn count(item: &TraceItem) -> u64 {
     match item.trace_id.zip(item.span_id) {
@@ -190,8 +203,10 @@ fn child(span: &taffrail_trace::Span, trace: TraceId) -> Span {
         let found = span.attributes.iter().find(|other| other.name == name);
         found.map(|found| &found.value)
     };
-    let is_call = of("http.request.method").is_some() || of("db.system.name").is_some();
-    let kind = match is_call || span.name == "fetch" {
+    let is_call = CALLS.contains(&&*span.name)
+        || span.name.starts_with(STORAGE)
+        || of("db.system.name").is_some();
+    let kind = match is_call {
         true => SpanKind::Client,
         false => SpanKind::Internal,
     };

@@ -88,7 +88,7 @@ impl Reader {
         let Ok(message) = encode(&request, protocol, gzip) else {
             return counted.lost(UNENCODED);
         };
-        match self.route.deliver(message).await {
+        match self.route.deliver(message, || {}).await {
             Ok(rejected) => {
                 counted.sent(rejected);
                 if let Some(had) = had {
