@@ -33,6 +33,7 @@ fn crates_depend_on_each_other_as_drawn() {
                 "taffrail-go",
                 "taffrail-javascript",
                 "taffrail-logs",
+                "taffrail-otlp",
                 "taffrail-python",
                 "taffrail-runtime",
                 "taffrail-toolchain",
@@ -43,10 +44,12 @@ fn crates_depend_on_each_other_as_drawn() {
         ("taffrail-server", ["taffrail-runtime"].into()),
         ("taffrail-sql", [].into()),
         ("taffrail-logs", ["taffrail-sql", "taffrail-trace"].into()),
+        ("taffrail-otlp", ["taffrail-trace"].into()),
         (
             "taffrail-control",
             [
                 "taffrail-logs",
+                "taffrail-otlp",
                 "taffrail-runtime",
                 "taffrail-sql",
                 "taffrail-trace",

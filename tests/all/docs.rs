@@ -25,6 +25,7 @@ pages! {
     live_tail: "docs/live-tail.md"
     traces: "docs/traces.md"
     logs: "docs/logs.md"
+    opentelemetry: "docs/opentelemetry.md"
     limits: "docs/limits.md"
     javascript: "docs/javascript.md"
     bindings: "docs/bindings.md"

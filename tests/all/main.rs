@@ -47,6 +47,7 @@ mod memory;
 mod missing_tail;
 mod objects;
 mod onsets;
+mod otlp;
 mod outcomes;
 mod promises;
 mod python;

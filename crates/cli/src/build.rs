@@ -9,7 +9,7 @@ use taffrail_project::config::{self, MainKind, WorkerConfig};
 
 pub(crate) async fn run(options: BuildOptions) -> Result<u8> {
     let worker = config::load(&options.path, options.env.as_deref())?;
-    let opened = workers::open(Vec::new(), None, None, None, &[], None)?;
+    let opened = workers::open(Vec::new(), None, &[], None)?;
     let project = &opened.project;
     project.run_build_command(&worker).await?;
     let is_component = MainKind::of(&worker.main) == MainKind::Component;

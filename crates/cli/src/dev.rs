@@ -26,14 +26,7 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let configs = workers::configure(&options.workers, true)?;
     let control = control::bind(options.control.as_ref(), &configs).await?;
     let env = options.workers.env.clone();
-    let opened = workers::open(
-        consumers,
-        None,
-        control.as_ref(),
-        Some(options.ip),
-        &configs,
-        env,
-    )?;
+    let opened = workers::open_exporting(consumers, control.as_ref(), options.ip, &configs, env)?;
     let opened = Arc::new(opened);
     let settings = Settings {
         show_failures: true,

@@ -14,7 +14,6 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Read, Write, stdin, stdout};
-use std::net::Ipv4Addr;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -32,8 +31,6 @@ pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
     let opened = workers::open(
         vec![collector.clone()],
         outbound.map(|outbound| outbound.network()),
-        None,
-        Some(Ipv4Addr::LOCALHOST.into()),
         &configs,
         options.workers.env.clone(),
     )?;
@@ -50,7 +47,7 @@ pub(crate) async fn run(options: InvokeOptions) -> Result<u8> {
     runtime.idle().await;
     opened.project.drain().await;
     runtime.idle().await;
-    opened.project.finish_logs().await;
+    opened.project.finish().await;
     let recorded = collector.take();
     match items {
         Some(writer) => write_items(writer, &recorded, options.stable)?,

@@ -29,14 +29,7 @@ pub(crate) async fn run(options: ServeOptions) -> Result<u8> {
     let configs = workers::configure(&options.workers, false)?;
     let control = control::bind(options.control.as_ref(), &configs).await?;
     let env = options.workers.env.clone();
-    let opened = workers::open(
-        consumers,
-        None,
-        control.as_ref(),
-        Some(options.ip),
-        &configs,
-        env,
-    )?;
+    let opened = workers::open_exporting(consumers, control.as_ref(), options.ip, &configs, env)?;
     opened.project.deploy_all(&configs).await?;
     let runtime = opened.project.runtime();
     let mut crons = Crons::new(runtime);
@@ -142,7 +135,7 @@ pub(crate) async fn serve(
         };
         let kept = async {
             project.drain().await;
-            project.finish_logs().await;
+            project.finish().await;
         };
         let tailed = async {
             if let Some(control) = control {
@@ -158,7 +151,7 @@ pub(crate) async fn serve(
     if let Some(printing) = printing {
         printing.close();
     }
-    project.close_logs();
+    project.close();
     Ok(end(unfinished, &runtime.deliveries()))
 }
 

@@ -7,6 +7,7 @@ use crate::progress::{self, Terminal};
 use anyhow::Result;
 use std::net::IpAddr;
 use std::sync::Arc;
+use taffrail_control::Metrics;
 use taffrail_project::Project;
 use taffrail_project::config::{self, MissingTail, WorkerConfig};
 use taffrail_runtime::{Network, Runtime, TailConsumer};
@@ -18,36 +19,70 @@ pub(crate) struct Opened {
     _cache: Cache,
 }
 
-/// Opens the project of these Workers. `control` is where the process is controlled, if it is, and
-/// `clients` where it listens for requests. Only clients on this machine may continue a trace,
-/// unless the configuration says otherwise.
+/// Opens the project of these Workers, whose events come from the user.
 pub(crate) fn open(
     consumers: Vec<Arc<dyn TailConsumer>>,
     network: Option<Arc<dyn Network>>,
-    control: Option<&Bound>,
-    clients: Option<IpAddr>,
     workers: &[WorkerConfig],
     env: Option<String>,
 ) -> Result<Opened> {
-    let cache = Cache::open()?;
-    let mut runtime = consumers
-        .into_iter()
-        .fold(Runtime::builder(), taffrail_runtime::Builder::tail_consumer);
+    let mut runtime = consuming(consumers);
+    if let Some(network) = network {
+        runtime = runtime.network(network);
+    }
+    opened(runtime, workers, env, |project| {
+        project.continue_traces(true)
+    })
+}
+
+/// Opens the project of these Workers, and exports telemetry as the environment and they want it.
+/// `control` is where the process is controlled, if it is, and `clients` where it listens for
+/// requests. Only clients on this machine may continue a trace, unless the configuration says
+/// otherwise.
+pub(crate) fn open_exporting(
+    consumers: Vec<Arc<dyn TailConsumer>>,
+    control: Option<&Bound>,
+    clients: IpAddr,
+    workers: &[WorkerConfig],
+    env: Option<String>,
+) -> Result<Opened> {
+    let mut runtime = consuming(consumers);
+    let metrics = match control {
+        Some(control) => Arc::clone(&control.metrics),
+        None => Metrics::new(),
+    };
     if let Some(control) = control {
-        let tails = Arc::clone(&control.tails);
-        let metrics = Arc::clone(&control.metrics);
-        runtime = runtime.tail_consumer(tails).meter(metrics);
+        runtime = runtime.tail_consumer(Arc::clone(&control.tails) as _);
         if let Some(address) = control.loopback {
             runtime = runtime.unreachable(address);
         }
     }
-    if let Some(network) = network {
-        runtime = runtime.network(network);
-    }
-    let mut builder = Project::builder(cache.path())
+    let measures = Arc::clone(metrics.measures());
+    let variable = |name: &str| std::env::var(name).ok();
+    opened(runtime.meter(metrics), workers, env, |project| {
+        project
+            .continue_traces(clients.is_loopback())
+            .export(measures, variable)
+    })
+}
+
+fn consuming(consumers: Vec<Arc<dyn TailConsumer>>) -> taffrail_runtime::Builder {
+    consumers
+        .into_iter()
+        .fold(Runtime::builder(), taffrail_runtime::Builder::tail_consumer)
+}
+
+/// Opens a project with the user's cache, and with a store beside the first Worker.
+fn opened(
+    runtime: taffrail_runtime::Builder,
+    workers: &[WorkerConfig],
+    env: Option<String>,
+    make: impl FnOnce(taffrail_project::Builder) -> taffrail_project::Builder,
+) -> Result<Opened> {
+    let cache = Cache::open()?;
+    let mut builder = make(Project::builder(cache.path()))
         .runtime(runtime)
         .env(env)
-        .continue_traces(clients.is_some_and(|ip| ip.is_loopback()))
         .progress(Arc::new(Terminal));
     if let Some(first) = workers.first() {
         builder = builder.store(first.dir.join(DATA));

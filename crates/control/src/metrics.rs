@@ -1,23 +1,13 @@
 //! Measures of a process, in the text format of Prometheus.
 
-use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display, Formatter, Write};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use taffrail_runtime::{Delivery, Meter, WorkerId};
-use taffrail_trace::Outcome;
+use std::sync::Arc;
+use taffrail_otlp::{Ended, Histogram, Measures, Of, OfWorker};
+use taffrail_runtime::{Delivery, Measured, Meter, WorkerId};
 
-/// The most Workers that are told apart. `dev` may deploy ever other ones.
-const WORKERS: usize = 1000;
-
-/// The label of the other Workers, and of those that have no name of their own: user Workers and
-/// dynamic Workers.
+/// The label of the Workers that are not told apart, and of those that have no name of their own:
+/// user Workers and dynamic Workers.
 const OTHER: &str = "_other";
-
-/// The upper bounds of the buckets of a histogram, in seconds.
-const BOUNDS: [f64; 12] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
-];
 
 /// The `Content-Type` of the text.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -25,23 +15,7 @@ pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 /// Counts the invocations of a process.
 #[derive(Default)]
 pub struct Metrics {
-    workers: Mutex<BTreeMap<String, Invocations>>,
-}
-
-/// The invocations of one Worker.
-#[derive(Default)]
-struct Invocations {
-    outcomes: HashMap<Outcome, u64>,
-    cpu_time: Histogram,
-    wall_time: Histogram,
-}
-
-#[derive(Default)]
-struct Histogram {
-    /// The number of values in each bucket alone.
-    buckets: [u64; BOUNDS.len()],
-    count: u64,
-    sum: Duration,
+    measures: Arc<Measures>,
 }
 
 impl Metrics {
@@ -49,6 +23,12 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Arc<Self> {
         Arc::default()
+    }
+
+    /// Returns what it measures, for others who show it.
+    #[must_use]
+    pub fn measures(&self) -> &Arc<Measures> {
+        &self.measures
     }
 
     /// Returns all measures as text.
@@ -74,39 +54,59 @@ impl Metrics {
     }
 
     fn write_invocations(&self, out: &mut String) -> fmt::Result {
-        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let workers = self.measures.workers();
+        let workers: Vec<_> = workers
+            .iter()
+            .map(|(of, worker)| match of {
+                Of::Worker(name) => (Label(name), worker),
+                Of::OtherWorkers | Of::Process => (Label(OTHER), worker),
+            })
+            .collect();
         let name = "taffrail_invocations_total";
         head(out, name, "counter", "Invocations that have ended.")?;
-        for (worker, invocations) in &*workers {
-            let worker = Label(worker);
-            let outcomes = invocations.outcomes.iter();
-            let mut outcomes: Vec<_> = outcomes
-                .map(|(outcome, count)| (outcome.to_string(), count))
-                .collect();
-            outcomes.sort();
-            for (outcome, count) in outcomes {
+        for (worker, invocations) in &workers {
+            for (outcome, count) in &invocations.outcomes {
                 let labels = format!("worker=\"{worker}\",outcome=\"{outcome}\"");
                 writeln!(out, "{name}{{{labels}}} {count}")?;
             }
         }
-        let name = "taffrail_invocation_cpu_seconds";
-        head(out, name, "histogram", "CPU time of an invocation.")?;
-        for (worker, invocations) in &*workers {
-            invocations.cpu_time.write(out, name, worker)?;
+        let name = "taffrail_cold_starts_total";
+        let help = "Invocations for which an instance was made.";
+        head(out, name, "counter", help)?;
+        for (worker, invocations) in &workers {
+            let count = invocations.cold_starts;
+            writeln!(out, "{name}{{worker=\"{worker}\"}} {count}")?;
         }
-        let name = "taffrail_invocation_wall_seconds";
-        head(
-            out,
-            name,
-            "histogram",
-            "Time from an event to the end of all that it caused.",
-        )?;
-        for (worker, invocations) in &*workers {
-            invocations.wall_time.write(out, name, worker)?;
+        for (name, help, histogram) in HISTOGRAMS {
+            head(out, name, "histogram", help)?;
+            for (worker, invocations) in &workers {
+                write_histogram(histogram(invocations), out, name, worker)?;
+            }
         }
         Ok(())
     }
 }
+
+/// The distributions of a Worker's invocations: name, help and values.
+type Distribution = (&'static str, &'static str, fn(&OfWorker) -> &Histogram);
+
+const HISTOGRAMS: [Distribution; 3] = [
+    (
+        "taffrail_invocation_cpu_seconds",
+        "CPU time of an invocation.",
+        |worker| &worker.cpu_time,
+    ),
+    (
+        "taffrail_invocation_wall_seconds",
+        "Time from an event to the end of all that it caused.",
+        |worker| &worker.wall_time,
+    ),
+    (
+        "taffrail_invocation_memory_bytes",
+        "The most memory that an invocation had at a time.",
+        |worker| &worker.peak_memory,
+    ),
+];
 
 /// The measures of a tail consumer: name, type, help and value.
 type Column = (
@@ -116,7 +116,7 @@ type Column = (
     fn(&Delivery) -> u64,
 );
 
-const COLUMNS: [Column; 4] = [
+const COLUMNS: [Column; 5] = [
     (
         "taffrail_tail_items_produced_total",
         "counter",
@@ -128,6 +128,12 @@ const COLUMNS: [Column; 4] = [
         "counter",
         "Items that a tail consumer has received.",
         |delivery| delivery.delivered,
+    ),
+    (
+        "taffrail_tail_items_retried_total",
+        "counter",
+        "Items that were to be delivered again, by each attempt that failed.",
+        |delivery| delivery.retried,
     ),
     (
         "taffrail_tail_items_lost_total",
@@ -144,52 +150,39 @@ const COLUMNS: [Column; 4] = [
 ];
 
 impl Meter for Metrics {
-    fn ended(&self, worker: &WorkerId, outcome: Outcome, cpu_time: Duration, wall_time: Duration) {
-        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = worker.deployed_name().unwrap_or(OTHER);
-        let name = match workers.contains_key(name) || workers.len() < WORKERS {
-            true => name,
-            false => OTHER,
+    fn ended(&self, worker: &WorkerId, measured: Measured) {
+        let ended = Ended {
+            outcome: measured.outcome,
+            cpu_time: measured.cpu_time,
+            wall_time: measured.wall_time,
+            peak_memory: measured.peak_memory,
+            is_cold_start: measured.is_cold_start,
         };
-        let invocations = match workers.get_mut(name) {
-            Some(invocations) => invocations,
-            None => workers.entry(name.to_owned()).or_default(),
-        };
-        *invocations.outcomes.entry(outcome).or_default() += 1;
-        invocations.cpu_time.add(cpu_time);
-        invocations.wall_time.add(wall_time);
+        self.measures.ended(worker.deployed_name(), ended);
     }
 }
 
-impl Histogram {
-    fn add(&mut self, value: Duration) {
-        let seconds = value.as_secs_f64();
-        let bucket = BOUNDS.partition_point(|bound| *bound < seconds);
-        if let Some(bucket) = self.buckets.get_mut(bucket) {
-            *bucket += 1;
-        }
-        self.count += 1;
-        self.sum += value;
-    }
-
-    fn write(&self, out: &mut String, name: &str, worker: &str) -> fmt::Result {
-        let (worker, count) = (Label(worker), self.count);
-        let mut below = 0;
-        for (bound, values) in BOUNDS.iter().zip(self.buckets) {
-            below += values;
-            writeln!(
-                out,
-                "{name}_bucket{{worker=\"{worker}\",le=\"{bound}\"}} {below}"
-            )?;
-        }
+fn write_histogram(
+    histogram: &Histogram,
+    out: &mut String,
+    name: &str,
+    worker: &Label<'_>,
+) -> fmt::Result {
+    let mut below = 0;
+    for (bound, values) in histogram.bounds.iter().zip(&histogram.buckets) {
+        below += values;
         writeln!(
             out,
-            "{name}_bucket{{worker=\"{worker}\",le=\"+Inf\"}} {count}"
+            "{name}_bucket{{worker=\"{worker}\",le=\"{bound}\"}} {below}"
         )?;
-        let sum = self.sum.as_secs_f64();
-        writeln!(out, "{name}_sum{{worker=\"{worker}\"}} {sum}")?;
-        writeln!(out, "{name}_count{{worker=\"{worker}\"}} {count}")
     }
+    let (count, sum) = (histogram.count(), histogram.sum);
+    writeln!(
+        out,
+        "{name}_bucket{{worker=\"{worker}\",le=\"+Inf\"}} {count}"
+    )?;
+    writeln!(out, "{name}_sum{{worker=\"{worker}\"}} {sum}")?;
+    writeln!(out, "{name}_count{{worker=\"{worker}\"}} {count}")
 }
 
 fn head(out: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
@@ -216,16 +209,28 @@ impl Display for Label<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+    use taffrail_trace::Outcome;
 
     const MS: Duration = Duration::from_millis(1);
+
+    fn measured(outcome: Outcome, cpu_time: Duration, wall_time: Duration) -> Measured {
+        Measured {
+            outcome,
+            cpu_time,
+            wall_time,
+            peak_memory: 3 << 20,
+            is_cold_start: outcome == Outcome::Ok,
+        }
+    }
 
     #[test]
     fn the_text_has_what_was_measured() {
         let metrics = Metrics::default();
         let worker = WorkerId::from("a\"b\n\\");
-        metrics.ended(&worker, Outcome::Ok, MS, 2 * MS);
-        metrics.ended(&worker, Outcome::Ok, 3 * MS, 100_000 * MS);
-        metrics.ended(&worker, Outcome::ExceededCpu, 3 * MS, 4 * MS);
+        metrics.ended(&worker, measured(Outcome::Ok, MS, 2 * MS));
+        metrics.ended(&worker, measured(Outcome::Ok, 3 * MS, 100_000 * MS));
+        metrics.ended(&worker, measured(Outcome::ExceededCpu, 3 * MS, 4 * MS));
         let delivery = Delivery {
             consumer: "t".to_owned(),
             produced: 6,
@@ -238,6 +243,9 @@ mod tests {
         for line in [
             r#"taffrail_invocations_total{worker="a\"b\n\\",outcome="exceededCpu"} 1"#,
             r#"taffrail_invocations_total{worker="a\"b\n\\",outcome="ok"} 2"#,
+            r#"taffrail_cold_starts_total{worker="a\"b\n\\"} 2"#,
+            r#"taffrail_invocation_memory_bytes_bucket{worker="a\"b\n\\",le="2097152"} 0"#,
+            r#"taffrail_invocation_memory_bytes_bucket{worker="a\"b\n\\",le="4194304"} 3"#,
             r#"taffrail_invocation_cpu_seconds_bucket{worker="a\"b\n\\",le="0.001"} 1"#,
             r#"taffrail_invocation_cpu_seconds_bucket{worker="a\"b\n\\",le="0.0025"} 1"#,
             r#"taffrail_invocation_cpu_seconds_bucket{worker="a\"b\n\\",le="0.005"} 3"#,
@@ -253,17 +261,5 @@ mod tests {
         ] {
             assert!(text.lines().any(|other| other == line), "{line} in\n{text}");
         }
-    }
-
-    #[test]
-    fn of_10_000_workers_the_first_are_told_apart() {
-        let metrics = Metrics::default();
-        for number in 0..10_000 {
-            let worker = WorkerId::from(format!("w{number}"));
-            metrics.ended(&worker, Outcome::Ok, MS, MS);
-        }
-        let workers = metrics.workers.lock().unwrap();
-        assert_eq!(workers.len(), WORKERS + 1);
-        assert_eq!(workers[OTHER].cpu_time.count, 9_000);
     }
 }

@@ -3,10 +3,13 @@
 use crate::scrub::Scrub;
 use std::borrow::Cow;
 use std::sync::Arc;
-use taffrail_trace::{EventInfo, TailRequest, TraceItem};
+use taffrail_trace::{AttributeValue, EventInfo, TailRequest, TraceItem};
 
 /// What is shown instead of a query string.
 const REDACTED_QUERY: &str = "?REDACTED";
+
+/// The attribute of a span that has a URL.
+const URL: &str = "url.full";
 
 /// An item, and how it is kept.
 #[derive(Clone, Debug)]
@@ -43,25 +46,41 @@ impl Entry {
 }
 
 impl Privacy {
+    /// Whether anything is removed.
+    #[must_use]
+    pub fn removes_any(&self) -> bool {
+        self.redact_query_string || self.scrub.is_some()
+    }
+
     /// Returns an item without what has to be removed.
     pub fn apply<'a>(&self, item: &'a TraceItem) -> Cow<'a, TraceItem> {
-        if !self.redact_query_string && self.scrub.is_none() {
+        if !self.removes_any() {
             return Cow::Borrowed(item);
         }
         let mut item = item.clone();
         if let Some(scrub) = &self.scrub {
             scrub.apply(&mut item);
         }
+        let attributes = item.spans.iter_mut().flat_map(|span| &mut span.attributes);
+        for attribute in attributes.filter(|attribute| attribute.name == URL) {
+            if let AttributeValue::Text(url) = &mut attribute.value {
+                self.redact_query(url);
+            }
+        }
         if let Some(EventInfo::Fetch { request, .. }) = &mut item.event {
             let mut data = request.unredacted().clone();
-            if let Some(query) = data.url.find('?').filter(|_| self.redact_query_string) {
-                data.url.replace_range(query.., REDACTED_QUERY);
-            }
+            self.redact_query(&mut data.url);
             if let Some(scrub) = &self.scrub {
                 data.url = scrub.text(&data.url).into_owned();
             }
             *request = TailRequest::new(data);
         }
         Cow::Owned(item)
+    }
+
+    fn redact_query(&self, url: &mut String) {
+        if let Some(query) = url.find('?').filter(|_| self.redact_query_string) {
+            url.replace_range(query.., REDACTED_QUERY);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 use std::borrow::Cow;
-use taffrail_trace::{Json, TraceItem};
+use taffrail_trace::{AttributeValue, Json, TraceItem};
 
 /// What replaces a match.
 const REDACTED: &str = "REDACTED";
@@ -68,7 +68,8 @@ impl Scrub {
             })
     }
 
-    /// Replaces all matches in the logs, the exceptions and the diagnostics of an item.
+    /// Replaces all matches in the logs, the exceptions, the diagnostics and the attributes of
+    /// spans of an item.
     pub(crate) fn apply(&self, item: &mut TraceItem) {
         for log in &mut item.logs {
             log.message
@@ -87,6 +88,12 @@ impl Scrub {
         let events = &mut item.diagnostics_channel_events;
         let messages = events.iter_mut().filter_map(|event| event.message.as_mut());
         messages.for_each(|message| self.json(message));
+        let attributes = item.spans.iter_mut().flat_map(|span| &mut span.attributes);
+        for attribute in attributes {
+            if let AttributeValue::Text(text) = &mut attribute.value {
+                self.string(text);
+            }
+        }
     }
 
     fn string(&self, text: &mut String) {

@@ -184,6 +184,7 @@ impl Durable {
                 }
                 Ok(false) | Err(_) => {}
             }
+            self.ledger.retried(count);
             self.rest();
             tokio::time::sleep(pause).await;
             pause *= 2;

@@ -45,7 +45,11 @@ mod javascript;
 mod logs;
 mod main_file;
 mod namespaces;
+<<<<<<< HEAD
 mod onsets;
+=======
+mod otlp;
+>>>>>>> otlp
 mod progress;
 mod project;
 mod settings;

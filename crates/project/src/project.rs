@@ -9,7 +9,11 @@ use crate::javascript::JavaScript;
 use crate::logs::Logs;
 use crate::main_file::{self, Kind, Main};
 use crate::namespaces::UserWorkers;
+<<<<<<< HEAD
 use crate::onsets::Onsets;
+=======
+use crate::otlp::{self, Otlp};
+>>>>>>> otlp
 use crate::progress::{Progress, Step, during};
 use crate::settings::settings;
 use crate::sources::SourceBuilder;
@@ -20,6 +24,7 @@ use std::path::PathBuf;
 use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};
 use taffrail_javascript::Boundary;
+use taffrail_otlp::{Exporter, Measures};
 use taffrail_runtime::{
     Binding, Code, Component, Inspection, Runtime, TailBatch, Target, WorkerSettings,
 };
@@ -36,7 +41,12 @@ pub struct Project {
     /// Taken when a Worker that keeps data is deployed.
     claim: Mutex<Option<Claim>>,
     logs: Arc<Logs>,
+<<<<<<< HEAD
     onsets: Arc<Onsets>,
+=======
+    /// The consumer that exports items, and what sends them.
+    otlp: Option<(Arc<Otlp>, Arc<Exporter>)>,
+>>>>>>> otlp
     /// The deliveries to durable Tail Workers, by their keys.
     durable: Mutex<HashMap<String, AbortOnDropHandle<()>>>,
 }
@@ -51,7 +61,12 @@ pub struct Builder {
     env: Option<String>,
     continue_traces: bool,
     progress: Arc<dyn Progress>,
+    variables: Option<Variables>,
+    measures: Option<Arc<Measures>>,
 }
+
+/// Reads an environment variable.
+type Variables = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 impl Builder {
     /// Uses this builder for the runtime, for example one with tail consumers. The project
@@ -95,12 +110,26 @@ impl Builder {
         self
     }
 
+    /// Exports telemetry to an OpenTelemetry collector, if the configuration of a Worker or the
+    /// environment names one. `variable` reads a variable of the environment. `measures` is what
+    /// the runtime's meter measures. [`build`](Self::build) then has to be called in a tokio
+    /// runtime.
+    pub fn export(
+        mut self,
+        measures: Arc<Measures>,
+        variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.variables = Some(Box::new(variable));
+        self.measures = Some(measures);
+        self
+    }
+
     /// Starts the runtime. User Workers are searched for in the dispatch namespaces of `workers`.
     /// None of `workers` is deployed yet.
     ///
     /// # Errors
     ///
-    /// Fails if the runtime cannot start.
+    /// Fails if the runtime cannot start, or if it is not known where telemetry goes.
     pub fn build(self, workers: &[WorkerConfig]) -> Result<Project> {
         let (javascript, runtime) = match self.tools {
             Some(tools) => (tools.javascript, self.runtime.compiler(tools.compiler)),
@@ -113,6 +142,14 @@ impl Builder {
         let logs = Arc::new(Logs::new(self.store.as_ref(), Arc::clone(&self.progress)));
         let onsets = Arc::new(Onsets::new(self.store.as_ref(), Arc::clone(&self.progress)));
         let configured = workers.first().and_then(|first| first.continue_traces);
+        let otlp = match &self.variables {
+            Some(variables) => Otlp::new(workers, variables)?,
+            None => None,
+        };
+        let runtime = match &otlp {
+            Some(otlp) => runtime.tail_consumer(Arc::clone(otlp) as _),
+            None => runtime,
+        };
         let mut runtime = runtime
             .continue_traces(configured.unwrap_or(self.continue_traces))
             .tail_consumer(Arc::clone(&logs) as _)
@@ -122,15 +159,27 @@ impl Builder {
         if let Some(store) = &self.store {
             runtime = runtime.store(store);
         }
+        let runtime = runtime.build()?;
+        let otlp = match otlp {
+            Some(otlp) => {
+                let exporter = otlp.start(&runtime, self.measures)?;
+                Some((otlp, exporter))
+            }
+            None => None,
+        };
         Ok(Project {
-            runtime: runtime.build()?,
+            runtime,
             javascript,
             sources: SourceBuilder::new(&self.cache, Arc::clone(&self.progress)),
             progress: self.progress,
             store: self.store,
             claim: Mutex::default(),
             logs,
+<<<<<<< HEAD
             onsets,
+=======
+            otlp,
+>>>>>>> otlp
             durable: Mutex::default(),
         })
     }
@@ -148,6 +197,8 @@ impl Project {
             env: None,
             continue_traces: false,
             progress: Arc::new(()),
+            variables: None,
+            measures: None,
         }
     }
 
@@ -178,16 +229,25 @@ impl Project {
         self.logs.drain().await;
     }
 
-    /// Waits until the items of all invocations that have ended are kept as logs. Later ones are
-    /// lost, and counted. To be called last.
-    pub async fn finish_logs(&self) {
-        self.logs.finish().await;
+    /// Waits until the items of all invocations that have ended are kept as logs and exported.
+    /// Later ones are lost, and counted. To be called last. A collector that does not answer may
+    /// delay this for as long as the caller waits.
+    pub async fn finish(&self) {
+        let exported = async {
+            if let Some((_, exporter)) = &self.otlp {
+                otlp::finish(exporter).await;
+            }
+        };
+        tokio::join!(self.logs.finish(), exported);
     }
 
-    /// Counts items that are not kept yet as lost. Those for durable Tail Workers are left to the
-    /// next process.
-    pub fn close_logs(&self) {
+    /// Counts items that are not kept or exported yet as lost. Those for durable Tail Workers are
+    /// left to the next process.
+    pub fn close(&self) {
         self.logs.close();
+        if let Some((otlp, _)) = &self.otlp {
+            otlp.close();
+        }
     }
 
     /// Delivers an item for each invocation that an earlier process did not end, of the Workers
@@ -263,6 +323,9 @@ impl Project {
     ) -> Result<Option<Vec<String>>> {
         self.claim(worker)?;
         let tail_consumers = self.logs.set(worker, workers)?;
+        if let Some((otlp, _)) = &self.otlp {
+            otlp.set(worker)?;
+        }
         self.deliver_to_tails(workers);
         self.onsets.set(&worker.name, worker.onset)?;
         let settings = WorkerSettings {

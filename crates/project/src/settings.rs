@@ -14,6 +14,7 @@ pub(crate) fn settings(worker: &WorkerConfig) -> WorkerSettings {
         egress: worker.egress.clone(),
         limits: Limits::from(&worker.limits),
         log_sampling_rate: worker.logs.sampling_rate,
+        trace_sampling_rate: worker.telemetry.trace_sampling_rate,
         tail_batch: worker.tail_batch,
         instance_reuse: worker
             .instance_reuse

@@ -51,7 +51,7 @@ pub use channels::dynamic::{Module, Modules};
 pub use channels::network::{Network, SendError};
 pub use component::Component;
 pub use component::inspection::{DebugInfo, Import, Inspection, Memory, Producer};
-pub use delivery::{Delivery, Ledger, Meter, TailConsumer, TailStream};
+pub use delivery::{Delivery, Ledger, Measured, Meter, TailConsumer, TailStream};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, QueueMessage};
 pub use invocation::body::{BodyError, Receipt, ResponseBody};

@@ -418,7 +418,6 @@ mod tests {
     use crate::places::Rank;
     use std::cell::Cell;
     use std::sync::Mutex;
-    use std::time::Duration;
     use taffrail_trace::EventInfo;
 
     /// A consumer that ignores what it receives.
@@ -439,8 +438,8 @@ mod tests {
     struct Measured(Mutex<Vec<(String, Outcome)>>);
 
     impl Meter for Measured {
-        fn ended(&self, worker: &WorkerId, outcome: Outcome, _: Duration, _: Duration) {
-            let measured = (worker.to_string(), outcome);
+        fn ended(&self, worker: &WorkerId, measured: delivery::Measured) {
+            let measured = (worker.to_string(), measured.outcome);
             self.0.lock().unwrap().push(measured);
         }
     }

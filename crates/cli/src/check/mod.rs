@@ -16,7 +16,7 @@ pub(crate) async fn run(options: CheckOptions) -> Result<u8> {
     let mut worker = config::load(&options.path, env)?;
     worker.bundling.development = true;
     config::apply_dev_vars(slice::from_mut(&mut worker), env)?;
-    let opened = workers::open(Vec::new(), None, None, None, &[], None)?;
+    let opened = workers::open(Vec::new(), None, &[], None)?;
     let project = &opened.project;
     project.run_build_command(&worker).await?;
     let main = project.load(&worker).await?;

@@ -20,6 +20,7 @@ mod quote;
 mod rules;
 mod schema;
 mod set;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod var_file;
@@ -35,5 +36,6 @@ pub use namespace::{Grant, Namespace};
 pub use overrides::{apply_limits, apply_vars};
 pub use set::{MissingTail, check_set};
 pub use taffrail_javascript::{Bundling, Rule, RuleKind};
+pub use telemetry::TelemetrySettings;
 pub use var_file::{DEV_VARS, DOT_ENV, apply_dev_vars, apply_var_files};
 pub use worker::{Build, WorkerConfig, load};

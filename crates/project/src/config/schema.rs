@@ -226,6 +226,7 @@ pub(super) struct TaffrailTable {
     pub(super) keep: Vec<Keep>,
     #[serde(default)]
     pub(super) logs: RetentionTable,
+    pub(super) otlp: Option<OtlpTable>,
     #[serde(default)]
     pub(super) redact: Vec<String>,
 }
@@ -238,6 +239,8 @@ pub(super) struct ObservabilityTable {
     pub(super) head_sampling_rate: Option<Rate>,
     #[serde(default)]
     pub(super) logs: LogsTable,
+    #[serde(default)]
+    pub(super) traces: TracesTable,
     #[serde(default)]
     pub(super) redact_query_string: bool,
 }
@@ -253,6 +256,34 @@ pub(super) struct LogsTable {
     /// Where Cloudflare exports logs to.
     #[serde(default, rename = "destinations")]
     _destinations: Vec<String>,
+}
+
+/// Settings of traces, in place of those for logs and traces.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct TracesTable {
+    pub(super) enabled: Option<bool>,
+    pub(super) head_sampling_rate: Option<Rate>,
+    /// Whether Cloudflare keeps them.
+    #[serde(rename = "persist")]
+    _persist: Option<bool>,
+    /// Where Cloudflare exports traces to.
+    #[serde(default, rename = "destinations")]
+    _destinations: Vec<String>,
+}
+
+/// Where telemetry goes.
+#[derive(Default, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table with `endpoint`, `headers`, `protocol` or `signals`"
+)]
+pub(super) struct OtlpTable {
+    pub(super) endpoint: Option<String>,
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) protocol: Option<String>,
+    pub(super) signals: Option<Vec<String>>,
 }
 
 /// How items reach a Tail Worker.

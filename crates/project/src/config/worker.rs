@@ -22,6 +22,7 @@ use super::schema::{
     BuildTable, Dataset, DeliveryName, Dispatch, DurableObject, GlobalOutbound, KvNamespace, Paths,
     Service, WorkerLoader,
 };
+use super::telemetry::TelemetrySettings;
 
 /// How a Worker's component is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +85,8 @@ pub struct WorkerConfig {
     pub limits: ConfiguredLimits,
     /// Which of its items are kept as logs.
     pub logs: LogSettings,
+    /// Which of its items are exported, and where to.
+    pub telemetry: TelemetrySettings,
     /// Warnings for the user, one line each, with the name of the file.
     pub warnings: Vec<String>,
 }
@@ -133,6 +136,7 @@ fn bare(main: PathBuf) -> WorkerConfig {
         crons: Vec::new(),
         limits: ConfiguredLimits::default(),
         logs: LogSettings::default(),
+        telemetry: TelemetrySettings::default(),
         warnings: Vec::new(),
     }
 }
@@ -151,6 +155,7 @@ fn configured(
     let (rules, ignored) = rules::of_table(&table.rules);
     warnings.extend(ignored);
     let logs = LogSettings::new(&table.observability, &table.taffrail)?;
+    let telemetry = TelemetrySettings::new(&table.observability, &table.taffrail);
     let objects = table.durable_objects.bindings.into_iter();
     Ok(WorkerConfig {
         main: component(table.main, &dir, syntax)?,
@@ -186,6 +191,7 @@ fn configured(
             .map(|(name, table)| (name, Namespace::new(table, &dir)))
             .collect(),
         logs,
+        telemetry,
         egress: egress(
             table.taffrail.allowed_outbound_hosts,
             table.taffrail.global_outbound,

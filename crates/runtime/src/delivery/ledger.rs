@@ -22,6 +22,10 @@ pub struct Delivery {
     pub lost: u64,
     /// Items in the queue and in calls that have not ended.
     pub waiting: u64,
+    /// How often items were to be delivered again, after an attempt that failed. Each item of an
+    /// attempt counts.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retried: u64,
     /// The lost items by reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reasons: BTreeMap<String, u64>,
@@ -34,6 +38,7 @@ impl Delivery {
         self.delivered += other.delivered;
         self.lost += other.lost;
         self.waiting += other.waiting;
+        self.retried += other.retried;
         for (reason, items) in &other.reasons {
             *self.reasons.entry(reason.clone()).or_default() += items;
         }
@@ -128,11 +133,16 @@ impl Ledger {
     }
 
     /// Counts lost items as [`lost`](Self::lost) does, without a line in the log.
-    pub(super) fn lost_unlogged(&self, items: u64, reason: &str) {
+    pub fn lost_unlogged(&self, items: u64, reason: &str) {
         let mut counts = self.counts();
         let items = counts.leave(items);
         counts.lose(items, reason);
         counts.logged += items;
+    }
+
+    /// Counts items of an attempt that has failed, and that is to be repeated. They still wait.
+    pub fn retried(&self, items: u64) {
+        self.counts().delivery.retried += items;
     }
 
     /// Takes waiting items out of the counts: a later process will deliver them.
@@ -207,6 +217,10 @@ impl Counts {
             self.reason
         )
     }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 async fn log_the_rest(ledger: Weak<Ledger>) {

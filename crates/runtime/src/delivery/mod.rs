@@ -15,7 +15,7 @@ pub(crate) use batch::ItemBatch;
 pub use consumer::TailConsumer;
 pub(crate) use consumers::Consumers;
 pub use ledger::{Delivery, Ledger};
-pub use meter::Meter;
+pub use meter::{Measured, Meter};
 pub(crate) use queue::depth;
 pub(crate) use queue::{NotBegun, TailCall, TailQueue, TailWorker};
 pub(crate) use queues::Queues;

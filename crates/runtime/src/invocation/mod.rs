@@ -36,7 +36,7 @@ pub(crate) use allowance::TooManySubrequests;
 use recording::{Recording, at_now};
 
 use crate::clock;
-use crate::delivery::{ItemBatch, NotBegun};
+use crate::delivery::{ItemBatch, Measured, NotBegun};
 use crate::invocation::allowance::Allowance;
 use crate::invocation::caught::Panicked;
 use crate::invocation::context::WorkerContext;
@@ -229,13 +229,15 @@ impl Invocation {
 
     /// Returns places for the instance that runs the invocation.
     pub(crate) async fn place(&self, places: &Places, size: usize) -> Result<Place, Call> {
-        tokio::select! {
+        let place = tokio::select! {
             biased;
             place = places.take(size, self.rank) => {
                 place.map_err(|NoPlace| Call::Shed(Shed::Process))
             }
             () = self.until_cut() => Err(Call::Unfinished),
-        }
+        };
+        self.recording().is_cold_start |= place.is_ok();
+        place
     }
 
     /// Whether an event caused the invocation.
@@ -527,6 +529,7 @@ impl Drop for Invocation {
             let response = TailResponse { status };
             recording.observers.record(Record::Response(response));
         }
+        let is_cold_start = recording.is_cold_start;
         let end = End {
             outcome: verdict.outcome,
             cpu_time: self.cpu.used(),
@@ -535,7 +538,14 @@ impl Drop for Invocation {
             exceeded_limit: verdict.limit.map(|limit| self.exceeded(limit)),
         };
         if let Some(meter) = meter {
-            meter.ended(&self.worker.id, end.outcome, end.cpu_time, end.wall_time);
+            let measured = Measured {
+                outcome: end.outcome,
+                cpu_time: end.cpu_time,
+                wall_time: end.wall_time,
+                peak_memory: end.peak_memory,
+                is_cold_start,
+            };
+            meter.ended(&self.worker.id, measured);
         }
         // Before the item is delivered, so that a consumer does not find this invocation still
         // running.

@@ -27,6 +27,8 @@ pub(super) struct Recording {
     pub(super) not_started: bool,
     /// What the attributes of open spans take.
     pub(super) attribute_bytes: usize,
+    /// Whether an instance was made for the invocation.
+    pub(super) is_cold_start: bool,
     /// Whether the return of the handler was recorded.
     pub(super) has_returned: bool,
 }
@@ -46,6 +48,7 @@ impl Recording {
             has_exceptions: false,
             not_started: false,
             attribute_bytes: 0,
+            is_cold_start: false,
             has_returned: false,
         }
     }
