@@ -45,11 +45,8 @@ mod javascript;
 mod logs;
 mod main_file;
 mod namespaces;
-<<<<<<< HEAD
 mod onsets;
-=======
 mod otlp;
->>>>>>> otlp
 mod progress;
 mod project;
 mod settings;

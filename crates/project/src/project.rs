@@ -9,11 +9,8 @@ use crate::javascript::JavaScript;
 use crate::logs::Logs;
 use crate::main_file::{self, Kind, Main};
 use crate::namespaces::UserWorkers;
-<<<<<<< HEAD
 use crate::onsets::Onsets;
-=======
 use crate::otlp::{self, Otlp};
->>>>>>> otlp
 use crate::progress::{Progress, Step, during};
 use crate::settings::settings;
 use crate::sources::SourceBuilder;
@@ -41,12 +38,9 @@ pub struct Project {
     /// Taken when a Worker that keeps data is deployed.
     claim: Mutex<Option<Claim>>,
     logs: Arc<Logs>,
-<<<<<<< HEAD
     onsets: Arc<Onsets>,
-=======
     /// The consumer that exports items, and what sends them.
     otlp: Option<(Arc<Otlp>, Arc<Exporter>)>,
->>>>>>> otlp
     /// The deliveries to durable Tail Workers, by their keys.
     durable: Mutex<HashMap<String, AbortOnDropHandle<()>>>,
 }
@@ -175,11 +169,8 @@ impl Builder {
             store: self.store,
             claim: Mutex::default(),
             logs,
-<<<<<<< HEAD
             onsets,
-=======
             otlp,
->>>>>>> otlp
             durable: Mutex::default(),
         })
     }
