@@ -59,6 +59,7 @@ mod snapshots;
 mod stacks;
 mod storage;
 mod streaming;
+mod streaming_tails;
 mod tail_command;
 mod tail_items;
 mod tails;

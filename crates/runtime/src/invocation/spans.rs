@@ -6,8 +6,14 @@ use crate::invocation::id::InvocationId;
 use crate::invocation::observer::Record;
 use crate::invocation::origin::{Origin, TraceParent};
 use crate::settings::WorkerSettings;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use taffrail_trace::{Attribute, AttributeValue, Outcome, SpanContext, SpanId, SpanName};
+use wasmtime_wasi_http::{Error, WasiBody};
 
 /// Returns the span of an invocation. It is part of the trace of its cause. Otherwise it begins
 /// one, which is sampled as its Worker is configured.
@@ -43,25 +49,21 @@ pub(super) fn of_invocation(
 pub(crate) struct Span {
     recorded: Option<Arc<Invocation>>,
     id: SpanId,
+    /// Recorded at the end, in one piece.
+    attributes: Vec<Attribute>,
     outcome: Outcome,
 }
 
 impl Span {
     /// Sets attributes, which are made only if the span is recorded.
-    pub(crate) fn set(&self, attributes: impl FnOnce() -> Vec<Attribute>) {
-        if let Some(invocation) = &self.recorded {
-            invocation
-                .recording()
-                .observers
-                .record(Record::SpanAttributes {
-                    id: self.id,
-                    attributes: attributes(),
-                });
+    pub(crate) fn set(&mut self, attributes: impl FnOnce() -> Vec<Attribute>) {
+        if self.recorded.is_some() {
+            self.attributes.extend(attributes());
         }
     }
 
     /// Sets one attribute.
-    pub(crate) fn set_one(&self, name: &'static str, value: impl Into<AttributeValue>) {
+    pub(crate) fn set_one(&mut self, name: &'static str, value: impl Into<AttributeValue>) {
         self.set(|| vec![Attribute::new(name, value)]);
     }
 
@@ -71,6 +73,16 @@ impl Span {
             true => Outcome::Ok,
             false => Outcome::Exception,
         };
+    }
+
+    /// Ends the span with a body, or when that is dropped.
+    pub(crate) fn until_end_of(mut self, body: WasiBody) -> WasiBody {
+        if self.recorded.is_none() {
+            return body;
+        }
+        self.outcome = Outcome::Ok;
+        let span = Some(self);
+        Spanned { inner: body, span }.boxed_unsync()
     }
 
     /// Begins a span within this one.
@@ -87,46 +99,103 @@ impl Span {
 impl Drop for Span {
     fn drop(&mut self) {
         if let Some(invocation) = &self.recorded {
-            invocation.recording().observers.record(Record::SpanClose {
-                id: self.id,
-                outcome: self.outcome,
-                end: clock::epoch_us(),
-            });
+            let attributes = std::mem::take(&mut self.attributes);
+            invocation.span_attributes(self.id, attributes);
+            invocation.close_span(self.id, self.outcome);
         }
+    }
+}
+
+/// A body with the span that ends with it.
+struct Spanned {
+    inner: WasiBody,
+    span: Option<Span>,
+}
+
+impl Body for Spanned {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        if let Some(Err(_)) = &frame
+            && let Some(span) = self.span.take()
+        {
+            span.end(false);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
     }
 }
 
 /// Begins a span within `parent`, if the invocation records spans.
 fn begin(invocation: Option<&Arc<Invocation>>, parent: SpanId, name: impl Into<SpanName>) -> Span {
     let id = match invocation {
-        Some(invocation) => {
-            let id = SpanId::new(rand::random());
-            invocation.recording().observers.record(Record::SpanOpen {
-                id,
-                parent,
-                name: taffrail_trace::span_name(name.into()),
-                start: clock::epoch_us(),
-            });
-            id
-        }
+        Some(invocation) => invocation.open_span(parent, name),
         None => parent,
     };
     Span {
         recorded: invocation.cloned(),
         id,
+        attributes: Vec::new(),
         outcome: Outcome::Canceled,
     }
 }
 
 impl Invocation {
-    /// Begins a span within the one in which the guest works.
-    pub(crate) fn begin_span(self: &Arc<Self>, name: impl Into<SpanName>) -> Span {
-        if self.is_traced {
-            let parent = self.recording().observers.span;
-            begin(Some(self), parent, name)
-        } else {
-            begin(None, self.span.span_id, name)
+    /// Begins a span within `parent`.
+    pub(crate) fn begin_span(self: &Arc<Self>, parent: SpanId, name: impl Into<SpanName>) -> Span {
+        let recorded = self.is_traced.then_some(self);
+        begin(recorded, parent, name)
+    }
+
+    /// Returns the span in which the guest works, to begin others in it.
+    pub(crate) fn current_span(&self) -> SpanId {
+        match self.is_traced {
+            true => self.recording().observers.span,
+            false => self.span.span_id,
         }
+    }
+
+    /// Records the start of a span, and returns its id. A caller without a [`Span`] must record
+    /// the end as well.
+    pub(crate) fn open_span(&self, parent: SpanId, name: impl Into<SpanName>) -> SpanId {
+        let id = SpanId::new(rand::random());
+        self.recording().observers.record(Record::SpanOpen {
+            id,
+            parent,
+            name: taffrail_trace::span_name(name.into()),
+            start: clock::epoch_us(),
+        });
+        id
+    }
+
+    /// Records attributes of a span that is open.
+    pub(crate) fn span_attributes(&self, id: SpanId, attributes: Vec<Attribute>) {
+        if !attributes.is_empty() {
+            self.recording()
+                .observers
+                .record(Record::SpanAttributes { id, attributes });
+        }
+    }
+
+    /// Records the end of a span.
+    pub(crate) fn close_span(&self, id: SpanId, outcome: Outcome) {
+        self.recording().observers.record(Record::SpanClose {
+            id,
+            outcome,
+            end: clock::epoch_us(),
+        });
     }
 
     /// Whether spans are recorded.

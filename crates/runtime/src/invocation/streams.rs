@@ -62,8 +62,10 @@ impl Streams {
     fn send(&mut self, timestamp: EpochMs, span: SpanId, event: StreamEvent) {
         let event = self.event(timestamp, Some(span), event);
         let bytes = event.held_bytes();
+        let is_too_large = bytes > MAX_EVENT_BYTES && !is_cut(&event.event);
         for stream in &mut self.streams {
-            stream.dropped += u64::from(stream.sender.send(&event, bytes).is_err());
+            let is_dropped = is_too_large || stream.sender.send(&event, bytes).is_err();
+            stream.dropped += u64::from(is_dropped);
         }
     }
 
@@ -112,6 +114,14 @@ impl Streams {
         // The streams end here.
         self.streams.clear();
     }
+}
+
+/// Whether an event that is too large is cut rather than dropped.
+fn is_cut(event: &StreamEvent) -> bool {
+    matches!(
+        event,
+        StreamEvent::Log { .. } | StreamEvent::Exception { .. }
+    )
 }
 
 /// Returns the message of a log event, and whether it was cut.
