@@ -4,8 +4,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use taffrail_tests::folder::Folder;
-use taffrail_tests::scenario::{Endpoint, Scenario, full, patiently, refused, request};
-use taffrail_trace::Outcome;
+use taffrail_tests::scenario::{Endpoint, Scenario, full, logs, patiently, refused, request};
+use taffrail_trace::{Outcome, TraceItem};
 
 /// Logs all events of an invocation once it is over.
 const TAIL: &str = "\
@@ -36,19 +36,24 @@ async fn events(body: &str, more: &str) -> Vec<Value> {
     let scenario = Scenario::of(&folder, &["w", "tail"]).await;
     _ = scenario.get("w", "/").await;
     scenario.idle().await;
-    let logged = streamed(&scenario);
-    assert_eq!(logged.len(), 1);
-    logged.into_iter().next().unwrap()
+    let streams = streamed(&scenario);
+    assert_eq!(streams.len(), 1);
+    streams.into_iter().next().unwrap()
 }
 
 /// What the streaming tail has logged of each invocation.
 fn streamed(scenario: &Scenario) -> Vec<Vec<Value>> {
     let items = scenario.items_of("tail");
-    let logs = items
-        .iter()
-        .flat_map(|item| taffrail_tests::scenario::logs(item));
+    let logs = items.iter().flat_map(|item| logged(item));
     logs.map(|log| serde_json::from_str(&log).unwrap())
         .collect()
+}
+
+/// The texts that a Worker logged.
+fn logged(item: &TraceItem) -> Vec<String> {
+    let logs = logs(item).into_iter();
+    let texts = logs.map(|log| log.split_once(' ').map(|(_, text)| text.to_owned()));
+    texts.map(Option::unwrap).collect()
 }
 
 /// Types of events, of which those of spans have their names.
@@ -211,7 +216,7 @@ async fn a_handler_that_does_not_handle_harms_only_itself() {
         assert_eq!(scenario.item("w").outcome, Outcome::Ok, "{tail}");
         let own = scenario.item("tail");
         assert_eq!(own.outcome, outcome, "{tail}");
-        assert_eq!(taffrail_tests::scenario::logs(&own), logs, "{tail}");
+        assert_eq!(logged(&own), logs, "{tail}");
         let delivery = scenario.runtime().deliveries().remove(0);
         assert_eq!(
             (delivery.produced, delivery.delivered, delivery.lost),
@@ -637,10 +642,7 @@ streaming_tail_consumers = [{ service = \"tail\" }, { service = \"tail\" }]";
     assert_eq!(streams.len(), 2);
     assert_eq!(streams[0], streams[1]);
     assert_eq!(types(&streams[0]), ["onset", "log", "return", "outcome"]);
-    assert_eq!(
-        taffrail_tests::scenario::logs(&scenario.item("items")),
-        ["1"]
-    );
+    assert_eq!(logged(&scenario.item("items")), ["1"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -691,6 +693,6 @@ export default { async fetch(request, env, ctx) {
     let tail = items
         .iter()
         .find(|item| item.script.entrypoint.as_deref() == Some("S"));
-    let logs = taffrail_tests::scenario::logs(tail.unwrap());
+    let logs = logged(tail.unwrap());
     assert_eq!(logs, [r#"["d","log","return","outcome"]"#]);
 }

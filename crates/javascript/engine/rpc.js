@@ -11,7 +11,7 @@ import { hangUp, send } from "./host.js";
 import { stackAt } from "./stack.js";
 import { queueMicrotask, setTimeout } from "./timers.js";
 import { refuseTraceItems } from "./trace-item.js";
-import { begin, flush, throughout } from "./tracing.js";
+import { begin, flush, throughout, tracing } from "./tracing.js";
 import { askHost, call } from "./wire.js";
 
 // The number of the event's own session.
@@ -234,8 +234,9 @@ function recorded(path, operation, target, call) {
   if (invocation.span === undefined) return passing(call);
   const method = joined(path);
   const span = begin("jsRpcCall");
-  span.setAttribute("jsrpc.method", method);
-  flush(span);
+  const root = tracing.getActiveSpan();
+  root.setAttribute("jsrpc.method", method);
+  flush(root);
   span.setAttribute("jsrpc.method", method);
   const kind = inherits(target, DurableObject.prototype) ? "durable_object" : "entrypoint";
   span.setAttribute("jsrpc.target_kind", kind);

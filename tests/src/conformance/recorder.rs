@@ -128,6 +128,8 @@ fn report(reported: &mut Reported, path: String, body: &[u8]) {
                 event: take("json"),
             });
         }
+        // The report of a Worker that was stopped while it wrote it.
+        None if path == "/stream" => {}
         json => {
             let mut mark = json.unwrap_or_else(|| {
                 let raw = ("raw".to_owned(), Value::from(body));

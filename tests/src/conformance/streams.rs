@@ -101,21 +101,28 @@ fn as_refused(event: &Value) -> Value {
 /// Replaces ids by numbers, in the order in which they occur, so that what refers to the same
 /// thing still does.
 pub(super) fn with_numbered_ids(streams: &[Stream]) -> Vec<Stream> {
-    let mut numbers = HashMap::new();
-    let mut number = |id: &str| {
-        let next = numbers.len();
-        let number = numbers.entry(id.to_owned()).or_insert(next);
-        format!("id {number}")
+    let mut known: HashMap<&'static str, Vec<String>> = HashMap::new();
+    let mut number = |kind: &'static str, id: &str| {
+        let known = known.entry(kind).or_default();
+        let number = known.iter().position(|other| other == id);
+        let number = number.unwrap_or_else(|| {
+            known.push(id.to_owned());
+            known.len() - 1
+        });
+        format!("{kind} {number}")
     };
     replaced(streams, &mut number)
 }
 
 /// Replaces all ids by the same word.
 pub(super) fn without_ids(streams: &[Stream]) -> Vec<Stream> {
-    replaced(streams, &mut |_| "<id>".to_owned())
+    replaced(streams, &mut |kind, _| kind.to_owned())
 }
 
-fn replaced(streams: &[Stream], replace: &mut impl FnMut(&str) -> String) -> Vec<Stream> {
+fn replaced(
+    streams: &[Stream],
+    replace: &mut impl FnMut(&'static str, &str) -> String,
+) -> Vec<Stream> {
     let streams = streams.iter();
     streams
         .map(|stream| {
@@ -128,7 +135,7 @@ fn replaced(streams: &[Stream], replace: &mut impl FnMut(&str) -> String) -> Vec
         .collect()
 }
 
-fn with_ids(value: &Value, replace: &mut impl FnMut(&str) -> String) -> Value {
+fn with_ids(value: &Value, replace: &mut impl FnMut(&'static str, &str) -> String) -> Value {
     match value {
         Value::Array(values) => values
             .iter()
@@ -139,11 +146,16 @@ fn with_ids(value: &Value, replace: &mut impl FnMut(&str) -> String) -> Value {
             // In one order on both sides, so that ids get the same numbers.
             let sorted = table.iter().collect::<BTreeMap<_, _>>().into_iter();
             let entries = sorted.map(|(key, value)| {
-                let is_id = matches!(key.as_str(), "traceId" | "spanId" | "invocationId")
-                    || (is_reference && key == "value");
-                let value = match value {
-                    Value::String(id) if is_id => replace(id).into(),
-                    value => with_ids(value, replace),
+                let kind = match key.as_str() {
+                    "traceId" => Some("trace"),
+                    "spanId" => Some("span"),
+                    "invocationId" => Some("invocation"),
+                    "value" if is_reference => Some("span"),
+                    _ => None,
+                };
+                let value = match (kind, value) {
+                    (Some(kind), Value::String(id)) => replace(kind, id).into(),
+                    (_, value) => with_ids(value, replace),
                 };
                 (key.clone(), value)
             });

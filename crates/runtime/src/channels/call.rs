@@ -81,7 +81,7 @@ pub(crate) async fn fetch(
     if let Ok(response) = &fetched {
         span.set(|| spans::response(response));
     }
-    span.end(fetched.is_ok());
+    span.end_with_result(fetched.is_ok());
     match (whole, fetched) {
         (Some(whole), Ok(response)) => Ok(response.map(|body| whole.until_end_of(body))),
         (Some(whole), Err(failed)) => {
@@ -197,9 +197,9 @@ impl SessionSpans {
         let spans = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((call, whole)) = spans {
             if let Some(call) = call {
-                call.end(ok);
+                call.end_with_result(ok);
             }
-            whole.end(ok);
+            whole.end_with_result(ok);
         }
     }
 }

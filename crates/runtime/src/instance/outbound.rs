@@ -131,7 +131,7 @@ pub(crate) async fn send(
     if let Ok(Ok((response, _))) = &sent {
         span.set(|| spans::response(response));
     }
-    span.end(matches!(sent, Ok(Ok(_))));
+    span.end_with_result(matches!(sent, Ok(Ok(_))));
     sent
 }
 

@@ -3,8 +3,9 @@
 use crate::clock;
 use crate::invocation::Invocation;
 use crate::invocation::id::InvocationId;
-use crate::invocation::observer::Record;
+use crate::invocation::observer::{Observers, Record};
 use crate::invocation::origin::{Origin, TraceParent};
+use crate::invocation::recording::Recording;
 use crate::settings::WorkerSettings;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -12,7 +13,7 @@ use http_body_util::BodyExt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use taffrail_trace::{Attribute, AttributeValue, Outcome, SpanContext, SpanId, SpanName};
+use taffrail_trace::{Attribute, AttributeValue, EpochUs, Outcome, SpanContext, SpanId, SpanName};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 /// Returns the span of an invocation. It is part of the trace of its cause. Otherwise it begins
@@ -52,6 +53,26 @@ pub(crate) struct Span {
     /// Recorded at the end, in one piece.
     attributes: Vec<Attribute>,
     outcome: Outcome,
+    recorded_at: RecordedAt,
+}
+
+/// When the end of a span is recorded. Its time is that of the end itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RecordedAt {
+    /// At once.
+    Once,
+    /// When the script has done what it does with the result and waits again, as on workerd.
+    Turn,
+    /// After the return of the handler, as on workerd.
+    End,
+}
+
+/// The end of a span that is recorded later.
+pub(super) struct Ended {
+    id: SpanId,
+    attributes: Vec<Attribute>,
+    outcome: Outcome,
+    end: EpochUs,
 }
 
 impl Span {
@@ -75,12 +96,19 @@ impl Span {
         };
     }
 
+    /// Ends the span of something that the guest waits for.
+    pub(crate) fn end_with_result(mut self, ok: bool) {
+        self.recorded_at = RecordedAt::Turn;
+        self.end(ok);
+    }
+
     /// Ends the span with a body, or when that is dropped.
     pub(crate) fn until_end_of(mut self, body: WasiBody) -> WasiBody {
         if self.recorded.is_none() {
             return body;
         }
         self.outcome = Outcome::Ok;
+        self.recorded_at = RecordedAt::End;
         let span = Some(self);
         Spanned { inner: body, span }.boxed_unsync()
     }
@@ -99,9 +127,49 @@ impl Span {
 impl Drop for Span {
     fn drop(&mut self) {
         if let Some(invocation) = &self.recorded {
-            let attributes = std::mem::take(&mut self.attributes);
-            invocation.span_attributes(self.id, attributes);
-            invocation.close_span(self.id, self.outcome);
+            let ended = Ended {
+                id: self.id,
+                attributes: std::mem::take(&mut self.attributes),
+                outcome: self.outcome,
+                end: clock::epoch_us(),
+            };
+            let mut recording = invocation.recording();
+            match (self.recorded_at, &mut recording.ended_in_turn) {
+                (RecordedAt::Turn, Some(waiting)) => waiting.push(ended),
+                (RecordedAt::End, _) => recording.ended_last.push(ended),
+                (RecordedAt::Once | RecordedAt::Turn, _) => ended.record(&mut recording.observers),
+            }
+        }
+    }
+}
+
+impl Ended {
+    fn record(self, observers: &mut Observers) {
+        let Self {
+            id,
+            attributes,
+            outcome,
+            end,
+        } = self;
+        if !attributes.is_empty() {
+            observers.record(Record::SpanAttributes { id, attributes });
+        }
+        observers.record(Record::SpanClose { id, outcome, end });
+    }
+}
+
+impl Recording {
+    /// Records the ends of spans whose results the guest has had.
+    pub(super) fn record_ended_in_turn(&mut self) {
+        for ended in self.ended_in_turn.iter_mut().flat_map(std::mem::take) {
+            ended.record(&mut self.observers);
+        }
+    }
+
+    /// Records the ends that wait for the return of the handler.
+    pub(super) fn record_ended_last(&mut self) {
+        for ended in std::mem::take(&mut self.ended_last) {
+            ended.record(&mut self.observers);
         }
     }
 }
@@ -149,6 +217,7 @@ fn begin(invocation: Option<&Arc<Invocation>>, parent: SpanId, name: impl Into<S
         id,
         attributes: Vec::new(),
         outcome: Outcome::Canceled,
+        recorded_at: RecordedAt::Once,
     }
 }
 
@@ -196,6 +265,21 @@ impl Invocation {
             outcome,
             end: clock::epoch_us(),
         });
+    }
+
+    /// Tells that the guest works in turns, whose ends are told by
+    /// [`turn_ended`](Self::turn_ended).
+    pub(crate) fn works_in_turns(&self) {
+        if self.is_traced {
+            self.recording().ended_in_turn.get_or_insert_default();
+        }
+    }
+
+    /// Tells that the guest waits, or works for another invocation.
+    pub(crate) fn turn_ended(&self) {
+        if self.is_traced {
+            self.recording().record_ended_in_turn();
+        }
     }
 
     /// Whether spans are recorded.

@@ -6,7 +6,7 @@ use crate::invocation::id::InvocationId;
 use crate::invocation::observer::{Observer, Onset, Record};
 use std::sync::Arc;
 use taffrail_trace::{
-    Diagnostic, End, EpochMs, EventSpan, Json, LogMessage, MAX_EVENT_BYTES, OnsetEvent,
+    Diagnostic, End, EpochMs, EventInfo, EventSpan, Json, LogMessage, MAX_EVENT_BYTES, OnsetEvent,
     OnsetScript, OutcomeEvent, ReturnInfo, SpanId, StreamEvent, TailEvent, TraceId,
 };
 
@@ -84,7 +84,13 @@ impl Streams {
             span_id: onset.span.span_id,
             info: onset.event.clone(),
         }));
-        self.send_always(onset.timestamp, onset.parent_span, event);
+        // Of a call, as on workerd: other events have no caller, whatever caused them.
+        let is_called = matches!(
+            onset.event,
+            EventInfo::Fetch { .. } | EventInfo::Rpc { .. } | EventInfo::Connect {}
+        );
+        let caller = onset.parent_span.filter(|_| is_called);
+        self.send_always(onset.timestamp, caller, event);
     }
 
     /// Sends the last event, and before it to each stream the number of events that it missed.
