@@ -48,7 +48,7 @@ impl tracing::HostSpan for State {
     fn new(&mut self, name: String) -> wasmtime::Result<Resource<OpenSpan>> {
         let invocation = self.invocation();
         let outer = invocation.current_span();
-        let span = invocation.begin_span(name);
+        let span = invocation.begin_span(outer, name);
         invocation.enter_span(Some(span.id()));
         Ok(self.table.push(OpenSpan {
             span,
@@ -63,7 +63,7 @@ impl tracing::HostSpan for State {
         name: String,
         value: tracing::SpanValue,
     ) -> wasmtime::Result<()> {
-        let open = self.table.get(&span)?;
+        let open = self.table.get_mut(&span)?;
         open.span
             .set(|| vec![Attribute::new(name, attribute(value))]);
         Ok(())

@@ -4,22 +4,30 @@ use crate::clock;
 use crate::invocation::Invocation;
 use crate::invocation::observer::Record;
 use crate::invocation::origin::TraceParent;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::invocation::recording::Recording;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use taffrail_trace::{
-    Attribute, AttributeValue, MAX_TRACE_BYTES, Outcome, SpanContext, SpanId, SpanName,
+    Attribute, AttributeValue, EpochUs, MAX_TRACE_BYTES, Outcome, SpanContext, SpanId, SpanName,
 };
+use wasmtime_wasi_http::{Error, WasiBody};
 
 /// An operation of an invocation. It ends when this is dropped, as canceled unless
 /// [`end`](Self::end) was called. If nothing records spans, it does nothing.
 pub(crate) struct Span {
     recorded: Option<Arc<Invocation>>,
     id: SpanId,
-    /// Recorded together at its end, as on Workers.
-    attributes: Mutex<Attributes>,
+    /// Recorded at the end, in one piece.
+    attributes: Attributes,
     outcome: Outcome,
+    recorded_at: RecordedAt,
 }
 
-/// The attributes of a span that has not ended.
+/// The attributes of a span whose end is not recorded yet.
 #[derive(Default)]
 struct Attributes {
     attributes: Vec<Attribute>,
@@ -32,7 +40,7 @@ pub(crate) const MAX_ATTRIBUTES: usize = 128;
 
 impl Attributes {
     /// Sets an attribute in place of an earlier one of that name. If there is no room for it, it
-    /// is counted. `held` is what all open spans of the invocation hold.
+    /// is counted. `held` is what all such spans of the invocation hold.
     fn set(&mut self, attribute: Attribute, held: &mut usize) {
         let bytes = attribute.held_bytes();
         if *held + bytes > MAX_TRACE_BYTES {
@@ -53,20 +61,39 @@ impl Attributes {
     }
 }
 
+/// When the end of a span is recorded. Its time is that of the end itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RecordedAt {
+    /// At once.
+    Once,
+    /// When the script has done what it does with the result and waits again, as on workerd.
+    Turn,
+    /// After the return of the handler, as on workerd.
+    End,
+}
+
+/// The end of a span that is recorded later.
+pub(super) struct Ended {
+    id: SpanId,
+    attributes: Attributes,
+    outcome: Outcome,
+    end: EpochUs,
+}
+
 impl Span {
     /// Sets attributes, which are made only if the span is recorded.
-    pub(crate) fn set(&self, attributes: impl FnOnce() -> Vec<Attribute>) {
+    pub(crate) fn set(&mut self, attributes: impl FnOnce() -> Vec<Attribute>) {
         if let Some(invocation) = &self.recorded {
-            let mut own = self.attributes();
             let mut recording = invocation.recording();
             for attribute in attributes() {
-                own.set(attribute, &mut recording.attribute_bytes);
+                self.attributes
+                    .set(attribute, &mut recording.attribute_bytes);
             }
         }
     }
 
     /// Sets one attribute.
-    pub(crate) fn set_one(&self, name: &'static str, value: impl Into<AttributeValue>) {
+    pub(crate) fn set_one(&mut self, name: &'static str, value: impl Into<AttributeValue>) {
         self.set(|| vec![Attribute::new(name, value)]);
     }
 
@@ -78,15 +105,26 @@ impl Span {
         };
     }
 
+    /// Ends the span of something that the guest waits for.
+    pub(crate) fn end_with_result(mut self, ok: bool) {
+        self.recorded_at = RecordedAt::Turn;
+        self.end(ok);
+    }
+
+    /// Ends the span with a body, or when that is dropped.
+    pub(crate) fn until_end_of(mut self, body: WasiBody) -> WasiBody {
+        if self.recorded.is_none() {
+            return body;
+        }
+        self.outcome = Outcome::Ok;
+        self.recorded_at = RecordedAt::End;
+        let span = Some(self);
+        Spanned { inner: body, span }.boxed_unsync()
+    }
+
     /// Begins a span within this one.
     pub(crate) fn span(&self, name: impl Into<SpanName>) -> Self {
         begin(self.recorded.as_ref(), self.id, name)
-    }
-
-    fn attributes(&self) -> MutexGuard<'_, Attributes> {
-        self.attributes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The id of the span, or of the one that it would be part of if it is not recorded.
@@ -97,73 +135,160 @@ impl Span {
 
 impl Drop for Span {
     fn drop(&mut self) {
-        let Some(invocation) = &self.recorded else {
-            return;
-        };
-        let attributes = std::mem::take(&mut *self.attributes());
-        let mut recording = invocation.recording();
-        recording.attribute_bytes -= attributes.bytes;
-        if !attributes.attributes.is_empty() || attributes.dropped > 0 {
-            recording.observers.record(Record::SpanAttributes {
+        if let Some(invocation) = &self.recorded {
+            let ended = Ended {
                 id: self.id,
-                attributes: attributes.attributes,
-                dropped: attributes.dropped,
+                attributes: std::mem::take(&mut self.attributes),
+                outcome: self.outcome,
+                end: clock::epoch_us(),
+            };
+            let mut recording = invocation.recording();
+            match (self.recorded_at, &mut recording.ended_in_turn) {
+                (RecordedAt::Turn, Some(waiting)) => waiting.push(ended),
+                (RecordedAt::End, _) => recording.ended_last.push(ended),
+                (RecordedAt::Once | RecordedAt::Turn, _) => recording.record_ended(ended),
+            }
+        }
+    }
+}
+
+impl Recording {
+    fn record_ended(&mut self, ended: Ended) {
+        let Ended {
+            id,
+            attributes:
+                Attributes {
+                    attributes,
+                    bytes,
+                    dropped,
+                },
+            outcome,
+            end,
+        } = ended;
+        self.attribute_bytes -= bytes;
+        if !attributes.is_empty() || dropped > 0 {
+            self.observers.record(Record::SpanAttributes {
+                id,
+                attributes,
+                dropped,
             });
         }
-        recording.observers.record(Record::SpanClose {
-            id: self.id,
-            outcome: self.outcome,
-            end: clock::epoch_us(),
-        });
+        self.observers
+            .record(Record::SpanClose { id, outcome, end });
+    }
+
+    /// Records the ends of spans whose results the guest has had.
+    pub(super) fn record_ended_in_turn(&mut self) {
+        let ended = self.ended_in_turn.as_mut().map(std::mem::take);
+        for ended in ended.into_iter().flatten() {
+            self.record_ended(ended);
+        }
+    }
+
+    /// Records the ends that wait for the return of the handler.
+    pub(super) fn record_ended_last(&mut self) {
+        for ended in std::mem::take(&mut self.ended_last) {
+            self.record_ended(ended);
+        }
+    }
+}
+
+/// A body with the span that ends with it.
+struct Spanned {
+    inner: WasiBody,
+    span: Option<Span>,
+}
+
+impl Body for Spanned {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        if let Some(Err(_)) = &frame
+            && let Some(span) = self.span.take()
+        {
+            span.end(false);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
     }
 }
 
 /// Begins a span within `parent`, if the invocation records spans.
 fn begin(invocation: Option<&Arc<Invocation>>, parent: SpanId, name: impl Into<SpanName>) -> Span {
     let id = match invocation {
-        Some(invocation) => {
-            let id = SpanId::new(rand::random());
-            invocation.recording().observers.record(Record::SpanOpen {
-                id,
-                parent,
-                name: taffrail_trace::span_name(name.into()),
-                start: clock::epoch_us(),
-            });
-            id
-        }
+        Some(invocation) => invocation.open_span(parent, name),
         None => parent,
     };
     Span {
         recorded: invocation.cloned(),
         id,
-        attributes: Mutex::default(),
+        attributes: Attributes::default(),
         outcome: Outcome::Canceled,
+        recorded_at: RecordedAt::Once,
     }
 }
 
 impl Invocation {
-    /// Begins a span within the one in which the guest works.
-    pub(crate) fn begin_span(self: &Arc<Self>, name: impl Into<SpanName>) -> Span {
-        if self.is_traced {
-            let parent = self.recording().observers.span;
-            begin(Some(self), parent, name)
-        } else {
-            begin(None, self.span.span_id, name)
+    /// Begins a span within `parent`.
+    pub(crate) fn begin_span(self: &Arc<Self>, parent: SpanId, name: impl Into<SpanName>) -> Span {
+        let recorded = self.is_traced.then_some(self);
+        begin(recorded, parent, name)
+    }
+
+    /// Returns the span in which the guest works, to begin others in it.
+    pub(crate) fn current_span(&self) -> SpanId {
+        match self.is_traced {
+            true => self.recording().observers.span,
+            false => self.span.span_id,
         }
     }
 
-    /// Whether spans are recorded.
-    pub(crate) fn is_traced(&self) -> bool {
-        self.is_traced
+    /// Records the start of a span, and returns its id. A caller without a [`Span`] must record
+    /// the end as well.
+    pub(crate) fn open_span(&self, parent: SpanId, name: impl Into<SpanName>) -> SpanId {
+        let id = SpanId::new(rand::random());
+        self.recording().observers.record(Record::SpanOpen {
+            id,
+            parent,
+            name: taffrail_trace::span_name(name.into()),
+            start: clock::epoch_us(),
+        });
+        id
     }
 
-    /// Returns the span in which the guest works.
-    pub(crate) fn current_span(&self) -> SpanId {
-        self.recording().observers.span
+    /// Records attributes of a span that is open.
+    pub(crate) fn span_attributes(&self, id: SpanId, attributes: Vec<Attribute>) {
+        if !attributes.is_empty() {
+            self.recording().observers.record(Record::SpanAttributes {
+                id,
+                attributes,
+                dropped: 0,
+            });
+        }
     }
 
-    /// Records a span that has already ended.
-    /// Of its attributes, `dropped` are already missing.
+    /// Records the end of a span.
+    pub(crate) fn close_span(&self, id: SpanId, outcome: Outcome) {
+        self.recording().observers.record(Record::SpanClose {
+            id,
+            outcome,
+            end: clock::epoch_us(),
+        });
+    }
+
+    /// Records a span that has already ended, of whose attributes `dropped` are missing.
     pub(crate) fn record_span(&self, span: taffrail_trace::Span, dropped: u64) {
         if !self.is_traced {
             return;
@@ -188,6 +313,26 @@ impl Invocation {
             outcome: span.outcome,
             end: span.end,
         });
+    }
+
+    /// Tells that the guest works in turns, whose ends are told by
+    /// [`turn_ended`](Self::turn_ended).
+    pub(crate) fn works_in_turns(&self) {
+        if self.is_traced {
+            self.recording().ended_in_turn.get_or_insert_default();
+        }
+    }
+
+    /// Tells that the guest waits, or works for another invocation.
+    pub(crate) fn turn_ended(&self) {
+        if self.is_traced {
+            self.recording().record_ended_in_turn();
+        }
+    }
+
+    /// Whether spans are recorded.
+    pub(crate) fn is_traced(&self) -> bool {
+        self.is_traced
     }
 
     /// Sets the span in which the guest works from now on. `None` is that of the invocation.

@@ -6,7 +6,7 @@ use crate::invocation::id::InvocationId;
 use crate::invocation::observer::{Observer, Onset, Record};
 use std::sync::Arc;
 use taffrail_trace::{
-    Diagnostic, End, EpochMs, EventSpan, Json, LogMessage, MAX_EVENT_BYTES, OnsetEvent,
+    Diagnostic, End, EpochMs, EventInfo, EventSpan, Json, LogMessage, MAX_EVENT_BYTES, OnsetEvent,
     OnsetScript, OutcomeEvent, ReturnInfo, SpanId, StreamEvent, TailEvent, TraceId,
 };
 
@@ -62,8 +62,10 @@ impl Streams {
     fn send(&mut self, timestamp: EpochMs, span: SpanId, event: StreamEvent) {
         let event = self.event(timestamp, Some(span), event);
         let bytes = event.held_bytes();
+        let is_too_large = bytes > MAX_EVENT_BYTES && !is_cut(&event.event);
         for stream in &mut self.streams {
-            stream.dropped += u64::from(stream.sender.send(&event, bytes).is_err());
+            let is_dropped = is_too_large || stream.sender.send(&event, bytes).is_err();
+            stream.dropped += u64::from(is_dropped);
         }
     }
 
@@ -82,7 +84,13 @@ impl Streams {
             span_id: onset.span.span_id,
             info: onset.event.clone(),
         }));
-        self.send_always(onset.timestamp, onset.parent_span, event);
+        // Of a call, as on workerd: other events have no caller, whatever caused them.
+        let is_called = matches!(
+            onset.event,
+            EventInfo::Fetch { .. } | EventInfo::Rpc { .. } | EventInfo::Connect {}
+        );
+        let caller = onset.parent_span.filter(|_| is_called);
+        self.send_always(onset.timestamp, caller, event);
     }
 
     /// Sends the last event, and before it to each stream the number of events that it missed.
@@ -112,6 +120,14 @@ impl Streams {
         // The streams end here.
         self.streams.clear();
     }
+}
+
+/// Whether an event that is too large is cut rather than dropped.
+fn is_cut(event: &StreamEvent) -> bool {
+    matches!(
+        event,
+        StreamEvent::Log { .. } | StreamEvent::Exception { .. }
+    )
 }
 
 /// Returns the message of a log event, and whether it was cut.

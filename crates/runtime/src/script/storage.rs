@@ -73,7 +73,7 @@ pub(super) async fn answer(
         Ok(request) => request,
         Err(error) => return failed(&format!("the request is malformed: {error}")),
     };
-    let span = caller.begin_span(request.span_name());
+    let mut span = caller.begin_span(caller.current_span(), request.span_name());
     if let Request::SetAlarm(Some(time)) = request {
         span.set_one(
             "cloudflare.durable_object.alarm.scheduled_time",
