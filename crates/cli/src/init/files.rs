@@ -54,6 +54,7 @@ pub(super) const WIT: &[File] = wit![
     "dispatch.wit",
     "interfaces.wit",
     "loader.wit",
+    "p3/streaming.wit",
     "services.wit",
     "streaming.wit",
     "tracing.wit",
