@@ -171,6 +171,19 @@ fn get_traced(server: &Server, path: &str) -> u16 {
     client.answer().status
 }
 
+/// The kinds of spans.
+const SERVER: u64 = 2;
+const CLIENT: u64 = 3;
+
+/// The two spans of a name and a kind.
+fn named<'a>(spans: &[&'a Value], name: &str, kind: u64) -> [&'a Value; 2] {
+    let is_it = |span: &&&Value| span["name"] == name && span["kind"] == kind;
+    let found: Vec<_> = spans.iter().filter(is_it).copied().collect();
+    found
+        .try_into()
+        .unwrap_or_else(|found| panic!("{name}: {found:#?} of {spans:#?}"))
+}
+
 #[test]
 fn a_request_its_calls_and_its_fetch_are_one_trace_and_its_tail_another() {
     let (origin, requests) = origin();
@@ -183,23 +196,9 @@ fn a_request_its_calls_and_its_fetch_are_one_trace_and_its_tail_another() {
 
     let spans = collector.spans();
     let (shop, tails): (Vec<_>, Vec<_>) = spans.iter().partition(|span| span["traceId"] == TRACE);
-    let of = |name: &str, kind: u64| {
-        let mut found = shop
-            .iter()
-            .filter(move |span| span["name"] == name && span["kind"] == kind);
-        move || {
-            *found
-                .next()
-                .unwrap_or_else(|| panic!("no {name} in {spans:?}"))
-        }
-    };
-    const SERVER: u64 = 2;
-    const CLIENT: u64 = 3;
     // The spans of an invocation come together, so those of the callee are the first.
-    let mut served = of("GET", SERVER);
-    let (back, front) = (served(), served());
-    let mut fetched = of("fetch", CLIENT);
-    let (to_origin, to_back) = (fetched(), fetched());
+    let [back, front] = named(&shop, "GET", SERVER);
+    let [to_origin, to_back] = named(&shop, "fetch", CLIENT);
     for (child, parent) in [
         (front["parentSpanId"].clone(), CLIENT_SPAN.into()),
         (to_back["parentSpanId"].clone(), front["spanId"].clone()),
@@ -353,7 +352,10 @@ fn a_collector_that_is_not_there_is_one_warning_and_an_exact_count() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let server = serve(&folder, &["w"], &url);
+    let mut command = command(&folder, &["w"], &url);
+    // They would be the first to find out, at a time of their own.
+    command.env("OTEL_METRICS_EXPORTER", "none");
+    let server = Server::spawn(command);
     for _ in 0..20 {
         assert_eq!(server.get("/").body, "hi");
     }
