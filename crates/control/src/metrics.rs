@@ -237,6 +237,7 @@ mod tests {
             delivered: 3,
             lost: 2,
             waiting: 1,
+            retried: 5,
             ..Delivery::default()
         };
         let text = metrics.text(&[delivery], 4);
@@ -257,6 +258,7 @@ mod tests {
             r#"taffrail_tail_items_delivered_total{consumer="t"} 3"#,
             r#"taffrail_tail_items_lost_total{consumer="t"} 2"#,
             r#"taffrail_tail_items_waiting{consumer="t"} 1"#,
+            r#"taffrail_tail_items_retried_total{consumer="t"} 5"#,
             "taffrail_live_tails 4",
         ] {
             assert!(text.lines().any(|other| other == line), "{line} in\n{text}");

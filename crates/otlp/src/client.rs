@@ -56,7 +56,8 @@ impl Client {
         (self.destination.protocol, self.destination.gzip)
     }
 
-    /// Where the collector is, without what may be a secret.
+    /// Where the collector is, for all signals: without the path, and without a query, which may
+    /// contain a secret.
     pub(crate) fn place(&self) -> String {
         place(&self.destination.url)
     }
@@ -134,10 +135,9 @@ impl Client {
 fn place(url: &Uri) -> String {
     let (scheme, authority) = (url.scheme_str(), url.authority());
     format!(
-        "{}://{}{}",
+        "{}://{}",
         scheme.unwrap_or(""),
         authority.map_or("", |authority| authority.as_str()),
-        url.path()
     )
 }
 

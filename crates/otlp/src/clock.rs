@@ -5,6 +5,7 @@
 )]
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use taffrail_trace::EpochMs;
 
 /// Nanoseconds since 1970, as OTLP has times.
 pub(crate) fn epoch_ns() -> u64 {
@@ -17,4 +18,9 @@ pub(crate) fn epoch_ns() -> u64 {
 /// Monotonic time, for deadlines.
 pub(crate) fn instant() -> Instant {
     Instant::now()
+}
+
+/// Returns a time in nanoseconds since 1970.
+pub(crate) fn nanoseconds(time: EpochMs) -> u64 {
+    time.saturating_mul(1_000_000)
 }

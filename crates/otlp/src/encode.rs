@@ -1,6 +1,7 @@
 //! Trace items as messages of OTLP.
 
 pub(crate) mod attributes;
+mod by_script;
 mod event;
 pub(crate) mod logs;
 mod payload;

@@ -78,3 +78,19 @@ fn nested(json: serde_json::Value, depth: u32) -> Option<Value> {
         }
     })
 }
+
+/// The attributes of a failure, by the semantic conventions.
+pub(super) fn exception_attributes(
+    name: &str,
+    message: &str,
+    stack: Option<&str>,
+) -> Vec<KeyValue> {
+    let mut attributes = vec![
+        attribute("exception.type", name),
+        attribute("exception.message", message),
+    ];
+    if let Some(stack) = stack {
+        attributes.push(attribute("exception.stacktrace", stack));
+    }
+    attributes
+}

@@ -1,15 +1,16 @@
 //! Items as log records: what a Worker logs, and its uncaught failures.
 
-use super::attributes::{attribute, key_value, of_json};
+use super::attributes::{attribute, exception_attributes, key_value, of_json};
+use super::by_script::by_script;
 use super::resource::{Resources, SCHEMA_URL, scope};
-use super::traces::{exception_attributes, nanoseconds};
+use crate::clock::nanoseconds;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
 use std::borrow::Cow;
 use std::collections::HashSet;
-use taffrail_trace::{EpochMs, Json, LogLevel, Script, TraceItem, TraceLog};
+use taffrail_trace::{EpochMs, Json, LogLevel, TraceItem, TraceLog};
 
 /// The most attributes of a record, as OpenTelemetry has it by default.
 const ATTRIBUTES: usize = 128;
@@ -41,24 +42,6 @@ pub(crate) fn request(
     ExportLogsServiceRequest {
         resource_logs: resource_logs.collect(),
     }
-}
-
-/// Groups items by the Worker and its version, in the order in which they came.
-pub(super) fn by_script<'a>(
-    items: &'a [Cow<'_, TraceItem>],
-) -> Vec<(&'a Script, Vec<&'a TraceItem>)> {
-    let mut groups: Vec<(&Script, Vec<&TraceItem>)> = Vec::new();
-    for item in items {
-        let same = |script: &Script| {
-            script.script_name == item.script.script_name
-                && script.script_version == item.script.script_version
-        };
-        match groups.iter_mut().find(|(script, _)| same(script)) {
-            Some((_, group)) => group.push(item),
-            None => groups.push((&item.script, vec![item])),
-        }
-    }
-    groups
 }
 
 fn records(item: &TraceItem) -> Vec<LogRecord> {

@@ -1,8 +1,10 @@
 //! Items as spans.
 
-use super::attributes::{attribute, of_span};
+use super::attributes::{attribute, exception_attributes, of_span};
+use super::by_script::by_script;
 use super::event::{self, EventSpan};
 use super::resource::{Resources, SCHEMA_URL, scope};
+use crate::clock::nanoseconds;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, SpanKind};
@@ -10,7 +12,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use std::borrow::Cow;
 use taffrail_trace::{
-    AttributeValue, EpochMs, EventInfo, Outcome, SpanId, TraceException, TraceId, TraceItem,
+    AttributeValue, EventInfo, Outcome, SpanId, TraceException, TraceId, TraceItem,
 };
 
 /// The bits of a span's flags: it is sampled, and whether its parent is in another process is
@@ -45,7 +47,7 @@ pub(crate) fn request(
     items: &[Cow<'_, TraceItem>],
     resources: &Resources,
 ) -> ExportTraceServiceRequest {
-    let by_script = super::logs::by_script(items);
+    let by_script = by_script(items);
     let resource_spans = by_script.into_iter().map(|(script, items)| ResourceSpans {
         resource: Some(resources.of_script(script)),
         scope_spans: vec![ScopeSpans {
@@ -256,24 +258,4 @@ fn exception_event(exception: &TraceException) -> Event {
         ),
         ..Event::default()
     }
-}
-
-/// The attributes of a failure, by the semantic conventions.
-pub(super) fn exception_attributes(
-    name: &str,
-    message: &str,
-    stack: Option<&str>,
-) -> Vec<KeyValue> {
-    let mut attributes = vec![
-        attribute("exception.type", name),
-        attribute("exception.message", message),
-    ];
-    if let Some(stack) = stack {
-        attributes.push(attribute("exception.stacktrace", stack));
-    }
-    attributes
-}
-
-pub(super) fn nanoseconds(time: EpochMs) -> u64 {
-    time.saturating_mul(1_000_000)
 }
