@@ -319,14 +319,18 @@ impl Invocation {
     /// [`turn_ended`](Self::turn_ended).
     pub(crate) fn works_in_turns(&self) {
         if self.is_traced {
-            self.recording().ended_in_turn.get_or_insert_default();
+            let mut recording = self.recording();
+            recording.ended_in_turn.get_or_insert_default();
+            recording.observers.turn_ended();
         }
     }
 
     /// Tells that the guest waits, or works for another invocation.
     pub(crate) fn turn_ended(&self) {
         if self.is_traced {
-            self.recording().record_ended_in_turn();
+            let mut recording = self.recording();
+            recording.record_ended_in_turn();
+            recording.observers.turn_ended();
         }
     }
 

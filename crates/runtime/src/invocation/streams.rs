@@ -17,6 +17,9 @@ pub(crate) struct Streams {
     trace_id: TraceId,
     /// The number of the next event.
     sequence: u64,
+    /// Whether there is room again only at the end of each turn of the guest. So what a script
+    /// loses does not depend on how busy its tails are, as on workerd.
+    works_in_turns: bool,
 }
 
 struct Stream {
@@ -35,6 +38,7 @@ impl Streams {
             invocation_id: id.to_string().into(),
             trace_id,
             sequence: 0,
+            works_in_turns: false,
         }
     }
 
@@ -58,8 +62,18 @@ impl Streams {
         })
     }
 
+    /// Makes room where the tails have received events.
+    fn make_room(&mut self) {
+        for stream in &mut self.streams {
+            stream.sender.make_room();
+        }
+    }
+
     /// Sends an event that is dropped where it does not fit.
     fn send(&mut self, timestamp: EpochMs, span: SpanId, event: StreamEvent) {
+        if !self.works_in_turns {
+            self.make_room();
+        }
         let event = self.event(timestamp, Some(span), event);
         let bytes = event.held_bytes();
         let is_too_large = bytes > MAX_EVENT_BYTES && !is_cut(&event.event);
@@ -73,7 +87,7 @@ impl Streams {
     fn send_always(&mut self, timestamp: EpochMs, span: Option<SpanId>, event: StreamEvent) {
         let event = self.event(timestamp, span, event);
         let bytes = event.held_bytes();
-        for stream in &self.streams {
+        for stream in &mut self.streams {
             stream.sender.send_always(&event, bytes);
         }
     }
@@ -224,7 +238,15 @@ impl Observer for Streams {
         true
     }
 
+    fn turn_ended(&mut self) {
+        self.works_in_turns = true;
+        self.make_room();
+    }
+
     fn refuses_log(&mut self, _: EpochMs, argument_bytes: usize) -> bool {
+        if !self.works_in_turns {
+            self.make_room();
+        }
         let has_room =
             |stream: &Stream| stream.sender.has_room(argument_bytes.min(MAX_EVENT_BYTES));
         if self.streams.iter().any(has_room) {
