@@ -139,7 +139,7 @@ async fn an_import_of_another_type() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_handler() {
-    let what = "A Worker exports `wasi:http/incoming-handler@0.2.x` or `wasi:http/handler@0.3.x` to answer requests, a Tail Worker exports `taffrail:workers/tail@0.2.0`, others `taffrail:workers/scheduled@0.2.0` or `queue@0.2.0`";
+    let what = "A Worker exports `wasi:http/incoming-handler@0.2.x` or `wasi:http/handler@0.3.x` to answer requests, a Tail Worker exports `taffrail:workers/tail@0.2.0`, others `taffrail:workers/scheduled@0.2.0`, `queue@0.2.0` or `streaming-tail@0.2.0`";
     check_text(
         "(component)",
         &format!("it has no handler: it exports nothing. {what}"),
