@@ -475,12 +475,21 @@ fn secrets_are_removed_before_anything_is_written() {
         redact_query_string: true,
         scrub: crate::Scrub::new(&["email"]).unwrap(),
     };
-    let mut kept = item(
+    let span = json!({
+        "spanId": "00f067aa0ba902b7", "parentSpanId": "00f067aa0ba902b6", "name": "fetch",
+        "startTime": 1, "endTime": 2, "outcome": "ok",
+        "attributes": [
+            {"name": "url.full", "value": "http://up/p?q=secret"},
+            {"name": "to", "value": "carol@example.com"},
+        ],
+    });
+    let mut kept = item_with(
         1,
         &[
             json!("from ann@example.com"),
             json!({"to": "bob@example.com"}),
         ],
+        json!({"spans": [span]}),
     );
     let request = json!({
         "request": {"url": "http://h/p?q=secret", "method": "GET", "headers": {"x-key": "hidden"}},
@@ -493,7 +502,7 @@ fn secrets_are_removed_before_anything_is_written() {
     finish(&writer);
     for file in fs::read_dir(store.path()).unwrap() {
         let bytes = fs::read(file.unwrap().path()).unwrap();
-        for secret in ["ann@", "bob@", "q=secret", "hidden"] {
+        for secret in ["ann@", "bob@", "carol@", "q=secret", "hidden"] {
             assert!(!contains(&bytes, secret), "{secret}");
         }
     }
