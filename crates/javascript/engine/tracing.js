@@ -10,6 +10,7 @@ import {
   keys,
   mapClear,
   mapForEach,
+  mapHas,
   mapSet,
   mapSize,
   setAdd,
@@ -27,8 +28,8 @@ import { chain, promised } from "./promise.js";
 const MAX_TEXT = 4096;
 const MAX_NAME = 1024;
 
-// Attributes are sent to the host when the span ends, and earlier if there are so many.
-const MAX_ATTRIBUTES = 32;
+// The most attributes of a span.
+const MAX_ATTRIBUTES = 128;
 
 // Only the engine creates spans.
 const OWN = {};
@@ -46,6 +47,8 @@ class Span {
   #id;
   #hasEnded = false;
   #attributes = new Map();
+  // How many attributes it has no room for.
+  #dropped = 0;
   #outcome = "ok";
   // Whether it ends only with its invocation.
   #isRoot;
@@ -71,7 +74,8 @@ class Span {
       pairs += `${pairs === "" ? "" : ","}[${stringify(name)},${stringify(value)}]`;
     });
     mapClear(this.#attributes);
-    spanAttributes(this.#id, `[${pairs}]`);
+    spanAttributes(this.#id, `[${pairs}]`, this.#dropped);
+    this.#dropped = 0;
   }
 
   #end(outcome = this.#outcome) {
@@ -94,8 +98,12 @@ class Span {
 
   setAttribute(name, value) {
     if (value === undefined || !this.#isOpen()) return this;
-    mapSet(this.#attributes, slice(`${name}`, 0, MAX_NAME), attribute(value));
-    if (mapSize(this.#attributes) === MAX_ATTRIBUTES) this.#flush();
+    const key = slice(`${name}`, 0, MAX_NAME);
+    if (mapSize(this.#attributes) === MAX_ATTRIBUTES && !mapHas(this.#attributes, key)) {
+      this.#dropped += 1;
+    } else {
+      mapSet(this.#attributes, key, attribute(value));
+    }
     return this;
   }
 

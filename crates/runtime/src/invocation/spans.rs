@@ -268,15 +268,13 @@ impl Invocation {
         id
     }
 
-    /// Records attributes of a span that is open.
-    pub(crate) fn span_attributes(&self, id: SpanId, attributes: Vec<Attribute>) {
-        if !attributes.is_empty() {
-            self.recording().observers.record(Record::SpanAttributes {
-                id,
-                attributes,
-                dropped: 0,
-            });
-        }
+    /// Records attributes of a span that is open, of which `dropped` are already missing.
+    pub(crate) fn span_attributes(&self, id: SpanId, attributes: Vec<Attribute>, dropped: u64) {
+        self.recording().observers.record(Record::SpanAttributes {
+            id,
+            attributes,
+            dropped,
+        });
     }
 
     /// Records the end of a span.

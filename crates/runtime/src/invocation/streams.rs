@@ -215,6 +215,7 @@ impl Observer for Streams {
                 };
                 self.send(start / 1000, *parent, event);
             }
+            Record::SpanAttributes { attributes, .. } if attributes.is_empty() => {}
             Record::SpanAttributes { id, attributes, .. } => {
                 let event = StreamEvent::Attributes {
                     info: attributes.clone(),

@@ -192,11 +192,15 @@ impl host::Host for IsolateState {
         Ok(invocation.open_span(parent, name).to_string())
     }
 
-    fn span_attributes(&mut self, span: String, attributes: String) -> wasmtime::Result<()> {
+    fn span_attributes(
+        &mut self,
+        span: String,
+        attributes: String,
+        dropped: u32,
+    ) -> wasmtime::Result<()> {
         let attributes = user_spans::attributes(&attributes)?;
-        self.state
-            .invocation()
-            .span_attributes(span.parse()?, attributes);
+        let invocation = self.state.invocation();
+        invocation.span_attributes(span.parse()?, attributes, u64::from(dropped));
         Ok(())
     }
 
