@@ -89,7 +89,12 @@ fn event(
                 .iter()
                 .map(|consumed| consumed.script_name.as_deref().unwrap_or("unknown"))
                 .collect();
-            write!(f, "{STRONG}Tailing{STRONG:#} {}", line(&names.join(",")))
+            // A streaming tail has no items.
+            let of = match &names[..] {
+                [] => "a stream".to_owned(),
+                names => names.join(","),
+            };
+            write!(f, "{STRONG}Tailing{STRONG:#} {}", line(&of))
         }
         Some(EventInfo::Queue { queue, batch_size }) => {
             let plural = if *batch_size == 1 { "" } else { "s" };

@@ -1,5 +1,5 @@
-// Which invocation the running code belongs to, and what `AsyncLocalStorage` holds for
-// it. A frame is captured where a callback is registered, and restored when the
+// Which invocation the running code belongs to, in which of its spans it works, and what
+// `AsyncLocalStorage` holds for it. A frame is captured where a callback is registered, and restored when the
 // callback runs.
 
 import * as host from "./host.js";
@@ -7,7 +7,7 @@ import { apply, copied, mapGet, mapSet } from "./builtins.js";
 
 const { Map } = globalThis;
 
-const OUTSIDE = { invocation: null, values: new Map() };
+const OUTSIDE = { invocation: null, values: new Map(), span: undefined };
 
 let frame = OUTSIDE;
 // The invocation that the host takes to be the current one. Code without a frame is
@@ -23,11 +23,16 @@ export function finish() {
   running = null;
 }
 
-// Tells the host which invocation the instance now works for.
-function switchTo({ invocation }) {
-  if (invocation === null || invocation === running) return;
-  running = invocation;
-  host.enter(invocation.number);
+// Tells the host which invocation the instance now works for, and in which span.
+function switchTo({ invocation, span }) {
+  if (invocation === null) return;
+  if (invocation !== running) {
+    running = invocation;
+    host.enter(invocation.number);
+  }
+  if (span === invocation.entered) return;
+  invocation.entered = span;
+  host.enterSpan(span?.id);
 }
 
 export function currentFrame() {
@@ -66,7 +71,13 @@ export function outside(callback) {
 }
 
 export function frameOf(invocation) {
-  return { invocation, values: new Map() };
+  return { invocation, values: new Map(), span: undefined };
+}
+
+// Calls a function within a span: `{ id }`.
+export function enterSpan(span, callback, args) {
+  const next = { invocation: currentInvocation(), values: frame.values, span };
+  return enter(next, callback, undefined, args);
 }
 
 export class AsyncLocalStorage {
@@ -96,7 +107,8 @@ export class AsyncLocalStorage {
 function enterWith(storage, store, callback, args) {
   const values = copied(frame.values);
   mapSet(values, storage, store);
-  return enter({ invocation: currentInvocation(), values }, callback, undefined, args);
+  const next = { invocation: currentInvocation(), values, span: frame.span };
+  return enter(next, callback, undefined, args);
 }
 
 export class AsyncResource {

@@ -25,7 +25,9 @@ import { end as endBody, forward, passThrough as passedThrough, respond, setResu
 import { incomingRequest } from "./request.js";
 import { sendable } from "./response.js";
 import { serve } from "./rpc.js";
+import { onTailStream } from "./tail-stream.js";
 import { traceItem } from "./trace-item.js";
+import { endSpans } from "./tracing.js";
 import { askHost } from "./wire.js";
 
 // The host's status if the client has disconnected.
@@ -60,6 +62,7 @@ const EVENTS = {
     lacking:
       "Attempted to send events but we lack a handler, did you remember to export a tail() function?",
   },
+  tailStream: { handle: asynchronous(onTailStream) },
   session: {
     handle: asynchronous(onSession),
     // Only a connection can lack its handler.
@@ -71,6 +74,7 @@ const EVENTS = {
 // Handles an event. Calls `ended` once everything that it started has ended.
 export function handle(worker, invocation, event, ended) {
   const end = (result) => {
+    invocation.run(endSpans);
     if (result !== undefined) setResult(stringify(result));
     ended();
   };

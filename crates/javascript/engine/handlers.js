@@ -2,6 +2,7 @@
 
 import { append, apply, bare, define, hasOwn } from "./builtins.js";
 import { listens } from "./events.js";
+import { tracing } from "./tracing.js";
 
 // The `ctx` of a handler.
 export class ExecutionContext {
@@ -11,6 +12,10 @@ export class ExecutionContext {
     this.#invocation = invocation;
     define(this, "props", { value: invocation.props, enumerable: true });
     define(this, "exports", { value: loopback, enumerable: true });
+  }
+
+  get tracing() {
+    return tracing;
   }
 
   waitUntil(promise) {
@@ -83,6 +88,7 @@ export function handled(exports) {
   const target = isClass(exported) ? exported.prototype : exported;
   const has = (name) => typeof target?.[name] === "function" || listens(name);
   const names = bare([]);
+  if (typeof target?.tailStream === "function") append(names, "tailStream");
   if (has("fetch")) append(names, "fetch");
   if (has("tail") || has("trace")) append(names, "tail");
   if (has("scheduled")) append(names, "scheduled");

@@ -26,6 +26,12 @@ export class Invocation {
   number = undefined;
   // Requests without a response.
   requests = new Set();
+  // The span in which the host takes it to work, or undefined for its own.
+  entered = undefined;
+  // The spans that its script has begun and not ended, once there are any.
+  openSpans = undefined;
+  // Its own span as the script sees it, once it has asked for it.
+  rootSpan = undefined;
   // Whether its response is complete.
   isAnswered = false;
   // Ends the wait for its end.
@@ -45,7 +51,9 @@ export class Invocation {
   // The number of callbacks that promises have yet to call (`promise.js`).
   callbacks = 0;
 
-  constructor({ entrypoint, props = {}, parameters }) {
+  constructor({ entrypoint, props = {}, parameters, span }) {
+    // Its own span, if spans are recorded: `{ traceId, spanId, callerSpanId }`.
+    this.span = span;
     this.parameters = parameters;
     this.entrypoint = entrypoint;
     this.props = props;

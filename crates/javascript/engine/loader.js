@@ -57,7 +57,7 @@ async function plan(getCode) {
 }
 
 function written(code) {
-  const { mainModule, modules, env = {}, tails = [], limits = {}, globalOutbound } = code;
+  const { mainModule, modules, env = {}, tails = [], streamingTails = [], limits = {}, globalOutbound } = code;
   if (typeof mainModule !== "string" || typeof modules !== "object" || modules === null) {
     throw new TypeError("The code of a dynamic Worker must have `mainModule` and `modules`.");
   }
@@ -77,6 +77,7 @@ function written(code) {
     vars,
     services,
     tails: mapped(listed(tails), (tail) => service("tails", tail)),
+    streamingTails: mapped(listed(streamingTails), (tail) => service("streamingTails", tail)),
     limits,
     globalOutbound: globalOutbound ? service("globalOutbound", globalOutbound) : globalOutbound,
   };

@@ -3,6 +3,7 @@
 import { assign, hasOwn } from "./builtins.js";
 import * as context from "./context.js";
 import * as diagnostics from "./diagnostics.js";
+import { tracing } from "./tracing.js";
 import { RpcStub, RpcTarget } from "capnweb";
 
 export class WorkerEntrypoint {
@@ -20,7 +21,7 @@ export class DurableObject {
 }
 
 // Filled in when the script starts.
-const workers = { DurableObject, RpcStub, RpcTarget, WorkerEntrypoint, env: {}, exports: {}, waitUntil };
+const workers = { DurableObject, RpcStub, RpcTarget, WorkerEntrypoint, env: {}, exports: {}, tracing, waitUntil };
 
 function waitUntil(promise) {
   const invocation = context.currentInvocation();

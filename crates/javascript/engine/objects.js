@@ -8,6 +8,7 @@ import { running } from "./invocation.js";
 import { chain, promised } from "./promise.js";
 import { fetcher } from "./services.js";
 import { DurableObjectStorage } from "./storage.js";
+import { tracing } from "./tracing.js";
 import { objectId } from "./host.js";
 
 const ID = /^[0-9a-f]{64}$/;
@@ -95,6 +96,10 @@ class DurableObjectState {
       const value = members[names[index]];
       define(this, names[index], { value, enumerable: true, configurable: true });
     }
+  }
+
+  get tracing() {
+    return tracing;
   }
 
   waitUntil(promise) {

@@ -274,6 +274,20 @@ export function rejection(reason) {
   return promise;
 }
 
+// Resolves, without a value, once all promises of an array are fulfilled, or rejects with
+// the first reason.
+export function all(promises) {
+  return new Tracked((resolve, reject) => {
+    let left = promises.length;
+    if (left === 0) resolve();
+    const fulfilled = () => {
+      left -= 1;
+      if (left === 0) resolve();
+    };
+    for (let index = 0; index < promises.length; index += 1) react(promises[index], fulfilled, reject);
+  });
+}
+
 // Resolves, without a value, once all promises of a set are settled.
 export function allSettled(promises) {
   return new Tracked((resolve) => {

@@ -3,6 +3,7 @@
 
 import { RpcSession, RpcTarget } from "capnweb";
 import { append, apply, getPrototypeOf, hasOwn, inherits, isArray, isObject, mapped, objectPrototype, parse, set, startsWith, stringify } from "./builtins.js";
+import { currentInvocation } from "./context.js";
 import { passedOn, uncaught } from "./failure.js";
 import { Lines } from "./lines.js";
 import { DurableObject, WorkerEntrypoint } from "./modules.js";
@@ -10,6 +11,7 @@ import { hangUp, send } from "./host.js";
 import { stackAt } from "./stack.js";
 import { queueMicrotask, setTimeout } from "./timers.js";
 import { refuseTraceItems } from "./trace-item.js";
+import { begin, flush, throughout, tracing } from "./tracing.js";
 import { askHost, call } from "./wire.js";
 
 // The number of the event's own session.
@@ -131,7 +133,7 @@ class Main extends RpcTarget {
   // A missing member is the caller's failure, and is not recorded.
   async invoke(path, args) {
     const receiver = this.#receiver(path);
-    return recorded(() => {
+    return recorded(path, "call", this.#target, () => {
       const name = path[path.length - 1];
       const member = receiver[name];
       if (typeof member !== "function") throw new TypeError(`"${name}" is not a function.`);
@@ -141,7 +143,7 @@ class Main extends RpcTarget {
 
   async read(path) {
     const receiver = this.#receiver(path);
-    return recorded(() => {
+    return recorded(path, "get", this.#target, () => {
       const member = receiver[path[path.length - 1]];
       if (typeof member !== "function") return member;
       return (...args) => apply(member, receiver, args);
@@ -151,7 +153,7 @@ class Main extends RpcTarget {
   // Handles a connection: one stream from the caller, and one to it.
   async connect(readable, writable) {
     this.#call();
-    return recorded(() => this.#find("connect")({ readable, writable }));
+    return passing(() => this.#find("connect")({ readable, writable }));
   }
 
   #call() {
@@ -226,8 +228,25 @@ function offers(value, name) {
   return isPlain ? hasOwn(value, name) : hasMember(value, name);
 }
 
+// Makes a call of a member in a span.
+function recorded(path, operation, target, call) {
+  const invocation = currentInvocation();
+  if (invocation.span === undefined) return passing(call);
+  const method = joined(path);
+  const span = begin("jsRpcCall");
+  const root = tracing.getActiveSpan();
+  root.setAttribute("jsrpc.method", method);
+  flush(root);
+  span.setAttribute("jsrpc.method", method);
+  const kind = inherits(target, DurableObject.prototype) ? "durable_object" : "entrypoint";
+  span.setAttribute("jsrpc.target_kind", kind);
+  span.setAttribute("jsrpc.operation", operation);
+  span.setAttribute("jsrpc.caller_span_id", invocation.span.callerSpanId);
+  return throughout(span, () => passing(call), []);
+}
+
 // Records a failure of the callee, and passes it on to the caller.
-async function recorded(call) {
+async function passing(call) {
   try {
     const value = await call();
     refuseTraceItems(value);

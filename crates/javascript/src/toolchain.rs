@@ -97,9 +97,12 @@ const SOURCES: &[(&str, &str)] = &[
     ("storage.js", include_str!("../engine/storage.js")),
     ("streams.js", include_str!("../engine/streams.js")),
     ("surface.js", include_str!("../engine/surface.js")),
+    ("tail-event.js", include_str!("../engine/tail-event.js")),
+    ("tail-stream.js", include_str!("../engine/tail-stream.js")),
     ("text-streams.js", include_str!("../engine/text-streams.js")),
     ("timers.js", include_str!("../engine/timers.js")),
     ("trace-item.js", include_str!("../engine/trace-item.js")),
+    ("tracing.js", include_str!("../engine/tracing.js")),
     (
         "until-aborted.js",
         include_str!("../engine/until-aborted.js"),

@@ -10,6 +10,7 @@ pub(crate) fn settings(worker: &WorkerConfig) -> WorkerSettings {
     WorkerSettings {
         vars: worker.vars.clone(),
         tail_consumers: worker.tail_consumers.clone(),
+        streaming_tail_consumers: worker.streaming_tail_consumers.clone(),
         bindings: worker.bindings.clone(),
         egress: worker.egress.clone(),
         limits: Limits::from(&worker.limits),

@@ -23,6 +23,10 @@ impl Grant {
         for tail in &mut worker.tail_consumers {
             *tail = granted("tail_consumers", &self.tail_consumers, tail)?;
         }
+        for tail in &mut worker.streaming_tail_consumers {
+            let grant = &self.streaming_tail_consumers;
+            *tail = granted("streaming_tail_consumers", grant, tail)?;
+        }
         worker.egress = self.egress(&worker.egress)?;
         limits::apply_ceilings(&mut worker.limits, &self.limits)
     }

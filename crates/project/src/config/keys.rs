@@ -78,6 +78,7 @@ const WORKER: &[Keys] = &[
             "vars",
             "services",
             "tail_consumers",
+            "streaming_tail_consumers",
             "worker_loaders",
             "dispatch_namespaces",
             "durable_objects",
@@ -166,7 +167,6 @@ const WORKER: &[Keys] = &[
             "secrets_store_secrets",
             "send_email",
             "stream",
-            "streaming_tail_consumers",
             "unsafe",
             "unsafe_hello_world",
             "vectorize",
@@ -211,6 +211,13 @@ const INNER: &[(&str, &[Keys])] = &[
     ),
     (
         "tail_consumers",
+        &[
+            keys(Read, Inherited, &["service", "entrypoint", "props"]),
+            keys(Ignored, Inherited, &["environment"]),
+        ],
+    ),
+    (
+        "streaming_tail_consumers",
         &[
             keys(Read, Inherited, &["service", "entrypoint", "props"]),
             keys(Ignored, Inherited, &["environment"]),

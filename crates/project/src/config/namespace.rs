@@ -26,6 +26,7 @@ pub struct Namespace {
 pub struct Grant {
     pub(super) services: Vec<Target>,
     pub(super) tail_consumers: Vec<Target>,
+    pub(super) streaming_tail_consumers: Vec<Target>,
     pub(super) kv_namespaces: BTreeSet<String>,
     pub(super) analytics_engine_datasets: BTreeSet<String>,
     pub(super) worker_loaders: bool,
@@ -43,6 +44,7 @@ impl Namespace {
             grant: Grant {
                 services: targets(table.services),
                 tail_consumers: targets(table.tail_consumers),
+                streaming_tail_consumers: targets(table.streaming_tail_consumers),
                 kv_namespaces: table.kv_namespaces,
                 analytics_engine_datasets: table.analytics_engine_datasets,
                 worker_loaders: table.worker_loaders,
@@ -58,6 +60,9 @@ impl Grant {
     pub(super) fn targets(&self) -> impl Iterator<Item = (&'static str, &Target)> {
         let services = self.services.iter().map(|target| ("services", target));
         let tails = self.tail_consumers.iter();
-        services.chain(tails.map(|target| ("tail_consumers", target)))
+        let streaming = self.streaming_tail_consumers.iter();
+        services
+            .chain(tails.map(|target| ("tail_consumers", target)))
+            .chain(streaming.map(|target| ("streaming_tail_consumers", target)))
     }
 }

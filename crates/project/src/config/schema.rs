@@ -28,6 +28,8 @@ pub(super) struct WorkerTable {
     #[serde(default)]
     pub(super) tail_consumers: Vec<TailConsumer>,
     #[serde(default)]
+    pub(super) streaming_tail_consumers: Vec<TailConsumer>,
+    #[serde(default)]
     pub(super) services: Vec<Service>,
     #[serde(default)]
     pub(super) worker_loaders: Vec<WorkerLoader>,
@@ -367,6 +369,8 @@ pub(super) struct NamespaceTable {
     pub(super) services: Vec<TailConsumer>,
     #[serde(default)]
     pub(super) tail_consumers: Vec<TailConsumer>,
+    #[serde(default)]
+    pub(super) streaming_tail_consumers: Vec<TailConsumer>,
     #[serde(default)]
     pub(super) kv_namespaces: BTreeSet<String>,
     #[serde(default)]

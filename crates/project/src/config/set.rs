@@ -76,11 +76,16 @@ pub fn check_set(workers: &[WorkerConfig], missing_tail: MissingTail) -> Result<
 
 /// The Workers that the configuration of one names.
 fn named(worker: &WorkerConfig) -> Vec<Named<'_>> {
-    let tails = worker.tail_consumers.iter().map(|target| Named {
-        target,
-        says: format!("`tail_consumers` of Worker `{}` has", worker.name),
-        is_tail: true,
-    });
+    let of_key = |key: &'static str| {
+        move |target| Named {
+            target,
+            says: format!("`{key}` of Worker `{}` has", worker.name),
+            is_tail: true,
+        }
+    };
+    let streaming = worker.streaming_tail_consumers.iter();
+    let tails = (worker.tail_consumers.iter().map(of_key("tail_consumers")))
+        .chain(streaming.map(of_key("streaming_tail_consumers")));
     let bindings = worker.bindings.iter();
     let services = bindings.filter_map(|(name, binding)| match binding {
         Binding::Service(target) => {
@@ -110,7 +115,7 @@ fn named(worker: &WorkerConfig) -> Vec<Named<'_>> {
         targets.map(move |(key, target)| Named {
             target,
             says: format!("`taffrail.dispatch_namespaces.{name}.{key}` has"),
-            is_tail: key == "tail_consumers",
+            is_tail: key != "services",
         })
     });
     tails.chain(services).chain(granted).collect()
@@ -135,6 +140,12 @@ fn check_namespaces(workers: &[WorkerConfig]) -> Result<()> {
     Ok(())
 }
 
+/// The tail consumers of both kinds.
+fn tails(worker: &WorkerConfig) -> impl Iterator<Item = &Target> {
+    let streaming = &worker.streaming_tail_consumers;
+    worker.tail_consumers.iter().chain(streaming)
+}
+
 fn check_tails_end(
     workers: &[WorkerConfig],
     by_name: &BTreeMap<&str, &WorkerConfig>,
@@ -143,7 +154,7 @@ fn check_tails_end(
         let worker = worker.deployed_name().and_then(|name| by_name.get(name));
         worker
             .into_iter()
-            .flat_map(|worker| &worker.tail_consumers)
+            .flat_map(|worker| tails(worker))
             .map(|tail| tail.worker.clone())
             .collect::<Vec<_>>()
     };
@@ -153,13 +164,23 @@ fn check_tails_end(
     else {
         return Ok(());
     };
-    let files: Vec<_> = cycle[1..]
-        .iter()
-        .filter_map(|worker| by_name.get(worker.deployed_name()?))
+    let in_cycle = cycle[1..].iter();
+    let in_cycle = in_cycle.filter_map(|worker| by_name.get(worker.deployed_name()?));
+    let files: Vec<_> = in_cycle
+        .clone()
         .map(|worker| worker.path.display().to_string())
         .collect();
+    let is_streamed = |worker: &&WorkerConfig| {
+        let mut streaming = worker.streaming_tail_consumers.iter();
+        let own = WorkerId::from(worker.name.as_str());
+        streaming.any(|tail| tail.worker != own && cycle.contains(&tail.worker))
+    };
+    let keys = match in_cycle.copied().any(|worker| is_streamed(&worker)) {
+        true => "`tail_consumers` or `streaming_tail_consumers`",
+        false => "`tail_consumers`",
+    };
     bail!(
-        "the tail consumers form a cycle: {}; remove one of them from the `tail_consumers` in {}",
+        "the tail consumers form a cycle: {}; remove one of them from the {keys} in {}",
         cycle
             .iter()
             .map(ToString::to_string)

@@ -76,7 +76,10 @@ fn render(worker: &WorkerConfig) -> String {
     for (key, value) in &worker.vars {
         line(&format!("vars.{key}"), value.to_string());
     }
-    for consumer in &worker.tail_consumers {
+    let tails = worker.tail_consumers.iter().map(|tail| ("tail", tail));
+    let streaming = worker.streaming_tail_consumers.iter();
+    let tails = tails.chain(streaming.map(|tail| ("streaming tail", tail)));
+    for (kind, consumer) in tails {
         let Target {
             worker,
             entrypoint,
@@ -89,7 +92,7 @@ fn render(worker: &WorkerConfig) -> String {
             .into_iter()
             .flatten()
             .collect::<String>();
-        line("tail", format!("{worker}{detail}"));
+        line(kind, format!("{worker}{detail}"));
     }
     for (name, binding) in &worker.bindings {
         match binding {

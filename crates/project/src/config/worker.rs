@@ -20,7 +20,7 @@ use super::paths::{self, below};
 use super::rules;
 use super::schema::{
     BuildTable, Dataset, DeliveryName, Dispatch, DurableObject, GlobalOutbound, KvNamespace, Paths,
-    Service, WorkerLoader,
+    Service, TailConsumer, WorkerLoader,
 };
 use super::telemetry::TelemetrySettings;
 
@@ -62,6 +62,8 @@ pub struct WorkerConfig {
     /// The Tail Workers, in order. Unlike a Worker's own name, `--env` does not change their
     /// names. One that is listed twice is called twice.
     pub tail_consumers: Vec<Target>,
+    /// The Workers that receive the events of each invocation as they happen.
+    pub streaming_tail_consumers: Vec<Target>,
     /// How many items one tail event for this Worker has.
     pub tail_batch: TailBatch,
     /// Whether items for this Worker, as a Tail Worker, are kept until they are delivered.
@@ -125,6 +127,7 @@ fn bare(main: PathBuf) -> WorkerConfig {
         vars: BTreeMap::new(),
         secrets: None,
         tail_consumers: Vec::new(),
+        streaming_tail_consumers: Vec::new(),
         tail_batch: TailBatch::default(),
         durable: false,
         instance_reuse: None,
@@ -139,6 +142,10 @@ fn bare(main: PathBuf) -> WorkerConfig {
         telemetry: TelemetrySettings::default(),
         warnings: Vec::new(),
     }
+}
+
+fn targets(consumers: Vec<TailConsumer>) -> Vec<Target> {
+    consumers.into_iter().map(Target::from).collect()
 }
 
 fn configured(
@@ -169,7 +176,8 @@ fn configured(
             tsconfig: table.tsconfig,
             development: false,
         },
-        tail_consumers: table.tail_consumers.into_iter().map(Target::from).collect(),
+        tail_consumers: targets(table.tail_consumers),
+        streaming_tail_consumers: targets(table.streaming_tail_consumers),
         tail_batch: TailBatch::from(&table.taffrail.tail_batch),
         durable: table.taffrail.delivery == DeliveryName::Durable,
         instance_reuse: table.taffrail.instance_reuse.map(|most| most.0),

@@ -14,8 +14,8 @@ use crate::invocation::spans::Span;
 use crate::settings::{Binding, DEPTH, Target};
 use http::{Request, Response};
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
-use taffrail_trace::{Attribute, Json, Outcome};
+use std::sync::{Arc, Mutex, PoisonError};
+use taffrail_trace::{Attribute, Json, Outcome, SpanId};
 use wasmtime_wasi_http::WasiBody;
 
 /// The message that Cloudflare's dispatchers receive.
@@ -57,34 +57,39 @@ pub(crate) fn of_binding(caller: &Invocation, binding: &str) -> Result<Target, C
     }
 }
 
-/// Sends a request to a Worker on behalf of another one. Dropping the future or the response body
+/// Sends a request to a Worker on behalf of another one, which works within a span. Dropping the future or the response body
 /// tells the callee that its client has disconnected.
 pub(crate) async fn fetch(
     channels: &dyn Channels,
     caller: &Arc<Invocation>,
+    within: SpanId,
     called: Callee,
     request: Request<WasiBody>,
     cf: Option<Json>,
 ) -> Result<Response<WasiBody>, CallFailed> {
     let whole = called.target.object.as_ref().map(|object| {
-        let span = caller.begin_span("durable_object_subrequest");
+        let span = caller.begin_span_in(within, "durable_object_subrequest");
         span.set_one("objectId", object.id.as_str());
         span
     });
     let span = match &whole {
         Some(whole) => whole.span("fetch"),
-        None => caller.begin_span("fetch"),
+        None => caller.begin_span_in(within, "fetch"),
     };
     span.set(|| spans::request(&request));
     let fetched = fetched(channels, caller, called, request, cf, &span).await;
     if let Ok(response) = &fetched {
         span.set(|| spans::response(response));
     }
-    span.end(fetched.is_ok());
-    if let Some(whole) = whole {
-        whole.end(fetched.is_ok());
+    span.end_with_result(fetched.is_ok());
+    match (whole, fetched) {
+        (Some(whole), Ok(response)) => Ok(response.map(|body| whole.until_end_of(body))),
+        (Some(whole), Err(failed)) => {
+            whole.end(false);
+            Err(failed)
+        }
+        (None, fetched) => fetched,
     }
-    fetched
 }
 
 async fn fetched(
@@ -115,13 +120,15 @@ async fn fetched(
 pub(crate) async fn dispatch(
     channels: &dyn Channels,
     caller: &Arc<Invocation>,
+    within: SpanId,
     called: Callee,
     event: Event,
 ) -> Result<Value, CallFailed> {
-    let span = caller.begin_span(match &event {
+    let name = match &event {
         Event::Scheduled(_) => "scheduled",
         _ => "queue",
-    });
+    };
+    let span = caller.begin_span_in(within, name);
     let (worker, origin) = callee(channels, caller, called, &span)?;
     let (outcome, result) = worker.dispatch(event, origin).await;
     span.end(outcome == Outcome::Ok);
@@ -135,13 +142,15 @@ pub(crate) async fn dispatch(
 pub(crate) fn session(
     channels: &dyn Channels,
     caller: &Arc<Invocation>,
+    within: SpanId,
     called: Callee,
     purpose: Purpose,
-) -> Result<session::End, CallFailed> {
-    let span = caller.begin_span(match &purpose {
+) -> Result<(session::End, Arc<SessionSpans>), CallFailed> {
+    let name = match &purpose {
         Purpose::Rpc(_) => "jsRpcSession",
         Purpose::Connect => "connect",
-    });
+    };
+    let span = caller.begin_span_in(within, name);
     let call = match &purpose {
         Purpose::Rpc(method) => {
             let call = span.span("jsRpcCall");
@@ -160,24 +169,39 @@ pub(crate) fn session(
     let (worker, origin) = callee(channels, caller, called, cause)?;
     let (ours, theirs) = session::pair();
     let to_caller = theirs.sender.clone();
+    let spans = Arc::new(SessionSpans(Mutex::new(Some((call, span)))));
+    let ended = Arc::clone(&spans);
     tokio::spawn(async move {
         let session = Session {
             purpose,
             end: theirs,
         };
         let failed = worker.session(session, origin).await;
-        let ok = failed.is_none();
-        if let Some(call) = call {
-            call.end(ok);
-        }
-        span.end(ok);
+        ended.end(failed.is_none());
         if let Some(failed) = failed {
             // The message that ends a session in the protocol of capnweb.
             let abort = json!(["abort", ["error", failed.name, failed.message]]);
             to_caller.send_last(&abort.to_string());
         }
     });
-    Ok(ours)
+    Ok((ours, spans))
+}
+
+/// The spans of a session at its caller: that of the call, if it is one, and that of the whole.
+/// They end when either side ends the session.
+pub(crate) struct SessionSpans(Mutex<Option<(Option<Span>, Span)>>);
+
+impl SessionSpans {
+    /// Ends the spans. `ok` is false if the session failed.
+    pub(crate) fn end(&self, ok: bool) {
+        let spans = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((call, whole)) = spans {
+            if let Some(call) = call {
+                call.end_with_result(ok);
+            }
+            whole.end_with_result(ok);
+        }
+    }
 }
 
 /// Returns the depth of a call by `caller`, or fails if it exceeds the limit.

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
+use taffrail_trace::{Attribute, SpanId};
 
 /// A dispatcher's request for a user Worker.
 #[derive(Deserialize)]
@@ -52,6 +53,7 @@ impl LimitsJson {
 pub(crate) async fn callee(
     channels: &dyn Channels,
     caller: &Arc<Invocation>,
+    within: SpanId,
     dispatch: Dispatch,
 ) -> Result<Callee, CallFailed> {
     let bindings = &caller.worker.settings.bindings;
@@ -61,9 +63,19 @@ pub(crate) async fn callee(
             dispatch.dispatch
         )));
     };
-    let worker = channels
+    let span = caller.begin_span_in(within, "dispatch_get");
+    span.set(|| {
+        vec![
+            Attribute::new("cloudflare.binding.name", dispatch.dispatch.as_str()),
+            Attribute::new("cloudflare.binding.type", "dispatch_namespace"),
+            Attribute::new("cloudflare.dispatch.worker_name", dispatch.name.as_str()),
+        ]
+    });
+    let found = channels
         .user_worker(&namespace.namespace, &dispatch.name)
-        .await?;
+        .await;
+    span.end(found.is_ok());
+    let worker = found?;
     let dispatch_options = DispatchOptions {
         limits: dispatch.limits.within(&worker.settings().limits),
         egress: namespace.outbound.clone().map(Egress::Worker),

@@ -7,7 +7,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use std::sync::Arc;
-use taffrail_trace::{Attribute, redact_url};
+use taffrail_trace::{Attribute, SpanId, redact_url};
 
 /// Returns the attributes of a request. The URL is redacted.
 pub(crate) fn request<B: Body>(request: &Request<B>) -> Vec<Attribute> {
@@ -37,14 +37,15 @@ pub(crate) fn response<B: Body>(response: &Response<B>) -> Vec<Attribute> {
     attributes
 }
 
-/// Begins the span of an operation on a KV namespace, such as `kv_get`.
+/// Begins the span, in another one, of an operation on a KV namespace, such as `kv_get`.
 pub(crate) fn kv_span(
     caller: &Arc<Invocation>,
+    within: SpanId,
     operation: &'static str,
     binding: &str,
     key: Option<&str>,
 ) -> Span {
-    let span = caller.begin_span(operation);
+    let span = caller.begin_span_in(within, operation);
     span.set(|| {
         let name = operation.trim_start_matches("kv_");
         let mut attributes = vec![
@@ -55,6 +56,28 @@ pub(crate) fn kv_span(
         ];
         if let Some(key) = key {
             attributes.push(Attribute::new("cloudflare.kv.query.keys", key));
+        }
+        attributes
+    });
+    span
+}
+
+/// Begins the span, in another one, of an operation on a Worker loader, such as `loader_get`.
+pub(crate) fn loader_span(
+    caller: &Arc<Invocation>,
+    within: SpanId,
+    operation: &'static str,
+    binding: &str,
+    id: Option<&str>,
+) -> Span {
+    let span = caller.begin_span_in(within, operation);
+    span.set(|| {
+        let mut attributes = vec![
+            Attribute::new("cloudflare.binding.name", binding),
+            Attribute::new("cloudflare.binding.type", "worker_loader"),
+        ];
+        if let Some(id) = id {
+            attributes.push(Attribute::new("cloudflare.worker_loader.id", id));
         }
         attributes
     });

@@ -15,15 +15,16 @@ pub(crate) const QUEUED_BYTES: usize = 4 << 20;
 pub(crate) fn stream() -> (StreamSender, TailStream) {
     let (sender, events) = mpsc::unbounded_channel();
     let (is_open, ended) = watch::channel(());
-    let queued = Arc::new(AtomicUsize::new(0));
+    let received = Arc::new(AtomicUsize::new(0));
     let sender = StreamSender {
         events: sender,
-        queued: Arc::clone(&queued),
+        queued: 0,
+        received: Arc::clone(&received),
         _is_open: is_open,
     };
     let stream = TailStream {
         events,
-        queued,
+        received,
         ended,
     };
     (sender, stream)
@@ -32,7 +33,10 @@ pub(crate) fn stream() -> (StreamSender, TailStream) {
 /// The end of the invocation, which never waits.
 pub(crate) struct StreamSender {
     events: mpsc::UnboundedSender<(Arc<TailEvent>, usize)>,
-    queued: Arc<AtomicUsize>,
+    /// Bytes that were sent, less those that are known to be received.
+    queued: usize,
+    /// Bytes that were received, and are not known to be.
+    received: Arc<AtomicUsize>,
     /// Dropped with the sender, which ends the stream.
     _is_open: watch::Sender<()>,
 }
@@ -43,7 +47,7 @@ pub(crate) struct Full;
 
 impl StreamSender {
     /// Sends an event of this many bytes, unless too many wait.
-    pub(crate) fn send(&self, event: &Arc<TailEvent>, bytes: usize) -> Result<(), Full> {
+    pub(crate) fn send(&mut self, event: &Arc<TailEvent>, bytes: usize) -> Result<(), Full> {
         if !self.has_room(bytes) {
             return Err(Full);
         }
@@ -52,15 +56,21 @@ impl StreamSender {
     }
 
     /// Sends an event that is never dropped. There are few of them.
-    pub(crate) fn send_always(&self, event: &Arc<TailEvent>, bytes: usize) {
-        self.queued.fetch_add(bytes, Relaxed);
+    pub(crate) fn send_always(&mut self, event: &Arc<TailEvent>, bytes: usize) {
+        self.queued = self.queued.saturating_add(bytes);
         // Without a receiver, the tail wants no more.
         _ = self.events.send((Arc::clone(event), bytes));
     }
 
     /// Whether there is room for an event of this many bytes.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        self.queued.load(Relaxed).saturating_add(bytes) <= QUEUED_BYTES
+        self.queued.saturating_add(bytes) <= QUEUED_BYTES
+    }
+
+    /// Makes room where events were received.
+    pub(crate) fn make_room(&mut self) {
+        let received = self.received.swap(0, Relaxed);
+        self.queued = self.queued.saturating_sub(received);
     }
 
     /// Whether the tail receives no more.
@@ -72,7 +82,7 @@ impl StreamSender {
 /// The end of the streaming tail.
 pub struct TailStream {
     events: mpsc::UnboundedReceiver<(Arc<TailEvent>, usize)>,
-    queued: Arc<AtomicUsize>,
+    received: Arc<AtomicUsize>,
     ended: watch::Receiver<()>,
 }
 
@@ -86,7 +96,7 @@ impl TailStream {
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Arc<TailEvent>>> {
         self.events.poll_recv(cx).map(|received| {
             let (event, bytes) = received?;
-            self.queued.fetch_sub(bytes, Relaxed);
+            self.received.fetch_add(bytes, Relaxed);
             Some(event)
         })
     }

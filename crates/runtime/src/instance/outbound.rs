@@ -18,7 +18,7 @@ use crate::settings::egress::Egress;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use std::sync::Arc;
-use taffrail_trace::LogLevel;
+use taffrail_trace::{LogLevel, SpanId};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
 /// Sends a component's requests to their permitted destinations, up to its limit of subrequests.
@@ -64,16 +64,18 @@ impl WasiHttpHooks for Outbound {
         _guest_io: Io,
     ) -> Sending {
         let caller = self.current.invocation();
+        // The guest may be in another span once the request is on its way.
+        let within = caller.current_span();
         let channels = Arc::clone(&self.channels);
         if let Some(callee) = self.callee.take() {
             return Box::new(async move {
-                let sent = call_worker(&*channels, &caller, callee, request).await;
+                let sent = call_worker(&*channels, &caller, within, callee, request).await;
                 sent.map(answered)
                     .map_err(|failed| Error::InternalError(Some(failed.message)))
             });
         }
         Box::new(async move {
-            let sent = send(&*channels, &caller, request, options).await;
+            let sent = send(&*channels, &caller, within, request, options).await;
             // A component receives only an error code, so the reason is logged.
             sent.unwrap_or_else(|failed| {
                 caller.log_text(LogLevel::Warn, &failed.message);
@@ -87,11 +89,12 @@ impl WasiHttpHooks for Outbound {
 async fn call_worker(
     channels: &dyn Channels,
     caller: &Arc<Invocation>,
+    within: SpanId,
     callee: Result<Callee, CallFailed>,
     request: Request<WasiBody>,
 ) -> Result<Response<WasiBody>, CallFailed> {
     caller.subrequest()?;
-    call::fetch(channels, caller, callee?, request, None).await
+    call::fetch(channels, caller, within, callee?, request, None).await
 }
 
 /// Sends a request to the destination that the Worker's egress permits. The outer error says why
@@ -99,6 +102,7 @@ async fn call_worker(
 pub(crate) async fn send(
     channels: &dyn Channels,
     caller: &Arc<Invocation>,
+    within: SpanId,
     request: Request<WasiBody>,
     options: Option<RequestOptions>,
 ) -> Result<Result<(Response<WasiBody>, Io), Error>, CallFailed> {
@@ -117,17 +121,17 @@ pub(crate) async fn send(
                     .map(|dispatch_options| Arc::clone(&dispatch_options.parameters)),
                 ..target.clone().into()
             };
-            let response = call::fetch(channels, caller, called, request, None).await?;
+            let response = call::fetch(channels, caller, within, called, request, None).await?;
             return Ok(Ok(answered(response)));
         }
     }
-    let span = caller.begin_span("fetch");
+    let span = caller.begin_span_in(within, "fetch");
     span.set(|| spans::request(&request));
     let sent = send_out(channels, caller, request, options, &span).await;
     if let Ok(Ok((response, _))) = &sent {
         span.set(|| spans::response(response));
     }
-    span.end(matches!(sent, Ok(Ok(_))));
+    span.end_with_result(matches!(sent, Ok(Ok(_))));
     sent
 }
 

@@ -62,10 +62,13 @@ impl dispatch::Host for State {
             parameters,
         };
         let caller = self.invocation();
-        Ok(match callee(&*self.channels, &caller, dispatch).await {
-            Ok(callee) => Ok(self.table.push(UserWorker(callee))?),
-            Err(failed) => Err(failed.message),
-        })
+        let within = caller.current_span();
+        Ok(
+            match callee(&*self.channels, &caller, within, dispatch).await {
+                Ok(callee) => Ok(self.table.push(UserWorker(callee))?),
+                Err(failed) => Err(failed.message),
+            },
+        )
     }
 }
 

@@ -58,7 +58,9 @@ impl State {
         key: Option<&str>,
     ) -> wasmtime::Result<(&Storage, String, Span)> {
         let bucket = self.table.get(bucket)?;
-        let span = kv_span(&self.invocation(), operation, &bucket.binding, key);
+        let caller = self.invocation();
+        let within = caller.current_span();
+        let span = kv_span(&caller, within, operation, &bucket.binding, key);
         Ok((self.channels.storage(), bucket.namespace.clone(), span))
     }
 }

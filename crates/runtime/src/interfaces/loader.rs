@@ -5,6 +5,7 @@ use crate::channels::dispatch::LimitsJson;
 use crate::channels::dynamic::{Lookup, Module, Modules, Plan};
 use crate::channels::failed::CallFailed;
 use crate::channels::loader::{check_binding, egress, make};
+use crate::channels::spans::loader_span;
 use crate::instance::state::State;
 use crate::interfaces::services::Sent;
 use crate::invocation::Invocation;
@@ -70,7 +71,13 @@ impl loader::Host for State {
     ) -> wasmtime::Result<Result<Option<Resource<DynamicWorker>>, String>> {
         let caller = self.invocation();
         let found = match check_binding(&caller, &binding) {
-            Ok(()) => self.channels.find_dynamic(&binding, &id).await,
+            Ok(()) => {
+                let within = caller.current_span();
+                let span = loader_span(&caller, within, "loader_get", &binding, Some(&id));
+                let found = self.channels.find_dynamic(&binding, &id).await;
+                span.end(found.is_ok());
+                found
+            }
             Err(failed) => Err(failed),
         };
         Ok(match found {
@@ -93,13 +100,15 @@ impl loader::Host for State {
         if let Err(failed) = check_binding(&caller, &binding) {
             return Ok(Err(failed.message));
         }
+        let within = caller.current_span();
+        let span = loader_span(&caller, within, "loader_load", &binding, id.as_deref());
         let reservation = id.and_then(|id| self.reservations.remove(&(binding, id)));
-        Ok(
-            match make(&*self.channels, &caller, reservation, plan(&caller, code)).await {
-                Ok(worker) => Ok(self.table.push(DynamicWorker(worker))?),
-                Err(failed) => Err(failed.message),
-            },
-        )
+        let made = make(&*self.channels, &caller, reservation, plan(&caller, code)).await;
+        span.end(made.is_ok());
+        Ok(match made {
+            Ok(worker) => Ok(self.table.push(DynamicWorker(worker))?),
+            Err(failed) => Err(failed.message),
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::invocation::destination::Destination;
 use crate::invocation::observer::{Observer, Onset, Record};
 use std::sync::Arc;
-use taffrail_trace::{EpochMs, SpanId, TraceBuilder};
+use taffrail_trace::{Attribute, EpochMs, SpanId, TraceBuilder};
 
 /// Collects the records of an invocation, and delivers the item after the last one.
 pub(crate) struct ItemObserver {
@@ -11,6 +11,8 @@ pub(crate) struct ItemObserver {
     trace: Option<TraceBuilder>,
     destination: Arc<Destination>,
     wants_spans: bool,
+    /// The span of the invocation.
+    own: Option<SpanId>,
 }
 
 impl ItemObserver {
@@ -19,7 +21,14 @@ impl ItemObserver {
             trace: None,
             destination: Arc::clone(destination),
             wants_spans,
+            own: None,
         }
+    }
+
+    /// Whether attributes are those of an RPC call that the item has as its event.
+    fn are_known(&self, id: SpanId, attributes: &[Attribute]) -> bool {
+        let mut names = attributes.iter().map(|attribute| &*attribute.name);
+        self.own == Some(id) && names.all(|name| name == "jsrpc.method")
     }
 }
 
@@ -50,7 +59,13 @@ impl Observer for ItemObserver {
     fn observe(&mut self, _: &Record, _: SpanId) {}
 
     fn take(&mut self, record: Record, _: SpanId) {
+        if let Record::SpanAttributes { id, attributes, .. } = &record
+            && self.are_known(*id, attributes)
+        {
+            return;
+        }
         if let Record::Onset(onset) = record {
+            self.own = Some(onset.span.span_id);
             let trace = self.trace.insert(builder(*onset));
             self.destination.begin(|| trace.so_far());
             return;

@@ -514,6 +514,7 @@ impl Drop for Invocation {
             return;
         }
         recording.close_output();
+        recording.record_ended_in_turn();
         if std::thread::panicking() && matches!(recording.ending.call, Call::Unfinished) {
             recording.ending.call = Call::HostFailed(Panicked::MESSAGE.to_owned());
         }
@@ -525,6 +526,7 @@ impl Drop for Invocation {
         if recording.ending.has_returned() && verdict.outcome == Outcome::Ok {
             recording.returned(None);
         }
+        recording.record_ended_last();
         if let Some(status) = recording.recorded_status(verdict.outcome) {
             let response = TailResponse { status };
             recording.observers.record(Record::Response(response));

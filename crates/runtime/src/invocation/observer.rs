@@ -73,6 +73,9 @@ pub(crate) trait Observer: Send {
     /// Whether it receives spans. Without an observer that does, none are recorded.
     fn wants_spans(&self) -> bool;
 
+    /// Tells that a guest that works in turns has ended one, or begins the first.
+    fn turn_ended(&mut self) {}
+
     /// Whether a console call whose arguments have at least this many bytes does not fit. If so,
     /// it is not recorded, and the observer has counted it.
     fn refuses_log(&mut self, timestamp: EpochMs, argument_bytes: usize) -> bool;
@@ -117,6 +120,12 @@ impl Observers {
                 observer.observe(&record, self.span);
             }
             last.take(record, self.span);
+        }
+    }
+
+    pub(crate) fn turn_ended(&mut self) {
+        for observer in &mut self.observers {
+            observer.turn_ended();
         }
     }
 

@@ -6,6 +6,7 @@ use crate::invocation::ending::{Ending, Response};
 use crate::invocation::lines::{LineBuffer, Stream};
 use crate::invocation::observer::{Observers, Record};
 use crate::invocation::panics::PanicWatch;
+use crate::invocation::spans::Ended;
 use serde_json::value::to_raw_value;
 use taffrail_trace::{ErrorInfo, Json, LogLevel, Outcome, SpanId, TraceException};
 
@@ -31,6 +32,10 @@ pub(super) struct Recording {
     pub(super) is_cold_start: bool,
     /// Whether the return of the handler was recorded.
     pub(super) has_returned: bool,
+    /// Spans whose ends are recorded at the end of the guest's turn, if it works in turns.
+    pub(super) ended_in_turn: Option<Vec<Ended>>,
+    /// Spans whose ends are recorded after the return of the handler.
+    pub(super) ended_last: Vec<Ended>,
 }
 
 impl Recording {
@@ -50,6 +55,8 @@ impl Recording {
             attribute_bytes: 0,
             is_cold_start: false,
             has_returned: false,
+            ended_in_turn: None,
+            ended_last: Vec::new(),
         }
     }
 
@@ -165,6 +172,7 @@ impl Recording {
     /// Records that the handler has returned.
     pub(super) fn returned(&mut self, status: Option<u16>) {
         if !std::mem::replace(&mut self.has_returned, true) {
+            self.record_ended_in_turn();
             self.observers.record(Record::Return(status));
         }
     }

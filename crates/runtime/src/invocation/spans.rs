@@ -2,12 +2,19 @@
 
 use crate::clock;
 use crate::invocation::Invocation;
-use crate::invocation::observer::Record;
+use crate::invocation::observer::{Observers, Record};
 use crate::invocation::origin::TraceParent;
+use crate::invocation::recording::Recording;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 use taffrail_trace::{
-    Attribute, AttributeValue, MAX_TRACE_BYTES, Outcome, SpanContext, SpanId, SpanName,
+    Attribute, AttributeValue, EpochUs, MAX_TRACE_BYTES, Outcome, SpanContext, SpanId, SpanName,
 };
+use wasmtime_wasi_http::{Error, WasiBody};
 
 /// An operation of an invocation. It ends when this is dropped, as canceled unless
 /// [`end`](Self::end) was called. If nothing records spans, it does nothing.
@@ -17,6 +24,26 @@ pub(crate) struct Span {
     /// Recorded together at its end, as on Workers.
     attributes: Mutex<Attributes>,
     outcome: Outcome,
+    recorded_at: RecordedAt,
+}
+
+/// When the end of a span is recorded. Its time is that of the end itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RecordedAt {
+    /// At once.
+    Once,
+    /// When the script has done what it does with the result and waits again, as on workerd.
+    Turn,
+    /// After the return of the handler, as on workerd.
+    End,
+}
+
+/// The end of a span.
+pub(super) struct Ended {
+    id: SpanId,
+    attributes: Attributes,
+    outcome: Outcome,
+    end: EpochUs,
 }
 
 /// The attributes of a span that has not ended.
@@ -78,6 +105,23 @@ impl Span {
         };
     }
 
+    /// Ends the span of something that the guest waits for.
+    pub(crate) fn end_with_result(mut self, ok: bool) {
+        self.recorded_at = RecordedAt::Turn;
+        self.end(ok);
+    }
+
+    /// Ends the span with a body, or when that is dropped.
+    pub(crate) fn until_end_of(mut self, body: WasiBody) -> WasiBody {
+        if self.recorded.is_none() {
+            return body;
+        }
+        self.outcome = Outcome::Ok;
+        self.recorded_at = RecordedAt::End;
+        let span = Some(self);
+        Spanned { inner: body, span }.boxed_unsync()
+    }
+
     /// Begins a span within this one.
     pub(crate) fn span(&self, name: impl Into<SpanName>) -> Self {
         begin(self.recorded.as_ref(), self.id, name)
@@ -100,37 +144,93 @@ impl Drop for Span {
         let Some(invocation) = &self.recorded else {
             return;
         };
-        let attributes = std::mem::take(&mut *self.attributes());
+        let ended = Ended {
+            id: self.id,
+            attributes: std::mem::take(&mut *self.attributes()),
+            outcome: self.outcome,
+            end: clock::epoch_us(),
+        };
         let mut recording = invocation.recording();
-        recording.attribute_bytes -= attributes.bytes;
+        recording.attribute_bytes -= ended.attributes.bytes;
+        match (self.recorded_at, &mut recording.ended_in_turn) {
+            (RecordedAt::Turn, Some(waiting)) => waiting.push(ended),
+            (RecordedAt::End, _) => recording.ended_last.push(ended),
+            (RecordedAt::Once | RecordedAt::Turn, _) => ended.record(&mut recording.observers),
+        }
+    }
+}
+
+impl Ended {
+    fn record(self, observers: &mut Observers) {
+        let Self {
+            id,
+            attributes,
+            outcome,
+            end,
+        } = self;
         if !attributes.attributes.is_empty() || attributes.dropped > 0 {
-            recording.observers.record(Record::SpanAttributes {
-                id: self.id,
+            observers.record(Record::SpanAttributes {
+                id,
                 attributes: attributes.attributes,
                 dropped: attributes.dropped,
             });
         }
-        recording.observers.record(Record::SpanClose {
-            id: self.id,
-            outcome: self.outcome,
-            end: clock::epoch_us(),
-        });
+        observers.record(Record::SpanClose { id, outcome, end });
+    }
+}
+
+impl Recording {
+    /// Records the ends of spans whose results the guest has had.
+    pub(super) fn record_ended_in_turn(&mut self) {
+        for ended in self.ended_in_turn.iter_mut().flat_map(std::mem::take) {
+            ended.record(&mut self.observers);
+        }
+    }
+
+    /// Records the ends that wait for the return of the handler.
+    pub(super) fn record_ended_last(&mut self) {
+        for ended in std::mem::take(&mut self.ended_last) {
+            ended.record(&mut self.observers);
+        }
+    }
+}
+
+/// A body with the span that ends with it.
+struct Spanned {
+    inner: WasiBody,
+    span: Option<Span>,
+}
+
+impl Body for Spanned {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        if let Some(Err(_)) = &frame
+            && let Some(span) = self.span.take()
+        {
+            span.end(false);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
     }
 }
 
 /// Begins a span within `parent`, if the invocation records spans.
 fn begin(invocation: Option<&Arc<Invocation>>, parent: SpanId, name: impl Into<SpanName>) -> Span {
     let id = match invocation {
-        Some(invocation) => {
-            let id = SpanId::new(rand::random());
-            invocation.recording().observers.record(Record::SpanOpen {
-                id,
-                parent,
-                name: taffrail_trace::span_name(name.into()),
-                start: clock::epoch_us(),
-            });
-            id
-        }
+        Some(invocation) => invocation.open_span(parent, name),
         None => parent,
     };
     Span {
@@ -138,28 +238,87 @@ fn begin(invocation: Option<&Arc<Invocation>>, parent: SpanId, name: impl Into<S
         id,
         attributes: Mutex::default(),
         outcome: Outcome::Canceled,
+        recorded_at: RecordedAt::Once,
     }
 }
 
 impl Invocation {
     /// Begins a span within the one in which the guest works.
     pub(crate) fn begin_span(self: &Arc<Self>, name: impl Into<SpanName>) -> Span {
+        self.begin_span_in(self.current_span(), name)
+    }
+
+    /// Begins a span within `parent`.
+    pub(crate) fn begin_span_in(
+        self: &Arc<Self>,
+        parent: SpanId,
+        name: impl Into<SpanName>,
+    ) -> Span {
+        let recorded = self.is_traced.then_some(self);
+        begin(recorded, parent, name)
+    }
+
+    /// Returns the span in which the guest works, to begin others in it.
+    pub(crate) fn current_span(&self) -> SpanId {
+        match self.is_traced {
+            true => self.recording().observers.span,
+            false => self.span.span_id,
+        }
+    }
+
+    /// Records the start of a span, and returns its id. A caller without a [`Span`] must record
+    /// the end as well.
+    pub(crate) fn open_span(&self, parent: SpanId, name: impl Into<SpanName>) -> SpanId {
+        let id = SpanId::new(rand::random());
+        self.recording().observers.record(Record::SpanOpen {
+            id,
+            parent,
+            name: taffrail_trace::span_name(name.into()),
+            start: clock::epoch_us(),
+        });
+        id
+    }
+
+    /// Records attributes of a span that is open. `dropped` are already missing.
+    pub(crate) fn span_attributes(&self, id: SpanId, attributes: Vec<Attribute>, dropped: u64) {
+        self.recording().observers.record(Record::SpanAttributes {
+            id,
+            attributes,
+            dropped,
+        });
+    }
+
+    /// Records the end of a span.
+    pub(crate) fn close_span(&self, id: SpanId, outcome: Outcome) {
+        self.recording().observers.record(Record::SpanClose {
+            id,
+            outcome,
+            end: clock::epoch_us(),
+        });
+    }
+
+    /// Tells that the guest works in turns, whose ends are told by
+    /// [`turn_ended`](Self::turn_ended).
+    pub(crate) fn works_in_turns(&self) {
         if self.is_traced {
-            let parent = self.recording().observers.span;
-            begin(Some(self), parent, name)
-        } else {
-            begin(None, self.span.span_id, name)
+            let mut recording = self.recording();
+            recording.ended_in_turn.get_or_insert_default();
+            recording.observers.turn_ended();
+        }
+    }
+
+    /// Tells that the guest waits, or works for another invocation.
+    pub(crate) fn turn_ended(&self) {
+        if self.is_traced {
+            let mut recording = self.recording();
+            recording.record_ended_in_turn();
+            recording.observers.turn_ended();
         }
     }
 
     /// Whether spans are recorded.
     pub(crate) fn is_traced(&self) -> bool {
         self.is_traced
-    }
-
-    /// Returns the span in which the guest works.
-    pub(crate) fn current_span(&self) -> SpanId {
-        self.recording().observers.span
     }
 
     /// Records a span that has already ended.

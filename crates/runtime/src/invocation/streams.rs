@@ -6,7 +6,7 @@ use crate::invocation::id::InvocationId;
 use crate::invocation::observer::{Observer, Onset, Record};
 use std::sync::Arc;
 use taffrail_trace::{
-    Diagnostic, End, EpochMs, EventSpan, Json, LogMessage, MAX_EVENT_BYTES, OnsetEvent,
+    Diagnostic, End, EpochMs, EventInfo, EventSpan, Json, LogMessage, MAX_EVENT_BYTES, OnsetEvent,
     OnsetScript, OutcomeEvent, ReturnInfo, SpanId, StreamEvent, TailEvent, TraceId,
 };
 
@@ -17,6 +17,9 @@ pub(crate) struct Streams {
     trace_id: TraceId,
     /// The number of the next event.
     sequence: u64,
+    /// Whether there is room again only at the end of each turn of the guest. So what a script
+    /// loses does not depend on how busy its tails are, as on workerd.
+    works_in_turns: bool,
 }
 
 struct Stream {
@@ -35,6 +38,7 @@ impl Streams {
             invocation_id: id.to_string().into(),
             trace_id,
             sequence: 0,
+            works_in_turns: false,
         }
     }
 
@@ -58,12 +62,24 @@ impl Streams {
         })
     }
 
+    /// Makes room where the tails have received events.
+    fn make_room(&mut self) {
+        for stream in &mut self.streams {
+            stream.sender.make_room();
+        }
+    }
+
     /// Sends an event that is dropped where it does not fit.
     fn send(&mut self, timestamp: EpochMs, span: SpanId, event: StreamEvent) {
+        if !self.works_in_turns {
+            self.make_room();
+        }
         let event = self.event(timestamp, Some(span), event);
         let bytes = event.held_bytes();
+        let is_too_large = bytes > MAX_EVENT_BYTES && !is_cut(&event.event);
         for stream in &mut self.streams {
-            stream.dropped += u64::from(stream.sender.send(&event, bytes).is_err());
+            let is_dropped = is_too_large || stream.sender.send(&event, bytes).is_err();
+            stream.dropped += u64::from(is_dropped);
         }
     }
 
@@ -71,7 +87,7 @@ impl Streams {
     fn send_always(&mut self, timestamp: EpochMs, span: Option<SpanId>, event: StreamEvent) {
         let event = self.event(timestamp, span, event);
         let bytes = event.held_bytes();
-        for stream in &self.streams {
+        for stream in &mut self.streams {
             stream.sender.send_always(&event, bytes);
         }
     }
@@ -82,7 +98,13 @@ impl Streams {
             span_id: onset.span.span_id,
             info: onset.event.clone(),
         }));
-        self.send_always(onset.timestamp, onset.parent_span, event);
+        // Of a call, as on workerd: other events have no caller, whatever caused them.
+        let is_called = matches!(
+            onset.event,
+            EventInfo::Fetch { .. } | EventInfo::Rpc { .. } | EventInfo::Connect {}
+        );
+        let caller = onset.parent_span.filter(|_| is_called);
+        self.send_always(onset.timestamp, caller, event);
     }
 
     /// Sends the last event, and before it to each stream the number of events that it missed.
@@ -112,6 +134,14 @@ impl Streams {
         // The streams end here.
         self.streams.clear();
     }
+}
+
+/// Whether an event that is too large is cut rather than dropped.
+fn is_cut(event: &StreamEvent) -> bool {
+    matches!(
+        event,
+        StreamEvent::Log { .. } | StreamEvent::Exception { .. }
+    )
 }
 
 /// Returns the message of a log event, and whether it was cut.
@@ -185,6 +215,7 @@ impl Observer for Streams {
                 };
                 self.send(start / 1000, *parent, event);
             }
+            Record::SpanAttributes { attributes, .. } if attributes.is_empty() => {}
             Record::SpanAttributes { id, attributes, .. } => {
                 let event = StreamEvent::Attributes {
                     info: attributes.clone(),
@@ -208,7 +239,15 @@ impl Observer for Streams {
         true
     }
 
+    fn turn_ended(&mut self) {
+        self.works_in_turns = true;
+        self.make_room();
+    }
+
     fn refuses_log(&mut self, _: EpochMs, argument_bytes: usize) -> bool {
+        if !self.works_in_turns {
+            self.make_room();
+        }
         let has_room =
             |stream: &Stream| stream.sender.has_room(argument_bytes.min(MAX_EVENT_BYTES));
         if self.streams.iter().any(has_room) {

@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::to_raw_value;
+use taffrail_trace::SpanId;
 use wasmtime_wasi_http::WasiBody;
 
 /// The header of a host request that holds the arguments, as JSON.
@@ -99,6 +100,7 @@ enum CalledBy {
 pub(crate) async fn answer(
     channels: &dyn Channels,
     run: &Run,
+    within: SpanId,
     token: &Token,
     request: Request<WasiBody>,
 ) -> Result<Response<WasiBody>, CallFailed> {
@@ -109,16 +111,17 @@ pub(crate) async fn answer(
             // The limit is that of the memory from which it was written.
             let code = invocation.collect(request.into_body(), usize::MAX).await?;
             let _parsed = invocation.charge_parsing(&code)?;
-            let worker = load::answer(channels, run, load, &code).await?;
+            let worker = load::answer(channels, run, within, load, &code).await?;
             Ok(json(&worker))
         }
         "/kv" => {
             let operation = arguments(invocation, &request)?;
-            kv::answer(channels, invocation, token, operation, request.into_body()).await
+            let body = request.into_body();
+            kv::answer(channels, invocation, within, token, operation, body).await
         }
         "/call" => {
             let call = arguments(invocation, &request)?;
-            make(channels, run, call, request.into_body()).await
+            make(channels, run, within, call, request.into_body()).await
         }
         other => Err(CallFailed::new(format!(
             "the host does not support `{other}`"
@@ -147,11 +150,14 @@ async fn make(
         invocation,
         exchange,
     }: &Run,
+    within: SpanId,
     call: Call,
     body: WasiBody,
 ) -> Result<Response<WasiBody>, CallFailed> {
     let target = match call.callee {
-        CalledBy::Dispatch(dispatch) => dispatch::callee(channels, invocation, dispatch).await?,
+        CalledBy::Dispatch(dispatch) => {
+            dispatch::callee(channels, invocation, within, dispatch).await?
+        }
         CalledBy::Callee(callee) => {
             let object = call.object;
             Referred { callee, object }.into_target(invocation)?.into()
@@ -165,20 +171,20 @@ async fn make(
         Way::Request(head) => {
             let called = Request::from_parts(parts(&head)?, body);
             let cf = head.cf.and_then(|cf| to_raw_value(&cf).ok());
-            return service::fetch(channels, invocation, target, called, cf).await;
+            return service::fetch(channels, invocation, within, target, called, cf).await;
         }
         Way::Event {} => {
             let body = invocation.collect(body, usize::MAX).await?;
             let _parsed = invocation.charge_parsing(&body)?;
             let event = event(&body)?;
-            let result = service::dispatch(channels, invocation, target, event).await?;
+            let result = service::dispatch(channels, invocation, within, target, event).await?;
             return Ok(json(&result));
         }
         Way::Rpc(Session { session, method }) => (Purpose::Rpc(method), session),
         Way::Connect(Session { session, .. }) => (Purpose::Connect, session),
     };
-    let end = service::session(channels, invocation, target, purpose)?;
-    exchange.add_session(session, end.sender);
+    let (end, spans) = service::session(channels, invocation, within, target, purpose)?;
+    exchange.add_session(session, end.sender, spans);
     let messages = end.receiver.map_err(|never| match never {});
     Ok(Response::new(messages.boxed_unsync()))
 }

@@ -6,6 +6,7 @@ use crate::script::byte_string;
 use crate::script::exchange::Exchange;
 use crate::script::source::Source;
 use crate::script::token::Token;
+use crate::script::user_spans::EventSpan;
 use crate::settings::egress::Egress;
 use crate::settings::{Binding, Target};
 use http::Method;
@@ -113,6 +114,9 @@ pub(super) fn to_json(event: &Event, invocation: &Invocation) -> serde_json::Res
         /// Additional values in `env` for this event.
         #[serde(skip_serializing_if = "Option::is_none")]
         parameters: Option<&'a Map<String, Value>>,
+        /// Present if spans are recorded.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        span: Option<EventSpan>,
     }
     let target = invocation.origin.target.as_deref();
     serde_json::to_string(&Entry {
@@ -120,6 +124,7 @@ pub(super) fn to_json(event: &Event, invocation: &Invocation) -> serde_json::Res
         entrypoint: invocation.origin.entrypoint(),
         props: target.map(|target| &*target.props),
         parameters: invocation.origin.parameters.as_deref(),
+        span: EventSpan::of(invocation),
     })
 }
 

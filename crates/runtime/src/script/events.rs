@@ -479,7 +479,9 @@ impl Events {
 
     fn switch(&self, next: Option<Arc<Run>>) {
         if let Some(next) = next {
-            self.current.invocation().cpu.end();
+            let left = self.current.invocation();
+            left.cpu.end();
+            left.turn_ended();
             next.invocation.cpu.begin();
             self.set_run(Some(next));
         }

@@ -4,6 +4,7 @@
 //! A script waits for the host by making a request to it, since the engine can wait only for
 //! requests and timers.
 
+use crate::channels::call::SessionSpans;
 use crate::channels::dynamic::Reservation;
 use crate::channels::failed::CallFailed;
 use crate::delivery::TailStream;
@@ -39,7 +40,7 @@ struct Event {
     body: Option<mpsc::Sender<Bytes>>,
     /// Sessions with other scripts, by the numbers that the script gave them. The session of the
     /// event itself has number 0.
-    sessions: HashMap<u32, session::Sender>,
+    sessions: HashMap<u32, Session>,
     /// Streams for the records of callees that have not been called yet.
     live: HashMap<u32, session::Sender>,
     /// Response bodies that the script has received, by number. A body that the script does not
@@ -49,6 +50,13 @@ struct Event {
     leases: u32,
     /// Dynamic Workers that the script must still provide code for, by binding and id.
     reservations: HashMap<(String, String), Reservation>,
+}
+
+/// A session with another script.
+struct Session {
+    sender: session::Sender,
+    /// The spans that end with it, if the script has begun it.
+    spans: Option<Arc<SessionSpans>>,
 }
 
 /// The most streams for records that wait for their calls.
@@ -115,7 +123,13 @@ impl Exchange {
         let messages = end.receiver.map_err(|never| match never {});
         Self(Mutex::new(Event {
             request: Some(messages.boxed_unsync()),
-            sessions: HashMap::from([(0, end.sender)]),
+            sessions: HashMap::from([(
+                0,
+                Session {
+                    sender: end.sender,
+                    spans: None,
+                },
+            )]),
             ..Event::default()
         }))
     }
@@ -130,21 +144,31 @@ impl Exchange {
     }
 
     /// Adds a session that the script has begun.
-    pub(crate) fn add_session(&self, number: u32, sender: session::Sender) {
-        self.event().sessions.insert(number, sender);
+    pub(crate) fn add_session(
+        &self,
+        number: u32,
+        sender: session::Sender,
+        spans: Arc<SessionSpans>,
+    ) {
+        let spans = Some(spans);
+        let session = Session { sender, spans };
+        self.event().sessions.insert(number, session);
     }
 
     /// Sends a message, which is one line, in a session.
     pub(crate) fn send(&self, session: u32, line: Bytes) -> Result<(), session::Full> {
         match self.event().sessions.get(&session) {
-            Some(sender) => sender.send(line),
+            Some(session) => session.sender.send(line),
             None => Ok(()),
         }
     }
 
     /// Ends a session.
     pub(crate) fn hang_up(&self, session: u32) {
-        self.event().sessions.remove(&session);
+        let ended = self.event().sessions.remove(&session);
+        if let Some(spans) = ended.and_then(|session| session.spans) {
+            spans.end(true);
+        }
     }
 
     /// Keeps the reservation of a dynamic Worker until the script provides its code.

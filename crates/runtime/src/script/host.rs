@@ -5,12 +5,14 @@ use crate::interfaces::analytics;
 use crate::invocation::encoding::Encoding;
 use crate::invocation::session;
 use crate::script::engine::host;
+use crate::script::engine::host::SpanOutcome;
 use crate::script::state::IsolateState;
-use crate::script::{byte_string, object, storage};
+use crate::script::{byte_string, object, storage, user_spans};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderName, Response, StatusCode};
 use serde::Deserialize;
 use taffrail_store::DataPoint;
+use taffrail_trace::Outcome;
 use wasmtime::bail;
 use wasmtime_wasi_http::WasiBody;
 
@@ -179,6 +181,43 @@ impl host::Host for IsolateState {
             }
             Err(error) => Err(format!("the data point is malformed: {error}")),
         })
+    }
+
+    fn open_span(&mut self, parent: Option<String>, name: String) -> wasmtime::Result<String> {
+        let invocation = self.state.invocation();
+        let parent = match parent {
+            Some(parent) => parent.parse()?,
+            None => invocation.span.span_id,
+        };
+        Ok(invocation.open_span(parent, name).to_string())
+    }
+
+    fn span_attributes(
+        &mut self,
+        span: String,
+        attributes: String,
+        dropped: u32,
+    ) -> wasmtime::Result<()> {
+        let attributes = user_spans::attributes(&attributes)?;
+        let invocation = self.state.invocation();
+        invocation.span_attributes(span.parse()?, attributes, u64::from(dropped));
+        Ok(())
+    }
+
+    fn close_span(&mut self, span: String, outcome: SpanOutcome) -> wasmtime::Result<()> {
+        let outcome = match outcome {
+            SpanOutcome::Ok => Outcome::Ok,
+            SpanOutcome::Exception => Outcome::Exception,
+            SpanOutcome::Canceled => Outcome::Canceled,
+        };
+        self.state.invocation().close_span(span.parse()?, outcome);
+        Ok(())
+    }
+
+    fn enter_span(&mut self, span: Option<String>) -> wasmtime::Result<()> {
+        let span = span.map(|span| span.parse()).transpose()?;
+        self.state.invocation().enter_span(span);
+        Ok(())
     }
 
     fn frames(&mut self, stack: String, limit: u32) -> wasmtime::Result<String> {

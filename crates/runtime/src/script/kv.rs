@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 use serde_json::{Number, Value, json};
 use std::sync::Arc;
 use taffrail_store::{Entry, KvError, Listed, Page, Put, Storage, VALUE_BYTES};
+use taffrail_trace::SpanId;
 use wasmtime_wasi_http::WasiBody;
 
 /// A request, as sent by the script.
@@ -64,12 +65,14 @@ const LISTED: usize = 1000;
 pub(super) async fn answer(
     channels: &dyn Channels,
     caller: &Arc<Invocation>,
+    within: SpanId,
     token: &Token,
     request: Request,
     body: WasiBody,
 ) -> Result<Response<WasiBody>, CallFailed> {
     let operation = request.operation.span_name();
-    let span = kv_span(caller, operation, &request.kv, request.operation.key());
+    let key = request.operation.key();
+    let span = kv_span(caller, within, operation, &request.kv, key);
     let answered = answered(channels, caller, token, request, body).await;
     span.end(answered.is_ok());
     answered

@@ -5,6 +5,7 @@ use crate::channels::dispatch::LimitsJson;
 use crate::channels::dynamic::{Lookup, Module, Modules, Plan};
 use crate::channels::failed::CallFailed;
 use crate::channels::loader;
+use crate::channels::spans::loader_span;
 use crate::invocation::Invocation;
 use crate::script::callee::Referred;
 use crate::script::run::Run;
@@ -16,6 +17,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use taffrail_trace::SpanId;
 
 /// A request, as sent by the script.
 #[derive(Deserialize)]
@@ -48,6 +50,8 @@ struct Code {
     #[serde(default)]
     tails: Vec<Referred>,
     #[serde(default)]
+    streaming_tails: Vec<Referred>,
+    #[serde(default)]
     limits: LimitsJson,
     /// `null` permits no outgoing requests. If it is missing, the maker's own egress applies.
     #[serde(default, deserialize_with = "present")]
@@ -79,14 +83,22 @@ pub(super) async fn answer(
         invocation: caller,
         exchange,
     }: &Run,
+    within: SpanId,
     load: Load,
     body: &[u8],
 ) -> Result<Value, CallFailed> {
     let binding = load.loader;
     loader::check_binding(caller, &binding)?;
+    let operation = match load.code {
+        true => "loader_load",
+        false => "loader_get",
+    };
+    let span = loader_span(caller, within, operation, &binding, load.id.as_deref());
     if !load.code {
         let id = load.id.unwrap_or_default();
-        return match channels.find_dynamic(&binding, &id).await? {
+        let found = channels.find_dynamic(&binding, &id).await;
+        span.end(found.is_ok());
+        return match found? {
             Lookup::Made(worker) => Ok(handle(&worker)),
             Lookup::Vacant(reservation) => {
                 exchange.reserve(binding, id, reservation);
@@ -104,9 +116,9 @@ pub(super) async fn answer(
             "The code of the dynamic Worker is malformed: {error}."
         ))),
     };
-    Ok(handle(
-        &loader::make(channels, caller, reservation, plan).await?,
-    ))
+    let made = loader::make(channels, caller, reservation, plan).await;
+    span.end(made.is_ok());
+    Ok(handle(&made?))
 }
 
 fn handle(worker: &WorkerId) -> Value {
@@ -125,11 +137,10 @@ impl Code {
             Some(None) => Some(None),
             Some(Some(callee)) => Some(Some(Egress::Worker(callee.into_target(caller)?))),
         };
-        let tails: Result<Vec<Target>, CallFailed> = self
-            .tails
-            .into_iter()
-            .map(|tail| tail.into_target(caller))
-            .collect();
+        let targets = |tails: Vec<Referred>| -> Result<Vec<Target>, CallFailed> {
+            let tails = tails.into_iter();
+            tails.map(|tail| tail.into_target(caller)).collect()
+        };
         let modules = self.modules.into_iter().map(|(name, module)| {
             let module = module.decoded(&name)?;
             Ok((name, module))
@@ -138,7 +149,8 @@ impl Code {
             settings: WorkerSettings {
                 vars: self.vars,
                 bindings,
-                tail_consumers: tails?,
+                tail_consumers: targets(self.tails)?,
+                streaming_tail_consumers: targets(self.streaming_tails)?,
                 egress: loader::egress(caller, outbound),
                 limits: self.limits.within(&own.limits),
                 ..WorkerSettings::new("")

@@ -25,6 +25,7 @@ mod state;
 mod storage;
 mod stream_lines;
 mod token;
+mod user_spans;
 
 pub use engine::ScriptEngine;
 use exchange::Exchange;

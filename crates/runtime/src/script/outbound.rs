@@ -54,12 +54,14 @@ impl ScriptHost {
             return self.answer(request);
         }
         let caller = self.events.run();
+        // The script may be in another span once the request is on its way.
+        let within = caller.invocation.current_span();
         let channels = Arc::clone(&self.channels);
         let token = self.token.clone();
         Box::new(async move {
             // A script throws the failure unchanged.
-            let (response, io) = match send(&*channels, &caller.invocation, request, options).await
-            {
+            let sent = send(&*channels, &caller.invocation, within, request, options).await;
+            let (response, io) = match sent {
                 Ok(Ok(sent)) => sent,
                 Ok(Err(_)) => answered(token.failure(&CallFailed::new(CONNECTION_LOST))),
                 Err(failed) => answered(token.failure(&failed)),
@@ -90,10 +92,11 @@ impl ScriptHost {
                 ready(live.map_or_else(|failed| self.token.failure(&failed), Response::new))
             }
             _ => {
+                let within = caller.invocation.current_span();
                 let channels = Arc::clone(&self.channels);
                 let token = self.token.clone();
                 Box::new(async move {
-                    let response = call::answer(&*channels, &caller, &token, request).await;
+                    let response = call::answer(&*channels, &caller, within, &token, request).await;
                     let response = response.unwrap_or_else(|failed| token.failure(&failed));
                     Ok(answered(leased(&caller, &token, response)))
                 })

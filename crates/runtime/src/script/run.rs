@@ -12,6 +12,7 @@ pub(crate) struct Run {
 
 impl Run {
     pub(super) fn new(invocation: &Arc<Invocation>, exchange: Exchange) -> Arc<Self> {
+        invocation.works_in_turns();
         Arc::new(Self {
             invocation: Arc::clone(invocation),
             exchange,

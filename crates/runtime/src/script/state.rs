@@ -101,6 +101,7 @@ impl StoreData for IsolateState {
     }
 
     fn waits(&self, pollables: usize) {
+        self.state.invocation().turn_ended();
         if self.host.waits_for_nothing_else(pollables) && self.host.idle.take() {
             match self.state.memory.refused() {
                 // The engine continues without the memory that it was refused.

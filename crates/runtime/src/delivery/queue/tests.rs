@@ -123,7 +123,7 @@ fn event(bytes: usize) -> (Arc<TailEvent>, usize) {
 
 #[tokio::test]
 async fn a_stream_has_room_for_4_mib_and_for_what_is_never_dropped() {
-    let (sender, mut stream) = stream();
+    let (mut sender, mut stream) = stream();
     let (event, bytes) = event(QUEUED_BYTES / 4);
     for _ in 0..4 {
         assert_eq!(sender.send(&event, bytes), Ok(()));
@@ -131,6 +131,8 @@ async fn a_stream_has_room_for_4_mib_and_for_what_is_never_dropped() {
     assert_eq!(sender.send(&event, 1), Err(Full));
     sender.send_always(&event, bytes);
     assert!(stream.next().await.is_some() && stream.next().await.is_some());
+    assert_eq!(sender.send(&event, 1), Err(Full));
+    sender.make_room();
     assert_eq!(sender.send(&event, bytes), Ok(()));
     drop(sender);
     stream.until_ended().await;
@@ -148,7 +150,7 @@ async fn streams_are_counted_and_no_more_than_32_are_open() {
     let open = || recorded.queue.stream(&target, 1);
     let mut streams: Vec<_> = (0..STREAMS).map(|_| open().unwrap()).collect();
     assert!(open().is_none());
-    let first = streams.pop().unwrap();
+    let mut first = streams.pop().unwrap();
     let (event, bytes) = event(1);
     first.send_always(&event, bytes);
     drop(first);
