@@ -22,6 +22,7 @@ pages! {
     readme: "README.md"
     configuration: "docs/configuration.md"
     tails: "docs/tails.md"
+    streaming_tails: "docs/streaming-tails.md"
     live_tail: "docs/live-tail.md"
     traces: "docs/traces.md"
     logs: "docs/logs.md"

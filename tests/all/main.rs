@@ -62,6 +62,7 @@ mod stacks;
 mod storage;
 mod stream_components;
 mod streaming;
+mod streaming_tails;
 mod tail_command;
 mod tail_items;
 mod tails;

@@ -25,6 +25,7 @@ mod replay;
 mod report;
 mod requests;
 mod run;
+mod streams;
 mod surrogates;
 mod unsupported;
 mod verdict;

@@ -1,7 +1,7 @@
 //! What no two runs have in common, replaced by a word for it: ports, clocks,
 //! ids, `cf`, the fields that workerd leaves hollow, and stack frames.
 
-use super::observed::{Observed, TailCall};
+use super::observed::{Observed, StreamEvent, TailCall};
 use super::recording::Recording;
 use serde_json::{Map, Value};
 use std::ops::RangeInclusive;
@@ -27,9 +27,14 @@ pub(super) fn normalise(seen: &Observed, recording: &Recording) -> Observed {
         events: run.events(&call.events),
         ..call.clone()
     });
+    let stream_events = seen.stream_events.iter().map(|event| StreamEvent {
+        event: run.stream_event(&event.event),
+        ..event.clone()
+    });
     Observed {
         answers: answers.collect(),
         tail_calls: tail_calls.collect(),
+        stream_events: stream_events.collect(),
         marks: seen.marks.iter().map(|mark| run.value(mark)).collect(),
     }
 }
@@ -61,6 +66,8 @@ impl Run {
             first.saturating_sub(CLOCK_SLACK)..=last.saturating_add(CLOCK_SLACK)
         });
         let cfs = items.iter().map(|item| &item["event"]["request"]["cf"]);
+        let streamed = seen.stream_events.iter();
+        let cfs = cfs.chain(streamed.map(|event| &event.event["event"]["info"]["cfJson"]));
         Self {
             clock,
             cfs: cfs.filter(|cf| cf.is_object()).cloned().collect(),
@@ -95,6 +102,36 @@ impl Run {
             });
         }
         item
+    }
+
+    /// An event of a streaming tail. Its ids are left, for what refers to them.
+    fn stream_event(&self, event: &Value) -> Value {
+        let is_date = |date: &Value| date.as_str().is_some_and(|date| date.len() == DATE.len());
+        let mut normal = self.value(event);
+        if let Some(span) = normal.get_mut("spanContext") {
+            for id in ["traceId", "spanId"] {
+                restore(span, &event["spanContext"], id);
+            }
+        }
+        restore(&mut normal, event, "invocationId");
+        hollow(&mut normal, "timestamp", "<date>", is_date);
+        let Some(Value::Object(inner)) = normal.get_mut("event") else {
+            return normal;
+        };
+        inner.remove("scriptName");
+        let mut info = inner.remove("info");
+        if let Some(info) = &mut info {
+            hollow(info, "scheduledTime", "<date>", is_date);
+        }
+        for attribute in info.iter_mut().filter_map(Value::as_array_mut).flatten() {
+            hollow(attribute, "value", "<date>", is_date);
+        }
+        inner.extend(info.map(|info| ("info".to_owned(), info)));
+        if let Some(inner) = normal.get_mut("event") {
+            hollow(inner, "cpuTime", "<ms>", Value::is_u64);
+            hollow(inner, "wallTime", "<ms>", Value::is_u64);
+        }
+        normal
     }
 
     /// Any value, wherever it stands.
@@ -155,11 +192,18 @@ impl Run {
 const DATE: &str = "2026-11-21T00:00:00.000Z";
 
 /// Replaces a field that is as it should be.
-fn hollow(table: &mut Value, key: &str, word: &str, is_right: fn(&Value) -> bool) {
+fn hollow(table: &mut Value, key: &str, word: &str, is_right: impl Fn(&Value) -> bool) {
     if let Some(value) = table.get_mut(key)
         && is_right(value)
     {
         *value = word.into();
+    }
+}
+
+/// Puts back what was normalised.
+fn restore(normal: &mut Value, original: &Value, key: &str) {
+    if let Some(value) = original.get(key) {
+        normal[key] = value.clone();
     }
 }
 

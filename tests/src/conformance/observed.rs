@@ -1,6 +1,7 @@
 //! What can be seen of a scenario from outside.
 
 use super::answer::Answer;
+use serde::Deserialize;
 use serde_json::Value;
 
 /// What a scenario led to, on workerd or on Taffrail.
@@ -10,6 +11,8 @@ pub(super) struct Observed {
     pub(super) answers: Vec<Answer>,
     /// In the order of arrival.
     pub(super) tail_calls: Vec<TailCall>,
+    /// The events of streaming tails, in the order of arrival.
+    pub(super) stream_events: Vec<StreamEvent>,
     /// Other requests to the recorder, in the order of arrival.
     pub(super) marks: Vec<Value>,
 }
@@ -29,4 +32,13 @@ pub(super) struct TailCall {
     pub(super) more: Value,
     /// `JSON.stringify` of the first.
     pub(super) events: Value,
+}
+
+/// One event that a streaming tail received.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct StreamEvent {
+    /// The streaming tail.
+    pub(super) by: String,
+    /// `JSON.stringify` of it.
+    pub(super) event: Value,
 }

@@ -1,6 +1,6 @@
 //! The server that the Workers of a scenario report to, and fetch from.
 
-use super::observed::TailCall;
+use super::observed::{StreamEvent, TailCall};
 use super::surrogates;
 use anyhow::Result;
 use bytes::Bytes;
@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reported {
     pub(super) tail_calls: Vec<TailCall>,
+    pub(super) stream_events: Vec<StreamEvent>,
     pub(super) marks: Vec<Value>,
 }
 
@@ -51,10 +52,12 @@ impl Recorder {
         })
     }
 
-    /// Waits for a number of tail calls, but not for ever.
-    pub(super) async fn wait_for(&self, calls: usize, patience: Duration) {
+    /// Waits for a number of tail calls and of events of streaming tails, but not for ever.
+    pub(super) async fn wait_for(&self, calls: usize, events: usize, patience: Duration) {
         let mut changes = self.reported.subscribe();
-        let enough = changes.wait_for(|reported| reported.tail_calls.len() >= calls);
+        let enough = changes.wait_for(|reported| {
+            reported.tail_calls.len() >= calls && reported.stream_events.len() >= events
+        });
         // That too few came will show in the comparison.
         _ = tokio::time::timeout(patience, enough).await;
     }
@@ -118,6 +121,15 @@ fn report(reported: &mut Reported, path: String, body: &[u8]) {
                 },
             });
         }
+        Some(mut report) if path == "/stream" => {
+            let mut take = |key: &str| report.remove(key).unwrap_or_default();
+            reported.stream_events.push(StreamEvent {
+                by: take("label").as_str().unwrap_or_default().to_owned(),
+                event: take("json"),
+            });
+        }
+        // The report of a Worker that was stopped while it wrote it.
+        None if path == "/stream" => {}
         json => {
             let mut mark = json.unwrap_or_else(|| {
                 let raw = ("raw".to_owned(), Value::from(body));

@@ -2,12 +2,12 @@
 
 use super::answer::{self, Answer};
 use super::capnp;
-use super::observed::{Observed, TailCall};
+use super::observed::{Observed, StreamEvent, TailCall};
 use super::surrogates;
 use anyhow::{Context, Result};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -32,6 +32,8 @@ pub struct Recording {
     tail_calls: Vec<Value>,
     #[serde(default)]
     pub(super) tail_meta: Vec<TailMeta>,
+    #[serde(default)]
+    pub(super) stream_events: Vec<StreamEvent>,
     #[serde(default)]
     marks: Vec<Map<String, Value>>,
 }
@@ -66,7 +68,7 @@ pub(super) struct Service {
     #[serde(default)]
     pub(super) tails: Vec<Target>,
     #[serde(default)]
-    pub(super) streaming_tails: Vec<Value>,
+    pub(super) streaming_tails: Vec<Target>,
     #[serde(default)]
     bindings: Vec<String>,
     #[serde(default)]
@@ -181,7 +183,8 @@ impl Recording {
         self.services
             .iter()
             .filter(|service| service.name == producer)
-            .any(|service| service.tails.iter().any(|target| target.name() == tail))
+            .flat_map(|service| service.tails.iter().chain(&service.streaming_tails))
+            .any(|target| target.name() == tail)
     }
 
     /// What the client was answered; none if the recording says it in a way
@@ -211,6 +214,33 @@ impl Recording {
             _ => None,
         });
         Ok(items.flatten().collect())
+    }
+
+    /// The requests that streaming tails saw, in the form of items. Nothing in them is redacted.
+    pub(super) fn streamed_requests(&self) -> Vec<Value> {
+        let onsets = self
+            .stream_events
+            .iter()
+            .filter_map(|StreamEvent { event, .. }| {
+                let info = &event["event"]["info"];
+                let began: jiff::Timestamp = event["timestamp"].as_str()?.parse().ok()?;
+                let headers = info["headers"].as_array()?.iter();
+                let headers = headers.filter_map(|header| {
+                    Some((header["name"].as_str()?.to_owned(), header["value"].clone()))
+                });
+                let request = json!({
+                    "url": info["url"],
+                    "method": info["method"],
+                    "headers": headers.collect::<Map<_, _>>(),
+                    "cf": info["cfJson"],
+                });
+                Some(json!({
+                    "eventTimestamp": began.as_millisecond(),
+                    "event": { "request": request },
+                    "logs": [],
+                }))
+            });
+        onsets.collect()
     }
 
     /// All that is compared.
@@ -243,6 +273,7 @@ impl Recording {
         Ok(Observed {
             answers,
             tail_calls: tail_calls.collect::<Result<_>>()?,
+            stream_events: self.stream_events.clone(),
             marks: marks.collect(),
         })
     }

@@ -38,7 +38,9 @@ pub(super) async fn replay(
             let mut changes = done.subscribe();
             let is_time = |done: &Vec<bool>| request.after.iter().all(|index| done[*index]);
             _ = changes.wait_for(is_time).await;
-            recorder.wait_for(request.after_calls, TAIL_PATIENCE).await;
+            recorder
+                .wait_for(request.after_calls, 0, TAIL_PATIENCE)
+                .await;
             tokio::time::sleep(request.pause).await;
             let answer = tokio::time::timeout(PATIENCE, send(&request, server)).await;
             done.send_modify(|done| done[index] = true);

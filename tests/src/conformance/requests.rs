@@ -32,7 +32,11 @@ pub(super) fn of(recording: &Recording) -> Result<Vec<Request>> {
     let answers = recording
         .answers()
         .context("the recording does not say what the client was answered")?;
-    let received = received(&recording.items()?);
+    let streamed = recording.streamed_requests();
+    let received = match streamed.is_empty() {
+        true => received(&recording.items()?),
+        false => received(&streamed),
+    };
     let echoes = Echoes::of(recording, &answers)?;
     let said = said(&recording.request);
     let times = Times::of(&answers, &received);
@@ -71,7 +75,7 @@ pub(super) fn of(recording: &Recording) -> Result<Vec<Request>> {
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// What stands for redacted text.
-const REDACTED: &str = "REDACTED";
+pub(super) const REDACTED: &str = "REDACTED";
 
 impl Request {
     fn get() -> Self {
@@ -299,7 +303,7 @@ fn header_in(value: &Value, name: &str) -> Option<String> {
 }
 
 /// Whether `shown` is `redacted` with something else in its redacted places.
-fn fits(shown: &str, redacted: &str) -> bool {
+pub(super) fn fits(shown: &str, redacted: &str) -> bool {
     let Some((before, after)) = redacted.split_once(REDACTED) else {
         return shown == redacted;
     };

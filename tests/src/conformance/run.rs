@@ -120,7 +120,11 @@ async fn observe(recording: &Recording) -> Result<(Observed, Finished)> {
             let answers = replay::replay(&requests, server.address, &recorder).await;
             let calls = recording.tail_meta.len();
             recorder
-                .wait_for(calls, recording.duration() + PATIENCE)
+                .wait_for(
+                    calls,
+                    recording.stream_events.len(),
+                    recording.duration() + PATIENCE,
+                )
                 .await;
             (answers, spawn_blocking(|| server.terminate()).await?)
         }
@@ -137,6 +141,7 @@ async fn observe(recording: &Recording) -> Result<(Observed, Finished)> {
     let got = Observed {
         answers,
         tail_calls: reported.tail_calls,
+        stream_events: reported.stream_events,
         marks: reported.marks,
     };
     Ok((got, finished))

@@ -1,14 +1,13 @@
 //! What scenarios use that Taffrail does not have, or not yet.
 
-use super::recording::{Recording, Service};
+use super::recording::Recording;
 use anyhow::Result;
 use serde_json::Value;
 
 type Detector = fn(&Recording) -> Result<bool>;
 
 /// Each feature with the test for its use. When a feature lands, its row goes.
-const FEATURES: [(&str, Detector); 4] = [
-    ("streaming tails", has_streaming_tails),
+const FEATURES: [(&str, Detector); 3] = [
     ("WebSockets", |recording| {
         Ok(mentions(
             recording,
@@ -82,13 +81,6 @@ fn unknown(recording: &Recording) -> Result<Option<String>> {
         return Ok(Some("it is not said what the client did".to_owned()));
     }
     Ok(None)
-}
-
-fn has_streaming_tails(recording: &Recording) -> Result<bool> {
-    let streams = |service: &Service| {
-        !service.streaming_tails.is_empty() || service.kind.as_deref() == Some("stream")
-    };
-    Ok(recording.services.iter().any(streams) || mentions(recording, &["streamingTails"]))
 }
 
 fn has_event(recording: &Recording, key: &str) -> Result<bool> {

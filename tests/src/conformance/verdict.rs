@@ -5,6 +5,7 @@ use super::compare::{Difference, differences};
 use super::normalise::normalise;
 use super::observed::{Observed, TailCall};
 use super::recording::Recording;
+use super::streams::{self, Stream};
 use anyhow::Result;
 use serde_json::{Value, json};
 
@@ -28,6 +29,7 @@ pub(super) fn compare(recording: &Recording, got: &Observed) -> Result<Findings>
     }
     let found = marks(&recorded, &got);
     findings.sort(found, &Place::outside(recording));
+    stream_events(recording, &recorded, &got, &mut findings);
     tail_calls(
         recording,
         &recorded.tail_calls,
@@ -63,6 +65,57 @@ fn marks(recorded: &Observed, got: &Observed) -> Vec<Difference> {
         Value::from(marks)
     };
     differences("marks", &order(recorded), &order(got))
+}
+
+/// Streams are independent of each other, so that each one recorded is compared with the one that
+/// is most like it. Then ids must refer to the same streams and spans.
+fn stream_events(
+    recording: &Recording,
+    recorded: &Observed,
+    got: &Observed,
+    findings: &mut Findings,
+) {
+    let recorded = streams::sorted(&recorded.stream_events);
+    let mut left = streams::sorted(&got.stream_events);
+    let (mut pairs, mut unpaired) = (Vec::new(), Vec::new());
+    for stream in recorded {
+        let plain = streams::without_ids(std::slice::from_ref(&stream));
+        let candidates = streams::without_ids(&left).into_iter().enumerate();
+        let best = candidates
+            .map(|(position, other)| (one_stream("", &plain[0], &other).len(), position))
+            .min();
+        match best {
+            Some((_, position)) => pairs.push((stream, left.remove(position))),
+            None => unpaired.push(stream),
+        }
+    }
+    let outside = Place::outside(recording);
+    let (recorded, got): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+    let recorded = streams::with_numbered_ids(&recorded);
+    let got = streams::with_numbered_ids(&got);
+    for (index, (recorded, got)) in recorded.iter().zip(&got).enumerate() {
+        let found = one_stream(&format!("stream_events[{index}]"), recorded, got);
+        findings.sort(found, &outside);
+    }
+    let missing = unpaired.into_iter().map(|stream| Difference {
+        path: format!("stream_events of `{}`", stream.by),
+        recorded: Some(stream.events.into()),
+        got: None,
+    });
+    findings.sort(missing.collect(), &outside);
+    let more = left.into_iter().map(|stream| Difference {
+        path: format!("stream_events of `{}`", stream.by),
+        recorded: None,
+        got: Some(stream.events.into()),
+    });
+    findings.sort(more.collect(), &outside);
+}
+
+fn one_stream(path: &str, recorded: &Stream, got: &Stream) -> Vec<Difference> {
+    let value = |stream: &Stream| Value::from(stream.events.clone());
+    let mut found = differences(&format!("{path}.by"), &json!(recorded.by), &json!(got.by));
+    found.extend(differences(path, &value(recorded), &value(got)));
+    found
 }
 
 /// Tail calls are independent of each other, so that each one recorded is

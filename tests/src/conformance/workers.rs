@@ -19,6 +19,20 @@ export default {
 };
 ";
 
+/// A streaming tail that reports what it receives, one event after the other.
+const STREAMING_TAIL: &str = "\
+import { record } from 'lib';
+export default {
+  tailStream(onset, env) {
+    let reports = record(env, 'stream', onset);
+    return (event) => {
+      reports = reports.then(() => record(env, 'stream', event));
+      return reports;
+    };
+  },
+};
+";
+
 /// What Workers of recordings import as `lib`.
 const LIBRARY: &str = "\
 let n = 0;
@@ -42,7 +56,11 @@ pub(super) fn write(
     let mut names = Vec::new();
     for service in [front].into_iter().chain(others) {
         let name = &service.name;
-        let source = recording.sources.get(name).map_or(TAIL, String::as_str);
+        let own = match service.kind.as_deref() {
+            Some("stream") => STREAMING_TAIL,
+            _ => TAIL,
+        };
+        let source = recording.sources.get(name).map_or(own, String::as_str);
         folder.write(&format!("{name}/worker.js"), source).write(
             &format!("{name}/wrangler.json"),
             config(service)?.to_string(),
@@ -100,6 +118,7 @@ fn config(service: &Service) -> Result<Value> {
         services.push(callee);
     }
     let tails: Vec<Value> = service.tails.iter().map(target).collect();
+    let streaming: Vec<Value> = service.streaming_tails.iter().map(target).collect();
     let outbound = service.options()?.remove("globalOutbound");
     Ok(json!({
         "name": service.name,
@@ -111,6 +130,7 @@ fn config(service: &Service) -> Result<Value> {
         "worker_loaders": loaders,
         "durable_objects": { "bindings": objects },
         "tail_consumers": tails,
+        "streaming_tail_consumers": streaming,
         "limits": limits(),
         // workerd calls a tail once for each item, however many wait, and has no
         // end for `waitUntil`.
