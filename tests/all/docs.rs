@@ -57,6 +57,7 @@ pages! {
     javascript_tail_analytics: "guest-examples/javascript/tail-analytics/README.md"
     javascript_tail_http: "guest-examples/javascript/tail-http/README.md"
     javascript_tail_log: "guest-examples/javascript/tail-log/README.md"
+    javascript_tail_stream: "guest-examples/javascript/tail-stream/README.md"
     javascript_tail_service_worker: "guest-examples/javascript/tail-service-worker/README.md"
 }
 
