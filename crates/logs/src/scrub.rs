@@ -89,7 +89,7 @@ impl Scrub {
         let messages = events.iter_mut().filter_map(|event| event.message.as_mut());
         messages.for_each(|message| self.json(message));
         let attributes = item.spans.iter_mut().flat_map(|span| &mut span.attributes);
-        for attribute in attributes {
+        for attribute in attributes.chain(&mut item.span_attributes) {
             if let AttributeValue::Text(text) = &mut attribute.value {
                 self.string(text);
             }

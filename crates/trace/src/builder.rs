@@ -109,6 +109,7 @@ impl TraceBuilder {
                 trace_id: None,
                 span_id: None,
                 parent_span_id: None,
+                span_attributes: Vec::new(),
                 spans: Vec::new(),
                 trace_sampled: false,
                 dropped: None,
@@ -276,9 +277,11 @@ impl TraceBuilder {
         self.spans.open(id, parent, name, start);
     }
 
-    /// Adds attributes to an open span, of which `dropped` are already missing.
+    /// Adds attributes to an open span or to that of the invocation. `dropped` are already
+    /// missing.
     pub fn span_attributes(&mut self, id: SpanId, attributes: Vec<Attribute>, dropped: u64) {
-        self.spans.attributes(id, attributes, dropped);
+        let own = (self.item.span_id == Some(id)).then_some(&mut self.item.span_attributes);
+        self.spans.attributes(id, own, attributes, dropped);
     }
 
     /// Records the end of a span.

@@ -33,6 +33,7 @@ pub(crate) fn bytes(item: &TraceItem) -> usize {
         + exceptions.sum::<usize>()
         + diagnostics.sum::<usize>()
         + item.spans.iter().map(span).sum::<usize>()
+        + (item.span_attributes.iter().map(Attribute::held_bytes)).sum::<usize>()
 }
 
 fn span(span: &Span) -> usize {

@@ -2,7 +2,7 @@
 
 use crate::json::Json;
 use crate::request::TailRequest;
-use crate::span::{Span, SpanId, TraceId};
+use crate::span::{Attribute, Span, SpanId, TraceId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,8 +16,8 @@ pub type EpochMs = u64;
 /// It serialises to the JSON that `JSON.stringify(item)` gives on Workers, with
 /// the request redacted and absent fields left out, plus Taffrail's own fields
 /// `invocationId`, `requestId`, `parentInvocationId`, `traceId`, `spanId`,
-/// `parentSpanId`, `spans`, `peakMemory`, `exceededLimit`, `dropped` and
-/// `lostItems`.
+/// `parentSpanId`, `spanAttributes`, `spans`, `peakMemory`, `exceededLimit`,
+/// `dropped` and `lostItems`.
 ///
 /// It can be read back from that JSON: the request stays redacted, times are in
 /// whole milliseconds, and a TCP connection, which has no key in JSON, becomes
@@ -68,6 +68,9 @@ pub struct TraceItem<R = TailRequest> {
     /// The span of the caller, which may be another process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_span_id: Option<SpanId>,
+    /// What the Worker set on its own span, in the order in which it was set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub span_attributes: Vec<Attribute>,
     /// Its operations, in the order in which they ended. Recorded if a consumer
     /// wants them and the trace is sampled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -23,7 +23,7 @@ pub(crate) struct Spans {
 impl Spans {
     pub(crate) fn open(&mut self, id: SpanId, parent: SpanId, name: SpanName, start: EpochUs) {
         let name = span_name(name);
-        if !self.take(SPAN_BYTES + name.len()) {
+        if !take(&mut self.used, SPAN_BYTES + name.len()) {
             self.dropped_spans += 1;
             return;
         }
@@ -38,16 +38,24 @@ impl Spans {
         });
     }
 
-    pub(crate) fn attributes(&mut self, id: SpanId, attributes: Vec<Attribute>, dropped: u64) {
+    /// Adds attributes to those of an open span, or to `own` if they are of the invocation.
+    pub(crate) fn attributes(
+        &mut self,
+        id: SpanId,
+        own: Option<&mut Vec<Attribute>>,
+        attributes: Vec<Attribute>,
+        dropped: u64,
+    ) {
         self.dropped_attributes += dropped;
         // The most recent one is likely.
-        let Some(index) = self.open.iter().rposition(|span| span.span_id == id) else {
+        let open = self.open.iter_mut().rfind(|span| span.span_id == id);
+        let Some(present) = own.or(open.map(|span| &mut span.attributes)) else {
             self.dropped_attributes += attributes.len() as u64;
             return;
         };
         for attribute in attributes {
-            if self.take(attribute.held_bytes()) {
-                self.open[index].attributes.push(attribute);
+            if take(&mut self.used, attribute.held_bytes()) {
+                present.push(attribute);
             } else {
                 self.dropped_attributes += 1;
             }
@@ -73,15 +81,16 @@ impl Spans {
         self.closed.append(&mut self.open);
         self.closed
     }
+}
 
-    fn take(&mut self, bytes: usize) -> bool {
-        let used = self.used.saturating_add(bytes);
-        let fits = used <= MAX_SPANS_BYTES;
-        if fits {
-            self.used = used;
-        }
-        fits
+/// Takes bytes of the budget, or returns false if fewer are left.
+fn take(used: &mut usize, bytes: usize) -> bool {
+    let sum = used.saturating_add(bytes);
+    let fits = sum <= MAX_SPANS_BYTES;
+    if fits {
+        *used = sum;
     }
+    fits
 }
 
 #[cfg(test)]
@@ -103,8 +112,11 @@ mod tests {
         let mut spans = Spans::default();
         spans.open(id(2), id(1), "outer".into(), 1_000);
         spans.open(id(3), id(2), "inner".into(), 1_500);
-        spans.attributes(id(3), vec![Attribute::new("n", 2_i64)], 0);
+        spans.attributes(id(3), None, vec![Attribute::new("n", 2_i64)], 0);
         spans.close(id(3), Outcome::Ok, 1_700);
+        let mut own = Vec::new();
+        spans.attributes(id(1), Some(&mut own), vec![Attribute::new("user", "a")], 0);
+        assert_eq!(own, [Attribute::new("user", "a")]);
         let (spans, dropped) = finished(spans);
         let ends = spans
             .iter()
@@ -125,7 +137,12 @@ mod tests {
         let mut spans = Spans::default();
         for n in 2..10_002 {
             spans.open(id(n), id(1), "work".into(), n);
-            spans.attributes(id(n), vec![Attribute::new("text", "a".repeat(100))], 0);
+            spans.attributes(
+                id(n),
+                None,
+                vec![Attribute::new("text", "a".repeat(100))],
+                0,
+            );
             spans.close(id(n), Outcome::Ok, n + 1);
         }
         let (spans, dropped) = finished(spans);

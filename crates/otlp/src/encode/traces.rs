@@ -83,6 +83,7 @@ fn root(item: &TraceItem, trace: TraceId, id: SpanId) -> Span {
         mut attributes,
     } = event::span(item.event.as_ref());
     attributes.extend(of_invocation(item));
+    attributes.extend(item.span_attributes.iter().map(of_span));
     let status = match failure(item) {
         Some((kind, message)) => {
             attributes.push(attribute("error.type", kind));

@@ -98,11 +98,12 @@ impl Streams {
             span_id: onset.span.span_id,
             info: onset.event.clone(),
         }));
-        // Of a call, as on workerd: other events have no caller, whatever caused them.
-        let is_called = matches!(
-            onset.event,
-            EventInfo::Fetch { .. } | EventInfo::Rpc { .. } | EventInfo::Connect {}
-        );
+        // Of a call by a Worker, as on workerd: other events have no caller, whatever caused them.
+        let is_called = onset.parent.is_some()
+            && matches!(
+                onset.event,
+                EventInfo::Fetch { .. } | EventInfo::Rpc { .. } | EventInfo::Connect {}
+            );
         let caller = onset.parent_span.filter(|_| is_called);
         self.send_always(onset.timestamp, caller, event);
     }
