@@ -79,7 +79,7 @@ async fn a_guest_that_computes_too_long_is_ended_where_it_computes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_item_says_which_limit_was_met_and_how_much_memory_was_used() {
     let cpu = Limits {
-        cpu: ms(20),
+        cpu: ms(60),
         ..Limits::default()
     };
     let scenario = limited("probe", cpu);
@@ -262,7 +262,7 @@ async fn a_fault_of_the_host_is_not_blamed_on_the_guest() {
 async fn the_same_cut_has_the_same_outcome_each_time() {
     let limits = Limits {
         // Enough to run out of memory in, on a busy machine too.
-        cpu: ms(20),
+        cpu: ms(60),
         memory: 8 << 20,
         ..Limits::default()
     };

@@ -25,7 +25,10 @@ fn normalised(item: &TraceItem) -> Value {
     assert!(id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
     // Nobody called it.
     assert_eq!(item["requestId"], id);
-    for key in ["invocationId", "requestId"] {
+    // It begins a trace, whose id is its own.
+    assert_eq!(item["traceId"], id);
+    item["spanId"] = item["spanId"].as_str().unwrap().len().into();
+    for key in ["invocationId", "requestId", "traceId"] {
         item[key] = id.len().into();
     }
     item
@@ -59,6 +62,8 @@ fn hello(script_name: &str) -> Value {
         },
         "invocationId": 32,
         "requestId": 32,
+        "traceId": 32,
+        "spanId": 16,
         "peakMemory": 1,
     })
 }
@@ -103,6 +108,8 @@ async fn an_item_of_a_worker_that_failed() {
             },
             "invocationId": 32,
         "requestId": 32,
+        "traceId": 32,
+        "spanId": 16,
             "peakMemory": 1,
         })
     );
@@ -134,6 +141,8 @@ async fn an_item_of_a_tail_worker() {
             "event": { "consumedEvents": [{ "scriptName": "hello" }] },
             "invocationId": 32,
         "requestId": 32,
+        "traceId": 32,
+        "spanId": 16,
             "peakMemory": 1,
         })
     );

@@ -15,6 +15,7 @@ use taffrail_runtime::trace::TraceItem;
 /// | a number of 13 digits that begins with 1: milliseconds since 1970 | 0 |
 /// | a date and time as `2026-11-27T02:00:00.000Z` | `1970-01-01T00:00:00.000Z` |
 /// | `12 ms` in a text | `0 ms` |
+/// | the ids of spans | their number, in the order of their first occurrence |
 /// | the ids of invocations, requests and Durable Objects, and random UUIDs | their number, in the order of their first occurrence |
 /// | the port behind `localhost`, `127.0.0.1` or `[::1]` | 0 |
 ///
@@ -45,14 +46,17 @@ pub fn stable<'a>(items: impl IntoIterator<Item = &'a TraceItem>) -> Vec<Value> 
 struct Run {
     /// The ids so far, each with the text in its place.
     ids: HashMap<String, String>,
+    spans: HashMap<String, String>,
 }
 
 /// Keys whose values are times and measurements.
-const MEASURED: [&str; 6] = [
+const MEASURED: [&str; 8] = [
     "cpuTime",
+    "endTime",
     "eventTimestamp",
     "peakMemory",
     "scheduledTime",
+    "startTime",
     "timestamp",
     "wallTime",
 ];
@@ -64,6 +68,9 @@ const IDS: [&str; 4] = [
     "parentInvocationId",
     "requestId",
 ];
+
+/// Keys whose values are ids of spans. They have numbers of their own.
+const SPAN_IDS: [&str; 2] = ["parentSpanId", "spanId"];
 
 /// What differs between runs, in a text.
 static VARIES: LazyLock<Regex> = LazyLock::new(|| {
@@ -92,6 +99,12 @@ impl Run {
             .clone()
     }
 
+    fn span_number(&mut self, id: &str) -> String {
+        let next = self.spans.len() + 1;
+        let number = self.spans.entry(id.to_owned());
+        number.or_insert_with(|| format!("{next:016}")).clone()
+    }
+
     fn value(&mut self, value: Value) -> Value {
         match value {
             Value::Number(number) if is_time(&number.to_string()) => 0.into(),
@@ -101,10 +114,12 @@ impl Run {
                 .into_iter()
                 .map(|(key, value)| {
                     let is_measured = MEASURED.contains(&&*key) && value.is_number();
-                    let value = if is_measured {
-                        0.into()
-                    } else {
-                        self.value(value)
+                    let value = match value {
+                        _ if is_measured => 0.into(),
+                        Value::String(id) if SPAN_IDS.contains(&&*key) => {
+                            self.span_number(&id).into()
+                        }
+                        value => self.value(value),
                     };
                     (key, value)
                 })

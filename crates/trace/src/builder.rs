@@ -3,9 +3,10 @@
 use crate::held;
 use crate::item::{
     DiagnosticsChannelEvent, DroppedEntries, EpochMs, ErrorInfo, EventInfo, ExceededLimit,
-    LogLevel, Outcome, Script, TailResponse, TraceException, TraceItem, TraceLog,
+    LogLevel, Script, TailResponse, TraceException, TraceItem, TraceLog,
 };
 use crate::json::Json;
+use crate::outcome::Outcome;
 use crate::request::{RequestData, TailRequest};
 use crate::span::{Attribute, EpochUs, SpanContext, SpanId, SpanName, cut};
 use crate::spans::Spans;

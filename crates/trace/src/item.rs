@@ -1,11 +1,12 @@
 //! The trace item: plain data with workerd's names.
 
+use crate::attribute::AttributeValue;
 use crate::json::Json;
+use crate::outcome::Outcome;
 use crate::request::TailRequest;
 use crate::span::{Attribute, Span, SpanId, TraceId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -161,20 +162,6 @@ pub struct Preview {
     pub name: String,
 }
 
-/// The value of an attribute.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(untagged)]
-pub enum AttributeValue {
-    /// Text.
-    Text(String),
-    /// A whole number.
-    Integer(i64),
-    /// A number.
-    Number(#[serde(serialize_with = "javascript_number")] f64),
-    /// True or false.
-    Boolean(bool),
-}
-
 /// What kind of instance ran an invocation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -186,48 +173,6 @@ pub enum ExecutionModel {
     DurableObject,
     /// A Workflow.
     Workflow,
-}
-
-/// The outcome of an invocation. The HTTP status has no influence on it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Outcome {
-    /// No outcome was set.
-    #[default]
-    Unknown,
-    /// The handler ran to its end.
-    Ok,
-    /// The handler failed.
-    Exception,
-    /// More CPU time than `limits.cpu_ms` allows.
-    ExceededCpu,
-    /// An operator stopped the Worker.
-    KillSwitch,
-    /// The runtime itself was unavailable.
-    DaemonDown,
-    /// No code was found for the Worker.
-    ScriptNotFound,
-    /// The client went away before the response was complete.
-    Canceled,
-    /// More memory than the instance may have.
-    ExceededMemory,
-    /// Too many invocations were running already.
-    LoadShed,
-    /// The response stream broke off after its headers were sent.
-    ResponseStreamDisconnected,
-    /// The host failed.
-    InternalError,
-    /// More wall-clock time than allowed.
-    ExceededWallTime,
-    /// The invocation was aborted.
-    Aborted,
-}
-
-/// The name that it has in JSON.
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
-    }
 }
 
 /// The console method that wrote a log entry.
@@ -428,16 +373,6 @@ pub struct DroppedEntries {
     /// Attributes of spans.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub span_attributes: u64,
-}
-
-/// Writes a whole number without a fraction, as `JSON.stringify` does.
-fn javascript_number<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
-    if number.fract() == 0.0 && number.abs() <= MAX_SAFE_INTEGER {
-        serializer.serialize_i64(*number as i64)
-    } else {
-        serializer.serialize_f64(*number)
-    }
 }
 
 /// A value that is there, be it `null`.

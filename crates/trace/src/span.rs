@@ -1,6 +1,7 @@
 //! Spans: the operations of an invocation, and their places in a trace.
 
-use crate::item::{AttributeValue, Outcome};
+use crate::attribute::AttributeValue;
+use crate::outcome::Outcome;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;

@@ -1,6 +1,7 @@
 //! The spans of one item, within their budget.
 
-use crate::item::{DroppedEntries, Outcome};
+use crate::item::DroppedEntries;
+use crate::outcome::Outcome;
 use crate::span::{Attribute, EpochUs, Span, SpanId, SpanName, span_name};
 
 /// How many bytes the spans of one invocation may take, attributes included: as many as its other

@@ -2,9 +2,10 @@
 
 use crate::date::{iso8601, iso8601_string};
 use crate::item::{
-    EpochMs, ErrorInfo, EventInfo, ExecutionModel, LogLevel, Outcome, Script, WebSocketEvent,
+    EpochMs, ErrorInfo, EventInfo, ExecutionModel, LogLevel, Script, WebSocketEvent,
 };
 use crate::json::Json;
+use crate::outcome::Outcome;
 use crate::span::{Attribute, SpanId, SpanName, TraceId};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};

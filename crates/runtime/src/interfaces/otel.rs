@@ -2,7 +2,7 @@
 
 use crate::instance::state::State;
 use crate::invocation::Invocation;
-use crate::invocation::spans::MAX_ATTRIBUTES;
+use crate::invocation::ended_span::MAX_ATTRIBUTES;
 use generated::wasi::clocks::wall_clock::Datetime;
 use generated::wasi::otel::{logs, tracing, types};
 use serde_json::value::{RawValue, to_raw_value};

@@ -10,6 +10,7 @@ mod cut;
 mod destination;
 pub(crate) mod drain;
 pub(crate) mod encoding;
+pub(crate) mod ended_span;
 pub(crate) mod ending;
 pub(crate) mod fetch_result;
 pub(crate) mod held;

@@ -1,12 +1,12 @@
 //! The facts about an invocation, recorded as they happen.
 
 use crate::clock;
+use crate::invocation::ended_span::{Attributes, Ended};
 use crate::invocation::ending;
 use crate::invocation::ending::{Ending, Response};
 use crate::invocation::lines::{LineBuffer, Stream};
 use crate::invocation::observer::{Observers, Record};
 use crate::invocation::panics::PanicWatch;
-use crate::invocation::spans::Ended;
 use serde_json::value::to_raw_value;
 use taffrail_trace::{ErrorInfo, Json, LogLevel, Outcome, SpanId, TraceException};
 
@@ -174,6 +174,45 @@ impl Recording {
         if !std::mem::replace(&mut self.has_returned, true) {
             self.record_ended_in_turn();
             self.observers.record(Record::Return(status));
+        }
+    }
+
+    pub(super) fn record_ended(&mut self, ended: Ended) {
+        let Ended {
+            id,
+            attributes:
+                Attributes {
+                    attributes,
+                    bytes,
+                    dropped,
+                },
+            outcome,
+            end,
+        } = ended;
+        self.attribute_bytes -= bytes;
+        if !attributes.is_empty() || dropped > 0 {
+            self.observers.record(Record::SpanAttributes {
+                id,
+                attributes,
+                dropped,
+            });
+        }
+        self.observers
+            .record(Record::SpanClose { id, outcome, end });
+    }
+
+    /// Records the ends of spans whose results the guest has had.
+    pub(super) fn record_ended_in_turn(&mut self) {
+        let ended = self.ended_in_turn.as_mut().map(std::mem::take);
+        for ended in ended.into_iter().flatten() {
+            self.record_ended(ended);
+        }
+    }
+
+    /// Records the ends that wait for the return of the handler.
+    pub(super) fn record_ended_last(&mut self) {
+        for ended in std::mem::take(&mut self.ended_last) {
+            self.record_ended(ended);
         }
     }
 

@@ -2,18 +2,16 @@
 
 use crate::clock;
 use crate::invocation::Invocation;
+use crate::invocation::ended_span::{Attributes, Ended};
 use crate::invocation::observer::Record;
 use crate::invocation::origin::TraceParent;
-use crate::invocation::recording::Recording;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use taffrail_trace::{
-    Attribute, AttributeValue, EpochUs, MAX_TRACE_BYTES, Outcome, SpanContext, SpanId, SpanName,
-};
+use taffrail_trace::{Attribute, AttributeValue, Outcome, SpanContext, SpanId, SpanName};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 /// An operation of an invocation. It ends when this is dropped, as canceled unless
@@ -27,40 +25,6 @@ pub(crate) struct Span {
     recorded_at: RecordedAt,
 }
 
-/// The attributes of a span whose end is not recorded yet.
-#[derive(Default)]
-struct Attributes {
-    attributes: Vec<Attribute>,
-    bytes: usize,
-    dropped: u64,
-}
-
-/// The most attributes of one span, which is the default of OpenTelemetry.
-pub(crate) const MAX_ATTRIBUTES: usize = 128;
-
-impl Attributes {
-    /// Sets an attribute in place of an earlier one of that name. If there is no room for it, it
-    /// is counted. `held` is what all such spans of the invocation hold.
-    fn set(&mut self, attribute: Attribute, held: &mut usize) {
-        let bytes = attribute.held_bytes();
-        if *held + bytes > MAX_TRACE_BYTES {
-            self.dropped += 1;
-            return;
-        }
-        let present = (self.attributes.iter()).position(|present| present.name == attribute.name);
-        match present {
-            Some(index) => self.attributes[index].value = attribute.value,
-            None if self.attributes.len() < MAX_ATTRIBUTES => self.attributes.push(attribute),
-            None => {
-                self.dropped += 1;
-                return;
-            }
-        }
-        self.bytes += bytes;
-        *held += bytes;
-    }
-}
-
 /// When the end of a span is recorded. Its time is that of the end itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum RecordedAt {
@@ -70,14 +34,6 @@ enum RecordedAt {
     Turn,
     /// After the return of the handler, as on workerd.
     End,
-}
-
-/// The end of a span that is recorded later.
-pub(super) struct Ended {
-    id: SpanId,
-    attributes: Attributes,
-    outcome: Outcome,
-    end: EpochUs,
 }
 
 impl Span {
@@ -148,47 +104,6 @@ impl Drop for Span {
                 (RecordedAt::End, _) => recording.ended_last.push(ended),
                 (RecordedAt::Once | RecordedAt::Turn, _) => recording.record_ended(ended),
             }
-        }
-    }
-}
-
-impl Recording {
-    fn record_ended(&mut self, ended: Ended) {
-        let Ended {
-            id,
-            attributes:
-                Attributes {
-                    attributes,
-                    bytes,
-                    dropped,
-                },
-            outcome,
-            end,
-        } = ended;
-        self.attribute_bytes -= bytes;
-        if !attributes.is_empty() || dropped > 0 {
-            self.observers.record(Record::SpanAttributes {
-                id,
-                attributes,
-                dropped,
-            });
-        }
-        self.observers
-            .record(Record::SpanClose { id, outcome, end });
-    }
-
-    /// Records the ends of spans whose results the guest has had.
-    pub(super) fn record_ended_in_turn(&mut self) {
-        let ended = self.ended_in_turn.as_mut().map(std::mem::take);
-        for ended in ended.into_iter().flatten() {
-            self.record_ended(ended);
-        }
-    }
-
-    /// Records the ends that wait for the return of the handler.
-    pub(super) fn record_ended_last(&mut self) {
-        for ended in std::mem::take(&mut self.ended_last) {
-            self.record_ended(ended);
         }
     }
 }
