@@ -46,9 +46,17 @@ fn deployed(package: &Package, world: &str) -> Result<Scenario, String> {
     let is_producer = matches!(&code, Code::Component(component) if component.handles_fetch());
     let settings = WorkerSettings::new("dummy");
     scenario.runtime().deploy(settings, code).unwrap();
-    Ok(match is_producer {
-        true => scenario,
-        false => scenario.worker_with_tails("hello", &["dummy"]),
+    let tails = vec!["dummy".into()];
+    Ok(match world {
+        _ if is_producer => scenario,
+        "streaming-tail-worker" => scenario.deploy(
+            "hello",
+            WorkerSettings {
+                streaming_tail_consumers: tails,
+                ..WorkerSettings::new("hello")
+            },
+        ),
+        _ => scenario.worker_with_tails("hello", &["dummy"]),
     })
 }
 
@@ -73,7 +81,7 @@ async fn every_function_of_every_world_is_implemented() {
         let scenario = deployed(&package, world).unwrap_or_else(|error| panic!("{world}: {error}"));
         match world {
             "producer" | "worker" => _ = scenario.get("dummy", "/").await,
-            "tail-worker" => _ = scenario.get("hello", "/").await,
+            "tail-worker" | "streaming-tail-worker" => _ = scenario.get("hello", "/").await,
             _ => {
                 _ = scenario
                     .dispatch("dummy", Event::scheduled("* * * * *", None))
@@ -133,7 +141,12 @@ fn functions_of_the_package_come_from_the_package() {
         })
         .map(|file| file.file_name().into_string().unwrap())
         .collect();
-    assert_eq!(by_hand, ["logging.rs", "wasi.rs"].map(str::to_owned).into());
+    assert_eq!(
+        by_hand,
+        ["logging.rs", "otel.rs", "wasi.rs"]
+            .map(str::to_owned)
+            .into()
+    );
 }
 
 /// A component that was built with the package as it was before a change of these kinds.
@@ -208,6 +221,8 @@ fn a_component_of_a_later_version_runs_if_it_uses_what_there_is() {
         "interfaces.wit",
         "loader.wit",
         "services.wit",
+        "streaming.wit",
+        "tracing.wit",
         "types.wit",
         "worlds.wit",
     ];
