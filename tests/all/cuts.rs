@@ -79,7 +79,7 @@ async fn a_guest_that_computes_too_long_is_ended_where_it_computes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_item_says_which_limit_was_met_and_how_much_memory_was_used() {
     let cpu = Limits {
-        cpu: ms(60),
+        cpu: ms(20),
         ..Limits::default()
     };
     let scenario = limited("probe", cpu);

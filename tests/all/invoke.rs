@@ -55,10 +55,14 @@ fn an_item_has_workerds_fields() {
     assert!(item["eventTimestamp"].as_u64().unwrap() > 1_795_000_000_000);
     assert_eq!(item["invocationId"].as_str().unwrap().len(), 32);
     assert!(item["peakMemory"].as_u64().unwrap() > 1 << 20);
+    assert_eq!(item["traceId"], item["invocationId"]);
+    assert_eq!(item["spanId"].as_str().unwrap().len(), 16);
     for varying in [
         "eventTimestamp",
         "invocationId",
         "requestId",
+        "traceId",
+        "spanId",
         "cpuTime",
         "wallTime",
         "peakMemory",
@@ -82,6 +86,8 @@ fn an_item_has_workerds_fields() {
         "executionModel": "stateless",
         "invocationId": null,
         "requestId": null,
+        "traceId": null,
+        "spanId": null,
         "logs": [{ "level": "log", "message": ["Hello, GET /"], "timestamp": null }],
         "outcome": "ok",
         "peakMemory": null,

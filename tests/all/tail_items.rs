@@ -68,6 +68,8 @@ async fn an_item_and_its_parts_are_of_workerds_classes() {
         "event",
         "invocationId",
         "requestId",
+        "traceId",
+        "spanId",
         "peakMemory",
     ];
     let expected = json!([

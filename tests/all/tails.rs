@@ -79,6 +79,18 @@ async fn a_tail_is_called_once_for_each_invocation_with_its_item() {
     assert_eq!(received, produced);
 }
 
+/// Items without the ids of their trace, which the typed record does not have.
+fn typed(items: &Value) -> Value {
+    let mut items = items.clone();
+    for item in items.as_array_mut().unwrap() {
+        let item = item.as_object_mut().unwrap();
+        for key in ["traceId", "spanId"] {
+            assert!(item.remove(key).is_some(), "{key}");
+        }
+    }
+    items
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_typed_record_says_the_same_as_the_json() {
     let scenario = Scenario::new()
@@ -92,7 +104,7 @@ async fn the_typed_record_says_the_same_as_the_json() {
     ] {
         scenario.get("probe", path).await;
         let told = told(scenario.items_of("tail-probe").last().unwrap());
-        assert_eq!(told[1], told[0], "{path}");
+        assert_eq!(told[1], typed(&told[0]), "{path}");
         assert_eq!(
             told[0],
             json!([json(scenario.items_of("probe").last().unwrap())])
@@ -169,7 +181,7 @@ async fn a_tail_of_a_tail_is_told_whose_items_that_one_consumed() {
     );
     let told = told(&scenario.item("far"));
     assert_eq!(told[0], json!([json(&near)]));
-    assert_eq!(told[1], told[0]);
+    assert_eq!(told[1], typed(&told[0]));
     assert_eq!(
         json(&scenario.item("far"))["event"],
         json!({ "consumedEvents": [{ "scriptName": "near" }] })

@@ -44,6 +44,18 @@ impl Store {
         self.folder.path().join("logs")
     }
 
+    /// Moves the folder away, at once: threads may still write to it, so that it could not be
+    /// removed file by file.
+    fn move_away(&self) {
+        fs::rename(self.path(), self.folder.path().join("moved")).unwrap();
+    }
+
+    /// Puts a file in the place of the folder.
+    fn give_way_to_a_file(&self) {
+        self.move_away();
+        fs::write(self.path(), "").unwrap();
+    }
+
     fn start(&self, retention: Retention) -> Result<Writer, WriteError> {
         Writer::start(self.path(), retention, Box::new(self.counted.clone()))
     }
@@ -346,7 +358,7 @@ fn writing_goes_on_after_files_were_removed() {
     let writer = store.start(Retention::default()).unwrap();
     writer.push(entry(item(1, &[])));
     accepted(&store, 1);
-    fs::remove_dir_all(store.path()).unwrap();
+    store.move_away();
     writer.push(entry(item(2, &[])));
     accepted(&store, 2);
     finish(&writer);
@@ -359,9 +371,7 @@ fn writing_resumes_when_it_is_possible_again() {
     let writer = store.start(Retention::default()).unwrap();
     writer.push(entry(item(1, &[])));
     accepted(&store, 1);
-    // A file in the place of the folder.
-    fs::remove_dir_all(store.path()).unwrap();
-    fs::write(store.path(), "").unwrap();
+    store.give_way_to_a_file();
     writer.push(entry(item(2, &[])));
     while !format!("{:?}", writer).contains("cannot be written to") {
         std::thread::yield_now();
@@ -377,8 +387,7 @@ fn writing_resumes_when_it_is_possible_again() {
 fn what_cannot_be_written_at_the_end_is_counted_with_its_reason() {
     let store = Store::new();
     let writer = store.start(Retention::default()).unwrap();
-    fs::remove_dir_all(store.path()).unwrap();
-    fs::write(store.path(), "").unwrap();
+    store.give_way_to_a_file();
     for number in 1..=3 {
         writer.push(entry(item(number, &[])));
     }
