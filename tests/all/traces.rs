@@ -160,9 +160,10 @@ async fn an_outgoing_request_is_a_span_and_carries_the_trace() {
         received.answer(http::StatusCode::OK);
         headers
     });
-    assert_eq!(answer.status, Some(200));
     scenario.idle().await;
     let item = scenario.item("trace-probe");
+    let (logs, exceptions) = (&item.logs, &item.exceptions);
+    assert_eq!(answer.status, Some(200), "{logs:?} {exceptions:?}");
     let (within, fetch) = (named(&item, "within"), named(&item, "fetch"));
     assert_eq!(
         item.trace_id.unwrap().to_string(),

@@ -5,7 +5,7 @@ use crate::channels::{BoxFuture, Channel};
 use crate::component::Component;
 use crate::component::instance::Instance;
 use crate::component::run;
-use crate::delivery::{TailCall, TailStream, TailWorker};
+use crate::delivery::{NotBegun, TailCall, TailStream, TailWorker};
 use crate::error::Error;
 use crate::event::{Event, Fetch, Session};
 use crate::invocation::Invocation;
@@ -356,16 +356,10 @@ impl TailWorker for Worker {
         target: Arc<Target>,
         depth: u32,
     ) -> TailCall {
-        let origin = Origin {
-            target: Some(target),
-            depth,
-            ..Origin::default()
-        };
         Box::pin(async move {
-            match self.handle(Event::Tail(items), origin).await.not_begun() {
-                None => Ok(()),
-                Some(reason) => Err(reason),
-            }
+            let event = Event::Tail(items);
+            let invocation = self.handle(event, of_tail(target, depth)).await;
+            begun(&invocation)
         })
     }
 
@@ -375,14 +369,10 @@ impl TailWorker for Worker {
         target: Arc<Target>,
         depth: u32,
     ) -> TailCall {
-        let origin = Origin {
-            target: Some(target),
-            depth,
-            ..Origin::default()
-        };
         Box::pin(async move {
             let ended = stream.until_ended();
-            let (invocation, run) = self.invoke(Event::TailStream(stream), origin);
+            let event = Event::TailStream(stream);
+            let (invocation, run) = self.invoke(event, of_tail(target, depth));
             if let Some(run) = run {
                 let mut run = Box::pin(run);
                 tokio::select! {
@@ -394,12 +384,23 @@ impl TailWorker for Worker {
                     }
                 }
             }
-            match invocation.not_begun() {
-                None => Ok(()),
-                Some(reason) => Err(reason),
-            }
+            begun(&invocation)
         })
     }
+}
+
+/// Returns the origin of a tail event.
+fn of_tail(target: Arc<Target>, depth: u32) -> Origin {
+    Origin {
+        target: Some(target),
+        depth,
+        ..Origin::default()
+    }
+}
+
+/// Fails if the handler of a tail event was not called.
+fn begun(invocation: &Invocation) -> Result<(), NotBegun> {
+    invocation.not_begun().map_or(Ok(()), Err)
 }
 
 /// Completes when a streaming tail has had the time that `waitUntil` has after the end of the

@@ -57,8 +57,8 @@ pub(crate) fn of_binding(caller: &Invocation, binding: &str) -> Result<Target, C
     }
 }
 
-/// Sends a request to a Worker on behalf of another one, which works within a span. Dropping the future or the response body
-/// tells the callee that its client has disconnected.
+/// Sends a request to a Worker on behalf of another one, which works within a span. Dropping the
+/// future or the response body tells the callee that its client has disconnected.
 pub(crate) async fn fetch(
     channels: &dyn Channels,
     caller: &Arc<Invocation>,

@@ -1,15 +1,16 @@
 //! `wasi:otel`: spans and log records that a component makes with an OpenTelemetry library.
 
 use crate::instance::state::State;
+use crate::interfaces::console::json_or_string;
 use crate::invocation::Invocation;
 use crate::invocation::ended_span::MAX_ATTRIBUTES;
 use generated::wasi::clocks::wall_clock::Datetime;
 use generated::wasi::otel::{logs, tracing, types};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::to_raw_value;
 use serde_json::{Map, Value};
 use std::str::FromStr;
 use taffrail_trace::{
-    Attribute, AttributeValue, EpochUs, Json, LogLevel, Outcome, Span, SpanId, span_name,
+    Attribute, AttributeValue, EpochUs, LogLevel, Outcome, Span, SpanId, span_name,
 };
 use wasmtime::component::{HasSelf, Linker};
 
@@ -56,9 +57,9 @@ impl tracing::Host for State {
 
     fn on_end(&mut self, span: tracing::SpanData) -> wasmtime::Result<()> {
         let invocation = self.invocation();
-        // Without an id it is not a span.
         let dropped = u64::from(span.dropped_attributes)
             + span.attributes.len().saturating_sub(MAX_ATTRIBUTES) as u64;
+        // Without an id it is not a span.
         if let Some(span) = recorded(&invocation, span) {
             if invocation.current_span() == span.span_id {
                 invocation.enter_span(Some(span.parent_span_id));
@@ -92,7 +93,10 @@ impl logs::Host for State {
         if invocation.refuses_log(&texts) {
             return Ok(());
         }
-        let mut message = texts.into_iter().map(json).collect::<Result<Vec<_>, _>>()?;
+        let mut message = texts
+            .into_iter()
+            .map(json_or_string)
+            .collect::<Result<Vec<_>, _>>()?;
         let attributes = record.attributes.unwrap_or_default();
         if !attributes.is_empty() {
             let mut members = Map::new();
@@ -108,11 +112,6 @@ impl logs::Host for State {
         invocation.log(level, message, None);
         Ok(())
     }
-}
-
-/// Returns the text if it is JSON, as it should be, and otherwise as a JSON string.
-fn json(text: String) -> serde_json::Result<Json> {
-    RawValue::from_string(text.clone()).or_else(|_| to_raw_value(&text))
 }
 
 /// The level of a severity number of OpenTelemetry. 9 to 12 are `info`, and so is no number.
