@@ -280,6 +280,19 @@ fn a_request_its_calls_and_its_fetch_are_one_trace_and_its_tail_another() {
             .collect();
         assert_eq!(counts, ["1", "1", "1"], "{name}");
     }
+    let instances = collector.points("taffrail.instances");
+    let instances: Vec<_> = instances
+        .iter()
+        .map(|point| {
+            let state = attribute(point, "taffrail.instance.state").unwrap();
+            (state, point["asInt"].clone())
+        })
+        .collect();
+    let expected = [("running", "0"), ("idle", "3")];
+    assert_eq!(
+        instances,
+        expected.map(|(state, count)| (state.to_owned(), count.into()))
+    );
     let cold = collector.points("faas.coldstarts");
     assert!(
         cold.iter().all(|point| point["asInt"] == "0"),

@@ -4,9 +4,12 @@ use bytes::Bytes;
 use http::Request;
 use serde_json::Value;
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use taffrail_tests::folder::Folder;
 use taffrail_tests::guests;
-use taffrail_tests::scenario::Scenario;
+use taffrail_tests::scenario::{Endpoint, Scenario, logs};
+use taffrail_trace::Outcome;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_component_fetches_another_worker_and_both_are_recorded() {
@@ -30,6 +33,73 @@ async fn a_component_fetches_another_worker_and_both_are_recorded() {
         of("caller")["invocationId"]
     );
     assert_eq!(of("callee")["requestId"], of("caller")["requestId"]);
+}
+
+/// A callee, and a server on the network, that answer without reading the request.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_may_be_written_after_the_answer() {
+    let folder = Folder::new();
+    let binding = "services = [{ binding = \"OTHER\", service = \"callee\" }]";
+    folder
+        .worker("caller", "probe", binding)
+        .worker("callee", "hello", "");
+    let scenario = Scenario::of(&folder, &["caller", "callee"]).await;
+    let answer = scenario.get("caller", "/binding/fetch-early?OTHER").await;
+    assert_eq!(answer.text(), "200 Hello from /status\n");
+
+    let endpoint = Endpoint::start().await;
+    let authority = endpoint.authority();
+    endpoint.answer_all();
+    let path = format!("/binding/fetch-early?{authority}");
+    let answer = scenario.get("caller", &path).await;
+    assert_eq!(answer.text(), "200 ");
+}
+
+/// The caller is stopped in the middle of the body that it sends. Neither a Worker nor a server on
+/// the network may take what has come for the whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_whose_writer_is_stopped_breaks_off() {
+    let folder = Folder::new();
+    let binding =
+        "services = [{ binding = \"OTHER\", service = \"callee\" }]\n[limits]\ncpu_ms = 50";
+    folder.worker("caller", "probe", binding).script(
+        "callee",
+        "export default { fetch(request, env, ctx) {
+            const read = async () => {
+                try {
+                    console.log('whole', await request.text());
+                } catch (error) {
+                    console.log('broken', error.message);
+                }
+            };
+            ctx.waitUntil(read());
+            return new Response();
+        } }",
+        "",
+    );
+    let scenario = Scenario::of(&folder, &["caller", "callee"]).await;
+    let answer = scenario.get("caller", "/binding/fetch-stuck?OTHER").await;
+    assert_eq!(answer.status, None);
+    scenario.idle().await;
+    assert_eq!(scenario.item("caller").outcome, Outcome::ExceededCpu);
+    let read = logs(&scenario.item("callee"));
+    assert!(read.join("\n").starts_with("log broken "), "{read:?}");
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let path = format!("/binding/fetch-stuck?{}", listener.local_addr().unwrap());
+    let sent = tokio::task::spawn_blocking(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(answer.as_bytes()).unwrap();
+        let mut sent = Vec::new();
+        // The connection may be reset.
+        _ = stream.read_to_end(&mut sent);
+        String::from_utf8(sent).unwrap()
+    });
+    assert_eq!(scenario.get("caller", &path).await.status, None);
+    let sent = sent.await.unwrap();
+    assert!(sent.contains("transfer-encoding: chunked"), "{sent}");
+    assert!(!sent.ends_with("0\r\n\r\n"), "{sent}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

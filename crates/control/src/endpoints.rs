@@ -51,7 +51,9 @@ impl Endpoints {
             Endpoint::Status => Ok(in_json(StatusCode::OK, &self.runtime.deliveries())),
             Endpoint::Metrics => {
                 let deliveries = self.runtime.deliveries();
-                let text = self.metrics.text(&deliveries, self.tails.connected());
+                let instances = self.runtime.instances();
+                let connected = self.tails.connected();
+                let text = self.metrics.text(&deliveries, instances, connected);
                 Ok(with_type(StatusCode::OK, metrics::CONTENT_TYPE, text))
             }
             Endpoint::Stop => self.switch(worker, Runtime::stop),

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter, Write};
 use std::sync::Arc;
 use taffrail_otlp::{Ended, Histogram, Measures, Of, OfWorker};
-use taffrail_runtime::{Delivery, Measured, Meter, WorkerId};
+use taffrail_runtime::{Delivery, Instances, Measured, Meter, WorkerId};
 
 /// The label of the Workers that are not told apart, and of those that have no name of their own:
 /// user Workers and dynamic Workers.
@@ -32,15 +32,31 @@ impl Metrics {
     }
 
     /// Returns all measures as text.
-    pub(crate) fn text(&self, deliveries: &[Delivery], live_tails: usize) -> String {
+    pub(crate) fn text(
+        &self,
+        deliveries: &[Delivery],
+        instances: Instances,
+        live_tails: usize,
+    ) -> String {
         let mut text = String::new();
         // Writing to memory does not fail.
-        _ = self.write(&mut text, deliveries, live_tails);
+        _ = self.write(&mut text, deliveries, instances, live_tails);
         text
     }
 
-    fn write(&self, out: &mut String, deliveries: &[Delivery], live_tails: usize) -> fmt::Result {
+    fn write(
+        &self,
+        out: &mut String,
+        deliveries: &[Delivery],
+        instances: Instances,
+        live_tails: usize,
+    ) -> fmt::Result {
         self.write_invocations(out)?;
+        let name = "taffrail_instances";
+        head(out, name, "gauge", "Instances of Workers.")?;
+        for (state, count) in [("running", instances.running), ("idle", instances.idle)] {
+            writeln!(out, "{name}{{state=\"{state}\"}} {count}")?;
+        }
         for (name, kind, help, value) in COLUMNS {
             head(out, name, kind, help)?;
             for delivery in deliveries {
@@ -240,7 +256,14 @@ mod tests {
             retried: 5,
             ..Delivery::default()
         };
-        let text = metrics.text(&[delivery], 4);
+        let text = metrics.text(
+            &[delivery],
+            Instances {
+                running: 3,
+                idle: 2,
+            },
+            4,
+        );
         for line in [
             r#"taffrail_invocations_total{worker="a\"b\n\\",outcome="exceededCpu"} 1"#,
             r#"taffrail_invocations_total{worker="a\"b\n\\",outcome="ok"} 2"#,
@@ -259,6 +282,8 @@ mod tests {
             r#"taffrail_tail_items_lost_total{consumer="t"} 2"#,
             r#"taffrail_tail_items_waiting{consumer="t"} 1"#,
             r#"taffrail_tail_items_retried_total{consumer="t"} 5"#,
+            r#"taffrail_instances{state="running"} 3"#,
+            r#"taffrail_instances{state="idle"} 2"#,
             "taffrail_live_tails 4",
         ] {
             assert!(text.lines().any(|other| other == line), "{line} in\n{text}");

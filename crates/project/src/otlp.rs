@@ -9,7 +9,7 @@ use taffrail_logs::{Privacy, is_sampled};
 use taffrail_otlp::{
     Counts, Edit, Exporter, Group, Measures, Metric, Number, Of, Points, Settings, Signal,
 };
-use taffrail_runtime::{Delivery, Ledger, Runtime, TailConsumer, WorkerId};
+use taffrail_runtime::{Delivery, Instances, Ledger, Runtime, TailConsumer, WorkerId};
 use taffrail_trace::TraceItem;
 
 /// Longer than anybody waits for the last messages: the caller ends it.
@@ -119,7 +119,9 @@ impl Otlp {
                 .as_ref()
                 .map(|all| all.groups())
                 .unwrap_or_default();
-            groups.push(of_deliveries(&runtime.deliveries()));
+            let mut of_process = of_deliveries(&runtime.deliveries());
+            of_process.metrics.push(of_instances(runtime.instances()));
+            groups.push(of_process);
             groups
         };
         let (settings, ledgers) = (self.settings.clone(), Arc::clone(&self.ledgers));
@@ -237,6 +239,22 @@ const COLUMNS: [Column; 3] = [
 
 /// The attribute that names a tail consumer.
 const CONSUMER: &str = "taffrail.tail.consumer";
+
+fn of_instances(instances: Instances) -> Metric {
+    let number = |state: &str, value| Number {
+        labels: vec![("taffrail.instance.state", state.to_owned())],
+        value: value as u64,
+    };
+    Metric {
+        name: "taffrail.instances",
+        description: "Instances of Workers.",
+        unit: "{instance}",
+        points: Points::UpDownCounter(vec![
+            number("running", instances.running),
+            number("idle", instances.idle),
+        ]),
+    }
+}
 
 fn of_deliveries(deliveries: &[Delivery]) -> Group {
     let metric = |name, description, points| Metric {

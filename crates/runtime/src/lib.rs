@@ -56,6 +56,7 @@ pub use error::{Error, ErrorKind};
 pub use event::{Event, QueueMessage};
 pub use invocation::body::{BodyError, Receipt, ResponseBody};
 pub use invocation::fetch_result::FetchResult;
+pub use places::Instances;
 pub use platform::compiler::Compiler;
 pub use platform::loader::{LoadError, LoadFor, Loaded, ModuleBundler};
 pub use platform::namespaces::{Found, Namespaces, Wanted};

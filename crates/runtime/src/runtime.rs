@@ -10,7 +10,7 @@ use crate::invocation::ending::Cut;
 use crate::invocation::fetch_result::FetchResult;
 use crate::invocation::lanes::Lanes;
 use crate::invocation::origin::Origin;
-use crate::places::{INSTANCES, Places};
+use crate::places::{INSTANCES, Instances, Places};
 use crate::platform::Platform;
 use crate::platform::alarms::Alarms;
 use crate::platform::compiler::Compiler;
@@ -382,6 +382,12 @@ impl Runtime {
     #[must_use]
     pub fn pending(&self) -> usize {
         self.platform.registry.tracker.len()
+    }
+
+    /// Returns how many instances there are at the moment.
+    #[must_use]
+    pub fn instances(&self) -> Instances {
+        self.platform.registry.places.counts()
     }
 
     /// Returns the counts of items for each tail consumer: the native ones that have a

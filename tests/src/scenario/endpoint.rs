@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 /// Listens on a port of its own and hands every request to the test.
 pub struct Endpoint {
+    authority: String,
     url: String,
     received: UnboundedReceiver<Received>,
 }
@@ -36,7 +37,8 @@ impl Endpoint {
     /// When there is no free port.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let authority = listener.local_addr().unwrap().to_string();
+        let url = format!("http://{authority}/");
         let (sender, received) = unbounded_channel();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -47,7 +49,17 @@ impl Endpoint {
                 tokio::spawn(connection);
             }
         });
-        Self { url, received }
+        Self {
+            authority,
+            url,
+            received,
+        }
+    }
+
+    /// Its address and port.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        self.authority.clone()
     }
 
     /// Where it listens.

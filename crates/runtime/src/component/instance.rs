@@ -19,8 +19,6 @@ pub(crate) struct Instance {
     guest: Option<wasmtime::component::Instance>,
     /// The number of events that it has begun to handle.
     events: u32,
-    /// Whether the handler of the latest event has returned.
-    has_returned: bool,
     /// Declared after the store, so that it is dropped after it.
     _place: Place,
 }
@@ -38,7 +36,6 @@ impl Instance {
             store: State::store(pre.engine(), invocation, channels, items),
             guest: None,
             events: 1,
-            has_returned: false,
             _place: place,
         }
     }
@@ -46,7 +43,6 @@ impl Instance {
     /// Begins a further event.
     pub(crate) fn begin(&mut self, invocation: &Arc<Invocation>, items: Vec<Arc<TraceItem>>) {
         self.events += 1;
-        self.has_returned = false;
         self.store.data_mut().begin(invocation, items);
         // The epoch has gone on in the meantime.
         self.store.set_epoch_deadline(1);
@@ -70,14 +66,14 @@ impl Instance {
 
     /// Records that the handler of the event has returned.
     pub(super) fn handler_returned(&mut self) {
-        self.has_returned = true;
+        self.store.data_mut().has_returned = true;
     }
 
     /// Ends the event. Returns whether the instance can handle another one: it has handled fewer
     /// than `most`, the handler has returned, and the guest holds nothing that belongs to the
     /// event.
     pub(crate) fn end(&mut self, most: u32) -> bool {
-        self.events < most && self.has_returned && self.store.data_mut().end()
+        self.events < most && self.store.data_mut().end()
     }
 
     /// Returns its memory in bytes.

@@ -12,6 +12,7 @@ use crate::instance::trace_context;
 use crate::instance::unreachable;
 use crate::invocation::Invocation;
 use crate::invocation::current::CurrentInvocation;
+use crate::invocation::drain::drain_on_drop;
 use crate::invocation::spans::Span;
 use crate::settings::egress;
 use crate::settings::egress::Egress;
@@ -63,6 +64,9 @@ impl WasiHttpHooks for Outbound {
         options: Option<RequestOptions>,
         _guest_io: Io,
     ) -> Sending {
+        // The answer may come first, and then the body is not read to its end. The guest still
+        // writes it: a stream that is closed is an error for it, and the answer would be lost.
+        let request = request.map(drain_on_drop);
         let caller = self.current.invocation();
         // The guest may be in another span once the request is on its way.
         let within = caller.current_span();

@@ -72,6 +72,9 @@ pub(crate) struct State {
     pub(crate) events: Vec<Arc<TraceItem>>,
     pub(crate) memory: MemoryLimiter,
     pub(crate) table: ResourceTable,
+    /// Whether the handler of the event has returned. If the store is dropped before, the bodies
+    /// that the guest was writing have broken off.
+    pub(crate) has_returned: bool,
     /// Dynamic Workers that the guest must still provide code for, by binding and id.
     pub(crate) reservations: HashMap<(String, String), Reservation>,
     wasi: WasiCtx,
@@ -122,6 +125,7 @@ impl State {
             events,
             memory: MemoryLimiter::new(settings.limits.memory),
             table: ResourceTable::new(),
+            has_returned: false,
             reservations: HashMap::new(),
             wasi: wasi.build(),
             http,
@@ -147,6 +151,7 @@ impl State {
     pub(crate) fn begin(&mut self, invocation: &Arc<Invocation>, events: Vec<Arc<TraceItem>>) {
         self.current.set(Some(Arc::clone(invocation)));
         self.events = events;
+        self.has_returned = false;
     }
 
     /// Ends the invocation. Returns whether the guest holds nothing that belongs to it, so that it
@@ -156,7 +161,8 @@ impl State {
         self.current.set(None);
         self.events.clear();
         self.reservations.clear();
-        let may_go_on = invocation.cut_reason().is_none() && !self.memory.refused();
+        let may_go_on =
+            self.has_returned && invocation.cut_reason().is_none() && !self.memory.refused();
         may_go_on
             && !invocation.holds_memory()
             && table::weight(&mut self.table) <= KEPT_TABLE_BYTES
@@ -166,6 +172,14 @@ impl State {
     /// Returns the invocation on whose behalf the guest runs.
     pub(crate) fn invocation(&self) -> Arc<Invocation> {
         self.current.invocation()
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if !self.has_returned {
+            table::abort_bodies(&mut self.table);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable};
 use wasmtime_wasi_http::FieldMap;
 use wasmtime_wasi_http::p2::bindings::http::types::Method;
-use wasmtime_wasi_http::p2::body::HostOutgoingBody;
+use wasmtime_wasi_http::p2::body::{HostOutgoingBody, StreamContext};
 use wasmtime_wasi_http::p2::types::{
     HostIncomingResponse, HostOutgoingRequest, HostOutgoingResponse,
 };
@@ -72,6 +72,17 @@ pub(crate) fn belongs_to_no_event(table: &mut ResourceTable) -> bool {
             || entry.is::<Descriptor>()
             || entry.is::<FieldMap>()
     })
+}
+
+/// Breaks off all bodies that the guest is writing. Without that their readers would see a regular
+/// end when the table is dropped.
+pub(crate) fn abort_bodies(table: &mut ResourceTable) {
+    for entry in table.iter_mut() {
+        if let Some(body) = entry.downcast_mut::<HostOutgoingBody>() {
+            let (empty, _) = HostOutgoingBody::new(StreamContext::Request, None, 1, 1);
+            std::mem::replace(body, empty).abort();
+        }
+    }
 }
 
 fn fields(map: &FieldMap) -> usize {

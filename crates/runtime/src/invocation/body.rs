@@ -156,13 +156,13 @@ impl Body for ResponseBody {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Some(Err(error)) => self.fail(cx, error.to_string()),
-            // The writing end is dropped together with a guest that was cut off, which looks like
-            // a regular end.
-            None if !self.ended && self.invocation.response_is_broken() => {
+            // The writing end was dropped together with a guest that was cut off. For a guest of
+            // WASI 0.3 that looks like a regular end.
+            None | Some(Err(_)) if !self.ended && self.invocation.response_is_broken() => {
                 self.ended = true;
                 self.fail_later(cx, "the Worker was stopped".to_owned())
             }
+            Some(Err(error)) => self.fail(cx, error.to_string()),
             None if !self.ended && self.expected.is_some_and(|left| left > 0) => {
                 let problem = "it is shorter than its `content-length`";
                 self.fail(cx, problem.to_owned())

@@ -3,7 +3,7 @@
 use crate::places::RESERVED_FOR_TAILS;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use tokio::sync::Notify;
 
 /// The kind of event that an instance is made for.
@@ -20,6 +20,7 @@ pub(crate) enum Rank {
 pub(super) struct Count {
     instances: usize,
     taken: AtomicUsize,
+    existing: AtomicUsize,
     waiting: AtomicUsize,
     freed: Notify,
 }
@@ -35,6 +36,7 @@ impl Count {
         Self {
             instances,
             taken: AtomicUsize::new(0),
+            existing: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             freed: Notify::new(),
         }
@@ -44,6 +46,11 @@ impl Count {
         self.instances
     }
 
+    /// Returns the number of instances that have places.
+    pub(super) fn existing(&self) -> usize {
+        self.existing.load(Relaxed)
+    }
+
     pub(super) fn take(self: &Arc<Self>, size: usize, rank: Rank) -> Option<Place> {
         let limit = match rank {
             Rank::Tail => self.instances + RESERVED_FOR_TAILS as usize,
@@ -51,6 +58,7 @@ impl Count {
         };
         let more = |taken: usize| Some(taken + size).filter(|taken| *taken <= limit);
         self.taken.try_update(SeqCst, SeqCst, more).ok()?;
+        self.existing.fetch_add(1, Relaxed);
         Some(Place {
             count: Arc::clone(self),
             size,
@@ -73,6 +81,7 @@ impl Count {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.count.existing.fetch_sub(1, Relaxed);
         self.count.taken.fetch_sub(self.size, SeqCst);
         if self.count.waiting.load(SeqCst) > 0 {
             self.count.freed.notify_waiters();

@@ -50,6 +50,11 @@ impl<T> Idle<T> {
         }
     }
 
+    /// Returns the number of entries.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     /// Adds an entry that was just used. Returns it if its owner already has `most` entries.
     pub(super) fn add(
         &mut self,

@@ -47,6 +47,15 @@ pub(crate) struct Places {
     objects: Arc<IdleObjects>,
 }
 
+/// How many instances of Workers there are in a process, those of Durable Objects included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Instances {
+    /// Those that handle an event.
+    pub running: usize,
+    /// Those that are kept for a next event.
+    pub idle: usize,
+}
+
 /// An idle instance, of the type that its owner knows. It ends when it is dropped.
 type Instance = Box<dyn Any + Send>;
 
@@ -69,6 +78,16 @@ impl Places {
     /// Returns the number of places, without those reserved for tails.
     pub(crate) fn instances(&self) -> usize {
         self.count.instances()
+    }
+
+    /// Returns how many instances there are, and how many of them idle.
+    pub(crate) fn counts(&self) -> Instances {
+        let idle = self.idle().len() + self.objects.lock().len();
+        let existing = self.count.existing();
+        Instances {
+            running: existing.saturating_sub(idle),
+            idle: idle.min(existing),
+        }
     }
 
     /// Takes `size` places for one instance. If too few are free, idle instances and objects are

@@ -105,8 +105,10 @@ impl Isolate {
             // The event was cancelled before the script was evaluated.
             return Call::Returned;
         }
+        self.store.data_mut().state.has_returned = false;
         match handler.call_handle(&mut self.store, event).await {
             Ok(clean) => {
+                self.store.data_mut().state.has_returned = true;
                 *reusable = clean;
                 Call::Returned
             }

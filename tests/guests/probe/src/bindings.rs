@@ -3,8 +3,9 @@
 use crate::exchange::Exchange;
 use crate::platform::taffrail::workers::analytics::{DataPoint, write_data_point};
 use crate::platform::taffrail::workers::{dispatch, loader, services};
+use crate::platform::wasi::http::outgoing_handler;
 use crate::platform::wasi::http::types::{
-    Fields, FutureIncomingResponse, IncomingBody, OutgoingRequest, Scheme,
+    Fields, FutureIncomingResponse, IncomingBody, Method, OutgoingBody, OutgoingRequest, Scheme,
 };
 use crate::platform::wasi::io::streams::StreamError;
 use crate::platform::wasi::keyvalue::store;
@@ -14,6 +15,8 @@ pub fn run(behaviour: &str, argument: &str, mut exchange: Exchange) {
         "load" => load(argument, &mut exchange),
         "dispatch" => dispatch_to(argument),
         "fetch" => fetch(argument),
+        "fetch-early" => fetch_early(argument),
+        "fetch-stuck" => fetch_stuck(argument),
         "keep" => keep(argument),
         "open" => store::open(argument)
             .map(|_| "opened".to_owned())
@@ -93,6 +96,50 @@ fn dispatch_to(name: &str) -> Result<String, String> {
 fn fetch(binding: &str) -> Result<String, String> {
     let sent = services::fetch(binding, request(), None).map_err(|code| format!("{code:?}"))?;
     answer(&sent)
+}
+
+/// What an authority, or else the Worker of a binding, answers before the body of the request is
+/// written, which it is then.
+fn fetch_early(to: &str) -> Result<String, String> {
+    let request = request();
+    let outgoing = request.body().expect("the body is taken once");
+    if !to.contains(':') {
+        request.set_method(&Method::Post).expect("a method");
+    }
+    let answer = answer(&send(to, request)?)?;
+    let stream = outgoing.write().expect("the stream is taken once");
+    stream
+        .blocking_write_and_flush(b"late")
+        .map_err(|error| format!("the body is not taken: {error:?}"))?;
+    drop(stream);
+    OutgoingBody::finish(outgoing, None).map_err(|code| format!("{code:?}"))?;
+    Ok(answer)
+}
+
+/// Sends the first half of a body to an authority or the Worker of a binding, and computes without
+/// an end.
+fn fetch_stuck(to: &str) -> Result<String, String> {
+    let request = request();
+    request.set_method(&Method::Post).expect("a method");
+    let outgoing = request.body().expect("the body is taken once");
+    let sent = send(to, request)?;
+    let stream = outgoing.write().expect("the stream is taken once");
+    stream.blocking_write_and_flush(b"half").expect("a reader");
+    sent.subscribe().block();
+    loop {
+        std::hint::black_box(&sent);
+    }
+}
+
+/// Sends a request to an authority, or else to the Worker of a binding.
+fn send(to: &str, request: OutgoingRequest) -> Result<FutureIncomingResponse, String> {
+    let sent = if to.contains(':') {
+        request.set_authority(Some(to)).expect("an authority");
+        outgoing_handler::handle(request, None)
+    } else {
+        services::fetch(to, request, None)
+    };
+    sent.map_err(|code| format!("{code:?}"))
 }
 
 fn answer(sent: &FutureIncomingResponse) -> Result<String, String> {

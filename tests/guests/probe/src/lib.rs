@@ -41,6 +41,7 @@ mod platform {
                 import taffrail:workers/dispatch@0.2.0;
                 import taffrail:workers/loader@0.2.0;
                 import wasi:keyvalue/store@0.2.0-draft2;
+                import wasi:http/outgoing-handler@0.2.12;
             }
         ",
         path: "../../../wit",
