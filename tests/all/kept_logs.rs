@@ -3,10 +3,13 @@
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::channel;
+use std::thread;
 use taffrail_tests::process::{Finished, Folder, Running, Server, run};
 use taffrail_tests::upstream::{Reply, Upstream};
 
@@ -229,6 +232,14 @@ fn what_cannot_be_kept_is_counted_and_serving_goes_on() {
     assert!(finished.stderr.contains(lost), "{}", finished.stderr);
 }
 
+/// Sends one request after the other.
+fn ask_until_killed(server: SocketAddr) {
+    while let Ok(mut stream) = TcpStream::connect(server) {
+        _ = stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        _ = stream.read_to_end(&mut Vec::new());
+    }
+}
+
 /// Each round ends with `kill -9` at a moment that is as good as any.
 #[test]
 fn what_was_accepted_is_there_once_after_a_kill() {
@@ -239,15 +250,19 @@ fn what_was_accepted_is_there_once_after_a_kill() {
         let mut command = folder.taffrail(&["serve", "api", "--format", "none", "--port", "0"]);
         command.args(["--control", "control"]);
         let server = Server::spawn(command);
-        for request in 0..20 + round * 7 {
-            _ = server.get(&format!("/{round}/{request}"));
+        let address = server.address;
+        let client = thread::spawn(move || ask_until_killed(address));
+        let mut delivered = 0;
+        while delivered < 20 + round * 7 {
+            let status = folder.run(&["status", "--control", "control", "--format", "json"]);
+            let status: Value = serde_json::from_str(&status.stdout).unwrap();
+            delivered = status[0]["delivered"].as_u64().unwrap();
         }
-        let status = folder.run(&["status", "--control", "control", "--format", "json"]);
-        let status: Value = serde_json::from_str(&status.stdout).unwrap();
-        let delivered = status[0]["delivered"].as_u64().unwrap();
+        // Requests are being handled, and items written.
         server.signal("KILL");
         _ = server.finish();
-        let items = found(&folder, &["-n", "10000"]);
+        client.join().unwrap();
+        let items = found(&folder, &["-n", "100000"]);
         let ids: BTreeSet<_> = items
             .iter()
             .map(|item| item["invocationId"].to_string())

@@ -102,10 +102,12 @@ async fn spans_and_records_of_wasi_otel_are_part_of_the_invocation() {
         logs(&item),
         [
             "log in a span of wasi:otel",
-            "warn from otel {\"broken\":\"{\",\"n\":1}",
+            "warn [ \"from\",  \"otel\"] {\"broken\":\"{\",\"n\":1}",
             "log after it"
         ]
     );
+    // Items are lines.
+    assert!(!serde_json::to_string(&*item).unwrap().contains('\n'));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@
 //! - [`peer`] finds `wasmtime` and `workerd`, or installs them;
 //! - [`process`] is a server that runs, and the CPU time that it has used;
 //! - [`load`] sends the requests and checks every response;
+//! - [`collector`] takes what the servers export;
 //! - [`delivery`] counts what a tail is told, which [`loss`] does at many connections;
 //! - [`start`] measures what has no load: the first answer, and the memory of idle Workers;
 //! - [`reload`] measures the way from saving a script to its first answer;
@@ -12,6 +13,7 @@
 //! - [`report`] is the tables and the JSON.
 
 mod bare;
+mod collector;
 mod delivery;
 mod load;
 mod loss;

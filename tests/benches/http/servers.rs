@@ -29,6 +29,8 @@ pub(crate) enum Group {
     Compute,
     /// Components that trap
     Traps,
+    /// What telemetry adds: each signal of OpenTelemetry, a tail and a streaming tail
+    Telemetry,
     /// Latency at half of the highest rate
     Latency,
     /// From the start to the first answer, and the memory of idle Workers
@@ -57,6 +59,8 @@ pub(crate) enum Host {
     Wasmtime(&'static [&'static str]),
     /// `taffrail serve`. An instance handles `reuse` requests, or as many as it does by default.
     Taffrail { reuse: Option<u32>, tail: Tail },
+    /// The same, which exports these signals of OpenTelemetry.
+    Exporting(&'static [&'static str]),
     /// The same with a script.
     Script { tail: bool },
     /// `workerd serve` with that script.
@@ -74,6 +78,8 @@ pub(crate) enum Tail {
     },
     /// The same, whose items wait for a millisecond to be up to 64.
     Batched,
+    /// The example `tail-stream`, which receives events as they happen.
+    Stream,
     /// The one of the table of languages, which prints a line for each item.
     Language(&'static str),
 }
@@ -165,6 +171,19 @@ const fn trap(name: &'static str, guest: &'static str) -> Server {
     }
 }
 
+const fn logging(name: &'static str, host: Host) -> Server {
+    Server {
+        group: Group::Telemetry,
+        ask: Ask {
+            path: "/log",
+            upload: 0,
+            status: 200,
+            body: Expected::Text("logged"),
+        },
+        ..row(name, "measured", host)
+    }
+}
+
 const fn half(name: &'static str, host: Host) -> Server {
     Server {
         group: Group::Latency,
@@ -226,6 +245,17 @@ const SERVERS: &[Server] = &[
     compute("taffrail-compute", ALONE),
     trap("taffrail-trap-dwarf", "measured"),
     trap("taffrail-trap", "faulty"),
+    logging("wasmtime-log", WASMTIME),
+    logging("taffrail-log", ALONE),
+    logging("taffrail-log-traces", Host::Exporting(&["traces"])),
+    logging("taffrail-log-logs", Host::Exporting(&["logs"])),
+    logging("taffrail-log-metrics", Host::Exporting(&["metrics"])),
+    logging(
+        "taffrail-log-otlp",
+        Host::Exporting(&["traces", "logs", "metrics"]),
+    ),
+    logging("taffrail-log-tail", TAILED),
+    logging("taffrail-log-stream", taffrail(Tail::Stream)),
     Server {
         group: Group::Start,
         ..row(
@@ -275,9 +305,10 @@ impl Server {
     /// Whether its tail can be seen to miss nothing.
     pub(crate) fn has_tail(&self) -> bool {
         match self.host {
-            Host::Taffrail { tail, .. } => tail != Tail::None,
+            // A streaming tail has no items.
+            Host::Taffrail { tail, .. } => !matches!(tail, Tail::None | Tail::Stream),
             Host::Script { tail } => tail,
-            Host::Bare | Host::Wasmtime(_) | Host::Workerd { .. } => false,
+            Host::Bare | Host::Wasmtime(_) | Host::Workerd { .. } | Host::Exporting(_) => false,
         }
     }
 
@@ -292,6 +323,9 @@ impl Server {
     /// Whether it ends what is under way when it is asked to stop, and says so
     /// with its exit status.
     pub(crate) fn stops_gracefully(&self) -> bool {
-        matches!(self.host, Host::Taffrail { .. } | Host::Script { .. })
+        matches!(
+            self.host,
+            Host::Taffrail { .. } | Host::Exporting(_) | Host::Script { .. }
+        )
     }
 }

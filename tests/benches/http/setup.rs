@@ -1,5 +1,6 @@
 //! How the servers are configured and started.
 
+use crate::collector::Collector;
 use crate::options::Options;
 use crate::peer::{self, Peer};
 use crate::process::Listening;
@@ -16,6 +17,7 @@ use tempfile::TempDir;
 
 /// The Tail Workers of the rows that have one.
 const TAIL: &str = "tail-log";
+const STREAMING_TAIL: &str = "tail-stream";
 const SCRIPT_TAIL: &str = "tail-service-worker";
 
 /// What `wrangler.json` says, for workerd.
@@ -42,6 +44,7 @@ pub(crate) struct Setup {
     taffrail: Option<PathBuf>,
     wasmtime: Option<Peer>,
     workerd: Option<Peer>,
+    collector: Option<Collector>,
     configurations: TempDir,
 }
 
@@ -51,10 +54,12 @@ impl Setup {
         let any = |is_one: fn(&Host) -> bool| servers.iter().any(|server| is_one(&server.host));
         let needs_wasmtime = any(|host| matches!(host, Host::Wasmtime(_)));
         let needs_workerd = any(|host| matches!(host, Host::Workerd { .. }));
+        let needs_collector = any(|host| matches!(host, Host::Exporting(_)));
         let setup = Self {
             taffrail: options.taffrail.clone(),
             wasmtime: needs_wasmtime.then(peer::find_wasmtime).transpose()?,
             workerd: needs_workerd.then(peer::find_workerd).transpose()?,
+            collector: needs_collector.then(Collector::start).transpose()?,
             configurations: TempDir::new()?,
         };
         for server in servers {
@@ -65,6 +70,7 @@ impl Setup {
                         setup.make_ready(&format!("the tail in {language} is built"), &paths)?;
                     }
                 }
+                Host::Exporting(signals) => setup.configure_export(server, signals)?,
                 Host::Script { tail } | Host::Workerd { tail } => setup.configure_script(tail)?,
                 Host::Bare | Host::Wasmtime(_) => {}
             }
@@ -116,7 +122,7 @@ impl Setup {
                 let peer = self.workerd.as_ref().context("workerd is not ready")?;
                 Command::new(&peer.program)
             }
-            Host::Taffrail { .. } | Host::Script { .. } => self.taffrail(),
+            Host::Taffrail { .. } | Host::Exporting(_) | Host::Script { .. } => self.taffrail(),
         };
         let mut listening = Listening::IsSaid;
         match server.host {
@@ -129,6 +135,9 @@ impl Setup {
             Host::Taffrail { tail, .. } => command
                 .args([subcommand, "--port", "0", "--format", format])
                 .args(self.paths(server, tail)),
+            Host::Exporting(_) => command
+                .args([subcommand, "--port", "0", "--format", format])
+                .args(self.paths(server, Tail::None)),
             Host::Script { tail } => {
                 command.args([subcommand, "--port", "0", "--format", format]);
                 let folder = self.scripts(tail);
@@ -213,8 +222,25 @@ impl Setup {
     /// already, and its tail. Returns their paths.
     fn configure(&self, server: &Server, reuse: Option<u32>, tail: Tail) -> Result<Vec<PathBuf>> {
         let paths = self.paths(server, tail);
+        let none = json!([]);
         let tails = match tail {
-            Tail::None => json!([]),
+            Tail::None => none,
+            Tail::Stream => {
+                write_config(
+                    &paths[1],
+                    STREAMING_TAIL,
+                    STREAMING_TAIL,
+                    &reused(None),
+                    &none,
+                )?;
+                let config = json!({
+                    "name": server.guest,
+                    "main": guests::component(server.guest),
+                    "streaming_tail_consumers": [{ "service": STREAMING_TAIL }],
+                });
+                write(&paths[0], &config)?;
+                return Ok(paths);
+            }
             Tail::Log { reuse } => {
                 write_config(&paths[1], TAIL, TAIL, &reused(reuse), &json!([]))?;
                 json!([{ "service": TAIL }])
@@ -230,13 +256,27 @@ impl Setup {
         Ok(paths)
     }
 
+    /// Configures the Worker of a row that exports signals.
+    fn configure_export(&self, server: &Server, signals: &[&str]) -> Result<()> {
+        let collector = self.collector.as_ref().context("there is no collector")?;
+        let otlp = json!({ "endpoint": collector.url(), "signals": signals });
+        let path = &self.paths(server, Tail::None)[0];
+        write_config(
+            path,
+            server.guest,
+            server.guest,
+            &json!({ "otlp": otlp }),
+            &json!([]),
+        )
+    }
+
     /// The paths of the Worker of a row, and of its tail if it has one.
     fn paths(&self, server: &Server, tail: Tail) -> Vec<PathBuf> {
         let directory: &Path = self.configurations.path();
         let mut paths = vec![directory.join(format!("{}.json", server.name))];
         match tail {
             Tail::None => {}
-            Tail::Log { .. } | Tail::Batched => {
+            Tail::Log { .. } | Tail::Batched | Tail::Stream => {
                 paths.push(directory.join(format!("{}-log.json", server.name)))
             }
             Tail::Language(language) => {
@@ -325,6 +365,10 @@ fn write_config(
         "tail_consumers": tails,
         "taffrail": settings,
     });
+    write(file, &config)
+}
+
+fn write(file: &Path, config: &Value) -> Result<()> {
     fs::write(file, config.to_string())
         .with_context(|| format!("{} cannot be written", file.display()))
 }

@@ -19,6 +19,10 @@ impl Guest for Measured {
     fn handle(request: IncomingRequest, response_out: ResponseOutparam) {
         match request.path_with_query().as_deref() {
             Some("/compute") => answer(response_out, compute().to_string().as_bytes()),
+            Some("/log") => {
+                println!("a line");
+                answer(response_out, b"logged");
+            }
             Some("/echo") => echo(&request, response_out),
             Some("/panic") => panic!("asked to panic"),
             other => panic!("no such path: {other:?}"),

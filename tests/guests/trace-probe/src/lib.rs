@@ -94,7 +94,7 @@ fn with_otel() -> String {
         observed_timestamp: None,
         severity_text: Some("WARN".to_owned()),
         severity_number: Some(13),
-        body: Some("\"from otel\"".to_owned()),
+        body: Some("[\n\"from\",\r\n\"otel\"]".to_owned()),
         attributes: Some(vec![attribute("n", "1"), attribute("broken", "{")]),
         event_name: None,
         resource: None,
