@@ -1,5 +1,5 @@
-//! What it costs to keep and to find logs, beside SQLite with FTS5 used as it comes, and `grep`
-//! over a text file.
+//! What it costs to keep and to find logs, beside SQLite with FTS5 used as it comes, `grep` over a
+//! text file, and chDB.
 #![expect(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -7,6 +7,7 @@
     reason = "a benchmark prints, reads clocks, and ends when something fails"
 )]
 
+mod chdb;
 mod items;
 mod peers;
 
@@ -51,6 +52,8 @@ impl Counts for Accepted {
     }
 }
 
+const INDEXED: &str = "lines indexed, per second and core";
+
 /// A measurement, and the value that it should have.
 struct Row {
     name: &'static str,
@@ -67,6 +70,9 @@ fn main() {
     let items = options.lines.div_ceil(LINES);
     let mut rows = keep(&logs, items);
     let peers = (!options.alone).then(|| peers::Peers::make(folder.path(), items));
+    if let (Some(peers), Some(row)) = (&peers, rows.iter_mut().find(|row| row.name == INDEXED)) {
+        row.peers = format!("chDB {:.0}", peers.chdb.rate);
+    }
     rows.extend(find(&logs, items, peers.as_ref()));
     println!("{} lines in {items} items", items * LINES);
     println!("| | Taffrail | peers | aim | |\n|---|---|---|---|---|");
@@ -129,7 +135,7 @@ fn keep(logs: &Path, items: u64) -> Vec<Row> {
             is_met: Some(accept_rate >= 400_000.0),
         },
         Row {
-            name: "lines indexed, per second and core",
+            name: INDEXED,
             value: format!("{index_rate:.0}"),
             peers: String::new(),
             aim: "100,000",
@@ -247,11 +253,15 @@ fn find(logs: &Path, items: u64, peers: Option<&peers::Peers>) -> Vec<Row> {
         is_met: Some(took.as_secs_f64() * 1000.0 <= most),
     };
     let sqlite = peers::Peers::newest;
+    let chdb = peers.map(|peers| peers.chdb);
     vec![
         row(
             "the newest 20 with a common word",
             latest(search(COMMON)),
-            &[("SQLite", peer(sqlite, COMMON))],
+            &[
+                ("SQLite", peer(sqlite, COMMON)),
+                ("chDB", chdb.map(|chdb| chdb.newest)),
+            ],
             "20 ms",
             20.0,
         ),
@@ -261,6 +271,7 @@ fn find(logs: &Path, items: u64, peers: Option<&peers::Peers>) -> Vec<Row> {
             &[
                 ("SQLite", peer(sqlite, RARE)),
                 ("grep", peer(peers::Peers::grep, RARE)),
+                ("chDB", chdb.map(|chdb| chdb.rare)),
             ],
             "20 ms",
             20.0,
@@ -285,6 +296,7 @@ fn find(logs: &Path, items: u64, peers: Option<&peers::Peers>) -> Vec<Row> {
             &[
                 ("SQLite", peer(peers::Peers::count, COMMON)),
                 ("grep", peer(peers::Peers::grep, COMMON)),
+                ("chDB", chdb.map(|chdb| chdb.count)),
             ],
             "100 ms",
             100.0,
@@ -313,14 +325,14 @@ fn find(logs: &Path, items: u64, peers: Option<&peers::Peers>) -> Vec<Row> {
             query(
                 "SELECT level, toStartOfMinute(timestamp) AS minute, count() FROM logs.workersLogs GROUP BY level, minute",
             ),
-            &[],
+            &[("chDB", chdb.map(|chdb| chdb.minutes))],
             "2 s",
             2000.0,
         ),
         row(
             "SQL: lines with a text in their message",
             query("SELECT count() FROM logs.workersLogs WHERE message LIKE '%checkout%'"),
-            &[],
+            &[("chDB", chdb.map(|chdb| chdb.text))],
             "2 s",
             2000.0,
         ),

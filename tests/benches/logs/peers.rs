@@ -1,6 +1,7 @@
-//! What people use without Taffrail: a table with FTS5 of its defaults, and a file of lines.
+//! What people use without Taffrail: a table with FTS5 of its defaults, a file of lines, and chDB.
 
-use crate::items::Items;
+use crate::chdb::Chdb;
+use crate::items::{COMMON, Items, RARE};
 use crate::median;
 use rusqlite::{Connection, params};
 use std::fs::File;
@@ -13,10 +14,11 @@ use std::time::Duration;
 pub(crate) struct Peers {
     connection: Connection,
     file: PathBuf,
+    pub(crate) chdb: Chdb,
 }
 
 impl Peers {
-    /// Writes the same items into both.
+    /// Writes the same items into all.
     pub(crate) fn make(folder: &Path, items: u64) -> Self {
         let mut connection = Connection::open(folder.join("naive.sqlite")).unwrap();
         connection
@@ -40,12 +42,18 @@ impl Peers {
                 insert
                     .execute(params![log.timestamp.cast_signed(), worker, text])
                     .unwrap();
-                writeln!(out, "{} {} {text}", log.timestamp, worker.unwrap()).unwrap();
+                let (time, level) = (log.timestamp, log.level);
+                writeln!(out, "{time}\t{level:?}\t{}\t{text}", worker.unwrap()).unwrap();
             }
         }
         change.commit().unwrap();
         out.flush().unwrap();
-        Self { connection, file }
+        let chdb = Chdb::measure(&folder.join("chdb"), &file, COMMON, RARE).unwrap();
+        Self {
+            connection,
+            file,
+            chdb,
+        }
     }
 
     /// The newest 20 lines with a word.
