@@ -266,9 +266,7 @@ pub(super) struct LogsTable {
 pub(super) struct TracesTable {
     pub(super) enabled: Option<bool>,
     pub(super) head_sampling_rate: Option<Rate>,
-    /// Whether Cloudflare keeps them.
-    #[serde(rename = "persist")]
-    _persist: Option<bool>,
+    pub(super) persist: Option<bool>,
     /// Where Cloudflare exports traces to.
     #[serde(default, rename = "destinations")]
     _destinations: Vec<String>,
