@@ -11,6 +11,7 @@ impl Answer {
     pub fn write(&self, format: Format) -> String {
         match format {
             Format::Json => json::object(self),
+            Format::Api => json::result(self),
             Format::JsonEachRow => json::lines(self),
             Format::TabSeparated => text::tab_separated(self),
             Format::Csv => text::csv(self),

@@ -12,14 +12,23 @@ pub(super) fn object(answer: &Answer) -> String {
         format!("{{\"name\":{name},\"type\":{ty}}}")
     };
     let meta: Vec<_> = answer.columns.iter().map(meta).collect();
-    let data: Vec<_> = rows(answer).collect();
+    let data: Vec<_> = rows(answer, value_of).collect();
     let (meta, rows, data) = (meta.join(","), data.len(), data.join(","));
     format!("{{\"meta\":[{meta}],\"data\":[{data}],\"rows\":{rows}}}\n")
 }
 
+/// What was read is not counted.
+pub(super) fn result(answer: &Answer) -> String {
+    let data: Vec<_> = rows(answer, number_of).collect();
+    let (rows, data) = (data.len(), data.join(","));
+    let ms = answer.elapsed.as_secs_f64() * 1000.0;
+    let statistics = format!("{{\"elapsed_ms\":{ms:.3},\"rows_read\":0,\"bytes_read\":0}}");
+    format!("{{\"data\":[{data}],\"rows\":{rows},\"statistics\":{statistics}}}\n")
+}
+
 pub(super) fn lines(answer: &Answer) -> String {
     let mut text = String::new();
-    for row in rows(answer) {
+    for row in rows(answer, value_of) {
         text.push_str(&row);
         text.push('\n');
     }
@@ -27,7 +36,7 @@ pub(super) fn lines(answer: &Answer) -> String {
 }
 
 /// The rows as objects with their keys in the order of the columns.
-fn rows(answer: &Answer) -> impl Iterator<Item = String> {
+fn rows(answer: &Answer, value_of: fn(&Value, &Type) -> Json) -> impl Iterator<Item = String> {
     let names: Vec<_> = answer
         .columns
         .iter()
@@ -65,6 +74,15 @@ fn value_of(value: &Value, ty: &Type) -> Json {
         (Value::Integer(value), Type::Float64) => Json::from(*value),
         (Value::Real(value), Type::Float64 | Type::Dynamic) => number(*value),
         (value, ty) => Json::String(text::of(value, ty)),
+    }
+}
+
+/// A value, with integers of 64 bits as numbers.
+fn number_of(value: &Value, ty: &Type) -> Json {
+    match (value, ty) {
+        (Value::Integer(value), Type::Int64) => Json::from(*value),
+        (Value::Integer(value), Type::UInt64) => Json::from(value.cast_unsigned()),
+        (value, ty) => value_of(value, ty),
     }
 }
 
