@@ -69,10 +69,6 @@ pub enum Format {
     /// A line for each row, without a head, with tabs between the values, and escapes for
     /// tabs in them: `TabSeparated`.
     TabSeparated,
-    /// The object of Cloudflare's SQL API: `data`, `rows` and `statistics`, with integers as
-    /// numbers. No `FORMAT` names it.
-    /// <https://developers.cloudflare.com/analytics/sql-api/>
-    Api,
     /// Comma-separated values with a head, as RFC 4180 says. No `FORMAT` names it.
     Csv,
     /// Aligned columns with a head, for a terminal. No `FORMAT` names it.
@@ -94,7 +90,7 @@ impl Format {
     #[must_use]
     pub fn content_type(self) -> &'static str {
         match self {
-            Self::Json | Self::Api => "application/json",
+            Self::Json => "application/json",
             Self::JsonEachRow => "application/x-ndjson",
             Self::TabSeparated => "text/tab-separated-values; charset=utf-8",
             Self::Csv => "text/csv; charset=utf-8",

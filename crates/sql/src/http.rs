@@ -3,7 +3,7 @@
 //! <https://developers.cloudflare.com/analytics/analytics-engine/sql-api/>
 //! <https://developers.cloudflare.com/analytics/sql-api/>
 
-use crate::answer::{Answer, Format};
+use crate::answer::Format;
 use crate::error::{Error, ErrorKind};
 use crate::queries::{Queries, Query};
 use crate::request::Params;
@@ -33,7 +33,11 @@ impl Queries {
             now,
             rules: Rules::ANALYTICS,
         };
-        respond(self.run(query).await, Format::Json)
+        let answer = self.run(query).await.map(|answer| {
+            let format = answer.format.unwrap_or(Format::Json);
+            (format, answer.write(format))
+        });
+        respond(answer)
     }
 
     /// Answers `POST /client/v4/analytics/sql`, whose body is a query, or JSON with `query` and
@@ -52,7 +56,15 @@ impl Queries {
             now,
             rules: Rules::GENERAL,
         };
-        respond(self.run(query).await, Format::Api)
+        let most = self.limits.bytes;
+        let answer = self.run(query).await.and_then(|answer| {
+            let too_long = || {
+                let message = format!("the answer has more than {most} bytes: add LIMIT");
+                Error::new(ErrorKind::Limit, message)
+            };
+            Ok((Format::Json, answer.in_api(most).ok_or_else(too_long)?))
+        });
+        respond(answer)
     }
 }
 
@@ -68,16 +80,13 @@ struct Body {
     _scope: Option<IgnoredAny>,
 }
 
-fn respond(answer: Result<Answer, Error>, otherwise: Format) -> Response {
+fn respond(answer: Result<(Format, String), Error>) -> Response {
     match answer {
-        Ok(answer) => {
-            let format = answer.format.unwrap_or(otherwise);
-            Response {
-                status: 200,
-                content_type: format.content_type(),
-                body: answer.write(format),
-            }
-        }
+        Ok((format, body)) => Response {
+            status: 200,
+            content_type: format.content_type(),
+            body,
+        },
         // <https://developers.cloudflare.com/analytics/sql-api/errors/>
         Err(error) => match error.kind() {
             ErrorKind::Invalid => Response::plain(422, &format!("Input was invalid: {error}")),

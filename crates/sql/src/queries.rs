@@ -20,7 +20,7 @@ type Source = dyn Fn(&Request<'_>, &Cancel) -> Result<Answer, Error> + Send + Sy
 #[derive(Clone)]
 pub struct Queries {
     source: Arc<Source>,
-    limits: Limits,
+    pub(crate) limits: Limits,
     pub(crate) running: Arc<Semaphore>,
     /// The places of queries that run or wait.
     pub(crate) accepted: Arc<Semaphore>,

@@ -41,6 +41,7 @@ pub(super) struct WorkerTable {
     pub(super) kv_namespaces: Vec<KvNamespace>,
     #[serde(default)]
     pub(super) analytics_engine_datasets: Vec<Dataset>,
+    pub(super) analytics: Option<AnalyticsSql>,
     pub(super) secrets: Option<SecretsTable>,
     #[serde(default)]
     pub(super) rules: Vec<RuleTable>,
@@ -186,6 +187,13 @@ pub(super) struct KvNamespace {
 pub(super) struct Dataset {
     pub(super) binding: String,
     pub(super) dataset: Option<String>,
+}
+
+/// The binding for queries in SQL.
+#[derive(Deserialize)]
+#[serde(expecting = "a table with the key `binding`")]
+pub(super) struct AnalyticsSql {
+    pub(super) binding: String,
 }
 
 /// The limits of one invocation.

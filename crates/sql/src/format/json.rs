@@ -17,13 +17,23 @@ pub(super) fn object(answer: &Answer) -> String {
     format!("{{\"meta\":[{meta}],\"data\":[{data}],\"rows\":{rows}}}\n")
 }
 
-/// What was read is not counted.
-pub(super) fn result(answer: &Answer) -> String {
-    let data: Vec<_> = rows(answer, number_of).collect();
-    let (rows, data) = (data.len(), data.join(","));
+pub(super) fn in_api(answer: &Answer, most: usize) -> Option<String> {
+    let mut data = String::new();
+    for row in rows(answer, number_of) {
+        if !data.is_empty() {
+            data.push(',');
+        }
+        data.push_str(&row);
+        if data.len() > most {
+            return None;
+        }
+    }
+    let rows = answer.rows.len();
     let ms = answer.elapsed.as_secs_f64() * 1000.0;
+    // What was read is not counted.
     let statistics = format!("{{\"elapsed_ms\":{ms:.3},\"rows_read\":0,\"bytes_read\":0}}");
-    format!("{{\"data\":[{data}],\"rows\":{rows},\"statistics\":{statistics}}}\n")
+    let text = format!("{{\"data\":[{data}],\"rows\":{rows},\"statistics\":{statistics}}}\n");
+    Some(text)
 }
 
 pub(super) fn lines(answer: &Answer) -> String {

@@ -171,3 +171,15 @@ async fn the_sql_api_takes_parameters_and_has_numbers_in_its_results() {
         );
     }
 }
+
+#[tokio::test]
+async fn many_rows_with_long_names_are_over_a_limit() {
+    let data = large();
+    let sql = format!("SELECT 1 AS \"{}\" FROM temperatures", "n".repeat(1000));
+    let response = endpoint(&data).answer_sql(sql, request("").now).await;
+    assert_eq!(response.status, 507, "{}", response.body.len());
+    assert_eq!(
+        response.body,
+        "the answer has more than 67108864 bytes: add LIMIT\n"
+    );
+}
