@@ -1,5 +1,6 @@
 //! `taffrail analytics query`: what Workers have written, in SQL.
 
+use serde_json::{Value, json};
 use taffrail_tests::folder::Folder;
 use taffrail_tests::process::Finished;
 
@@ -96,4 +97,75 @@ fn a_mistake_is_told_with_its_place_and_its_status() {
         later.stderr
     );
     assert_eq!(later.code, Some(1));
+}
+
+const REPORT: &str = r#"
+export default {
+  async fetch(request, env) {
+    const { pathname, searchParams } = new URL(request.url);
+    if (pathname === "/log") {
+      console.log({ user: searchParams.get("user") });
+      return new Response("logged");
+    }
+    const params = searchParams.get("params");
+    const query = searchParams.get("query") ?? undefined;
+    try {
+      return Response.json(await env.ANALYTICS_SQL.query({ query, params: JSON.parse(params) }));
+    } catch ({ name, message, retryable }) {
+      return Response.json({ name, message, retryable });
+    }
+  },
+};
+"#;
+
+#[test]
+fn a_script_queries_what_was_kept_and_nothing_else() {
+    let folder = Folder::new();
+    folder.script(
+        "w",
+        REPORT,
+        "analytics = { binding = \"ANALYTICS_SQL\" }\nobservability = { enabled = true }",
+    );
+    let server = folder.start(&["serve", "w", "--format", "none"]);
+    assert_eq!(server.get("/log?user=ada").body, "logged");
+    let encoded =
+        |text: &str| -> String { text.bytes().map(|byte| format!("%{byte:02x}")).collect() };
+    let ask = |query: &str, params: &str| {
+        let (query, params) = (encoded(query), encoded(params));
+        let answer = server
+            .get(&format!("/query?query={query}&params={params}"))
+            .body;
+        serde_json::from_str::<Value>(&answer).unwrap()
+    };
+    let by_user = "SELECT scriptName, level FROM logs.workersLogs WHERE attributes['user'] = ";
+    let named = format!("{by_user}$user");
+    // Items are indexed behind the responses.
+    while ask(&named, "{\"user\":\"ada\"}")["rows"] == 0 {}
+    let numbered = format!("{by_user}$1");
+    let answer = ask(&numbered, "[\"ada\"]");
+    assert_eq!(answer["data"], json!([{ "scriptName": "w", "level": "" }]));
+    assert_eq!(answer["rows"], 1);
+    assert!(answer["statistics"]["elapsed_ms"].is_number(), "{answer}");
+    assert_eq!(ask(&numbered, "[\"eve\"]")["data"], json!([]));
+    for (query, message) in [
+        ("SELECT size FROM logs.traces", "there is no column `size`"),
+        (
+            "SELECT * FROM sqlite_master",
+            "there is no table `sqlite_master`",
+        ),
+        ("SELECT * FROM kv", "there is no table `kv`"),
+        ("DELETE FROM logs.traces", ""),
+    ] {
+        let failed = ask(query, "null");
+        let expected = format!("Input was invalid: {message}");
+        let found = failed["message"].as_str().unwrap();
+        assert!(found.starts_with(&expected), "{query}: {failed}");
+        assert_eq!(failed["retryable"], false, "{query}");
+    }
+    let answer = server.get("/query?params=null").body;
+    let expected = "query() takes an object with a string as `query`.";
+    assert!(
+        answer.contains("TypeError") && answer.contains(expected),
+        "{answer}"
+    );
 }

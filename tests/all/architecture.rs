@@ -36,6 +36,7 @@ fn crates_depend_on_each_other_as_drawn() {
                 "taffrail-otlp",
                 "taffrail-python",
                 "taffrail-runtime",
+                "taffrail-sql",
                 "taffrail-toolchain",
                 "taffrail-trace",
             ]

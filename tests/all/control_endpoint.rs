@@ -1,6 +1,6 @@
 //! The control endpoint of `dev` and `serve`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 use std::net::TcpListener;
 use taffrail_tests::control::Control;
@@ -185,6 +185,82 @@ fn requests_are_bounded_and_errors_say_what_there_is() {
         message.contains("unknown variant `color`, expected one of `sampling_rate`"),
         "{message}"
     );
+}
+
+#[test]
+fn what_is_kept_is_queried_while_the_server_runs() {
+    let folder = Folder::new();
+    let config = "analytics_engine_datasets = [{ binding = \"VISITS\", dataset = \"visits\" }]\n\
+        [observability]\nenabled = true\n[observability.traces]\nenabled = true\n";
+    let source = "export default { fetch(request, env) {
+        env.VISITS.writeDataPoint({ blobs: ['home'], doubles: [2.5] });
+        console.log({ user: 'ada' });
+        return new Response('hi');
+    } };";
+    folder.script("w", source, config);
+    let (server, control) = on_loopback(&folder, "w");
+    assert_eq!(server.get("/").status, 200);
+    let api = "/client/v4/analytics/sql";
+    let ask = |query: &Value| {
+        let answer = control.request(&format!("POST {api}"), &query.to_string());
+        assert_eq!(answer.status, 200, "{query}: {}", answer.body);
+        serde_json::from_str::<Value>(&answer.body).unwrap()
+    };
+    let lines = json!({
+        "query": "SELECT scriptName, level FROM logs.workersLogs WHERE attributes['user'] = $user",
+        "params": { "user": "ada" },
+    });
+    // Items are indexed behind the responses.
+    while ask(&lines)["rows"] == 0 {}
+    assert_eq!(
+        ask(&lines)["data"],
+        json!([{ "scriptName": "w", "level": "" }])
+    );
+    let one = [
+        (
+            "SELECT count() AS n FROM logs.traces WHERE spanType = 'invocation'",
+            json!([{ "n": 1 }]),
+        ),
+        (
+            "SELECT blob1, double1 FROM events.analyticsEngine.visits",
+            json!([{ "blob1": "home", "double1": 2.5 }]),
+        ),
+        (
+            "SELECT count() AS n FROM logs.workersLogs l JOIN visits v ON l.scriptName = 'w'",
+            json!([{ "n": 2 }]),
+        ),
+    ];
+    for (query, expected) in one {
+        assert_eq!(ask(&json!({ "query": query }))["data"], expected, "{query}");
+    }
+    let command = folder.run(&[
+        "logs",
+        "query",
+        "--dir",
+        "w",
+        "--format",
+        "csv",
+        "SELECT count() AS n FROM logs.workersLogs",
+    ]);
+    assert_eq!(command.stdout, "n\n2\n", "{}", command.stderr);
+    let get = |query: &str| control.request(&format!("GET {api}?query={query}"), "");
+    assert_eq!(get("SELECT+1+AS+n").status, 200);
+    let refused = get("DELETE+FROM+logs.traces");
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    let elsewhere = get("SELECT+*+FROM+sqlite_master");
+    assert!(
+        elsewhere
+            .body
+            .starts_with("Input was invalid: there is no table `sqlite_master`"),
+        "{}",
+        elsewhere.body
+    );
+    let nobody = control.raw(
+        &format!("GET {api}?query=SELECT+1"),
+        &["host: localhost"],
+        "",
+    );
+    assert_eq!(nobody.status, 401);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::channel;
 use std::thread;
-use taffrail_tests::process::{Finished, Folder, Running, Server, run};
+use taffrail_tests::process::{Finished, Folder, Running, Server, run, run_recorded};
 use taffrail_tests::upstream::{Reply, Upstream};
 
 const KEPT: &str = "[observability]\nenabled = true\n";
@@ -437,6 +437,124 @@ fn logs_are_queried_in_sql() {
         let finished = query(sql);
         assert_eq!(finished.code, Some(2), "{sql}: {}", finished.stdout);
     }
+}
+
+const TRACED: &str = "[observability.traces]\nenabled = true\n";
+
+const SHOP: &str = r#"
+export default {
+  async fetch(request, env, ctx) {
+    console.log("traced", ctx.tracing.getActiveSpan().isTraced);
+    ctx.tracing.enterSpan("price", (span) => span.setAttribute("sku", "lamp-7"));
+    if (env.OTHER) await env.OTHER.fetch("http://other/called");
+    return new Response("hi");
+  },
+};
+"#;
+
+#[test]
+fn spans_are_found_in_sql_and_shown_below_their_invocations() {
+    let folder = Folder::new();
+    let calls = "[[services]]\nbinding = \"OTHER\"\nservice = \"other\"\n";
+    folder.script("api", SHOP, &format!("{KEPT}{TRACED}{calls}"));
+    folder.script("other", SHOP, &format!("{KEPT}{TRACED}"));
+    let server = folder.start(&["serve", "api", "other", "--format", "none"]);
+    _ = server.get("/buy");
+    served(server);
+    let query = |sql: &str| logs(&folder, &["query", "--format", "csv", sql]).stdout;
+    let names =
+        query("SELECT scriptName, name, spanType FROM logs.traces ORDER BY scriptName, name");
+    let expected = "scriptName,name,spanType\napi,fetch,invocation\napi,fetch,operation\n\
+        api,price,operation\nother,fetch,invocation\nother,price,operation\n";
+    assert_eq!(
+        names.lines().collect::<BTreeSet<_>>(),
+        expected.lines().collect()
+    );
+    let found = "SELECT name, outcome FROM logs.traces
+        WHERE attributes['sku'] = 'lamp-7' AND scriptName = 'api' AND durationMs < 60000";
+    assert_eq!(query(found), "name,outcome\nprice,ok\n");
+    let caller =
+        "SELECT caller.scriptName AS caller, caller.name AS name, called.scriptName AS called
+        FROM logs.traces caller JOIN logs.traces called ON called.parentSpanId = caller.spanId
+        WHERE called.spanType = 'invocation'";
+    assert_eq!(query(caller), "caller,name,called\napi,fetch,other\n");
+    let traces = "SELECT count(DISTINCT traceId) AS traces FROM logs.traces";
+    assert_eq!(query(traces), "traces\n1\n");
+    let item = found_one(&folder, "other");
+    let tree = logs(&folder, &["--invocation", &item]).stdout;
+    let lines: Vec<_> = tree.lines().collect();
+    assert_eq!(lines.len(), 7, "{tree}");
+    for (line, begin) in lines.iter().zip([
+        "GET http://localhost/buy - Ok @ ",
+        "  (log) traced true",
+        "└ price ",
+        "└ fetch ",
+        "  └ GET http://other/called - Ok @ ",
+        "      (log) traced true",
+        "    └ price ",
+    ]) {
+        assert!(line.starts_with(begin), "{line:?} of\n{tree}");
+    }
+    assert!(lines[2].ends_with(" sku=lamp-7"), "{tree}");
+    assert!(lines[3].contains(" url.full=http://other/called"), "{tree}");
+}
+
+/// The id of the only kept invocation of a Worker.
+fn found_one(folder: &Folder, worker: &str) -> String {
+    let items = found(folder, &["--worker", worker]);
+    assert_eq!(items.len(), 1, "{items:?}");
+    items[0]["invocationId"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn without_kept_traces_no_spans_are_made() {
+    let folder = Folder::new();
+    folder.script("plain", SHOP, KEPT);
+    folder.script("gone", SHOP, &format!("{KEPT}{TRACED}persist = false\n"));
+    for worker in ["plain", "gone"] {
+        let (finished, items) = run_recorded(folder.taffrail(&["invoke", worker]));
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        assert_eq!(items[0]["logs"][0]["message"], json!(["traced", false]));
+        let count = [
+            "logs",
+            "query",
+            "--dir",
+            worker,
+            "--format",
+            "csv",
+            "SELECT count() AS n FROM logs.traces",
+        ];
+        assert_eq!(folder.run(&count).stdout, "n\n0\n", "{worker}");
+    }
+}
+
+#[test]
+fn a_share_of_the_traces_is_kept_be_it_without_logs() {
+    let folder = Folder::new();
+    folder.script("api", SHOP, &format!("{TRACED}head_sampling_rate = 0.5\n"));
+    let server = folder.start(&["serve", "api", "--format", "none"]);
+    for _ in 0..40 {
+        _ = server.get("/x");
+    }
+    served(server);
+    let query = |sql: &str| logs(&folder, &["query", "--format", "csv", sql]).stdout;
+    let count = |kind: &str| {
+        let sql = format!("SELECT count() AS n FROM logs.traces WHERE spanType = '{kind}'");
+        let answer = query(&sql);
+        answer.lines().last().unwrap().parse::<u32>().unwrap()
+    };
+    let kept = count("invocation");
+    assert!((5..=35).contains(&kept), "{kept}");
+    assert_eq!(count("operation"), kept);
+    assert_eq!(query("SELECT count() AS n FROM logs.workersLogs"), "n\n0\n");
+    assert_eq!(logs(&folder, &["--count"]).stdout, "0\n");
+    let id = query("SELECT invocationId FROM logs.traces LIMIT 1");
+    let tree = logs(&folder, &["--invocation", id.lines().last().unwrap()]).stdout;
+    let lines: Vec<_> = tree.lines().collect();
+    assert!(
+        lines.len() == 2 && lines[1].starts_with("└ price "),
+        "{tree}"
+    );
 }
 
 /// The file system refuses longer files for a while.

@@ -191,6 +191,7 @@ async fn a_user_workers_own_configuration_grants_nothing() {
             "analytics_engine_datasets = [{ binding = \"A\", dataset = \"clicks\" }]",
             "analytics_engine_datasets",
         ),
+        ("analytics = { binding = \"SQL\" }", "analytics"),
         (
             "durable_objects.bindings = [{ name = \"O\", class_name = \"C\", script_name = \"secret\" }]",
             "durable_objects.bindings",

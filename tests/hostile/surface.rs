@@ -12,6 +12,7 @@ const BINDINGS: &str = r#"
 kv_namespaces = [{ binding = "KV", id = "kv" }]
 services = [{ binding = "SELF", service = "w", entrypoint = "Other" }]
 analytics_engine_datasets = [{ binding = "DATA", dataset = "data" }]
+analytics = { binding = "SQL" }
 worker_loaders = [{ binding = "LOADER" }]
 durable_objects.bindings = [{ name = "OBJECT", class_name = "Plain" }]
 [taffrail]

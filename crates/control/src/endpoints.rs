@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use taffrail_runtime::Runtime;
+use taffrail_sql::Queries;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// The size of a request body.
@@ -24,8 +25,10 @@ pub(crate) struct Endpoints {
     pub(crate) runtime: Runtime,
     pub(crate) tails: Arc<Tails>,
     pub(crate) metrics: Arc<Metrics>,
-    /// The data points of Workers.
-    pub(crate) analytics: taffrail_sql::Endpoint,
+    /// Queries of data points.
+    pub(crate) analytics: Queries,
+    /// Queries of everything that is kept.
+    pub(crate) datasets: Queries,
     /// The authority of the URL of a WebSocket.
     pub(crate) authority: String,
 }
@@ -61,16 +64,17 @@ impl Endpoints {
             Endpoint::CreateTail => self.create_tail(worker, request).await,
             Endpoint::DeleteTail => Ok(self.delete_tail(found)),
             Endpoint::ConnectTail => self.connect_tail(found, request, place),
-            Endpoint::Analytics => self.query(request).await,
+            Endpoint::Analytics => {
+                let sql = sql(request).await?;
+                let answer = self.analytics.answer_analytics(sql, Timestamp::now());
+                Ok(answered(answer.await))
+            }
+            Endpoint::Sql => {
+                let sql = sql(request).await?;
+                let answer = self.datasets.answer_sql(sql, Timestamp::now());
+                Ok(answered(answer.await))
+            }
         }
-    }
-
-    async fn query(&self, request: Request<Incoming>) -> Result<Response, Failure> {
-        let sql = sql(request).await?;
-        let answer = self.analytics.answer(sql, Timestamp::now()).await;
-        let status = StatusCode::from_u16(answer.status);
-        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Ok(with_type(status, answer.content_type, answer.body))
     }
 
     fn switch(
@@ -155,6 +159,12 @@ impl Endpoints {
         *response.headers_mut() = headers;
         Ok(response)
     }
+}
+
+fn answered(answer: taffrail_sql::Response) -> Response {
+    let status = StatusCode::from_u16(answer.status);
+    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    with_type(status, answer.content_type, answer.body)
 }
 
 /// Returns the query of a request: the parameter `query` of a `GET`, or else the body.

@@ -18,6 +18,8 @@ pub(crate) enum Endpoint {
     ConnectTail,
     /// A query of data points.
     Analytics,
+    /// A query of everything that is kept.
+    Sql,
 }
 
 /// A segment in braces matches any text.
@@ -49,6 +51,8 @@ const ROUTES: &[(Method, &str, Endpoint)] = &[
         "/client/v4/accounts/{account}/analytics_engine/sql",
         Endpoint::Analytics,
     ),
+    (Method::POST, "/client/v4/analytics/sql", Endpoint::Sql),
+    (Method::GET, "/client/v4/analytics/sql", Endpoint::Sql),
 ];
 
 /// An endpoint and the names in its path.

@@ -16,8 +16,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use taffrail_logs::Datasets;
 use taffrail_runtime::Runtime;
-use taffrail_sql::{Analytics, Limits};
+use taffrail_sql::{Analytics, Limits, Queries};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -26,6 +27,9 @@ use tokio::time::timeout;
 
 /// Concurrent connections, live tails included. Further clients wait.
 const CONNECTIONS: u32 = 256;
+
+/// Concurrent queries of each kind. Further ones wait.
+const QUERIES: usize = 2;
 
 /// The size of a request head.
 const HEAD_BYTES: usize = 16 << 10;
@@ -73,16 +77,20 @@ impl Control {
                 (Some(token.clone()), listener.local_addr()?.to_string())
             }
         };
+        let analytics = Analytics::in_directory(data);
+        let datasets = Datasets::in_directory(data);
         let server = Arc::new(Server {
             access: Access { token },
             endpoints: Endpoints {
                 runtime,
                 tails: Arc::clone(&tails),
                 metrics,
-                analytics: taffrail_sql::Endpoint::new(
-                    Analytics::in_directory(data),
-                    Limits::default(),
-                ),
+                analytics: Queries::new(QUERIES, Limits::default(), move |request, cancel| {
+                    analytics.query(request, cancel)
+                }),
+                datasets: Queries::new(QUERIES, Limits::default(), move |request, cancel| {
+                    datasets.query(request, cancel)
+                }),
                 authority,
             },
         });

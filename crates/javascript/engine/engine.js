@@ -27,6 +27,7 @@ import * as url from "./url.js";
 import * as watch from "./watch.js";
 import * as wire from "./wire.js";
 import { AnalyticsEngineDataset } from "./analytics.js";
+import { AnalyticsSql } from "./analytics-sql.js";
 import { assign, define as defineProperty, isObject, keys, parse, set, stringify } from "./builtins.js";
 import { handled } from "./handlers.js";
 import { setResult } from "./host.js";
@@ -117,6 +118,7 @@ const BINDINGS = {
   kv: (binding) => new KvNamespace(binding),
   loader: (binding) => new WorkerLoader(binding),
   object: (binding, key) => new DurableObjectNamespace({ __proto__: null, binding }, key),
+  sql: (binding) => new AnalyticsSql(binding),
   service: (binding) => fetcher({ __proto__: null, binding }),
 };
 

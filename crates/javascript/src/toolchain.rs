@@ -37,6 +37,10 @@ const SOURCES: &[(&str, &str)] = &[
     ("address.js", include_str!("../engine/address.js")),
     ("analytics.js", include_str!("../engine/analytics.js")),
     (
+        "analytics-sql.js",
+        include_str!("../engine/analytics-sql.js"),
+    ),
+    (
         "async-functions.js",
         include_str!("../engine/async-functions.js"),
     ),

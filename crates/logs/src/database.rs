@@ -11,10 +11,28 @@ const BUSY: Duration = Duration::from_secs(5);
 
 /// The layout of a kind of database.
 pub(crate) struct Layout {
-    /// Creates an empty database.
+    /// Makes an empty database one of the first layout.
     pub(crate) create: &'static str,
-    /// The number of the layout.
-    pub(crate) version: u32,
+    /// What makes a database of the first layout one of the second, and so on. A released change
+    /// stays as it is.
+    pub(crate) changes: &'static [&'static str],
+}
+
+impl Layout {
+    /// The number of the layout, which its databases have.
+    fn version(&self) -> u32 {
+        self.changes.iter().fold(1, |version, _| version + 1)
+    }
+
+    /// Gives a database this layout that has that of the number `found`, or is empty (0).
+    pub(crate) fn apply(&self, connection: &Connection, found: u32) -> rusqlite::Result<()> {
+        let all = std::iter::once(&self.create).chain(self.changes);
+        let missing = (0..).zip(all).filter(|(layout, _)| *layout >= found);
+        missing
+            .map(|(_, sql)| connection.execute_batch(sql))
+            .collect::<rusqlite::Result<()>>()?;
+        connection.pragma_update(None, "user_version", self.version())
+    }
 }
 
 /// A database cannot be used.
@@ -45,17 +63,18 @@ impl Trouble {
     }
 }
 
-/// Opens a database to write to it, and creates it if necessary.
+/// Opens a database to write to it, and creates it if necessary. One of an earlier layout gets the
+/// present one.
 pub(crate) fn open(file: &Path, layout: &Layout) -> Result<Connection, Trouble> {
     let opened = || {
         let mut connection = Connection::open(file)?;
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        if version(&connection)? == 0 {
+        let found = version(&connection)?;
+        if found < layout.version() {
             let change = connection.transaction()?;
-            change.execute_batch(layout.create)?;
-            change.pragma_update(None, "user_version", layout.version)?;
+            layout.apply(&change, found)?;
             change.commit()?;
         }
         Ok(connection)
@@ -63,7 +82,7 @@ pub(crate) fn open(file: &Path, layout: &Layout) -> Result<Connection, Trouble> 
     checked(file, layout, opened)
 }
 
-/// Opens a database to read it.
+/// Opens a database to read it. It may have an earlier layout.
 ///
 /// SQLite keeps files beside a database that several processes use. Where they cannot be made, and
 /// are not there, no process writes to the database.
@@ -96,9 +115,9 @@ fn checked(
     let failed = |error| Trouble::new(file, error);
     let connection = open().map_err(failed)?;
     match version(&connection).map_err(failed)? {
-        version if version == layout.version => Ok(connection),
-        version if version > layout.version => Err(Trouble::Later(file.to_owned())),
-        _ => Err(Trouble::Damaged(file.to_owned())),
+        0 => Err(Trouble::Damaged(file.to_owned())),
+        found if found > layout.version() => Err(Trouble::Later(file.to_owned())),
+        _ => Ok(connection),
     }
 }
 

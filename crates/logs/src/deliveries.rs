@@ -11,7 +11,7 @@ use taffrail_trace::TraceItem;
 const FILE: &str = "deliveries.sqlite";
 
 const LAYOUT: Layout = Layout {
-    version: 1,
+    changes: &[],
     create: "
         -- How far the delivery to a target has come.
         CREATE TABLE cursors (target TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;",

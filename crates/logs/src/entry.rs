@@ -16,9 +16,11 @@ const URL: &str = "url.full";
 pub struct Entry {
     /// The item.
     pub item: Arc<TraceItem>,
-    /// How many invocations it stands for, itself included: the inverse of the sampling rate. An
-    /// item without it is only for [`tails`](Self::tails), and cannot be searched.
+    /// How many invocations it stands for, itself included: the inverse of the sampling rate. The
+    /// logs of an item without it are only for [`tails`](Self::tails), and cannot be searched.
     pub sample_interval: Option<f64>,
+    /// Whether its spans are kept, be it that its logs are not.
+    pub keeps_spans: bool,
     /// Whether the invocation itself is shown, beside its logs and exceptions.
     pub shows_invocation: bool,
     /// The targets that it has to be delivered to, each in a form of the caller's.
@@ -37,12 +39,41 @@ pub struct Privacy {
 }
 
 impl Entry {
-    /// Returns the item as JSON, in the form in which it is kept.
+    /// Whether the item is found, be it by its spans alone.
+    #[must_use]
+    pub fn is_searched(&self) -> bool {
+        self.sample_interval.is_some() || self.keeps_spans
+    }
+
+    /// Returns the item as JSON, in the form in which it is kept. A tail receives all of it.
     pub(crate) fn json(&self) -> String {
-        let item = self.privacy.apply(&self.item);
+        let mut item = self.privacy.apply(&self.item);
+        if self.tails.is_empty() {
+            let keeps_logs = self.sample_interval.is_some();
+            if !keeps_logs || !self.keeps_spans && has_spans(&item) {
+                leave_out(item.to_mut(), keeps_logs, self.keeps_spans);
+            }
+        }
         // Maps with keys that are not text do not occur, and nothing else fails.
         serde_json::to_string(&*item).unwrap_or_default()
     }
+}
+
+/// Removes what is not kept of an item: what it logged, or its spans.
+pub(crate) fn leave_out(item: &mut TraceItem, keeps_logs: bool, keeps_spans: bool) {
+    if !keeps_logs {
+        item.logs = Vec::new();
+        item.exceptions = Vec::new();
+        item.diagnostics_channel_events = Vec::new();
+    }
+    if !keeps_spans {
+        item.spans = Vec::new();
+        item.span_attributes = Vec::new();
+    }
+}
+
+fn has_spans(item: &TraceItem) -> bool {
+    !item.spans.is_empty() || !item.span_attributes.is_empty()
 }
 
 impl Privacy {

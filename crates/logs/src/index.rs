@@ -4,6 +4,7 @@ use crate::database::{self, Layout, Trouble};
 use crate::outbox::Kept;
 use crate::rollup::{self, Key, MINUTE, Minute};
 use crate::row::{Part, Row, event_type, is_failure, status};
+use crate::spans::SpanRow;
 use crate::terms::{Terms, level_name};
 use rusqlite::{Connection, Transaction, params};
 use std::collections::HashMap;
@@ -12,7 +13,22 @@ use taffrail_trace::TraceItem;
 
 /// The columns of invocations and of lines are those that `taffrail_logs::tables` documents.
 pub(crate) const LAYOUT: Layout = Layout {
-    version: 1,
+    changes: &["
+        -- Times are in microseconds since 1970. The span of the invocation has the number 0.
+        CREATE TABLE spans (
+            seq INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            started INTEGER NOT NULL,
+            ended INTEGER NOT NULL,
+            worker TEXT NOT NULL,
+            entrypoint TEXT,
+            event TEXT NOT NULL,
+            name TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            trace TEXT NOT NULL,
+            span TEXT NOT NULL,
+            parent TEXT
+        );"],
     create: r#"
         -- One row: the last item that is indexed, and fields of logs that are not.
         CREATE TABLE progress (indexed INTEGER NOT NULL, dropped_fields INTEGER NOT NULL);
@@ -116,18 +132,22 @@ fn add(change: &Transaction<'_>, items: &[Kept]) -> rusqlite::Result<()> {
     let mut dropped = 0;
     let mut started = Vec::with_capacity(items.len());
     for kept in items {
-        let Some(sample_interval) = kept.sample_interval else {
+        let Some(item) = kept.searched() else {
             continue;
         };
-        // What is kept was made from an item.
-        let Ok(item) = serde_json::from_str::<TraceItem>(&kept.json) else {
+        let at = item.event_timestamp.unwrap_or(0);
+        started.push(at);
+        if kept.keeps_spans {
+            insert_spans(change, kept.seq, &item)?;
+        }
+        let Some(sample_interval) = kept.sample_interval else {
+            insert_terms(change, kept.seq, &Terms::of_spans(&item))?;
             continue;
         };
         let terms = Terms::of(&item);
         dropped += terms.dropped_fields;
-        insert(change, kept, &item, &terms.text, sample_interval)?;
-        let at = item.event_timestamp.unwrap_or(0);
-        started.push(at);
+        insert_terms(change, kept.seq, &terms)?;
+        insert(change, kept, &item, sample_interval)?;
         let key = Key {
             minute: at / MINUTE,
             worker: item.script.script_name.clone().unwrap_or_default(),
@@ -156,19 +176,50 @@ fn add(change: &Transaction<'_>, items: &[Kept]) -> rusqlite::Result<()> {
     Ok(())
 }
 
+fn insert_terms(change: &Transaction<'_>, seq: u64, terms: &Terms) -> rusqlite::Result<()> {
+    change
+        .prepare_cached("INSERT INTO terms (rowid, text) VALUES (?1, ?2)")?
+        .execute(params![seq.cast_signed(), terms.text])?;
+    Ok(())
+}
+
+fn insert_spans(change: &Transaction<'_>, seq: u64, item: &TraceItem) -> rusqlite::Result<()> {
+    let Some(trace) = item.trace_id else {
+        return Ok(());
+    };
+    let trace = trace.to_string();
+    let worker = item.script.script_name.as_deref().unwrap_or_default();
+    let mut insert = change.prepare_cached(
+        "INSERT INTO spans VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    )?;
+    for (number, span) in (0_i64..).zip(SpanRow::all(item)) {
+        insert.execute(params![
+            seq.cast_signed(),
+            number,
+            span.start.cast_signed(),
+            span.end.cast_signed(),
+            worker,
+            item.script.entrypoint,
+            event_type(item),
+            span.name,
+            span.outcome.to_string(),
+            trace,
+            span.id.to_string(),
+            span.parent.map(|parent| parent.to_string()),
+        ])?;
+    }
+    Ok(())
+}
+
 fn insert(
     change: &Transaction<'_>,
     kept: &Kept,
     item: &TraceItem,
-    text: &str,
     sample_interval: f64,
 ) -> rusqlite::Result<()> {
     let seq = kept.seq.cast_signed();
     let worker = item.script.script_name.as_deref().unwrap_or_default();
     let event = event_type(item);
-    change
-        .prepare_cached("INSERT INTO terms (rowid, text) VALUES (?1, ?2)")?
-        .execute(params![seq, text])?;
     change
         .prepare_cached(
             "INSERT INTO invocations VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",

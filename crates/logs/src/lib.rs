@@ -1,5 +1,6 @@
 //! Keeps trace items in files, and finds them.
 
+mod columns;
 mod database;
 mod deliveries;
 mod entry;
@@ -16,6 +17,7 @@ mod row;
 mod sampling;
 mod scrub;
 mod segments;
+mod spans;
 mod stats;
 mod tables;
 mod terms;
@@ -32,6 +34,7 @@ pub use sampling::is_sampled;
 pub use scrub::Scrub;
 pub use segments::WriteError;
 pub use stats::{Quantiles, Slot, Statistics, WorkerStatistics};
+pub use tables::Datasets;
 pub use terms::level_name;
 pub use writer::{Counts, Writer};
 

@@ -1,20 +1,21 @@
 //! The accepted items of one segment.
 
 use crate::database::{self, Layout, Trouble};
-use crate::entry::Entry;
+use crate::entry::{Entry, leave_out};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::{Path, PathBuf};
-use taffrail_trace::EpochMs;
+use std::time::Duration;
+use taffrail_trace::{EpochMs, TraceItem};
 
 const LAYOUT: Layout = Layout {
-    version: 1,
+    changes: &["ALTER TABLE items ADD COLUMN keeps_spans INTEGER NOT NULL DEFAULT 0"],
     create: "
         CREATE TABLE items (
             seq INTEGER PRIMARY KEY,
             ended INTEGER NOT NULL,  -- milliseconds since 1970
             cpu_us INTEGER NOT NULL,
             wall_us INTEGER NOT NULL,
-            sample_interval REAL,    -- null: not searched
+            sample_interval REAL,    -- null: its logs are not searched
             shows_invocation INTEGER NOT NULL,
             tails TEXT,              -- JSON array of targets, or null
             depth INTEGER NOT NULL,
@@ -30,8 +31,26 @@ pub(crate) struct Kept {
     pub(crate) wall_us: u64,
     pub(crate) sample_interval: Option<f64>,
     pub(crate) shows_invocation: bool,
+    pub(crate) keeps_spans: bool,
     pub(crate) depth: u32,
     pub(crate) json: String,
+}
+
+impl Kept {
+    /// Returns what is searched of the item, or nothing if it is only for tails. Its times are in
+    /// microseconds.
+    pub(crate) fn searched(&self) -> Option<TraceItem> {
+        let keeps_logs = self.sample_interval.is_some();
+        if !keeps_logs && !self.keeps_spans {
+            return None;
+        }
+        // What is kept was made from an item, so that nothing fails.
+        let mut item: TraceItem = serde_json::from_str(&self.json).ok()?;
+        item.cpu_time = Duration::from_micros(self.cpu_us);
+        item.wall_time = Duration::from_micros(self.wall_us);
+        leave_out(&mut item, keeps_logs, self.keeps_spans);
+        Some(item)
+    }
 }
 
 /// The items of one segment.
@@ -64,7 +83,7 @@ impl Outbox {
             let change = self.connection.transaction()?;
             {
                 let mut insert = change.prepare_cached(
-                    "INSERT OR IGNORE INTO items VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                    "INSERT OR IGNORE INTO items VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                 )?;
                 for (seq, entry) in (first..).zip(entries) {
                     let item = &entry.item;
@@ -80,6 +99,7 @@ impl Outbox {
                         tails,
                         item.depth,
                         entry.json(),
+                        entry.keeps_spans,
                     ])?;
                 }
             }
@@ -182,14 +202,18 @@ fn kept(row: &rusqlite::Row<'_>) -> rusqlite::Result<Kept> {
         wall_us: row.get::<_, i64>(3)?.cast_unsigned(),
         sample_interval: row.get(4)?,
         shows_invocation: row.get(5)?,
-
+        // A database of the first layout that is only read does not have the column.
+        keeps_spans: match row.as_ref().column_count() > 9 {
+            true => row.get(9)?,
+            false => false,
+        },
         depth: row.get(7)?,
         json: row.get(8)?,
     })
 }
 
 /// Returns when an invocation ended.
-fn ended(item: &taffrail_trace::TraceItem) -> EpochMs {
+fn ended(item: &TraceItem) -> EpochMs {
     let wall_ms = u64::try_from(item.wall_time.as_millis()).unwrap_or(u64::MAX);
     let started = item.event_timestamp.unwrap_or(0);
     started
@@ -197,6 +221,6 @@ fn ended(item: &taffrail_trace::TraceItem) -> EpochMs {
         .min(i64::MAX.cast_unsigned())
 }
 
-fn micros(time: std::time::Duration) -> i64 {
+fn micros(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }

@@ -8,7 +8,7 @@ use crate::indexer;
 use crate::outbox::{Kept, Outbox};
 use rusqlite::{Connection, params};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use taffrail_trace::{EpochMs, TraceItem};
 
@@ -49,8 +49,9 @@ impl From<Trouble> for ReadError {
 pub struct Found {
     /// Its number: items are numbered in the order in which they were accepted.
     pub number: u64,
-    /// How many invocations it stands for, itself included.
-    pub sample_interval: f64,
+    /// How many invocations it stands for, itself included. Missing if its logs are not kept: such
+    /// an item is found by [its id](Filter::id) alone.
+    pub sample_interval: Option<f64>,
     /// Whether the invocation itself is shown, beside its logs and exceptions.
     pub shows_invocation: bool,
     /// The item. Its times are in microseconds.
@@ -59,7 +60,15 @@ pub struct Found {
 
 /// The kept items of a folder, also while another process writes to it.
 pub struct Reader {
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
+}
+
+/// Returns the segments in a folder.
+pub(crate) fn segments(folder: &Path) -> Result<Vec<Segment>, ReadError> {
+    folder::segments(folder).map_err(|source| ReadError::Folder {
+        folder: folder.to_owned(),
+        source,
+    })
 }
 
 impl Reader {
@@ -84,10 +93,7 @@ impl Reader {
     }
 
     pub(crate) fn segments(&self) -> Result<Vec<Segment>, ReadError> {
-        folder::segments(&self.folder).map_err(|source| ReadError::Folder {
-            folder: self.folder.clone(),
-            source,
-        })
+        segments(&self.folder)
     }
 
     /// Passes matching items to `each`, the latest first, until it returns false.
@@ -138,7 +144,7 @@ impl Reader {
                     break;
                 };
                 last = kept.seq;
-                let found = items.into_iter().filter_map(found);
+                let found = items.iter().filter_map(|kept| found(kept, filter));
                 found
                     .filter(|found| filter.matches(&found.item))
                     .for_each(&mut each);
@@ -223,7 +229,7 @@ impl OpenSegment {
         filter: &Filter,
         each: &mut impl FnMut(Found) -> bool,
     ) -> Result<bool, ReadError> {
-        for found in self.unindexed()?.into_iter().rev() {
+        for found in self.unindexed(filter)?.into_iter().rev() {
             if filter.matches(&found.item) && !each(found) {
                 return Ok(false);
             }
@@ -231,7 +237,7 @@ impl OpenSegment {
         let mut goes_on = true;
         self.candidates(filter, "ORDER BY 1 DESC", |number| {
             let kept = self.outbox.get(number)?;
-            if let Some(found) = kept.and_then(found)
+            if let Some(found) = kept.and_then(|kept| found(&kept, filter))
                 && filter.matches_but_for_words(&found.item)
             {
                 goes_on = each(found);
@@ -242,7 +248,7 @@ impl OpenSegment {
     }
 
     pub(crate) fn count(&self, filter: &Filter) -> Result<u64, ReadError> {
-        let unindexed = self.unindexed()?;
+        let unindexed = self.unindexed(filter)?;
         let unindexed = unindexed.iter().filter(|found| filter.matches(&found.item));
         let mut count = unindexed.count() as u64;
         if let (true, Some(query), Some(index)) = (filter.is_covered(), filter.query(), &self.index)
@@ -253,15 +259,17 @@ impl OpenSegment {
             return Ok(count + found.cast_unsigned());
         }
         self.candidates(filter, "", |number| {
-            let kept = self.outbox.get(number)?.and_then(found);
-            count += u64::from(kept.is_some_and(|found| filter.matches_but_for_words(&found.item)));
+            let kept = self.outbox.get(number)?;
+            let found = kept.and_then(|kept| found(&kept, filter));
+            count +=
+                u64::from(found.is_some_and(|found| filter.matches_but_for_words(&found.item)));
             Ok(true)
         })?;
         Ok(count)
     }
 
     /// Returns the items that are not indexed yet.
-    fn unindexed(&self) -> Result<Vec<Found>, ReadError> {
+    fn unindexed(&self, filter: &Filter) -> Result<Vec<Found>, ReadError> {
         let mut found_items = Vec::new();
         let mut last = self.indexed;
         loop {
@@ -270,7 +278,7 @@ impl OpenSegment {
                 return Ok(found_items);
             };
             last = kept.seq;
-            found_items.extend(items.into_iter().filter_map(found));
+            found_items.extend(items.iter().filter_map(|kept| found(kept, filter)));
         }
     }
 
@@ -321,15 +329,15 @@ fn range(
     Ok(range.0.zip(range.1))
 }
 
-/// Reads an item that can be searched.
-fn found(kept: Kept) -> Option<Found> {
-    let mut item: TraceItem = serde_json::from_str(&kept.json).ok()?;
-    item.cpu_time = std::time::Duration::from_micros(kept.cpu_us);
-    item.wall_time = std::time::Duration::from_micros(kept.wall_us);
+/// Reads an item that a search may find.
+fn found(kept: &Kept, filter: &Filter) -> Option<Found> {
+    if kept.sample_interval.is_none() && filter.id.is_none() {
+        return None;
+    }
     Some(Found {
         number: kept.seq,
-        sample_interval: kept.sample_interval?,
+        sample_interval: kept.sample_interval,
         shows_invocation: kept.shows_invocation,
-        item,
+        item: kept.searched()?,
     })
 }

@@ -90,10 +90,7 @@ impl Terms {
         let mut terms = Self::default();
         terms.add(Kind::Outcome, &item.outcome.to_string());
         terms.add(Kind::Event, event_type(item));
-        terms.add(Kind::Id, &item.invocation_id);
-        if item.request_id != item.invocation_id {
-            terms.add(Kind::Id, &item.request_id);
-        }
+        terms.ids(item);
         if let Some(worker) = &item.script.script_name {
             terms.add(Kind::Worker, worker);
         }
@@ -118,6 +115,20 @@ impl Terms {
             terms.add(Kind::Level, level_name(level));
         }
         terms
+    }
+
+    /// Collects the terms of an item whose spans are kept, and whose logs are not.
+    pub(crate) fn of_spans(item: &TraceItem) -> Self {
+        let mut terms = Self::default();
+        terms.ids(item);
+        terms
+    }
+
+    fn ids(&mut self, item: &TraceItem) {
+        self.add(Kind::Id, &item.invocation_id);
+        if item.request_id != item.invocation_id {
+            self.add(Kind::Id, &item.request_id);
+        }
     }
 
     fn words(&mut self, text: &str) {

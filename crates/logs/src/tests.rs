@@ -12,6 +12,8 @@ use std::time::Duration;
 use taffrail_trace::{LogLevel, Outcome, TraceItem};
 use tempfile::TempDir;
 
+mod spans;
+
 #[derive(Clone, Default)]
 struct Counted(Arc<Mutex<(u64, u64, Vec<String>)>>);
 
@@ -108,6 +110,7 @@ fn entry(item: TraceItem) -> Entry {
     Entry {
         item: Arc::new(item),
         sample_interval: Some(1.0),
+        keeps_spans: false,
         shows_invocation: true,
         tails: Vec::new(),
         privacy: Arc::default(),

@@ -226,6 +226,7 @@ mod tests {
         Entry {
             item: Arc::new(item),
             sample_interval: Some(1.0),
+            keeps_spans: false,
             shows_invocation: true,
             tails: tails.iter().map(|tail| (*tail).to_owned()).collect(),
             privacy: Arc::default(),

@@ -49,6 +49,7 @@ mod onsets;
 mod otlp;
 mod progress;
 mod project;
+mod queries;
 mod settings;
 mod sources;
 mod tools;

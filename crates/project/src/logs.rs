@@ -40,6 +40,7 @@ pub(crate) struct Logs {
 /// Which items of one Worker are kept, and how.
 struct Policy {
     logs: bool,
+    traces: bool,
     invocation_logs: bool,
     keep_failures: bool,
     keep_slow: bool,
@@ -88,9 +89,7 @@ impl Counts for InLedgers {
 }
 
 fn of_logs(entries: &[Entry]) -> u64 {
-    let entries = entries
-        .iter()
-        .filter(|entry| entry.sample_interval.is_some());
+    let entries = entries.iter().filter(|entry| entry.is_searched());
     entries.count() as u64
 }
 
@@ -116,7 +115,7 @@ impl Logs {
         let is_durable = |tail: &&Target| self.is_durable(worker, tail, workers);
         let (mut durable, mut others): (Vec<_>, Vec<_>) =
             worker.tail_consumers.iter().partition(is_durable);
-        let is_kept = settings.enabled || !durable.is_empty();
+        let is_kept = settings.enabled || settings.traces || !durable.is_empty();
         let Some(folder) = self.folder.as_ref().filter(|_| is_kept) else {
             self.policies().remove(&worker.name);
             return Ok(worker.tail_consumers.clone());
@@ -130,6 +129,7 @@ impl Logs {
         }
         let policy = Policy {
             logs: settings.enabled,
+            traces: settings.traces,
             invocation_logs: settings.invocation_logs,
             keep_failures: settings.keep_failures,
             keep_slow: settings.keep_slow,
@@ -340,6 +340,11 @@ impl TailConsumer for Logs {
         name.is_some_and(|name| self.policy(name).is_some())
     }
 
+    fn wants_spans(&self, worker: &WorkerId) -> bool {
+        let policy = worker.deployed_name().and_then(|name| self.policy(name));
+        policy.is_some_and(|policy| policy.traces)
+    }
+
     fn deliver(&self, item: &Arc<TraceItem>) {
         let worker = item.script.script_name.as_deref();
         let Some((policy, store)) = worker
@@ -349,15 +354,17 @@ impl TailConsumer for Logs {
             return;
         };
         let sample_interval = policy.sample_interval(item);
-        let is_logged = sample_interval.is_some() && store.ledger.produced(1);
+        let keeps_spans = policy.traces && item.trace_sampled;
+        let is_kept = (sample_interval.is_some() || keeps_spans) && store.ledger.produced(1);
         let tails = store.produced(&policy.tails, item);
-        if !is_logged && tails.is_empty() {
+        if !is_kept && tails.is_empty() {
             return;
         }
         if let Some(open) = &store.open {
             open.writer.push(Entry {
                 item: Arc::clone(item),
-                sample_interval: sample_interval.filter(|_| is_logged),
+                sample_interval: sample_interval.filter(|_| is_kept),
+                keeps_spans: keeps_spans && is_kept,
                 shows_invocation: policy.invocation_logs,
                 tails,
                 privacy: Arc::clone(&policy.privacy),

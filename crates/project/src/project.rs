@@ -12,6 +12,7 @@ use crate::namespaces::UserWorkers;
 use crate::onsets::Onsets;
 use crate::otlp::{self, Otlp};
 use crate::progress::{Progress, Step, during};
+use crate::queries::Queries;
 use crate::settings::settings;
 use crate::sources::SourceBuilder;
 use crate::tools::{Tools, components};
@@ -151,7 +152,7 @@ impl Builder {
             .scripts(Arc::clone(&javascript) as _)
             .namespaces(Arc::new(users));
         if let Some(store) = &self.store {
-            runtime = runtime.store(store);
+            runtime = runtime.store(store).queries(Arc::new(Queries::new(store)));
         }
         let runtime = runtime.build()?;
         let otlp = match otlp {
@@ -373,7 +374,10 @@ impl Project {
         let mut bindings = worker.bindings.values();
         let keeps = bindings.any(|binding| match binding {
             Binding::Kv(_) | Binding::DurableObject(_) | Binding::AnalyticsEngine(_) => true,
-            Binding::Service(_) | Binding::Loader | Binding::Dispatch(_) => false,
+            Binding::Service(_)
+            | Binding::Loader
+            | Binding::Dispatch(_)
+            | Binding::AnalyticsSql => false,
         });
         let mut claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(store) = &self.store

@@ -49,6 +49,7 @@ mod worker;
 pub use channels::BoxFuture;
 pub use channels::dynamic::{Module, Modules};
 pub use channels::network::{Network, SendError};
+pub use channels::queries::{Queries, QueryError};
 pub use component::Component;
 pub use component::inspection::{DebugInfo, Import, Inspection, Memory, Producer};
 pub use delivery::{Delivery, Ledger, Measured, Meter, TailConsumer, TailStream};

@@ -1,6 +1,7 @@
 //! The interface for embedders: deploys Workers and dispatches events to them.
 
 use crate::channels::network::Network;
+use crate::channels::queries::Queries;
 use crate::delivery::{self, Delivery, Meter, Queues, TailConsumer};
 use crate::error::Error;
 use crate::event::Event;
@@ -49,6 +50,7 @@ pub struct Builder {
     store: Option<PathBuf>,
     namespaces: Option<Arc<dyn Namespaces>>,
     network: Option<Arc<dyn Network>>,
+    queries: Option<Arc<dyn Queries>>,
     unreachable: Vec<SocketAddr>,
     compiler: Option<Compiler>,
     instances: Option<u32>,
@@ -98,6 +100,14 @@ impl Builder {
     #[must_use]
     pub fn network(mut self, network: Arc<dyn Network>) -> Self {
         self.network = Some(network);
+        self
+    }
+
+    /// Sets what answers the queries of Workers with [`Binding::AnalyticsSql`](crate::Binding).
+    /// Without it, they fail.
+    #[must_use]
+    pub fn queries(mut self, queries: Arc<dyn Queries>) -> Self {
+        self.queries = Some(queries);
         self
     }
 
@@ -174,6 +184,7 @@ impl Builder {
                 channels: Platform::make_channels(
                     platform,
                     self.network.clone(),
+                    self.queries,
                     self.unreachable.into(),
                 ),
                 workers: RwLock::default(),

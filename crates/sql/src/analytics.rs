@@ -60,20 +60,32 @@ impl Analytics {
     /// As [`query()`](crate::query()), and when the database cannot be opened or is of another
     /// version of Taffrail.
     pub fn query(&self, request: &Request<'_>, cancel: &Cancel) -> Result<Answer, Error> {
+        self.read(|connection, catalogue| query(connection, &catalogue, request, cancel))
+    }
+
+    /// Passes `read` a connection to the database, and the datasets as tables. Others may be added
+    /// to both. If somebody opens the database meanwhile, `read` is called again.
+    ///
+    /// # Errors
+    ///
+    /// As `read`, and when the database cannot be opened or is of another version of Taffrail.
+    pub fn read(
+        &self,
+        read: impl Fn(&mut Connection, Catalogue) -> Result<Answer, Error>,
+    ) -> Result<Answer, Error> {
         let mode = self.mode();
-        let answer = self.query_in(mode, request, cancel);
+        let answer = self.read_in(mode, &read);
         // Somebody has opened it since: what was read may be half of a change.
         if mode == Mode::Alone && self.mode() == Mode::Shared {
-            return self.query_in(Mode::Shared, request, cancel);
+            return self.read_in(Mode::Shared, &read);
         }
         answer
     }
 
-    fn query_in(
+    fn read_in(
         &self,
         mode: Mode,
-        request: &Request<'_>,
-        cancel: &Cancel,
+        read: &impl Fn(&mut Connection, Catalogue) -> Result<Answer, Error>,
     ) -> Result<Answer, Error> {
         let unreadable = |error| self.unreadable(&error);
         let mut connection = self.open(mode).map_err(unreadable)?;
@@ -92,7 +104,7 @@ impl Analytics {
                 return Err(Error::new(ErrorKind::Data, message));
             }
         };
-        query(&mut connection, &catalogue, request, cancel)
+        read(&mut connection, catalogue)
     }
 
     /// The log of changes is there as long as a process has the database open.

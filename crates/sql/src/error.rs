@@ -23,6 +23,8 @@ pub enum ErrorKind {
     Invalid,
     /// The query needs more time, rows or memory than it may have.
     Limit,
+    /// There are too many other queries at present.
+    Busy,
     /// Whoever asked no longer wants to know.
     Cancelled,
     /// The data cannot be read.

@@ -17,6 +17,15 @@ impl Answer {
             Format::Table => text::table(self),
         }
     }
+
+    /// Returns the answer as the object of Cloudflare's SQL API: `data`, `rows` and `statistics`,
+    /// with integers as numbers. Nothing if it has more than `most` bytes, as many rows with long
+    /// names have.
+    /// <https://developers.cloudflare.com/analytics/sql-api/>
+    #[must_use]
+    pub fn in_api(&self, most: usize) -> Option<String> {
+        json::in_api(self, most)
+    }
 }
 
 #[cfg(test)]

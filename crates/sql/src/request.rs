@@ -2,6 +2,7 @@
 
 use crate::rules::{Limits, Rules};
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 /// A query.
@@ -19,8 +20,10 @@ pub struct Request<'a> {
     pub limits: Limits,
 }
 
-/// The values of parameters: strings, numbers, Booleans and null.
-#[derive(Clone, Debug, Default)]
+/// The values of parameters: strings, numbers, Booleans and null. In JSON they are null, a list or
+/// an object.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(untagged)]
 #[non_exhaustive]
 pub enum Params {
     /// There are none.

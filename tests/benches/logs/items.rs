@@ -49,6 +49,7 @@ impl Items {
         Entry {
             item: Arc::new(item),
             sample_interval: Some(1.0),
+            keeps_spans: false,
             shows_invocation: true,
             tails: Vec::new(),
             privacy: Arc::default(),

@@ -1,6 +1,7 @@
 //! `taffrail logs`: shows items that were kept.
 
 mod show;
+mod span;
 mod stats;
 pub(crate) mod time;
 mod tree;

@@ -2,6 +2,7 @@
 
 use crate::args::LogFormat;
 use crate::items::json_line;
+use crate::logs::span::PrettySpan;
 use crate::pretty::Pretty;
 use anstream::AutoStream;
 use anyhow::{Context, Result};
@@ -9,7 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::io::{Stdout, Write, stdout};
 use taffrail_logs::{Part, Row, event_type, level_name, status};
-use taffrail_trace::TraceItem;
+use taffrail_trace::{Span, TraceItem};
 
 /// The columns of items in CSV.
 const COLUMNS: [&str; 11] = [
@@ -59,14 +60,27 @@ impl Show {
         .context("cannot write to stdout")
     }
 
-    /// Writes an item below the one that called it.
+    /// Writes an item below what caused it.
     pub(super) fn nested(&mut self, item: &TraceItem, depth: usize) -> Result<()> {
         if self.format != LogFormat::Pretty || depth == 0 {
             return self.item(item);
         }
         let zone = &self.zone;
         let text = Pretty { item, zone }.to_string();
-        let indent = "  ".repeat(depth - 1);
+        self.branch(&text, depth)
+    }
+
+    /// Writes a span below what it is a part of. Only people are shown it: in other formats it is a
+    /// part of its item.
+    pub(super) fn span(&mut self, span: &Span, depth: usize) -> Result<()> {
+        match self.format {
+            LogFormat::Pretty => self.branch(&PrettySpan(span).to_string(), depth),
+            LogFormat::Json | LogFormat::Csv => Ok(()),
+        }
+    }
+
+    fn branch(&mut self, text: &str, depth: usize) -> Result<()> {
+        let indent = "  ".repeat(depth.saturating_sub(1));
         for (number, line) in text.lines().enumerate() {
             let branch = if number == 0 { "└ " } else { "  " };
             writeln!(self.out, "{indent}{branch}{line}").context("cannot write to stdout")?;

@@ -1,11 +1,12 @@
-//! `taffrail logs --invocation`: all invocations of one request.
+//! `taffrail logs --invocation`: all invocations of one request, and their spans.
 
 use crate::args::{LogFormat, UsageError};
 use crate::exit;
 use crate::logs::show::Show;
 use anyhow::{Result, bail};
+use std::collections::{HashMap, HashSet};
 use taffrail_logs::{Filter, Reader};
-use taffrail_trace::TraceItem;
+use taffrail_trace::{EpochUs, Span, SpanId, TraceItem};
 
 /// Reads the id of an invocation.
 pub(super) fn id(id: &str) -> Result<String> {
@@ -23,17 +24,8 @@ pub(super) fn run(reader: &Reader, id: &str, format: LogFormat) -> Result<u8> {
     else {
         bail!("there is no invocation {id} in the logs");
     };
-    let mut items = items(reader, &request)?;
-    items.sort_by_key(|item| item.event_timestamp);
-    let mut show = Show::new(format)?;
-    let is_known = |id: &String| items.iter().any(|item| item.invocation_id == *id);
-    // Those whose caller was not kept are at the top.
-    let roots = items
-        .iter()
-        .filter(|item| !item.parent_invocation_id.as_ref().is_some_and(is_known));
-    for root in roots {
-        branch(&mut show, &items, root, 0)?;
-    }
+    let items = items(reader, &request)?;
+    Tree::new(&items).show(&mut Show::new(format)?, None, 0)?;
     Ok(exit::OK)
 }
 
@@ -52,14 +44,75 @@ fn items(reader: &Reader, id: &str) -> Result<Vec<TraceItem>> {
     Ok(items)
 }
 
-fn branch(show: &mut Show, items: &[TraceItem], item: &TraceItem, depth: usize) -> Result<()> {
-    show.nested(item, depth)?;
-    let id = Some(&item.invocation_id);
-    let called = items
-        .iter()
-        .filter(|other| other.parent_invocation_id.as_ref() == id);
-    for other in called {
-        branch(show, items, other, depth + 1)?;
+/// Invocations and their spans, by what they are below.
+struct Tree<'a>(HashMap<Option<Place<'a>>, Vec<Node<'a>>>);
+
+/// What others can be below.
+#[derive(PartialEq, Eq, Hash)]
+enum Place<'a> {
+    Invocation(&'a str),
+    Span(SpanId),
+}
+
+#[derive(Clone, Copy)]
+enum Node<'a> {
+    Invocation(&'a TraceItem),
+    Span(&'a Span),
+}
+
+impl<'a> Tree<'a> {
+    fn new(items: &'a [TraceItem]) -> Self {
+        let spans = items.iter().flat_map(|item| &item.spans);
+        let spans: HashSet<_> = spans.map(|span| span.span_id).collect();
+        let invocations = items.iter().map(|item| item.invocation_id.as_str());
+        let invocations: HashSet<_> = invocations.collect();
+        let within = |span: Option<SpanId>, invocation: Option<&'a str>| {
+            let span = span.filter(|id| spans.contains(id)).map(Place::Span);
+            let invocation = invocation.filter(|id| invocations.contains(id));
+            span.or(invocation.map(Place::Invocation))
+        };
+        let mut below = HashMap::<_, Vec<_>>::new();
+        for item in items {
+            // Those whose caller was not kept are at the top.
+            let caller = item.parent_invocation_id.as_deref();
+            let place = within(item.parent_span_id, caller);
+            below.entry(place).or_default().push(Node::Invocation(item));
+            for span in &item.spans {
+                let place = within(Some(span.parent_span_id), Some(&item.invocation_id));
+                below.entry(place).or_default().push(Node::Span(span));
+            }
+        }
+        for nodes in below.values_mut() {
+            nodes.sort_by_key(Node::start);
+        }
+        Self(below)
     }
-    Ok(())
+
+    /// Shows what is below a place, each node followed by what is below it.
+    fn show(&mut self, show: &mut Show, place: Option<Place<'a>>, depth: usize) -> Result<()> {
+        // Taken out, so that it ends whatever the ids are.
+        for node in self.0.remove(&place).into_iter().flatten() {
+            let place = match node {
+                Node::Invocation(item) => {
+                    show.nested(item, depth)?;
+                    Place::Invocation(&item.invocation_id)
+                }
+                Node::Span(span) => {
+                    show.span(span, depth)?;
+                    Place::Span(span.span_id)
+                }
+            };
+            self.show(show, Some(place), depth + 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl Node<'_> {
+    fn start(&self) -> EpochUs {
+        match self {
+            Self::Invocation(item) => item.event_timestamp.unwrap_or(0).saturating_mul(1000),
+            Self::Span(span) => span.start,
+        }
+    }
 }

@@ -58,6 +58,9 @@ impl Grant {
                 self.worker_loaders,
                 "`worker_loaders` has `{name}`, but the dispatch namespace does not let its Workers load others"
             ),
+            Binding::AnalyticsSql => {
+                bail!("`analytics` has `{name}`; a user Worker cannot query what others have left")
+            }
             Binding::Dispatch(_) => {
                 bail!("`dispatch_namespaces` has `{name}`; a user Worker cannot dispatch to others")
             }

@@ -84,6 +84,7 @@ const WORKER: &[Keys] = &[
             "durable_objects",
             "kv_namespaces",
             "analytics_engine_datasets",
+            "analytics",
         ],
     ),
     keys(
@@ -258,6 +259,13 @@ const INNER: &[(&str, &[Keys])] = &[
     (
         "analytics_engine_datasets",
         &[keys(Read, Inherited, &["binding", "dataset"])],
+    ),
+    (
+        "analytics",
+        &[
+            keys(Read, Inherited, &["binding"]),
+            keys(Harmless, Inherited, &["remote"]),
+        ],
     ),
     (
         "rules",

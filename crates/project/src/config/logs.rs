@@ -14,6 +14,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct LogSettings {
     /// Whether any are kept.
     pub enabled: bool,
+    /// Whether spans are kept, of the traces that are recorded.
+    pub traces: bool,
     /// The share of requests of which all items are kept, from 0 to 1.
     pub sampling_rate: f64,
     /// Whether invocations are shown beside their logs and exceptions.
@@ -35,6 +37,7 @@ impl Default for LogSettings {
     fn default() -> Self {
         Self {
             enabled: false,
+            traces: false,
             sampling_rate: 1.0,
             invocation_logs: true,
             keep_failures: false,
@@ -48,12 +51,13 @@ impl Default for LogSettings {
 
 impl LogSettings {
     pub(super) fn new(table: &ObservabilityTable, taffrail: &TaffrailTable) -> Result<Self> {
-        let logs = &table.logs;
+        let (logs, traces) = (&table.logs, &table.traces);
         let default = Self::default();
         let is_enabled = logs.enabled.or(table.enabled).unwrap_or(false);
         let rate = logs.head_sampling_rate.or(table.head_sampling_rate);
         let settings = Self {
             enabled: is_enabled && logs.persist.unwrap_or(true),
+            traces: traces.enabled.unwrap_or(false) && traces.persist.unwrap_or(true),
             sampling_rate: rate.map_or(default.sampling_rate, |rate| rate.0),
             invocation_logs: logs.invocation_logs.unwrap_or(true),
             keep_failures: taffrail.keep.contains(&Keep::Failures),

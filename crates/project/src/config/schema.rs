@@ -41,6 +41,7 @@ pub(super) struct WorkerTable {
     pub(super) kv_namespaces: Vec<KvNamespace>,
     #[serde(default)]
     pub(super) analytics_engine_datasets: Vec<Dataset>,
+    pub(super) analytics: Option<AnalyticsSql>,
     pub(super) secrets: Option<SecretsTable>,
     #[serde(default)]
     pub(super) rules: Vec<RuleTable>,
@@ -188,6 +189,13 @@ pub(super) struct Dataset {
     pub(super) dataset: Option<String>,
 }
 
+/// The binding for queries in SQL.
+#[derive(Deserialize)]
+#[serde(expecting = "a table with the key `binding`")]
+pub(super) struct AnalyticsSql {
+    pub(super) binding: String,
+}
+
 /// The limits of one invocation.
 #[derive(Default, Deserialize)]
 #[serde(expecting = "a table")]
@@ -266,9 +274,7 @@ pub(super) struct LogsTable {
 pub(super) struct TracesTable {
     pub(super) enabled: Option<bool>,
     pub(super) head_sampling_rate: Option<Rate>,
-    /// Whether Cloudflare keeps them.
-    #[serde(rename = "persist")]
-    _persist: Option<bool>,
+    pub(super) persist: Option<bool>,
     /// Where Cloudflare exports traces to.
     #[serde(default, rename = "destinations")]
     _destinations: Vec<String>,

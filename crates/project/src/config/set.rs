@@ -99,7 +99,9 @@ fn named(worker: &WorkerConfig) -> Vec<Named<'_>> {
             namespace.outbound.as_ref()?,
             format!("`outbound` of the binding `{name}` in `dispatch_namespaces` is for"),
         )),
-        Binding::Loader | Binding::Kv(_) | Binding::AnalyticsEngine(_) => None,
+        Binding::Loader | Binding::Kv(_) | Binding::AnalyticsEngine(_) | Binding::AnalyticsSql => {
+            None
+        }
     });
     let outbound = match &worker.egress {
         Egress::Worker(target) => Some((target, "`taffrail.global_outbound` is".to_owned())),

@@ -99,6 +99,7 @@ fn render(worker: &WorkerConfig) -> String {
             Binding::Service(target) => line("service", format!("{name} -> {}", target.worker)),
             Binding::Kv(id) => line("kv", format!("{name} -> {id}")),
             Binding::AnalyticsEngine(dataset) => line("dataset", format!("{name} -> {dataset}")),
+            Binding::AnalyticsSql => line("sql", name.clone()),
             Binding::Dispatch(to) => line("dispatch", format!("{name} -> {}", to.namespace)),
             Binding::Loader => line("loader", name.clone()),
             Binding::DurableObject(target) => {

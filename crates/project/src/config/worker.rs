@@ -19,8 +19,8 @@ use super::namespace::Namespace;
 use super::paths::{self, below};
 use super::rules;
 use super::schema::{
-    BuildTable, Dataset, DeliveryName, Dispatch, DurableObject, GlobalOutbound, KvNamespace, Paths,
-    Service, TailConsumer, WorkerLoader,
+    AnalyticsSql, BuildTable, Dataset, DeliveryName, Dispatch, DurableObject, GlobalOutbound,
+    KvNamespace, Paths, Service, TailConsumer, WorkerLoader,
 };
 use super::telemetry::TelemetrySettings;
 
@@ -189,7 +189,8 @@ fn configured(
                 .chain(objects.map(|object| durable_object(object, &name)))
                 .chain(table.dispatch_namespaces.into_iter().map(dispatch))
                 .chain(table.kv_namespaces.into_iter().map(kv_namespace))
-                .chain(table.analytics_engine_datasets.into_iter().map(dataset)),
+                .chain(table.analytics_engine_datasets.into_iter().map(dataset))
+                .chain(table.analytics.into_iter().map(analytics_sql)),
             &table.vars,
         )?,
         namespaces: table
@@ -340,6 +341,10 @@ fn dataset(dataset: Dataset) -> (&'static str, String, Binding) {
         dataset.binding,
         Binding::AnalyticsEngine(name),
     )
+}
+
+fn analytics_sql(table: AnalyticsSql) -> (&'static str, String, Binding) {
+    ("analytics", table.binding, Binding::AnalyticsSql)
 }
 
 fn egress(hosts: Option<Vec<HostPattern>>, outbound: Option<GlobalOutbound>) -> Result<Egress> {

@@ -9,12 +9,14 @@ mod future;
 pub(crate) mod loader;
 pub(crate) mod network;
 mod prefetch;
+pub(crate) mod queries;
 pub(crate) mod spans;
 
 use crate::channels::dynamic::{Lookup, Plan};
 use crate::channels::failed::CallFailed;
 pub use crate::channels::future::BoxFuture;
 use crate::channels::network::Network;
+use crate::channels::queries::Queries;
 use crate::event::{Event, Session};
 use crate::invocation::Invocation;
 use crate::invocation::body::Reader;
@@ -60,6 +62,9 @@ pub(crate) trait Channels: Send + Sync {
 
     /// Returns what sends the requests of the Worker, if the embedder does.
     fn network(&self) -> Option<&dyn Network>;
+
+    /// Returns what answers the queries of the Worker, if the embedder does.
+    fn queries(&self) -> Option<&dyn Queries>;
 
     /// Returns the addresses that no Worker may connect to.
     fn unreachable(&self) -> &[SocketAddr];

@@ -9,6 +9,7 @@ pub(crate) mod registry;
 use crate::channels::dynamic::{Lookup, Plan};
 use crate::channels::failed::CallFailed;
 use crate::channels::network::Network;
+use crate::channels::queries::Queries;
 use crate::channels::{BoxFuture, Channel, Channels};
 use crate::error::Error;
 use crate::invocation::Invocation;
@@ -41,6 +42,7 @@ impl Platform {
     pub(crate) fn make_channels(
         platform: &Weak<Self>,
         network: Option<Arc<dyn Network>>,
+        queries: Option<Arc<dyn Queries>>,
         unreachable: Arc<[SocketAddr]>,
     ) -> MakeChannels {
         let platform = Weak::clone(platform);
@@ -50,6 +52,7 @@ impl Platform {
                 worker: Weak::clone(worker),
                 id: context.id.clone(),
                 network: network.clone(),
+                queries: queries.clone(),
                 unreachable: Arc::clone(&unreachable),
                 storage: Arc::clone(&context.storage),
             })
@@ -101,6 +104,7 @@ struct WorkerChannels {
     worker: Weak<Worker>,
     id: WorkerId,
     network: Option<Arc<dyn Network>>,
+    queries: Option<Arc<dyn Queries>>,
     unreachable: Arc<[SocketAddr]>,
     storage: Arc<Storage>,
 }
@@ -161,6 +165,10 @@ impl Channels for WorkerChannels {
 
     fn network(&self) -> Option<&dyn Network> {
         self.network.as_deref()
+    }
+
+    fn queries(&self) -> Option<&dyn Queries> {
+        self.queries.as_deref()
     }
 
     fn unreachable(&self) -> &[SocketAddr] {

@@ -10,7 +10,7 @@ use crate::invocation::Invocation;
 use crate::script::callee::{Callee, Referred};
 use crate::script::run::Run;
 use crate::script::token::Token;
-use crate::script::{byte_string, kv, load};
+use crate::script::{byte_string, kv, load, sql};
 use crate::settings::ObjectId;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, request};
 use http_body_util::{BodyExt, Full};
@@ -118,6 +118,10 @@ pub(crate) async fn answer(
             let operation = arguments(invocation, &request)?;
             let body = request.into_body();
             kv::answer(channels, invocation, within, token, operation, body).await
+        }
+        "/sql" => {
+            let query = arguments(invocation, &request)?;
+            sql::answer(channels, invocation, query, request.into_body()).await
         }
         "/call" => {
             let call = arguments(invocation, &request)?;

@@ -192,6 +192,7 @@ impl Kind {
             Binding::Dispatch(_) => ("dispatch", None),
             Binding::Kv(_) => ("kv", None),
             Binding::AnalyticsEngine(_) => ("analytics", None),
+            Binding::AnalyticsSql => ("sql", None),
             Binding::DurableObject(Target {
                 worker, entrypoint, ..
             }) => {

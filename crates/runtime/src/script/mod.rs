@@ -21,6 +21,7 @@ mod program;
 mod queue;
 mod run;
 mod source;
+mod sql;
 mod state;
 mod storage;
 mod stream_lines;

@@ -17,6 +17,8 @@ pub enum Binding {
     Kv(String),
     /// An Analytics Engine dataset, given by its name.
     AnalyticsEngine(String),
+    /// Queries in SQL, which the [`Queries`](crate::Queries) of the embedder answer.
+    AnalyticsSql,
 }
 
 /// A dispatch namespace as a dispatcher is bound to it.

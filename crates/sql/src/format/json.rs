@@ -12,14 +12,33 @@ pub(super) fn object(answer: &Answer) -> String {
         format!("{{\"name\":{name},\"type\":{ty}}}")
     };
     let meta: Vec<_> = answer.columns.iter().map(meta).collect();
-    let data: Vec<_> = rows(answer).collect();
+    let data: Vec<_> = rows(answer, value_of).collect();
     let (meta, rows, data) = (meta.join(","), data.len(), data.join(","));
     format!("{{\"meta\":[{meta}],\"data\":[{data}],\"rows\":{rows}}}\n")
 }
 
+pub(super) fn in_api(answer: &Answer, most: usize) -> Option<String> {
+    let mut data = String::new();
+    for row in rows(answer, number_of) {
+        if !data.is_empty() {
+            data.push(',');
+        }
+        data.push_str(&row);
+        if data.len() > most {
+            return None;
+        }
+    }
+    let rows = answer.rows.len();
+    let ms = answer.elapsed.as_secs_f64() * 1000.0;
+    // What was read is not counted.
+    let statistics = format!("{{\"elapsed_ms\":{ms:.3},\"rows_read\":0,\"bytes_read\":0}}");
+    let text = format!("{{\"data\":[{data}],\"rows\":{rows},\"statistics\":{statistics}}}\n");
+    Some(text)
+}
+
 pub(super) fn lines(answer: &Answer) -> String {
     let mut text = String::new();
-    for row in rows(answer) {
+    for row in rows(answer, value_of) {
         text.push_str(&row);
         text.push('\n');
     }
@@ -27,7 +46,7 @@ pub(super) fn lines(answer: &Answer) -> String {
 }
 
 /// The rows as objects with their keys in the order of the columns.
-fn rows(answer: &Answer) -> impl Iterator<Item = String> {
+fn rows(answer: &Answer, value_of: fn(&Value, &Type) -> Json) -> impl Iterator<Item = String> {
     let names: Vec<_> = answer
         .columns
         .iter()
@@ -65,6 +84,15 @@ fn value_of(value: &Value, ty: &Type) -> Json {
         (Value::Integer(value), Type::Float64) => Json::from(*value),
         (Value::Real(value), Type::Float64 | Type::Dynamic) => number(*value),
         (value, ty) => Json::String(text::of(value, ty)),
+    }
+}
+
+/// A value, with integers of 64 bits as numbers.
+fn number_of(value: &Value, ty: &Type) -> Json {
+    match (value, ty) {
+        (Value::Integer(value), Type::Int64) => Json::from(*value),
+        (Value::Integer(value), Type::UInt64) => Json::from(value.cast_unsigned()),
+        (value, ty) => value_of(value, ty),
     }
 }
 

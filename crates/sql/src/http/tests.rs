@@ -1,9 +1,21 @@
 use super::*;
+use crate::Limits;
+use crate::queries::WAITING;
 use crate::tests::{Data, request};
 use std::time::Duration;
 
-fn endpoint(data: &Data) -> Endpoint {
-    Endpoint::new(data.analytics(), Limits::default())
+/// How many queries run at a time.
+const RUNNING: usize = 2;
+
+fn queries(data: &Data, limits: Limits) -> Queries {
+    let analytics = data.analytics();
+    Queries::new(RUNNING, limits, move |request, cancel| {
+        analytics.query(request, cancel)
+    })
+}
+
+fn endpoint(data: &Data) -> Queries {
+    queries(data, Limits::default())
 }
 
 #[tokio::test]
@@ -35,7 +47,7 @@ async fn a_query_is_answered_as_by_cloudflare() {
             "Input was invalid: there is no column `colour` (line 1, column 8)\nSELECT colour FROM temperatures\n       ^\n",
         ),
     ] {
-        let response = endpoint(&data).answer(sql.to_owned(), now).await;
+        let response = endpoint(&data).answer_analytics(sql.to_owned(), now).await;
         let Response {
             status: found,
             content_type: found_type,
@@ -65,14 +77,14 @@ async fn queries_end_when_their_clients_leave() {
     let (data, now) = (large(), request("").now);
     let endpoint = endpoint(&data);
     for _ in 0..RUNNING {
-        let mut answer = Box::pin(endpoint.answer(LONG.to_owned(), now));
+        let mut answer = Box::pin(endpoint.answer_analytics(LONG.to_owned(), now));
         let begun = tokio::time::timeout(Duration::from_millis(1), &mut answer).await;
         assert!(begun.is_err(), "the query should take longer");
     }
     // Both places are free again, long before the queries would have ended.
     let places = endpoint.running.acquire_many(RUNNING as u32).await.unwrap();
     drop(places);
-    let response = endpoint.answer("SELECT 1".to_owned(), now).await;
+    let response = endpoint.answer_analytics("SELECT 1".to_owned(), now).await;
     assert_eq!(response.status, 200);
 }
 
@@ -86,12 +98,18 @@ async fn a_query_that_is_one_too_many_is_told_to_come_again() {
         .await
         .unwrap();
     assert_eq!(
-        endpoint.answer("SELECT 1".to_owned(), now).await.status,
+        endpoint
+            .answer_analytics("SELECT 1".to_owned(), now)
+            .await
+            .status,
         429
     );
     drop(all);
     assert_eq!(
-        endpoint.answer("SELECT 1".to_owned(), now).await.status,
+        endpoint
+            .answer_analytics("SELECT 1".to_owned(), now)
+            .await
+            .status,
         200
     );
 }
@@ -103,8 +121,8 @@ async fn limits_have_their_status() {
         time: Duration::from_millis(1),
         ..Limits::default()
     };
-    let response = Endpoint::new(data.analytics(), limits)
-        .answer(LONG.to_owned(), now)
+    let response = queries(&data, limits)
+        .answer_analytics(LONG.to_owned(), now)
         .await;
     assert_eq!(response.status, 507);
     assert!(
@@ -113,5 +131,55 @@ async fn limits_have_their_status() {
             .starts_with("the query took longer than 0.001 s"),
         "{}",
         response.body
+    );
+}
+
+#[tokio::test]
+async fn the_sql_api_takes_parameters_and_has_numbers_in_its_results() {
+    let (data, now) = (Data::new(), request("").now);
+    let counted = "SELECT count() AS n, max(double1) AS most FROM temperatures WHERE blob1 = ";
+    for (body, status, answer) in [
+        (
+            format!("{counted}'Yard'"),
+            200,
+            "{\"data\":[{\"n\":1,\"most\":0}],\"rows\":1,\"statistics\":{\"elapsed_ms\":",
+        ),
+        (
+            format!("{{\"query\": \"{counted}$1\", \"params\": [\"Yard\"], \"scope\": {{}}}}"),
+            200,
+            "{\"data\":[{\"n\":1,\"most\":0}],\"rows\":1,",
+        ),
+        (
+            format!("{{\"query\": \"{counted}$city\", \"params\": {{\"city\": \"Moon\"}}}}"),
+            200,
+            "{\"data\":[{\"n\":0,\"most\":",
+        ),
+        ("{\"query\": 1}".to_owned(), 400, "Input was invalid: "),
+        (
+            "{\"query\": \"SELECT 1\", \"time_range\": {}}".to_owned(),
+            400,
+            "Input was invalid: unknown field `time_range`",
+        ),
+        ("DROP TABLE x".to_owned(), 422, "Input was invalid: "),
+    ] {
+        let response = endpoint(&data).answer_sql(body.clone(), now).await;
+        assert_eq!(response.status, status, "{body}: {}", response.body);
+        assert!(
+            response.body.starts_with(answer),
+            "{body}: {}",
+            response.body
+        );
+    }
+}
+
+#[tokio::test]
+async fn many_rows_with_long_names_are_over_a_limit() {
+    let data = large();
+    let sql = format!("SELECT 1 AS \"{}\" FROM temperatures", "n".repeat(1000));
+    let response = endpoint(&data).answer_sql(sql, request("").now).await;
+    assert_eq!(response.status, 507, "{}", response.body.len());
+    assert_eq!(
+        response.body,
+        "the answer has more than 67108864 bytes: add LIMIT\n"
     );
 }
