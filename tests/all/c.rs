@@ -3,7 +3,7 @@
 use serde_json::json;
 use taffrail_tests::scenario::{Scenario, logs};
 use taffrail_tests::sources::{
-    check_echo, check_refused, check_stream, exception, failed, last, shop, tail,
+    check_echo, check_refused, check_stream, exception, failed, last, shop, streamed, tail,
 };
 
 const PRODUCER: &str = r#"
@@ -576,6 +576,27 @@ async fn a_streaming_tail_has_each_event_and_its_own_data_until_the_end() {
     check_stream("worker.c", STREAM, &end, ("LiveError", "as asked")).await;
     let failure = ("std::runtime_error", "as asked");
     check_stream("worker.cc", STREAM_IN_CPP, &end, failure).await;
+}
+
+const ONSET: &str = r#"
+#include "workers.h"
+
+worker_stream tail_stream(const worker_event *onset) {
+  worker_log(WORKER_INFO, "%s", worker_option(onset->event.val.onset.script_name));
+  return (worker_stream){0};
+}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_streaming_tail_may_have_the_onset_only() {
+    let (_folder, scenario) = streamed("worker.c", ONSET).await;
+    assert_eq!(scenario.get("api", "/").await.text(), "ok");
+    scenario.idle().await;
+    let item = last(&scenario, "live");
+    assert_eq!(
+        (json!(item.outcome), logs(&item)),
+        (json!("ok"), vec!["info api".to_owned()])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

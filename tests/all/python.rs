@@ -2,9 +2,9 @@
 
 use serde_json::json;
 use taffrail_tests::folder::Folder;
-use taffrail_tests::scenario::{Scenario, logs, refused};
+use taffrail_tests::scenario::{logs, refused};
 use taffrail_tests::sources::{
-    check_echo, check_refused, check_stream, exception, failed, last, shop, tail, write,
+    check_echo, check_refused, check_stream, exception, failed, last, shop, streamed, tail,
 };
 
 const MAIN: &str = "entry.py";
@@ -247,12 +247,7 @@ class Default(WorkerEntrypoint):
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_streaming_tail_returns_a_function_or_nothing() {
-    let folder = Folder::new();
-    write(&folder, "live", MAIN, UNCALLABLE, "");
-    let producer = "export default { fetch() { return new Response('ok'); } };";
-    let tail = "streaming_tail_consumers = [{ service = \"live\" }]";
-    folder.script("api", producer, tail);
-    let scenario = Scenario::of(&folder, &["api", "live"]).await;
+    let (_folder, scenario) = streamed(MAIN, UNCALLABLE).await;
     for (path, messages) in [
         ("/", &[][..]),
         (

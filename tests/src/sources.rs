@@ -172,6 +172,21 @@ const EVENTS: [&str; 8] = [
     "log 7 outcome ok",
 ];
 
+/// Deploys the Worker `live`, made of this source, as the streaming tail of a script `api`, which
+/// answers with `ok`.
+///
+/// # Panics
+///
+/// When it cannot be deployed.
+pub async fn streamed(main: &str, source: &str) -> (Folder, Scenario) {
+    let folder = Folder::new();
+    write(&folder, "live", main, source, "");
+    let tail = "streaming_tail_consumers = [{ service = \"live\" }]";
+    folder.script("api", STREAMED, tail);
+    let scenario = Scenario::of(&folder, &["api", "live"]).await;
+    (folder, scenario)
+}
+
 /// Checks a streaming tail, which logs each event on a line as `EVENTS` has them, and `end` lines at
 /// the end. For a request for `/onset` it fails at once, and for one for `/event` at the first event
 /// after the onset, with the exception `failure`.
@@ -180,11 +195,7 @@ const EVENTS: [&str; 8] = [
 ///
 /// When it does not.
 pub async fn check_stream(main: &str, source: &str, end: &[&str], failure: (&str, &str)) {
-    let folder = Folder::new();
-    write(&folder, "live", main, source, "");
-    let tail = "streaming_tail_consumers = [{ service = \"live\" }]";
-    folder.script("api", STREAMED, tail);
-    let scenario = Scenario::of(&folder, &["api", "live"]).await;
+    let (_folder, scenario) = streamed(main, source).await;
     let secret = "/?id=0123456789abcdef0123456789abcdef";
     for (path, received) in [
         (secret, EVENTS.len()),

@@ -121,7 +121,8 @@ const char *worker_props(void);
 /* The id under which the invocation is recorded. */
 const char *worker_invocation_id(void);
 
-/* The outcome of an item, and of an event, as in JavaScript: `ok`, `exception`, `exceededCpu`, ... */
+/* The name of the outcome of an item, or of one in an event, as in JavaScript: `ok`, `exception`,
+ * `exceededCpu`, ... */
 const char *worker_outcome(const worker_item *item);
 const char *worker_outcome_name(taffrail_workers_types_outcome_t outcome);
 
