@@ -2,7 +2,9 @@
 
 use serde_json::json;
 use taffrail_tests::scenario::{Scenario, logs};
-use taffrail_tests::sources::{check_echo, check_refused, exception, failed, last, shop, tail};
+use taffrail_tests::sources::{
+    check_echo, check_refused, check_stream, exception, failed, last, shop, streamed, tail,
+};
 
 const PRODUCER: &str = r#"
 #include "workers.h"
@@ -432,6 +434,171 @@ async fn a_tail_reads_items_and_posts_them() {
     }
 }
 
+const STREAM: &str = r#"
+#include "workers.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+  int fails, events;
+} live;
+
+void fetch(worker_request *request) { worker_respond(200, "both"); }
+
+static void show(const worker_event *event) {
+  printf("%" PRIu64 " ", event->sequence);
+  switch (event->event.tag) {
+    case WORKER_EVENT_LOG: {
+      const taffrail_workers_stream_events_log_t *log = &event->event.val.log;
+      printf("log %s", log->level == WORKER_WARN ? "warn" : "another level");
+      for (size_t i = 0; i < log->message.len; i++) printf(" %s", worker_string(log->message.ptr[i]));
+      break;
+    }
+    case WORKER_EVENT_EXCEPTION:
+      printf("exception %s %s", worker_string(event->event.val.exception.name),
+             worker_string(event->event.val.exception.message));
+      break;
+    case WORKER_EVENT_SPAN_OPEN:
+      printf("spanOpen %s", worker_string(event->event.val.span_open.name));
+      break;
+    case WORKER_EVENT_ATTRIBUTES: {
+      const taffrail_workers_stream_events_attribute_t *attribute = event->event.val.attributes.ptr;
+      printf("attributes %s=%s", worker_string(attribute->name), worker_string(attribute->value.val.text));
+      break;
+    }
+    case WORKER_EVENT_SPAN_CLOSE:
+      printf("spanClose %s", worker_outcome_name(event->event.val.span_close));
+      break;
+    case WORKER_EVENT_RETURN:
+      printf("return %d", event->event.val.return_.val);
+      break;
+    case WORKER_EVENT_OUTCOME:
+      printf("outcome %s", worker_outcome_name(event->event.val.outcome.outcome));
+      break;
+  }
+  printf("\n");
+}
+
+static void each(void *data, const worker_event *event) {
+  live *stream = data;
+  if (stream->fails) worker_fail("LiveError", "as asked");
+  stream->events++;
+  show(event);
+}
+
+static void end(void *data) {
+  printf("%d events\n", ((live *)data)->events);
+  free(data);
+}
+
+worker_stream tail_stream(const worker_event *event) {
+  const taffrail_workers_stream_events_onset_t *onset = &event->event.val.onset;
+  worker_tail_request request = worker_redacted(&onset->info.val.fetch);
+  if (strstr(request.url, "/onset")) worker_fail("LiveError", "as asked");
+  printf("0 onset %s %s %s %s\n", worker_option(onset->script_name), request.method, request.url,
+         worker_unredacted(&onset->info.val.fetch).url);
+  live *stream = calloc(1, sizeof *stream);
+  stream->fails = strstr(request.url, "/event") != NULL;
+  return (worker_stream){each, end, stream};
+}
+"#;
+
+const STREAM_IN_CPP: &str = r#"
+#include "workers.h"
+
+#include <iostream>
+#include <span>
+#include <stdexcept>
+#include <string>
+
+struct Live {
+  bool fails;
+  int events = 0;
+
+  explicit Live(const worker_event &event) {
+    const auto &onset = event.event.val.onset;
+    auto request = worker_redacted(&onset.info.val.fetch);
+    std::string url = request.url;
+    if (url.ends_with("/onset")) throw std::runtime_error("as asked");
+    std::cout << "0 onset " << worker::text(onset.script_name.val) << ' ' << request.method << ' ' << url
+              << ' ' << worker_unredacted(&onset.info.val.fetch).url << std::endl;
+    fails = url.ends_with("/event");
+  }
+
+  void event(const worker_event &event) {
+    if (fails) throw std::runtime_error("as asked");
+    events++;
+    const auto &val = event.event.val;
+    std::cout << event.sequence << ' ';
+    switch (event.event.tag) {
+      case WORKER_EVENT_LOG:
+        std::cout << "log " << (val.log.level == WORKER_WARN ? "warn" : "another level");
+        for (const auto &value : std::span(val.log.message.ptr, val.log.message.len))
+          std::cout << ' ' << worker::text(value);
+        break;
+      case WORKER_EVENT_EXCEPTION:
+        std::cout << "exception " << worker::text(val.exception.name) << ' ' << worker::text(val.exception.message);
+        break;
+      case WORKER_EVENT_SPAN_OPEN:
+        std::cout << "spanOpen " << worker::text(val.span_open.name);
+        break;
+      case WORKER_EVENT_ATTRIBUTES:
+        for (const auto &attribute : std::span(val.attributes.ptr, val.attributes.len))
+          std::cout << "attributes " << worker::text(attribute.name) << '=' << worker::text(attribute.value.val.text);
+        break;
+      case WORKER_EVENT_SPAN_CLOSE:
+        std::cout << "spanClose " << worker_outcome_name(val.span_close);
+        break;
+      case WORKER_EVENT_RETURN:
+        std::cout << "return " << val.return_.val;
+        break;
+      case WORKER_EVENT_OUTCOME:
+        std::cout << "outcome " << worker_outcome_name(val.outcome.outcome);
+        break;
+    }
+    std::cout << std::endl;
+  }
+
+  ~Live() { std::cout << events << " events" << std::endl; }
+};
+
+void tail(const worker_items *events) {}
+
+worker_stream tail_stream(const worker_event *onset) { return worker::stream<Live>(onset); }
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_streaming_tail_has_each_event_and_its_own_data_until_the_end() {
+    let end = ["log 7 events"];
+    check_stream("worker.c", STREAM, &end, ("LiveError", "as asked")).await;
+    let failure = ("std::runtime_error", "as asked");
+    check_stream("worker.cc", STREAM_IN_CPP, &end, failure).await;
+}
+
+const ONSET: &str = r#"
+#include "workers.h"
+
+worker_stream tail_stream(const worker_event *onset) {
+  worker_log(WORKER_INFO, "%s", worker_option(onset->event.val.onset.script_name));
+  return (worker_stream){0};
+}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_streaming_tail_may_have_the_onset_only() {
+    let (_folder, scenario) = streamed("worker.c", ONSET).await;
+    assert_eq!(scenario.get("api", "/").await.text(), "ok");
+    scenario.idle().await;
+    let item = last(&scenario, "live");
+    assert_eq!(
+        (json!(item.outcome), logs(&item)),
+        (json!("ok"), vec!["info api".to_owned()])
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn mistakes_are_told_with_their_place() {
     for (main, source, expected) in [
@@ -453,7 +620,7 @@ async fn mistakes_are_told_with_their_place() {
         (
             "worker.c",
             "#include \"workers.h\"\n\nint main(void) {\n  return 0;\n}\n",
-            "worker.c` has no handler: include \"workers.h\", and define `void fetch(worker_request *request)` or `void tail(const worker_items *events)`",
+            "worker.c` has no handler: include \"workers.h\", and define `void fetch(worker_request *request)`, `void tail(const worker_items *events)` or `worker_stream tail_stream(const worker_event *onset)`",
         ),
     ] {
         check_refused(main, source, expected).await;

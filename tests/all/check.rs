@@ -87,13 +87,18 @@ fn the_text_says_the_same() {
 }
 
 #[test]
-fn a_tail_worker_and_a_bare_component_are_described() {
+fn tails_as_bare_components_are_described() {
     let tail = guests::component("tail-log");
     let (report, finished) = checked(&Folder::new(), tail.to_str().unwrap());
     assert_eq!(finished.code, Some(0));
     assert_eq!(report["worker"], "tail_log");
     assert_eq!(report["roles"], json!(["tail"]));
     assert_eq!(report["exports"], json!(["taffrail:workers/tail@0.2.0"]));
+    let tail = guests::component("tail-stream");
+    let (report, finished) = checked(&Folder::new(), tail.to_str().unwrap());
+    assert_eq!(finished.code, Some(0));
+    assert_eq!(report["roles"], json!(["streaming tail"]));
+    assert_eq!(report["handlers"], json!(["tailStream"]));
 }
 
 #[test]
@@ -129,6 +134,11 @@ fn a_script_is_evaluated() {
             "addEventListener('trace', () => {})",
             json!(["tail"]),
             json!(["tail"]),
+        ),
+        (
+            "export default { tailStream() {} }",
+            json!(["streaming tail"]),
+            json!(["tailStream"]),
         ),
         ("export class Other {}", json!([]), json!([])),
     ] {

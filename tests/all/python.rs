@@ -3,7 +3,9 @@
 use serde_json::json;
 use taffrail_tests::folder::Folder;
 use taffrail_tests::scenario::{logs, refused};
-use taffrail_tests::sources::{check_echo, check_refused, exception, failed, last, shop, tail};
+use taffrail_tests::sources::{
+    check_echo, check_refused, check_stream, exception, failed, last, shop, streamed, tail,
+};
 
 const MAIN: &str = "entry.py";
 
@@ -182,6 +184,86 @@ async fn a_tail_reads_items_and_posts_them() {
     );
 }
 
+const STREAM: &str = r#"
+import asyncio
+from workers import WorkerEntrypoint, stream
+
+
+class Default(WorkerEntrypoint):
+    def tail(self, events):
+        pass
+
+    async def tail_stream(self, onset):
+        info = onset.event.value.info.value
+        if info.request.url.endswith("/onset"):
+            raise ValueError("as asked")
+        print(0, "onset", onset.event.value.script_name, info.request.method, info.request.url, info.raw.get_unredacted().url)
+        return Live(info.request.url).event
+
+
+class Live:
+    def __init__(self, url):
+        self.fails = url.endswith("/event")
+
+    async def event(self, item):
+        await asyncio.sleep(0)
+        if self.fails:
+            raise ValueError("as asked")
+        print(item.sequence, *shown(item.event))
+
+
+def shown(event):
+    match event:
+        case stream.StreamEvent_Log(log):
+            return ["log", log.level.name.lower(), *log.message]
+        case stream.StreamEvent_Exception(exception):
+            return ["exception", exception.name, exception.message]
+        case stream.StreamEvent_SpanOpen(span):
+            return ["spanOpen", span.name]
+        case stream.StreamEvent_Attributes([stream.Attribute(name, stream.SpanValue_Text(value))]):
+            return ["attributes", f"{name}={value}"]
+        case stream.StreamEvent_SpanClose(outcome):
+            return ["spanClose", outcome.name.lower()]
+        case stream.StreamEvent_Return(status):
+            return ["return", status]
+        case stream.StreamEvent_Outcome(end):
+            return ["outcome", end.outcome.name.lower()]
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_streaming_tail_has_each_event_until_it_fails() {
+    check_stream(MAIN, STREAM, &[], ("ValueError", "as asked")).await;
+}
+
+const UNCALLABLE: &str = r#"
+from workers import WorkerEntrypoint
+
+
+class Default(WorkerEntrypoint):
+    def tail_stream(self, onset):
+        if onset.event.value.info.value.request.url.endswith("/text"):
+            return "text"
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_streaming_tail_returns_a_function_or_nothing() {
+    let (_folder, scenario) = streamed(MAIN, UNCALLABLE).await;
+    for (path, messages) in [
+        ("/", &[][..]),
+        (
+            "/text",
+            &["`tail_stream` returned 'text', which is no function"],
+        ),
+    ] {
+        assert_eq!(scenario.get("api", path).await.text(), "ok");
+        scenario.idle().await;
+        let item = last(&scenario, "live");
+        let exceptions = item.exceptions.iter();
+        let exceptions: Vec<_> = exceptions.map(|exception| &*exception.message).collect();
+        assert_eq!(exceptions, messages, "{path}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn mistakes_are_told_with_their_place() {
     for (source, expected) in [
@@ -191,7 +273,7 @@ async fn mistakes_are_told_with_their_place() {
         ),
         (
             "import workers\n",
-            "has no handler: give it `class Default(WorkerEntrypoint)` with `async def fetch(self, request)` or `async def tail(self, events)`",
+            "has no handler: give it `class Default(WorkerEntrypoint)` with `async def fetch(self, request)`, `async def tail(self, events)` or `async def tail_stream(self, onset)`",
         ),
         (
             "import nowhere\nclass Default:\n    def fetch(self, request):\n        pass\n",

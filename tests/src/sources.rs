@@ -1,12 +1,12 @@
 //! Workers that Taffrail builds from source files: what the tests of the languages share.
 
 use crate::folder::Folder;
-use crate::scenario::{Endpoint, Scenario, full, refused};
+use crate::scenario::{Endpoint, Scenario, full, logs, refused};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use serde_json::Value;
 use std::sync::Arc;
-use taffrail_runtime::trace::{TraceException, TraceItem};
+use taffrail_runtime::trace::{Outcome, TraceException, TraceItem};
 
 /// A Worker that answers what it was asked, with status 202.
 const OTHER: &str = "export default { async fetch(request) { return new Response(`${request.method} ${new URL(request.url).pathname} ${await request.text()}`, { status: 202 }); } };";
@@ -144,4 +144,79 @@ pub async fn check_refused(main: &str, source: &str, expected: &str) {
         "{error}"
     );
     assert!(error.contains(expected), "{error}");
+}
+
+/// A Worker with every kind of event that a streaming tail receives and that a script can cause.
+const STREAMED: &str = r#"
+export default {
+  async fetch(request, env, ctx) {
+    ctx.tracing.enterSpan("work", (span) => {
+      console.warn("in work", 7);
+      span.setAttribute("kind", "book");
+    });
+    reportError(new TypeError("no"));
+    return new Response("ok");
+  },
+};
+"#;
+
+/// What a streaming tail logs of a request for `/?id=` with a secret.
+const EVENTS: [&str; 8] = [
+    "log 0 onset api GET http://localhost/?id=REDACTED http://localhost/?id=0123456789abcdef0123456789abcdef",
+    "log 1 spanOpen work",
+    "log 2 log warn \"in work\" 7",
+    "log 3 attributes kind=book",
+    "log 4 spanClose ok",
+    "log 5 exception TypeError no",
+    "log 6 return 200",
+    "log 7 outcome ok",
+];
+
+/// Deploys the Worker `live`, made of this source, as the streaming tail of a script `api`, which
+/// answers with `ok`.
+///
+/// # Panics
+///
+/// When it cannot be deployed.
+pub async fn streamed(main: &str, source: &str) -> (Folder, Scenario) {
+    let folder = Folder::new();
+    write(&folder, "live", main, source, "");
+    let tail = "streaming_tail_consumers = [{ service = \"live\" }]";
+    folder.script("api", STREAMED, tail);
+    let scenario = Scenario::of(&folder, &["api", "live"]).await;
+    (folder, scenario)
+}
+
+/// Checks a streaming tail, which logs each event on a line as `EVENTS` has them, and `end` lines at
+/// the end. For a request for `/onset` it fails at once, and for one for `/event` at the first event
+/// after the onset, with the exception `failure`.
+///
+/// # Panics
+///
+/// When it does not.
+pub async fn check_stream(main: &str, source: &str, end: &[&str], failure: (&str, &str)) {
+    let (_folder, scenario) = streamed(main, source).await;
+    let secret = "/?id=0123456789abcdef0123456789abcdef";
+    for (path, received) in [
+        (secret, EVENTS.len()),
+        ("/onset", 0),
+        ("/event", 1),
+        (secret, EVENTS.len()),
+    ] {
+        assert_eq!(scenario.get("api", path).await.text(), "ok", "{path}");
+        scenario.idle().await;
+        let producer = last(&scenario, "api");
+        assert_eq!(producer.outcome, Outcome::Ok, "{path}");
+        let item = last(&scenario, "live");
+        let lines = logs(&item);
+        if received == EVENTS.len() {
+            assert_eq!(lines, [&EVENTS, end].concat());
+            assert_eq!(item.outcome, Outcome::Ok);
+        } else {
+            assert_eq!(lines.len(), received, "{path}: {lines:?}");
+            assert_eq!(item.outcome, Outcome::Exception, "{path}");
+            let exception = exception(&item);
+            assert_eq!((&*exception.name, &*exception.message), failure, "{path}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ pub(crate) fn add(handlers: &mut Handlers, object: &[u8]) -> Result<(), Error> {
     let added = each_function(object, |name| match name {
         "fetch" => handlers.fetch = true,
         "tail" => handlers.tail = true,
+        "tail_stream" => handlers.tail_stream = true,
         _ => {}
     });
     added.map_err(|error| Error::new(format!("the compiler made no object file: {error}")))

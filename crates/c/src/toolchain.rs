@@ -27,18 +27,19 @@ const MAKING: [(&str, &str); 3] = [
 ];
 
 /// How a Worker gets a handler.
-const HANDLER: &str = "include \"workers.h\", and define `void fetch(worker_request *request)` or `void tail(const worker_items *events)`";
+const HANDLER: &str = "include \"workers.h\", and define `void fetch(worker_request *request)`, `void tail(const worker_items *events)` or `worker_stream tail_stream(const worker_event *onset)`";
 
 const PYTHON: &str = "Workers in C and C++ need Python 3 with pip, to fetch the compiler. Install both (https://python.org, `apt install python3 python3-pip`, `brew install python`) and try again";
 
 /// The files that decide what is built.
 const EXTENSIONS: [&str; 8] = ["c", "cc", "cpp", "cxx", "h", "hh", "hpp", "hxx"];
 
-/// The worlds that a Worker may have. The header is that of the first, which has all types.
-const WORLDS: [&str; 3] = ["worker", "producer", "tail-worker"];
-
 /// The name of the bindings' files, and the prefix of their types.
 const BINDINGS: &str = "bindings";
+
+/// The name of the destructor of a stream in the generated file, and that in components.
+/// See <https://github.com/bytecodealliance/wit-bindgen/pull/1341>.
+const DESTRUCTOR: (&str, &str) = ("[dtor]tail_stream", "[dtor]tail-stream");
 
 /// The tools for C and C++, in a directory of their own.
 #[derive(Clone, Debug)]
@@ -73,14 +74,14 @@ impl C {
             handlers::add(&mut handlers, &fs::read(&object).map_err(unwritten)?)?;
             objects.push(object);
         }
-        let world = handlers.world(sources.main(), HANDLER)?;
+        handlers.check(sources.main(), HANDLER)?;
         let libraries = home.join("lib");
-        let ours = [world, "workers.c", "workers.cc"];
+        let ours = [&*bindings_of(handlers), "workers.c", "workers.cc"];
         objects.extend(ours.map(|name| libraries.join(format!("{name}.o"))));
         let module = work.join("module.wasm");
         compiler.link(&objects, &libraries, &module)?;
         let module = fs::read(&module).map_err(unwritten)?;
-        World::read(&home.join("wit"), world)?.component(module)
+        World::read(&home.join("wit"), handlers)?.component(module)
     }
 }
 
@@ -104,12 +105,13 @@ impl Language for C {
                 let object = libraries.join(format!("{name}.o"));
                 compiler.compile(folder, Path::new(source), headers, Code::Library, &object)
             };
-            for world in WORLDS {
-                let bindings = work.join(world);
-                write_bindings(&World::read(&wit, world)?, &bindings)?;
-                compile(&bindings, "bindings.c", &[], world)?;
+            for handlers in combinations() {
+                let name = bindings_of(handlers);
+                let bindings = work.join(&name);
+                write_bindings(&World::read(&wit, handlers)?, &bindings)?;
+                compile(&bindings, "bindings.c", &[], &name)?;
             }
-            let header = work.join(WORLDS[0]).join("bindings.h");
+            let header = work.join(bindings_of(Handlers::ALL)).join("bindings.h");
             fs::copy(header, include.join("bindings.h")).map_err(unwritten)?;
             // The classes of type information, in a header of the library's own.
             let abi = packages.join("ziglang/lib/libcxxabi/src");
@@ -128,11 +130,31 @@ impl Language for C {
     }
 }
 
+/// Returns the handlers that a Worker may have.
+fn combinations() -> impl Iterator<Item = Handlers> {
+    (1..8).map(|bits: u8| Handlers {
+        fetch: bits & 1 != 0,
+        tail: bits & 2 != 0,
+        tail_stream: bits & 4 != 0,
+    })
+}
+
+/// Returns the name of the bindings for these handlers.
+fn bindings_of(handlers: Handlers) -> String {
+    handlers.worlds().join("+")
+}
+
 fn write_bindings(world: &World, folder: &Path) -> Result<(), Error> {
     let options = Opts {
         no_object_file: true,
         rename_world: Some(BINDINGS.to_owned()),
         ..Opts::default()
     };
-    world.write_bindings(&mut *options.build(), folder)
+    world.write_bindings(&mut *options.build(), folder)?;
+    let file = folder.join("bindings.c");
+    let rewrite = || {
+        let text = fs::read_to_string(&file)?;
+        fs::write(&file, text.replace(DESTRUCTOR.0, DESTRUCTOR.1))
+    };
+    rewrite().map_err(|error| unwritable(TOOLS, &file, &error))
 }

@@ -24,6 +24,13 @@ const BINDINGS: &str = "wit-bindgen-go 0.63";
 /// The files that decide what is built.
 const SOURCES: [&str; 3] = ["go", "mod", "sum"];
 
+/// The handlers that the package has. The bindings of Go would link what a resource needs into
+/// every Worker, so there is no streaming tail.
+const HANDLERS: Handlers = Handlers {
+    tail_stream: false,
+    ..Handlers::ALL
+};
+
 /// How a Worker gets a handler.
 const HANDLER: &str =
     "call `workers.Serve(handler)` or `workers.Tail(function)` of `taffrail.dev/workers` in `main`";
@@ -87,9 +94,10 @@ impl Go {
         let handlers = Handlers {
             fetch: has(SERVE),
             tail: has(TAIL),
+            tail_stream: false,
         };
-        let world = handlers.world(sources.main(), HANDLER)?;
-        World::read(&home.join("wit"), world)?.component(module)
+        handlers.check(sources.main(), HANDLER)?;
+        World::read(&home.join("wit"), handlers)?.component(module)
     }
 }
 
@@ -104,7 +112,7 @@ impl Language for Go {
             let (wit, package) = (work.join("wit"), work.join("workers"));
             write_files(&WIT, &wit).map_err(unwritten)?;
             write_files(&PACKAGE, &package).map_err(unwritten)?;
-            let world = World::read(&wit, "worker")?;
+            let world = World::read(&wit, HANDLERS)?;
             bindings::write(&world, &package.join("internal/wit"))?;
             install_python_package(GO, &work.join("tools"), PYTHON)?;
             Ok(work.to_owned())

@@ -11,4 +11,4 @@ for module in list(sys.modules.values()):
         lines = linecache.getlines(file)
         linecache.cache[file] = (len(lines), None, lines, file)
 
-IncomingHandler, Tail = _handlers.exports(worker.Default)
+IncomingHandler, Tail, TailStream = _handlers.exports(worker.Default)

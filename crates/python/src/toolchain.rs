@@ -25,12 +25,15 @@ const APP: &str = include_str!("app.py");
 const HANDLERS: &str = include_str!("handlers.py");
 
 /// How a Worker gets a handler.
-const HANDLER: &str = "give it `class Default(WorkerEntrypoint)` with `async def fetch(self, request)` or `async def tail(self, events)`";
+const HANDLER: &str = "give it `class Default(WorkerEntrypoint)` with `async def fetch(self, request)`, `async def tail(self, events)` or `async def tail_stream(self, onset)`";
 
 const PYTHON: &str = "Workers in Python need Python 3.10 or newer with pip, to build components from them. Install both (https://python.org, `apt install python3 python3-pip`, `brew install python`) and try again";
 
 /// The name by which the modules of componentize-py import an interface that has a namesake.
 const HTTP_TYPES: &str = "wasi:http/types@0.2.12=types";
+
+/// The module in which componentize-py finds the class of streams: the one with the other exports.
+const STREAMING_TAIL: &str = "taffrail:workers/streaming-tail@0.2.0=app";
 
 /// The tools for Python, in a directory of their own.
 #[derive(Clone, Debug)]
@@ -60,6 +63,8 @@ impl Python {
         let app = APP.replace("{worker}", module(sources.main())?);
         fs::write(work.join("app.py"), app).map_err(unwritten)?;
         let component = work.join("component.wasm");
+        let world = work.join("worker.wit");
+        fs::write(&world, self.handlers(sources)?.wit()).map_err(unwritten)?;
 
         let mut command = Command::new("python3");
         command
@@ -68,7 +73,10 @@ impl Python {
             .args(["--quiet", "--wit-path"])
             .arg(home.join("wit"))
             .args(["--import-interface-name", HTTP_TYPES])
-            .args(["--world", self.world(sources)?])
+            .args(["--export-interface-name", STREAMING_TAIL])
+            .arg("--wit-path")
+            .arg(&world)
+            .args(["--world", "taffrail:worker/worker"])
             .args(["componentize", "app", "--output"])
             .arg(&component);
         let path = [work.to_owned(), home.join("python")];
@@ -79,8 +87,8 @@ impl Python {
         fs::read(&component).map_err(unwritten)
     }
 
-    /// Returns the world whose exports the Worker has.
-    fn world(&self, sources: &Sources) -> Result<&'static str, Error> {
+    /// Returns the handlers of the Worker.
+    fn handlers(&self, sources: &Sources) -> Result<Handlers, Error> {
         let mut command = Command::new("python3");
         command
             .arg(self.home.path().join("handlers.py"))
@@ -90,8 +98,10 @@ impl Python {
         let handlers = Handlers {
             fetch: has("fetch"),
             tail: has("tail"),
+            tail_stream: has("tail_stream"),
         };
-        handlers.world(sources.main(), HANDLER)
+        handlers.check(sources.main(), HANDLER)?;
+        Ok(handlers)
     }
 }
 

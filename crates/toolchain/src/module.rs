@@ -1,6 +1,7 @@
 //! From a core module for WASI preview 1 to a component.
 
 use crate::error::Error;
+use crate::handlers::Handlers;
 use std::fs;
 use std::path::Path;
 use wasi_preview1_component_adapter_provider::{
@@ -11,7 +12,7 @@ use wit_bindgen_core::{Files, WorldGenerator};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{Resolve, WorldId};
 
-/// A world of the package `taffrail:workers`, for languages whose compilers write core modules.
+/// The world of a Worker, for languages whose compilers write core modules.
 #[derive(Clone, Debug)]
 pub struct World {
     resolve: Resolve,
@@ -19,16 +20,17 @@ pub struct World {
 }
 
 impl World {
-    /// Reads the world `name` from the folder `wit`.
+    /// Makes the world of a Worker with these handlers, from the package in the folder `wit`.
     ///
     /// # Errors
     ///
-    /// Fails if the folder cannot be read or has no such world.
-    pub fn read(wit: &Path, name: &str) -> Result<Self, Error> {
+    /// Fails if the folder cannot be read or has no worlds of the handlers.
+    pub fn read(wit: &Path, handlers: Handlers) -> Result<Self, Error> {
         let read = || {
             let mut resolve = Resolve::default();
-            let (package, _) = resolve.push_dir(wit)?;
-            let id = resolve.select_world(&[package], Some(name))?;
+            resolve.push_dir(wit)?;
+            let package = resolve.push_source("worker.wit", &handlers.wit())?;
+            let id = resolve.select_world(&[package], None)?;
             Ok(Self { resolve, id })
         };
         read().map_err(|error| failed("read the WIT package", &error))

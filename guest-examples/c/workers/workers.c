@@ -525,12 +525,16 @@ const char *const *worker_kv_list(const char *binding) {
 /* Trace items */
 
 const char *worker_outcome(const worker_item *item) {
+  return worker_outcome_name(item->outcome);
+}
+
+const char *worker_outcome_name(taffrail_workers_types_outcome_t outcome) {
   static const char *const names[] = {
       "unknown", "ok", "exception", "exceededCpu", "killSwitch", "daemonDown", "scriptNotFound",
       "canceled", "exceededMemory", "loadShed", "responseStreamDisconnected", "internalError",
       "exceededWallTime", "aborted",
   };
-  return names[item->outcome];
+  return names[outcome];
 }
 
 static worker_tail_request tail_request(const taffrail_workers_types_tail_request_t *request) {
@@ -607,12 +611,47 @@ void exports_wasi_http_incoming_handler_handle(wasi_http_types_own_incoming_requ
   end_event();
 }
 
+/* Drops what an event holds of the host. */
+static void drop_request(const taffrail_workers_types_event_info_t *event) {
+  if (event->tag == TAFFRAIL_WORKERS_TYPES_EVENT_INFO_FETCH)
+    taffrail_workers_types_raw_request_drop_own(event->val.fetch.raw);
+}
+
 void exports_taffrail_workers_tail_tail(worker_items *events) {
   response = (struct response){0};
   tail(events);
   for (worker_item *item = events->ptr; item < events->ptr + events->len; item++)
-    if (item->event.is_some && item->event.val.tag == TAFFRAIL_WORKERS_TYPES_EVENT_INFO_FETCH)
-      taffrail_workers_types_raw_request_drop_own(item->event.val.val.fetch.raw);
+    if (item->event.is_some) drop_request(&item->event.val);
   exports_taffrail_workers_tail_list_trace_item_free(events);
+  end_event();
+}
+
+struct exports_taffrail_workers_streaming_tail_tail_stream_t {
+  worker_stream handler;
+};
+
+typedef exports_taffrail_workers_streaming_tail_tail_stream_t stream;
+
+exports_taffrail_workers_streaming_tail_own_tail_stream_t
+exports_taffrail_workers_streaming_tail_constructor_tail_stream(worker_event *onset) {
+  response = (struct response){0};
+  stream *opened = malloc(sizeof *opened);
+  if (!opened) worker_fail("MemoryError", "out of memory");
+  opened->handler = tail_stream(onset);
+  drop_request(&onset->event.val.onset.info);
+  taffrail_workers_stream_events_stream_item_free(onset);
+  end_event();
+  return exports_taffrail_workers_streaming_tail_tail_stream_new(opened);
+}
+
+void exports_taffrail_workers_streaming_tail_method_tail_stream_event(stream *opened, worker_event *event) {
+  if (opened->handler.event) opened->handler.event(opened->handler.data, event);
+  taffrail_workers_stream_events_stream_item_free(event);
+  end_event();
+}
+
+void exports_taffrail_workers_streaming_tail_tail_stream_destructor(stream *opened) {
+  if (opened->handler.end) opened->handler.end(opened->handler.data);
+  free(opened);
   end_event();
 }

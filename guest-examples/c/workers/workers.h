@@ -7,8 +7,8 @@
  *       worker_respond(200, "Hello\n");
  *     }
  *
- * A Worker defines `fetch`, `tail`, or both. What the functions here return is freed when the
- * event ends, and not before. */
+ * A Worker defines `fetch`, `tail`, `tail_stream`, or several of them. What the functions here
+ * return is freed when the handler returns, and not before. */
 
 #ifndef WORKERS_H
 #define WORKERS_H
@@ -50,9 +50,35 @@ typedef exports_taffrail_workers_tail_list_trace_item_t worker_items;
 typedef taffrail_workers_types_trace_item_t worker_item;
 typedef taffrail_workers_types_fetch_event_t worker_fetch_event;
 
+/* An event of a streaming tail. `event.tag` is its kind, with which `event.val` has a field. The
+ * types are those of `wit/streaming.wit`. */
+typedef taffrail_workers_stream_events_stream_item_t worker_event;
+
+enum {
+  WORKER_EVENT_ONSET = TAFFRAIL_WORKERS_STREAM_EVENTS_STREAM_EVENT_ONSET,
+  WORKER_EVENT_LOG = TAFFRAIL_WORKERS_STREAM_EVENTS_STREAM_EVENT_LOG,
+  WORKER_EVENT_EXCEPTION = TAFFRAIL_WORKERS_STREAM_EVENTS_STREAM_EVENT_EXCEPTION,
+  WORKER_EVENT_DIAGNOSTIC_CHANNEL = TAFFRAIL_WORKERS_STREAM_EVENTS_STREAM_EVENT_DIAGNOSTIC_CHANNEL,
+  WORKER_EVENT_SPAN_OPEN = TAFFRAIL_WORKERS_STREAM_EVENTS_STREAM_EVENT_SPAN_OPEN,
+  WORKER_EVENT_ATTRIBUTES = TAFFRAIL_WORKERS_STREAM_EVENTS_STREAM_EVENT_ATTRIBUTES,
+  WORKER_EVENT_SPAN_CLOSE = TAFFRAIL_WORKERS_STREAM_EVENTS_STREAM_EVENT_SPAN_CLOSE,
+  WORKER_EVENT_RETURN = TAFFRAIL_WORKERS_STREAM_EVENTS_STREAM_EVENT_RETURN,
+  WORKER_EVENT_DROPPED = TAFFRAIL_WORKERS_STREAM_EVENTS_STREAM_EVENT_DROPPED,
+  WORKER_EVENT_OUTCOME = TAFFRAIL_WORKERS_STREAM_EVENTS_STREAM_EVENT_OUTCOME,
+};
+
+/* What handles the events of an invocation after its onset. Each function gets `data`, and may be
+ * NULL. An event is freed when the function that handles it returns. */
+typedef struct {
+  void (*event)(void *data, const worker_event *event);
+  void (*end)(void *data); /* after the last event */
+  void *data;
+} worker_stream;
+
 /* The handlers, defined by the Worker. */
 void fetch(worker_request *request);
 void tail(const worker_items *events);
+worker_stream tail_stream(const worker_event *onset);
 
 /* The value of the first field of this name, or NULL. The case of names does not matter. */
 const char *worker_get_header(const worker_header *headers, const char *name);
@@ -95,8 +121,10 @@ const char *worker_props(void);
 /* The id under which the invocation is recorded. */
 const char *worker_invocation_id(void);
 
-/* The outcome of an item, as in JavaScript: `ok`, `exception`, `exceededCpu`, ... */
+/* The name of the outcome of an item, or of one in an event, as in JavaScript: `ok`, `exception`,
+ * `exceededCpu`, ... */
 const char *worker_outcome(const worker_item *item);
+const char *worker_outcome_name(taffrail_workers_types_outcome_t outcome);
 
 /* The request of a fetch event. `cf` is JSON, or NULL. */
 typedef struct {
@@ -150,6 +178,17 @@ inline std::string text(worker_body *body) {
   size_t length;
   const char *bytes = worker_text(body, &length);
   return {bytes, length};
+}
+
+/* A stream with an object of the class `T`, which is made with the onset and deleted at the end.
+ * Its method `event` is called with each later event. */
+template <typename T>
+worker_stream stream(const worker_event *onset) {
+  return {
+      [](void *data, const worker_event *event) { static_cast<T *>(data)->event(*event); },
+      [](void *data) { delete static_cast<T *>(data); },
+      new T(*onset),
+  };
 }
 
 }  // namespace worker

@@ -11,7 +11,8 @@
                 print(item.script_name, item.outcome.name)
 
 `taffrail` makes a component of the file that `main` names. The class `Default` has
-the handlers, `fetch` or `tail` or both; each may be `async` or not.
+the handlers, `fetch`, `tail` or `tail_stream`, or several of them; each may be `async`
+or not.
 """
 
 from wit_world.imports import taffrail_workers_types as trace

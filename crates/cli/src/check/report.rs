@@ -179,7 +179,11 @@ fn joined(names: Vec<&str>) -> String {
 }
 
 fn roles(handlers: &[&str]) -> Vec<&'static str> {
-    let roles = [("producer", "fetch"), ("tail", "tail")];
+    let roles = [
+        ("producer", "fetch"),
+        ("tail", "tail"),
+        ("streaming tail", "tailStream"),
+    ];
     let roles = roles.into_iter();
     let roles = roles.filter(|(_, handler)| handlers.contains(handler));
     roles.map(|(role, _)| role).collect()
