@@ -25,12 +25,11 @@ impl Layout {
     }
 
     /// Gives a database this layout that has that of the number `found`, or is empty (0).
-    pub(crate) fn apply(&self, connection: &Connection, found: u32) -> rusqlite::Result<()> {
+    fn apply(&self, connection: &Connection, found: u32) -> rusqlite::Result<()> {
         let all = std::iter::once(&self.create).chain(self.changes);
-        let missing = (0..).zip(all).filter(|(layout, _)| *layout >= found);
-        missing
-            .map(|(_, sql)| connection.execute_batch(sql))
-            .collect::<rusqlite::Result<()>>()?;
+        for (_, sql) in (0..).zip(all).filter(|(layout, _)| *layout >= found) {
+            connection.execute_batch(sql)?;
+        }
         connection.pragma_update(None, "user_version", self.version())
     }
 }
