@@ -175,13 +175,16 @@ fn get_traced(server: &Server, path: &str) -> u16 {
 const SERVER: u64 = 2;
 const CLIENT: u64 = 3;
 
-/// The two spans of a name and a kind.
-fn named<'a>(spans: &[&'a Value], name: &str, kind: u64) -> [&'a Value; 2] {
-    let is_it = |span: &&&Value| span["name"] == name && span["kind"] == kind;
-    let found: Vec<_> = spans.iter().filter(is_it).copied().collect();
+/// The only span of a name and a kind below another one.
+fn below<'a>(spans: &[&'a Value], parent: &Value, name: &str, kind: u64) -> &'a Value {
+    let is_it = |span: &&&Value| {
+        span["name"] == name && span["kind"] == kind && span["parentSpanId"] == *parent
+    };
+    let found: Vec<_> = spans.iter().filter(is_it).collect();
+    let [found] = found[..] else {
+        panic!("{name} below {parent}: {found:#?} of {spans:#?}");
+    };
     found
-        .try_into()
-        .unwrap_or_else(|found| panic!("{name}: {found:#?} of {spans:#?}"))
 }
 
 #[test]
@@ -196,17 +199,10 @@ fn a_request_its_calls_and_its_fetch_are_one_trace_and_its_tail_another() {
 
     let spans = collector.spans();
     let (shop, tails): (Vec<_>, Vec<_>) = spans.iter().partition(|span| span["traceId"] == TRACE);
-    // The spans of an invocation come together, so those of the callee are the first.
-    let [back, front] = named(&shop, "GET", SERVER);
-    let [to_origin, to_back] = named(&shop, "fetch", CLIENT);
-    for (child, parent) in [
-        (front["parentSpanId"].clone(), CLIENT_SPAN.into()),
-        (to_back["parentSpanId"].clone(), front["spanId"].clone()),
-        (back["parentSpanId"].clone(), to_back["spanId"].clone()),
-        (to_origin["parentSpanId"].clone(), back["spanId"].clone()),
-    ] {
-        assert_eq!(child, parent, "{spans:#?}");
-    }
+    let front = below(&shop, &CLIENT_SPAN.into(), "GET", SERVER);
+    let to_back = below(&shop, &front["spanId"], "fetch", CLIENT);
+    let back = below(&shop, &to_back["spanId"], "GET", SERVER);
+    let to_origin = below(&shop, &back["spanId"], "fetch", CLIENT);
     assert_eq!(shop.len(), 4, "{spans:#?}");
     let parent = format!(
         "traceparent: 00-{TRACE}-{}-01",
