@@ -556,6 +556,6 @@ impl Drop for Invocation {
         drop(self.permit.take());
         let recording = self.recording.get_mut();
         let recording = recording.unwrap_or_else(PoisonError::into_inner);
-        recording.observers.record(Record::Outcome(end));
+        recording.observers.end(end);
     }
 }

@@ -123,6 +123,14 @@ impl Observers {
         }
     }
 
+    /// Records the outcome, in reverse order: consumers have the item before a streaming tail
+    /// receives the outcome.
+    pub(crate) fn end(&mut self, end: End) {
+        for observer in self.observers.iter_mut().rev() {
+            observer.take(Record::Outcome(end.clone()), self.span);
+        }
+    }
+
     pub(crate) fn turn_ended(&mut self) {
         for observer in &mut self.observers {
             observer.turn_ended();
