@@ -29,7 +29,7 @@ pub(crate) enum Group {
     Compute,
     /// Components that trap
     Traps,
-    /// What telemetry adds: each signal of OpenTelemetry, a tail and a streaming tail
+    /// What each signal of OpenTelemetry adds, beside a tail
     Telemetry,
     /// Latency at half of the highest rate
     Latency,
@@ -78,8 +78,6 @@ pub(crate) enum Tail {
     },
     /// The same, whose items wait for a millisecond to be up to 64.
     Batched,
-    /// The example `tail-stream`, which receives events as they happen.
-    Stream,
     /// The one of the table of languages, which prints a line for each item.
     Language(&'static str),
 }
@@ -255,7 +253,6 @@ const SERVERS: &[Server] = &[
         Host::Exporting(&["traces", "logs", "metrics"]),
     ),
     logging("taffrail-log-tail", TAILED),
-    logging("taffrail-log-stream", taffrail(Tail::Stream)),
     Server {
         group: Group::Start,
         ..row(
@@ -305,8 +302,7 @@ impl Server {
     /// Whether its tail can be seen to miss nothing.
     pub(crate) fn has_tail(&self) -> bool {
         match self.host {
-            // A streaming tail has no items.
-            Host::Taffrail { tail, .. } => !matches!(tail, Tail::None | Tail::Stream),
+            Host::Taffrail { tail, .. } => tail != Tail::None,
             Host::Script { tail } => tail,
             Host::Bare | Host::Wasmtime(_) | Host::Workerd { .. } | Host::Exporting(_) => false,
         }

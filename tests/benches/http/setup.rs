@@ -17,7 +17,6 @@ use tempfile::TempDir;
 
 /// The Tail Workers of the rows that have one.
 const TAIL: &str = "tail-log";
-const STREAMING_TAIL: &str = "tail-stream";
 const SCRIPT_TAIL: &str = "tail-service-worker";
 
 /// What `wrangler.json` says, for workerd.
@@ -222,25 +221,8 @@ impl Setup {
     /// already, and its tail. Returns their paths.
     fn configure(&self, server: &Server, reuse: Option<u32>, tail: Tail) -> Result<Vec<PathBuf>> {
         let paths = self.paths(server, tail);
-        let none = json!([]);
         let tails = match tail {
-            Tail::None => none,
-            Tail::Stream => {
-                write_config(
-                    &paths[1],
-                    STREAMING_TAIL,
-                    STREAMING_TAIL,
-                    &reused(None),
-                    &none,
-                )?;
-                let config = json!({
-                    "name": server.guest,
-                    "main": guests::component(server.guest),
-                    "streaming_tail_consumers": [{ "service": STREAMING_TAIL }],
-                });
-                write(&paths[0], &config)?;
-                return Ok(paths);
-            }
+            Tail::None => json!([]),
             Tail::Log { reuse } => {
                 write_config(&paths[1], TAIL, TAIL, &reused(reuse), &json!([]))?;
                 json!([{ "service": TAIL }])
@@ -276,7 +258,7 @@ impl Setup {
         let mut paths = vec![directory.join(format!("{}.json", server.name))];
         match tail {
             Tail::None => {}
-            Tail::Log { .. } | Tail::Batched | Tail::Stream => {
+            Tail::Log { .. } | Tail::Batched => {
                 paths.push(directory.join(format!("{}-log.json", server.name)))
             }
             Tail::Language(language) => {
@@ -365,10 +347,6 @@ fn write_config(
         "tail_consumers": tails,
         "taffrail": settings,
     });
-    write(file, &config)
-}
-
-fn write(file: &Path, config: &Value) -> Result<()> {
     fs::write(file, config.to_string())
         .with_context(|| format!("{} cannot be written", file.display()))
 }
