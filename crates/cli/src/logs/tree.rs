@@ -25,7 +25,7 @@ pub(super) fn run(reader: &Reader, id: &str, format: LogFormat) -> Result<u8> {
         bail!("there is no invocation {id} in the logs");
     };
     let items = items(reader, &request)?;
-    Tree::new(&items).show(&mut Show::new(format)?, None, 0)?;
+    Tree::new(&items).show(&mut Show::new(format)?)?;
     Ok(exit::OK)
 }
 
@@ -88,10 +88,11 @@ impl<'a> Tree<'a> {
         Self(below)
     }
 
-    /// Shows what is below a place, each node followed by what is below it.
-    fn show(&mut self, show: &mut Show, place: Option<Place<'a>>, depth: usize) -> Result<()> {
-        // Taken out, so that it ends whatever the ids are.
-        for node in self.0.remove(&place).into_iter().flatten() {
+    /// Shows all nodes, each followed by what is below it.
+    fn show(mut self, show: &mut Show) -> Result<()> {
+        // Guests decide how deep spans are, so this does not call itself.
+        let mut left = self.take(None, 0);
+        while let Some((node, depth)) = left.pop() {
             let place = match node {
                 Node::Invocation(item) => {
                     show.nested(item, depth)?;
@@ -102,9 +103,16 @@ impl<'a> Tree<'a> {
                     Place::Span(span.span_id)
                 }
             };
-            self.show(show, Some(place), depth + 1)?;
+            left.extend(self.take(Some(place), depth + 1));
         }
         Ok(())
+    }
+
+    /// Takes out what is below a place, the first node last, so that the tree ends whatever the
+    /// ids are.
+    fn take(&mut self, place: Option<Place<'a>>, depth: usize) -> Vec<(Node<'a>, usize)> {
+        let nodes = self.0.remove(&place).into_iter().flatten();
+        nodes.rev().map(|node| (node, depth)).collect()
     }
 }
 
