@@ -48,9 +48,8 @@ async fn a_body_may_be_written_after_the_answer() {
     assert_eq!(answer.text(), "200 Hello from /status\n");
 
     let endpoint = Endpoint::start().await;
-    let authority = endpoint.authority();
+    let path = format!("/binding/fetch-early?{}", endpoint.authority());
     endpoint.answer_all();
-    let path = format!("/binding/fetch-early?{authority}");
     let answer = scenario.get("caller", &path).await;
     assert_eq!(answer.text(), "200 ");
 }

@@ -21,13 +21,13 @@ pub(crate) struct Layout {
 impl Layout {
     /// The number of the layout, which its databases have.
     fn version(&self) -> u32 {
-        self.changes.iter().fold(1, |version, _| version + 1)
+        1 + self.changes.len() as u32
     }
 
     /// Gives a database this layout that has that of the number `found`, or is empty (0).
     fn apply(&self, connection: &Connection, found: u32) -> rusqlite::Result<()> {
         let all = std::iter::once(&self.create).chain(self.changes);
-        for (_, sql) in (0..).zip(all).filter(|(layout, _)| *layout >= found) {
+        for sql in all.skip(found as usize) {
             connection.execute_batch(sql)?;
         }
         connection.pragma_update(None, "user_version", self.version())

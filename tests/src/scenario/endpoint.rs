@@ -13,7 +13,6 @@ use tokio::sync::oneshot;
 
 /// Listens on a port of its own and hands every request to the test.
 pub struct Endpoint {
-    authority: String,
     url: String,
     received: UnboundedReceiver<Received>,
 }
@@ -37,8 +36,7 @@ impl Endpoint {
     /// When there is no free port.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let authority = listener.local_addr().unwrap().to_string();
-        let url = format!("http://{authority}/");
+        let url = format!("http://{}/", listener.local_addr().unwrap());
         let (sender, received) = unbounded_channel();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -49,17 +47,13 @@ impl Endpoint {
                 tokio::spawn(connection);
             }
         });
-        Self {
-            authority,
-            url,
-            received,
-        }
+        Self { url, received }
     }
 
     /// Its address and port.
     #[must_use]
-    pub fn authority(&self) -> String {
-        self.authority.clone()
+    pub fn authority(&self) -> &str {
+        self.url.trim_start_matches("http://").trim_end_matches('/')
     }
 
     /// Where it listens.
