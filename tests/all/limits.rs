@@ -217,3 +217,44 @@ async fn a_refusal_that_the_guest_copes_with_is_no_failure() {
     assert_eq!(item.outcome, Outcome::Ok);
     assert!(logs(&item).is_empty());
 }
+
+/// A component that takes long to start and runs no function of its own for that: its instances
+/// copy what they hold into one memory.
+fn slow_to_start() -> Vec<u8> {
+    let data = "a".repeat(4 * MIB);
+    let copy = "(core instance (instantiate $data (with \"\" (instance $memory))))\n".repeat(96);
+    let component = format!(
+        r#"(component
+            (import "wasi:http/types@0.2.0" (instance $types
+                (export "incoming-request" (type (sub resource)))
+                (export "response-outparam" (type (sub resource)))))
+            (alias export $types "incoming-request" (type $request))
+            (alias export $types "response-outparam" (type $response))
+            (core module $keeper (memory (export "memory") 64))
+            (core module $data (import "" "memory" (memory 64)) (data (i32.const 0) "{data}"))
+            (core module $code (func (export "handle") (param i32 i32)))
+            (core instance $memory (instantiate $keeper))
+            {copy}
+            (core instance $guest (instantiate $code))
+            (func $handle (param "request" (own $request)) (param "response-out" (own $response))
+                (canon lift (core func $guest "handle")))
+            (instance $handler (export "handle" (func $handle)))
+            (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#
+    );
+    wat::parse_str(component).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_is_stopped_before_its_code_runs_has_exceeded_its_time() {
+    let scenario = Scenario::new();
+    let compiler = scenario.runtime().compiler();
+    let code = compiler.compile(&slow_to_start()).unwrap();
+    let settings = WorkerSettings {
+        limits: cpu(1),
+        ..WorkerSettings::new("slow")
+    };
+    scenario.runtime().deploy(settings, code).unwrap();
+    let answer = scenario.get("slow", "/").await;
+    assert_eq!(answer.failed, Some(Outcome::ExceededCpu));
+    check_cpu_exceeded(&scenario.item("slow"), 1);
+}

@@ -4,6 +4,7 @@ use crate::component::debug::Debug;
 use crate::component::stack;
 use crate::instance::state::State;
 use crate::interfaces::exceptions::Aborted;
+use crate::invocation::CutOff;
 use crate::invocation::ending::{Call, Cause, Shed, Trapped};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -31,8 +32,9 @@ pub(crate) fn instantiation_failed(
     if error.is::<PoolConcurrencyLimitError>() {
         return Call::Shed(Shed::Process);
     }
-    // A start function runs during instantiation, and can fail as a call does.
-    if error.is::<Trap>() || error.is::<WasmBacktrace>() {
+    // A start function runs during instantiation, and can fail as a call does. A guest that is cut
+    // off before its first function has no backtrace.
+    if error.is::<Trap>() || error.is::<WasmBacktrace>() || error.is::<CutOff>() {
         return call_failed(error, debug);
     }
     if state.memory.refused() {
