@@ -152,7 +152,7 @@ async fn a_request_does_not_wait_for_one_that_computes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_uses_up_its_cpu_time_ends_its_isolate() {
-    let (_folder, scenario) = scenario("limits = { cpu_ms = 50 }").await;
+    let (_folder, scenario) = scenario("limits = { cpu_ms = 500 }").await;
     let beside = waiting(&scenario).await;
     let looped = answer(&scenario, "/loop").await;
     assert_eq!(looped.failed, Some(Outcome::ExceededCpu));

@@ -141,7 +141,7 @@ fn alarms_of_many_objects_ring_and_one_that_is_set_again_rings_later() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_event_that_loops_ends_the_object_which_is_made_again() {
-    let folder = room("limits = { cpu_ms = 50 }");
+    let folder = room("limits = { cpu_ms = 500 }");
     let scenario = Scenario::of(&folder, &["w"]).await;
     for (path, expected) in [
         ("/hall/visit/a", "1"),

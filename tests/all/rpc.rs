@@ -108,7 +108,7 @@ async fn a_method_that_fails_is_an_error_for_the_caller_and_an_exception_of_the_
 async fn a_callee_that_meets_its_limit_ends_the_call() {
     let (answer, items) = call(
         "await env.B.loops().catch((error) => say(error.message));",
-        "limits = { cpu_ms = 50 }",
+        "limits = { cpu_ms = 500 }",
     )
     .await;
     assert_eq!(answer.text(), "Worker exceeded CPU time limit.");
