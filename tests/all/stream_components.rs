@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use taffrail_runtime::{Delivery, Target, WorkerSettings};
-use taffrail_tests::scenario::{Endpoint, Scenario, logs};
+use taffrail_tests::scenario::{Endpoint, Received, Scenario, logs};
 use taffrail_trace::{Outcome, TraceItem};
+use tokio::task::JoinSet;
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -117,6 +118,36 @@ async fn events_come_while_the_invocation_goes_on() {
             .iter()
             .any(|event| event.contains("span-open fetch"))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_of_a_hundred_invocations_at_a_time_wait_and_are_not_lost() {
+    const ALL: usize = 100;
+    let scenario = Arc::new(streamed("stream-probe", "", Duration::from_secs(30)));
+    let mut endpoint = Endpoint::start().await;
+    let path = format!("/within?{}", endpoint.url());
+    let mut requests = JoinSet::new();
+    for _ in 0..ALL {
+        let (scenario, path) = (Arc::clone(&scenario), path.clone());
+        requests.spawn(async move { scenario.get("trace-probe", &path).await.status });
+    }
+    let mut held = Vec::new();
+    while held.len() < ALL {
+        held.push(endpoint.next().await);
+    }
+    let answer = |received: Received| received.answer(http::StatusCode::OK);
+    held.into_iter().for_each(answer);
+    assert_eq!(requests.join_all().await, [Some(200); ALL]);
+    scenario.idle().await;
+    let delivery = scenario.runtime().deliveries().remove(0);
+    assert_eq!((delivery.delivered, delivery.lost), (ALL as u64, 0));
+    let tails = scenario.items_of("stream-probe");
+    assert_eq!(tails.len(), ALL);
+    for tail in tails {
+        let events = events(&tail);
+        assert!(events[0].contains(" onset "), "{events:?}");
+        assert!(events[events.len() - 2].contains(" outcome "), "{events:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

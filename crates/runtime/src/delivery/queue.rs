@@ -2,15 +2,16 @@
 
 use crate::clock;
 use crate::delivery::ledger::Ledger;
-use crate::delivery::stream::{StreamSender, TailStream, stream};
+use crate::delivery::stream::{Charge, Held, StreamSender, TailStream, stream};
 use crate::delivery::waiting::{Entry, Pushed, Waiting};
 use crate::settings::{DEPTH, TailBatch, Target};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use taffrail_trace::TraceItem;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -42,7 +43,7 @@ pub(crate) trait TailWorker: Send + Sync {
     ) -> TailCall;
 }
 
-/// The most streams to one Tail Worker at a time. Each has an instance of its own.
+/// The streams that one Tail Worker reads at a time, each in an instance of its own. Others wait.
 const STREAMS: usize = 32;
 
 /// A running call of a Tail Worker.
@@ -72,7 +73,7 @@ enum Reason {
     NotBegun(NotBegun),
     Loop,
     HostFailed,
-    TooManyStreams,
+    Ended,
 }
 
 impl Reason {
@@ -86,13 +87,10 @@ impl Reason {
             Self::NotBegun(NotBegun::NoInstance) => "it was refused an instance",
             Self::Loop => "it is part of a loop",
             Self::HostFailed => "its call broke off in the host",
-            Self::TooManyStreams => "it has too many streams at a time",
+            Self::Ended => "Taffrail stopped",
         }
     }
 }
-
-/// Why items that wait at the end of the process are lost.
-const ENDED: &str = "Taffrail stopped";
 
 /// A bounded queue that never blocks a producer, and the calls of its Tail Worker.
 ///
@@ -106,8 +104,10 @@ pub(crate) struct TailQueue {
     /// The threads that run the calls.
     lane: Handle,
     find: Find,
-    /// The streams that have not ended.
-    streams: AtomicUsize,
+    /// What the streams hold that have not ended.
+    held: Arc<Held>,
+    /// The places of the streams that the Tail Worker reads. Closed at the end of the process.
+    streams: Semaphore,
     told_of_loop: AtomicBool,
     told_of_absence: AtomicBool,
 }
@@ -126,7 +126,8 @@ impl TailQueue {
             tracker,
             lane,
             find: Box::new(find),
-            streams: AtomicUsize::new(0),
+            held: Arc::default(),
+            streams: Semaphore::new(STREAMS),
             told_of_loop: AtomicBool::new(false),
             told_of_absence: AtomicBool::new(false),
         }
@@ -167,20 +168,19 @@ impl TailQueue {
         if !self.ledger.produced(1) {
             return None;
         }
-        let refused = match self.streams.fetch_add(1, Relaxed) {
-            _ if depth > DEPTH => Some(Reason::Loop),
-            STREAMS.. => Some(Reason::TooManyStreams),
-            _ => None,
+        let charge = match self.held.open() {
+            _ if depth > DEPTH => Err(Reason::Loop),
+            Some(charge) => Ok(charge),
+            None => Err(Reason::QueueFull),
         };
+        let charge = charge.map_err(|reason| self.ledger.lost(1, reason.text()));
         let open = OpenStream {
             queue: Arc::clone(self),
-            end: Err(refused.unwrap_or(Reason::HostFailed)),
+            end: Err(Reason::HostFailed),
+            _charge: charge.ok()?,
             _pending: self.tracker.token(),
         };
-        if refused.is_some() {
-            return None;
-        }
-        let (sender, stream) = stream();
+        let (sender, stream) = stream(&self.held);
         self.lane.spawn(open.run(stream, Arc::clone(target), depth));
         Some(sender)
     }
@@ -189,7 +189,8 @@ impl TailQueue {
     pub(super) fn close(&self) {
         let entries = self.waiting().clear();
         let items = entries.iter().map(|entry| entry.items.len() as u64);
-        self.ledger.close_for(items.sum(), ENDED);
+        self.ledger.close_for(items.sum(), Reason::Ended.text());
+        self.streams.close();
     }
 
     fn start(self: &Arc<Self>) {
@@ -300,13 +301,20 @@ impl Drop for Place {
 struct OpenStream {
     queue: Arc<TailQueue>,
     end: Result<(), Reason>,
+    _charge: Charge,
     /// Keeps the runtime from counting as idle.
     _pending: TaskTrackerToken,
 }
 
 impl OpenStream {
+    /// Runs the stream once it has a place. Its events wait until then.
     async fn run(mut self, stream: TailStream, target: Arc<Target>, depth: u32) {
-        self.end = match (self.queue.find)() {
+        let queue = Arc::clone(&self.queue);
+        let Ok(_place) = queue.streams.acquire().await else {
+            self.end = Err(Reason::Ended);
+            return;
+        };
+        self.end = match (queue.find)() {
             Some(worker) => {
                 let ended = worker.tail_stream(stream, target, depth).await;
                 ended.map_err(Reason::NotBegun)
@@ -318,7 +326,6 @@ impl OpenStream {
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
-        self.queue.streams.fetch_sub(1, Relaxed);
         match self.end {
             Ok(()) => self.queue.ledger.delivered(1),
             Err(reason) => self.queue.ledger.lost(1, reason.text()),

@@ -11,13 +11,58 @@ use tokio::sync::{mpsc, watch};
 /// (SEMANTICS R75).
 pub(crate) const QUEUED_BYTES: usize = 4 << 20;
 
-/// Returns the two ends of a stream.
-pub(crate) fn stream() -> (StreamSender, TailStream) {
+/// The most bytes that all streams to one Tail Worker hold, as much as its queue of items may.
+pub(super) const HELD_BYTES: usize = 64 << 20;
+
+/// Bytes that a stream holds beside its events.
+const STREAM_BYTES: usize = 4 << 10;
+
+/// The bytes that all streams to one Tail Worker hold.
+#[derive(Default)]
+pub(super) struct Held(AtomicUsize);
+
+impl Held {
+    /// Charges a stream, unless too much is held.
+    pub(super) fn open(self: &Arc<Self>) -> Option<Charge> {
+        self.has_room(STREAM_BYTES)
+            .then(|| Charge::new(self, STREAM_BYTES))
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        self.0.load(Relaxed).saturating_add(bytes) <= HELD_BYTES
+    }
+}
+
+/// Some of the held bytes, until this is dropped.
+pub(super) struct Charge {
+    held: Arc<Held>,
+    bytes: usize,
+}
+
+impl Charge {
+    fn new(held: &Arc<Held>, bytes: usize) -> Self {
+        held.0.fetch_add(bytes, Relaxed);
+        Self {
+            held: Arc::clone(held),
+            bytes,
+        }
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.held.0.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+/// Returns the two ends of a stream whose events count as `held`.
+pub(super) fn stream(held: &Arc<Held>) -> (StreamSender, TailStream) {
     let (sender, events) = mpsc::unbounded_channel();
     let (is_open, ended) = watch::channel(());
     let received = Arc::new(AtomicUsize::new(0));
     let sender = StreamSender {
         events: sender,
+        held: Arc::clone(held),
         queued: 0,
         received: Arc::clone(&received),
         _is_open: is_open,
@@ -32,7 +77,8 @@ pub(crate) fn stream() -> (StreamSender, TailStream) {
 
 /// The end of the invocation, which never waits.
 pub(crate) struct StreamSender {
-    events: mpsc::UnboundedSender<(Arc<TailEvent>, usize)>,
+    events: mpsc::UnboundedSender<(Arc<TailEvent>, Charge)>,
+    held: Arc<Held>,
     /// Bytes that were sent, less those that are known to be received.
     queued: usize,
     /// Bytes that were received, and are not known to be.
@@ -59,12 +105,13 @@ impl StreamSender {
     pub(crate) fn send_always(&mut self, event: &Arc<TailEvent>, bytes: usize) {
         self.queued = self.queued.saturating_add(bytes);
         // Without a receiver, the tail wants no more.
-        _ = self.events.send((Arc::clone(event), bytes));
+        let charge = Charge::new(&self.held, bytes);
+        _ = self.events.send((Arc::clone(event), charge));
     }
 
     /// Whether there is room for an event of this many bytes.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        self.queued.saturating_add(bytes) <= QUEUED_BYTES
+        self.queued.saturating_add(bytes) <= QUEUED_BYTES && self.held.has_room(bytes)
     }
 
     /// Makes room where events were received.
@@ -81,7 +128,7 @@ impl StreamSender {
 
 /// The end of the streaming tail.
 pub struct TailStream {
-    events: mpsc::UnboundedReceiver<(Arc<TailEvent>, usize)>,
+    events: mpsc::UnboundedReceiver<(Arc<TailEvent>, Charge)>,
     received: Arc<AtomicUsize>,
     ended: watch::Receiver<()>,
 }
@@ -95,8 +142,8 @@ impl TailStream {
     /// Polls for the next event. The result is `None` after the outcome.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Arc<TailEvent>>> {
         self.events.poll_recv(cx).map(|received| {
-            let (event, bytes) = received?;
-            self.received.fetch_add(bytes, Relaxed);
+            let (event, charge) = received?;
+            self.received.fetch_add(charge.bytes, Relaxed);
             Some(event)
         })
     }

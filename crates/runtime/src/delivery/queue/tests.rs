@@ -1,6 +1,6 @@
 use crate::delivery::queue::*;
 use crate::delivery::queues::Queues;
-use crate::delivery::stream::{Full, QUEUED_BYTES};
+use crate::delivery::stream::{Full, HELD_BYTES, QUEUED_BYTES};
 use crate::settings::identity::WorkerId;
 use taffrail_trace::{
     End, EventInfo, EventSpan, Script, StreamEvent, TailEvent, TraceBuilder, TraceId,
@@ -100,10 +100,7 @@ async fn a_patient_tail_is_not_called_at_once() {
         wait: Duration::from_secs(3600),
     });
     recorded.push(3);
-    // Each task runs to its end or its sleep at its first turn.
-    for _ in 0..8 {
-        tokio::task::yield_now().await;
-    }
+    turn().await;
     assert_eq!(recorded.calls(), [0; 0]);
 }
 
@@ -123,7 +120,7 @@ fn event(bytes: usize) -> (Arc<TailEvent>, usize) {
 
 #[tokio::test]
 async fn a_stream_has_room_for_4_mib_and_for_what_is_never_dropped() {
-    let (mut sender, mut stream) = stream();
+    let (mut sender, mut stream) = stream(&Arc::default());
     let (event, bytes) = event(QUEUED_BYTES / 4);
     for _ in 0..4 {
         assert_eq!(sender.send(&event, bytes), Ok(()));
@@ -143,20 +140,64 @@ async fn a_stream_has_room_for_4_mib_and_for_what_is_never_dropped() {
     assert_eq!(rest, 4);
 }
 
+/// Lets every task run to its end or to where it waits.
+async fn turn() {
+    for _ in 0..8 {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
-async fn streams_are_counted_and_no_more_than_32_are_open() {
+async fn a_stream_beyond_32_waits_until_another_one_has_ended() {
+    let recorded = Recorded::new(TailBatch::default());
+    let target = Arc::new(Target::from("tail"));
+    let open = |depth| recorded.queue.stream(&target, depth);
+    let mut streams: Vec<_> = (0..STREAMS).map(|_| open(1).unwrap()).collect();
+    let (event, bytes) = event(1);
+    open(1).unwrap().send_always(&event, bytes);
+    let delivered = || recorded.queue.ledger.delivery().delivered;
+    turn().await;
+    assert_eq!(delivered(), 0);
+    drop(streams.pop());
+    turn().await;
+    assert_eq!(delivered(), 2);
+    drop(streams);
+    recorded.tracker.wait().await;
+    assert!(open(DEPTH + 1).is_none());
+    let delivery = recorded.queue.ledger.delivery();
+    assert_eq!((delivery.delivered, delivery.lost), (STREAMS as u64 + 1, 1));
+}
+
+#[tokio::test]
+async fn all_streams_of_a_tail_hold_64_mib_at_most() {
     let recorded = Recorded::new(TailBatch::default());
     let target = Arc::new(Target::from("tail"));
     let open = || recorded.queue.stream(&target, 1);
-    let mut streams: Vec<_> = (0..STREAMS).map(|_| open().unwrap()).collect();
+    let (mut large, mut small) = (open().unwrap(), open().unwrap());
+    let (event, bytes) = event(HELD_BYTES);
+    large.send_always(&event, bytes);
     assert!(open().is_none());
-    let mut first = streams.pop().unwrap();
-    let (event, bytes) = event(1);
-    first.send_always(&event, bytes);
-    drop(first);
+    assert_eq!(small.send(&event, 1), Err(Full));
+    let delivery = recorded.queue.ledger.delivery();
+    assert_eq!(delivery.reasons["its queue is full"], 1);
+    turn().await;
+    assert_eq!(small.send(&event, 1), Ok(()));
+    drop((large, small));
+    recorded.tracker.wait().await;
+    assert_eq!(recorded.queue.ledger.delivery().delivered, 2);
+}
+
+#[tokio::test]
+async fn a_stream_that_waits_at_the_end_of_the_process_is_lost() {
+    let recorded = Recorded::new(TailBatch::default());
+    let target = Arc::new(Target::from("tail"));
+    let streams = (0..=STREAMS).map(|_| recorded.queue.stream(&target, 1).unwrap());
+    let streams: Vec<_> = streams.collect();
+    turn().await;
+    recorded.queue.close();
     drop(streams);
     recorded.tracker.wait().await;
-    assert!(recorded.queue.stream(&target, DEPTH + 1).is_none());
     let delivery = recorded.queue.ledger.delivery();
-    assert_eq!((delivery.delivered, delivery.lost), (STREAMS as u64, 2));
+    assert_eq!((delivery.delivered, delivery.lost), (STREAMS as u64, 1));
+    assert_eq!(delivery.reasons["Taffrail stopped"], 1);
 }
