@@ -70,7 +70,8 @@ impl Recorded {
         for line in BufReader::new(file).lines() {
             let item: Value = serde_json::from_str(&line?).context("an item is not JSON")?;
             match item["event"]["consumedEvents"].as_array() {
-                Some(consumed) => sum.tailed += consumed.len(),
+                // A call of a streaming tail is for one request, and names no items.
+                Some(consumed) => sum.tailed += consumed.len().max(1),
                 None => sum.fetches += 1,
             }
             if item["outcome"] != "ok" {

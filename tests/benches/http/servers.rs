@@ -61,6 +61,8 @@ pub(crate) enum Host {
     Taffrail { reuse: Option<u32>, tail: Tail },
     /// The same, which exports these signals of OpenTelemetry.
     Exporting(&'static [&'static str]),
+    /// The same, which keeps logs.
+    Keeping,
     /// The same with a script.
     Script { tail: bool },
     /// `workerd serve` with that script.
@@ -78,6 +80,8 @@ pub(crate) enum Tail {
     },
     /// The same, whose items wait for a millisecond to be up to 64.
     Batched,
+    /// The example `tail-stream`, which receives the events of each request as they happen.
+    Stream,
     /// The one of the table of languages, which prints a line for each item.
     Language(&'static str),
 }
@@ -252,7 +256,9 @@ const SERVERS: &[Server] = &[
         "taffrail-log-otlp",
         Host::Exporting(&["traces", "logs", "metrics"]),
     ),
+    logging("taffrail-log-kept", Host::Keeping),
     logging("taffrail-log-tail", TAILED),
+    logging("taffrail-log-stream", taffrail(Tail::Stream)),
     Server {
         group: Group::Start,
         ..row(
@@ -304,7 +310,11 @@ impl Server {
         match self.host {
             Host::Taffrail { tail, .. } => tail != Tail::None,
             Host::Script { tail } => tail,
-            Host::Bare | Host::Wasmtime(_) | Host::Workerd { .. } | Host::Exporting(_) => false,
+            Host::Bare
+            | Host::Wasmtime(_)
+            | Host::Workerd { .. }
+            | Host::Exporting(_)
+            | Host::Keeping => false,
         }
     }
 
@@ -321,7 +331,7 @@ impl Server {
     pub(crate) fn stops_gracefully(&self) -> bool {
         matches!(
             self.host,
-            Host::Taffrail { .. } | Host::Exporting(_) | Host::Script { .. }
+            Host::Taffrail { .. } | Host::Exporting(_) | Host::Keeping | Host::Script { .. }
         )
     }
 }

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 /// The Tail Workers of the rows that have one.
 const TAIL: &str = "tail-log";
+const STREAMING_TAIL: &str = "tail-stream";
 const SCRIPT_TAIL: &str = "tail-service-worker";
 
 /// What `wrangler.json` says, for workerd.
@@ -70,6 +71,7 @@ impl Setup {
                     }
                 }
                 Host::Exporting(signals) => setup.configure_export(server, signals)?,
+                Host::Keeping => setup.configure_kept(server)?,
                 Host::Script { tail } | Host::Workerd { tail } => setup.configure_script(tail)?,
                 Host::Bare | Host::Wasmtime(_) => {}
             }
@@ -121,7 +123,9 @@ impl Setup {
                 let peer = self.workerd.as_ref().context("workerd is not ready")?;
                 Command::new(&peer.program)
             }
-            Host::Taffrail { .. } | Host::Exporting(_) | Host::Script { .. } => self.taffrail(),
+            Host::Taffrail { .. } | Host::Exporting(_) | Host::Keeping | Host::Script { .. } => {
+                self.taffrail()
+            }
         };
         let mut listening = Listening::IsSaid;
         match server.host {
@@ -134,7 +138,7 @@ impl Setup {
             Host::Taffrail { tail, .. } => command
                 .args([subcommand, "--port", "0", "--format", format])
                 .args(self.paths(server, tail)),
-            Host::Exporting(_) => command
+            Host::Exporting(_) | Host::Keeping => command
                 .args([subcommand, "--port", "0", "--format", format])
                 .args(self.paths(server, Tail::None)),
             Host::Script { tail } => {
@@ -221,20 +225,25 @@ impl Setup {
     /// already, and its tail. Returns their paths.
     fn configure(&self, server: &Server, reuse: Option<u32>, tail: Tail) -> Result<Vec<PathBuf>> {
         let paths = self.paths(server, tail);
-        let tails = match tail {
-            Tail::None => json!([]),
+        let mut keys = match tail {
+            Tail::None => json!({}),
             Tail::Log { reuse } => {
-                write_config(&paths[1], TAIL, TAIL, &reused(reuse), &json!([]))?;
-                json!([{ "service": TAIL }])
+                write_config(&paths[1], TAIL, TAIL, json!({ "taffrail": reused(reuse) }))?;
+                json!({ "tail_consumers": [{ "service": TAIL }] })
             }
             Tail::Batched => {
                 let batch = json!({ "tail_batch": { "items": 64, "ms": 1 } });
-                write_config(&paths[1], TAIL, TAIL, &batch, &json!([]))?;
-                json!([{ "service": TAIL }])
+                write_config(&paths[1], TAIL, TAIL, json!({ "taffrail": batch }))?;
+                json!({ "tail_consumers": [{ "service": TAIL }] })
             }
-            Tail::Language(_) => json!([{ "service": "tail" }]),
+            Tail::Stream => {
+                write_config(&paths[1], STREAMING_TAIL, STREAMING_TAIL, json!({}))?;
+                json!({ "streaming_tail_consumers": [{ "service": STREAMING_TAIL }] })
+            }
+            Tail::Language(_) => json!({ "tail_consumers": [{ "service": "tail" }] }),
         };
-        write_config(&paths[0], "hello", server.guest, &reused(reuse), &tails)?;
+        keys["taffrail"] = reused(reuse);
+        write_config(&paths[0], "hello", server.guest, keys)?;
         Ok(paths)
     }
 
@@ -243,13 +252,15 @@ impl Setup {
         let collector = self.collector.as_ref().context("there is no collector")?;
         let otlp = json!({ "endpoint": collector.url(), "signals": signals });
         let path = &self.paths(server, Tail::None)[0];
-        write_config(
-            path,
-            server.guest,
-            server.guest,
-            &json!({ "otlp": otlp }),
-            &json!([]),
-        )
+        let keys = json!({ "taffrail": { "otlp": otlp } });
+        write_config(path, server.guest, server.guest, keys)
+    }
+
+    /// Configures the Worker of a row that keeps logs.
+    fn configure_kept(&self, server: &Server) -> Result<()> {
+        let path = &self.paths(server, Tail::None)[0];
+        let keys = json!({ "observability": { "enabled": true } });
+        write_config(path, server.guest, server.guest, keys)
     }
 
     /// The paths of the Worker of a row, and of its tail if it has one.
@@ -258,7 +269,7 @@ impl Setup {
         let mut paths = vec![directory.join(format!("{}.json", server.name))];
         match tail {
             Tail::None => {}
-            Tail::Log { .. } | Tail::Batched => {
+            Tail::Log { .. } | Tail::Batched | Tail::Stream => {
                 paths.push(directory.join(format!("{}-log.json", server.name)))
             }
             Tail::Language(language) => {
@@ -315,7 +326,7 @@ impl Setup {
                 _ => {
                     let name = format!("{}-{number}", server.guest);
                     let file = directory.join(format!("{name}.json"));
-                    write_config(&file, &name, server.guest, &json!({}), &json!([]))?;
+                    write_config(&file, &name, server.guest, json!({}))?;
                     file
                 }
             };
@@ -333,20 +344,11 @@ fn reused(events: Option<u32>) -> Value {
     }
 }
 
-/// Writes the configuration of a Worker whose component is a guest of the tests.
-fn write_config(
-    file: &Path,
-    name: &str,
-    guest: &str,
-    settings: &Value,
-    tails: &Value,
-) -> Result<()> {
-    let config = json!({
-        "name": name,
-        "main": guests::component(guest),
-        "tail_consumers": tails,
-        "taffrail": settings,
-    });
+/// Writes the configuration of a Worker whose component is a guest of the tests. `config` has its
+/// other keys.
+fn write_config(file: &Path, name: &str, guest: &str, mut config: Value) -> Result<()> {
+    config["name"] = json!(name);
+    config["main"] = json!(guests::component(guest));
     fs::write(file, config.to_string())
         .with_context(|| format!("{} cannot be written", file.display()))
 }
