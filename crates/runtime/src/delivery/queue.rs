@@ -168,16 +168,20 @@ impl TailQueue {
         if !self.ledger.produced(1) {
             return None;
         }
-        let charge = match self.held.open() {
-            _ if depth > DEPTH => Err(Reason::Loop),
-            Some(charge) => Ok(charge),
-            None => Err(Reason::QueueFull),
+        let refuse = |reason: Reason| {
+            self.ledger.lost(1, reason.text());
+            None
         };
-        let charge = charge.map_err(|reason| self.ledger.lost(1, reason.text()));
+        if depth > DEPTH {
+            return refuse(Reason::Loop);
+        }
+        let Some(charge) = self.held.open() else {
+            return refuse(Reason::QueueFull);
+        };
         let open = OpenStream {
             queue: Arc::clone(self),
             end: Err(Reason::HostFailed),
-            _charge: charge.ok()?,
+            _charge: charge,
             _pending: self.tracker.token(),
         };
         let (sender, stream) = stream(&self.held);

@@ -1,5 +1,6 @@
 //! The events of one invocation on their way to one streaming tail.
 
+use crate::delivery::waiting;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -11,8 +12,8 @@ use tokio::sync::{mpsc, watch};
 /// (SEMANTICS R75).
 pub(crate) const QUEUED_BYTES: usize = 4 << 20;
 
-/// The most bytes that all streams to one Tail Worker hold, as much as its queue of items may.
-pub(super) const HELD_BYTES: usize = 64 << 20;
+/// The most bytes that all streams to one Tail Worker hold: as many as its queue of items may.
+pub(super) const HELD_BYTES: usize = waiting::QUEUED_BYTES;
 
 /// Bytes that a stream holds beside its events.
 const STREAM_BYTES: usize = 4 << 10;
