@@ -344,6 +344,45 @@ fn a_worker_decides_what_is_exported_of_it() {
     assert!(quiet.points("taffrail.invocations").is_empty());
 }
 
+/// It cannot say itself what is to be removed.
+#[test]
+fn a_dynamic_worker_is_exported_without_what_a_deployed_one_wants_removed() {
+    let collector = Collector::taking();
+    let source = r#"
+const code = `export default { fetch(request) {
+  console.log("ann@example.com", request.url);
+  return new Response();
+} }`;
+export default { fetch(request, env) {
+  const modules = { "m.js": code };
+  const worker = env.LOADER.load({ compatibilityDate: "2026-01-01", mainModule: "m.js", modules });
+  return worker.getEntrypoint().fetch("http://made/?mail=bob@example.com");
+} };
+"#;
+    let config = "worker_loaders = [{ binding = \"LOADER\" }]\n[taffrail]\nredact = [\"email\"]";
+    let folder = Folder::new();
+    folder.script("maker", source, config);
+    folder.script("plain", BACK, "");
+    let url = format!("http://{}", collector.upstream.address);
+    let server = serve(&folder, &["maker", "plain"], &url);
+    assert_eq!(server.get("/").status, 200);
+    stopped(server);
+    let records = collector.records();
+    let [record] = &records[..] else {
+        panic!("{records:#?}");
+    };
+    let said = &record["body"]["stringValue"];
+    assert_eq!(said, "REDACTED http://made/?mail=REDACTED");
+    let spans = collector.spans();
+    let made = spans
+        .iter()
+        .find(|span| span["kind"] == SERVER && attribute(span, "url.query").is_some());
+    assert_eq!(
+        attribute(made.unwrap(), "url.query").as_deref(),
+        Some("mail=REDACTED")
+    );
+}
+
 #[test]
 fn a_collector_that_is_not_there_is_one_warning_and_an_exact_count() {
     let folder = Folder::new();

@@ -83,6 +83,16 @@ impl Privacy {
         self.redact_query_string || self.scrub.is_some()
     }
 
+    /// Removes what another one removes, too.
+    pub fn extend(&mut self, other: &Self) {
+        self.redact_query_string |= other.redact_query_string;
+        match (&mut self.scrub, &other.scrub) {
+            (Some(scrub), Some(other)) => scrub.extend(other),
+            (scrub @ None, other) => scrub.clone_from(other),
+            (Some(_), None) => {}
+        }
+    }
+
     /// Returns an item without what has to be removed.
     pub fn apply<'a>(&self, item: &'a TraceItem) -> Cow<'a, TraceItem> {
         if !self.removes_any() {

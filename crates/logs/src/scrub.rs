@@ -55,6 +55,16 @@ impl Scrub {
         Ok((!patterns.is_empty()).then_some(Self { patterns }))
     }
 
+    /// Adds the patterns of another one.
+    pub(crate) fn extend(&mut self, other: &Self) {
+        for pattern in &other.patterns {
+            let has = |own: &Regex| own.as_str() == pattern.as_str();
+            if !self.patterns.iter().any(has) {
+                self.patterns.push(pattern.clone());
+            }
+        }
+    }
+
     /// Replaces all matches in a text.
     #[must_use]
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {

@@ -21,8 +21,16 @@ pub(crate) struct Otlp {
     /// The project owns it: it reads the counts of the runtime, which owns this.
     exporter: OnceLock<Weak<Exporter>>,
     ledgers: Arc<Ledgers>,
-    /// By the names of Workers.
-    policies: RwLock<HashMap<String, Policy>>,
+    policies: RwLock<Policies>,
+}
+
+/// What is exported of Workers.
+#[derive(Default)]
+struct Policies {
+    /// Of deployed Workers, by their names, with what each wants removed.
+    deployed: HashMap<String, (Policy, Privacy)>,
+    /// Of user Workers and dynamic Workers, which have no configuration of their own.
+    others: Policy,
 }
 
 /// Which items of one Worker are exported.
@@ -33,7 +41,6 @@ struct Policy {
     edit: Option<Edit>,
 }
 
-/// User Workers and dynamic Workers have no configuration of their own.
 impl Default for Policy {
     fn default() -> Self {
         Self {
@@ -41,6 +48,28 @@ impl Default for Policy {
             logs: true,
             edit: None,
         }
+    }
+}
+
+impl Policies {
+    fn set(&mut self, worker: &WorkerConfig, privacy: Privacy) {
+        let policy = Policy {
+            traces: worker.telemetry.traces,
+            logs: worker.telemetry.logs,
+            edit: edit(privacy.clone()),
+        };
+        self.deployed.insert(worker.name.clone(), (policy, privacy));
+        // A deployed Worker that calls others can have handed them what it wants removed.
+        let mut all = Privacy::default();
+        for (_, privacy) in self.deployed.values() {
+            all.extend(privacy);
+        }
+        self.others.edit = edit(all);
+    }
+
+    fn get(&self, worker: Option<&str>) -> &Policy {
+        let deployed = worker.and_then(|worker| self.deployed.get(worker));
+        deployed.map_or(&self.others, |(policy, _)| policy)
     }
 }
 
@@ -134,16 +163,9 @@ impl Otlp {
     /// Takes the settings of a Worker that is about to be deployed.
     pub(crate) fn set(&self, worker: &WorkerConfig) -> Result<()> {
         let privacy = worker.logs.privacy()?;
-        let policy = Policy {
-            traces: worker.telemetry.traces,
-            logs: worker.telemetry.logs,
-            edit: edit(privacy),
-        };
-        let mut policies = self
-            .policies
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        policies.insert(worker.name.clone(), policy);
+        let policies = self.policies.write();
+        let mut policies = policies.unwrap_or_else(PoisonError::into_inner);
+        policies.set(worker, privacy);
         Ok(())
     }
 
@@ -160,8 +182,7 @@ impl Otlp {
 
     fn policy(&self, worker: Option<&str>) -> Policy {
         let policies = self.policies.read().unwrap_or_else(PoisonError::into_inner);
-        let policy = worker.and_then(|worker| policies.get(worker));
-        policy.cloned().unwrap_or_default()
+        policies.get(worker).clone()
     }
 }
 
