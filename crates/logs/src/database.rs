@@ -11,23 +11,26 @@ const BUSY: Duration = Duration::from_secs(5);
 
 /// The layout of a kind of database.
 pub(crate) struct Layout {
+    /// The number of the first layout that is understood.
+    pub(crate) first: u32,
     /// Makes an empty database one of the first layout.
     pub(crate) create: &'static str,
-    /// What makes a database of the first layout one of the second, and so on. A released change
-    /// stays as it is.
+    /// Makes a database of the first layout one of the second, and so on. A released change stays
+    /// as it is.
     pub(crate) changes: &'static [&'static str],
 }
 
 impl Layout {
     /// The number of the layout, which its databases have.
     fn version(&self) -> u32 {
-        1 + self.changes.len() as u32
+        self.first + self.changes.len() as u32
     }
 
     /// Gives a database this layout that has that of the number `found`, or is empty (0).
     fn apply(&self, connection: &Connection, found: u32) -> rusqlite::Result<()> {
         let all = std::iter::once(&self.create).chain(self.changes);
-        for sql in all.skip(found as usize) {
+        let done = (found + 1).saturating_sub(self.first);
+        for sql in all.skip(done as usize) {
             connection.execute_batch(sql)?;
         }
         connection.pragma_update(None, "user_version", self.version())
@@ -39,6 +42,8 @@ impl Layout {
 pub(crate) enum Trouble {
     #[error("`{}` is damaged", .0.display())]
     Damaged(PathBuf),
+    #[error("`{}` was written by an earlier version of Taffrail", .0.display())]
+    Earlier(PathBuf),
     #[error("`{}` was written by a later version of Taffrail; use that version, or another folder", .0.display())]
     Later(PathBuf),
     #[error("`{}`: {source}", file.display())]
@@ -71,7 +76,7 @@ pub(crate) fn open(file: &Path, layout: &Layout) -> Result<Connection, Trouble> 
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         let found = version(&connection)?;
-        if found < layout.version() {
+        if found == 0 || (layout.first..layout.version()).contains(&found) {
             let change = connection.transaction()?;
             layout.apply(&change, found)?;
             change.commit()?;
@@ -115,6 +120,7 @@ fn checked(
     let connection = open().map_err(failed)?;
     match version(&connection).map_err(failed)? {
         0 => Err(Trouble::Damaged(file.to_owned())),
+        found if found < layout.first => Err(Trouble::Earlier(file.to_owned())),
         found if found > layout.version() => Err(Trouble::Later(file.to_owned())),
         _ => Ok(connection),
     }

@@ -11,6 +11,7 @@ use taffrail_trace::TraceItem;
 const FILE: &str = "deliveries.sqlite";
 
 const LAYOUT: Layout = Layout {
+    first: 1,
     changes: &[],
     create: "
         -- How far the delivery to a target has come.

@@ -2,33 +2,19 @@
 
 use crate::database::{self, Layout, Trouble};
 use crate::outbox::Kept;
-use crate::rollup::{self, Key, MINUTE, Minute};
+use crate::rollup::{Invocation, Rollup};
 use crate::row::{Part, Row, event_type, is_failure, status};
 use crate::spans::SpanRow;
 use crate::terms::{Terms, level_name};
-use rusqlite::{Connection, Transaction, params};
-use std::collections::HashMap;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::path::{Path, PathBuf};
 use taffrail_trace::TraceItem;
 
 /// The columns of invocations and of lines are those that `taffrail_logs::tables` documents.
 pub(crate) const LAYOUT: Layout = Layout {
-    changes: &["
-        -- Times are in microseconds since 1970. The span of the invocation has the number 0.
-        CREATE TABLE spans (
-            seq INTEGER NOT NULL,
-            number INTEGER NOT NULL,
-            started INTEGER NOT NULL,
-            ended INTEGER NOT NULL,
-            worker TEXT NOT NULL,
-            entrypoint TEXT,
-            event TEXT NOT NULL,
-            name TEXT NOT NULL,
-            outcome TEXT NOT NULL,
-            trace TEXT NOT NULL,
-            span TEXT NOT NULL,
-            parent TEXT
-        );"],
+    // An index of an earlier layout is made again, from the items.
+    first: 3,
+    changes: &[],
     create: r#"
         -- One row: the last item that is indexed, and fields of logs that are not.
         CREATE TABLE progress (indexed INTEGER NOT NULL, dropped_fields INTEGER NOT NULL);
@@ -77,11 +63,34 @@ pub(crate) const LAYOUT: Layout = Layout {
         -- One batch becomes one part of the index, and parts are merged sixteen at a time.
         INSERT INTO terms (terms, rank) VALUES ('hashsize', 16777216), ('automerge', 16);
 
-        CREATE TABLE minutes (
+        -- Times are in microseconds since 1970. The span of the invocation has the number 0.
+        CREATE TABLE spans (
+            seq INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            started INTEGER NOT NULL,
+            ended INTEGER NOT NULL,
+            worker TEXT NOT NULL,
+            entrypoint TEXT,
+            event TEXT NOT NULL,
+            name TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            trace TEXT NOT NULL,
+            span TEXT NOT NULL,
+            parent TEXT
+        );
+
+        -- Invocations of each minute since 1970.
+        CREATE TABLE counts (
             minute INTEGER, worker TEXT, outcome TEXT,
             count INTEGER NOT NULL, failed INTEGER NOT NULL,
-            cpu BLOB NOT NULL, wall BLOB NOT NULL,
             PRIMARY KEY (minute, worker, outcome)
+        ) WITHOUT ROWID;
+
+        -- Their times, by the minute, and once more by the hour.
+        CREATE TABLE times (
+            minutes INTEGER, first INTEGER, worker TEXT,
+            cpu BLOB NOT NULL, wall BLOB NOT NULL,
+            PRIMARY KEY (minutes, first, worker)
         ) WITHOUT ROWID;
     "#,
 };
@@ -124,11 +133,29 @@ pub(crate) fn indexed(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(indexed.cast_unsigned())
 }
 
+/// Returns how many items satisfy a query of FTS5.
+pub(crate) fn count(connection: &Connection, query: &str) -> rusqlite::Result<u64> {
+    let term = query.trim_matches(['(', ')', '"']);
+    let is_term = term.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let found: Option<i64> = if is_term {
+        // Counted without passing the items one by one.
+        connection.execute_batch(
+            "CREATE VIRTUAL TABLE IF NOT EXISTS temp.vocabulary USING fts5vocab(main, terms, row)",
+        )?;
+        let mut select = connection.prepare("SELECT doc FROM temp.vocabulary WHERE term = ?1")?;
+        select.query_row([term], |row| row.get(0)).optional()?
+    } else {
+        let mut select = connection.prepare("SELECT count(*) FROM terms WHERE terms MATCH ?1")?;
+        Some(select.query_row([query], |row| row.get(0))?)
+    };
+    Ok(found.unwrap_or(0).cast_unsigned())
+}
+
 fn add(change: &Transaction<'_>, items: &[Kept]) -> rusqlite::Result<()> {
     let Some(last) = items.last() else {
         return Ok(());
     };
-    let mut minutes = HashMap::<Key, Minute>::new();
+    let mut rollup = Rollup::default();
     let mut dropped = 0;
     let mut started = Vec::with_capacity(items.len());
     for kept in items {
@@ -148,18 +175,17 @@ fn add(change: &Transaction<'_>, items: &[Kept]) -> rusqlite::Result<()> {
         dropped += terms.dropped_fields;
         insert_terms(change, kept.seq, &terms)?;
         insert(change, kept, &item, sample_interval)?;
-        let key = Key {
-            minute: at / MINUTE,
-            worker: item.script.script_name.clone().unwrap_or_default(),
+        rollup.add(Invocation {
+            started: at,
+            worker: item.script.script_name.as_deref().unwrap_or_default(),
             outcome: item.outcome.to_string(),
-        };
-        let weight = (sample_interval.round() as u64).max(1);
-        minutes
-            .entry(key)
-            .or_default()
-            .add(kept.cpu_us, kept.wall_us, is_failure(&item), weight);
+            has_failed: is_failure(&item),
+            cpu_us: kept.cpu_us,
+            wall_us: kept.wall_us,
+            weight: (sample_interval.round() as u64).max(1),
+        });
     }
-    rollup::add(change, minutes)?;
+    rollup.write(change)?;
     if let (Some(earliest), Some(latest)) = (started.iter().min(), started.iter().max()) {
         change
             .prepare_cached("INSERT INTO runs VALUES (?1, ?2, ?3, ?4)")?

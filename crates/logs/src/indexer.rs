@@ -85,12 +85,13 @@ impl Open {
         });
         let (index, indexed) = match opened {
             // All that it has is made from the items.
-            Err(Trouble::Damaged(file)) => {
-                tracing::warn!("`{}` is damaged, and is made again", file.display());
-                if let Err(error) = folder::remove_database(&file) {
+            Err(trouble @ (Trouble::Damaged(_) | Trouble::Earlier(_))) => {
+                tracing::warn!("{trouble}, and is made again");
+                let file = &segment.index;
+                if let Err(error) = folder::remove_database(file) {
                     tracing::warn!("`{}` cannot be removed: {error}", file.display());
                 }
-                (Index::open(&segment.index)?, 0)
+                (Index::open(file)?, 0)
             }
             opened => opened?,
         };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use taffrail_trace::{EpochMs, TraceItem};
 
 const LAYOUT: Layout = Layout {
+    first: 1,
     changes: &["ALTER TABLE items ADD COLUMN keeps_spans INTEGER NOT NULL DEFAULT 0"],
     create: "
         CREATE TABLE items (

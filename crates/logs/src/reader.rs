@@ -194,8 +194,8 @@ pub(crate) struct OpenSegment {
     outbox: Outbox,
     /// Missing if nothing is indexed yet.
     index: Option<Connection>,
-    /// The number of the last item that was indexed when this was opened. What is indexed later is
-    /// read as not indexed.
+    /// The number of the last item that is indexed. The index is seen as it was when this was
+    /// opened, so that what is indexed later is read as not indexed.
     pub(crate) indexed: u64,
 }
 
@@ -205,15 +205,16 @@ impl OpenSegment {
         let index = match segment.index.exists() {
             // Until it is made again, all items are read.
             true => match database::open_to_read(&segment.index, &LAYOUT) {
-                Err(Trouble::Damaged(_)) => None,
+                Err(Trouble::Damaged(_) | Trouble::Earlier(_)) => None,
                 opened => Some(opened?),
             },
             false => None,
         };
         let indexed = match &index {
-            Some(index) => {
-                index::indexed(index).map_err(|error| Trouble::new(&segment.index, error))?
-            }
+            Some(index) => index
+                .execute_batch("BEGIN")
+                .and_then(|()| index::indexed(index))
+                .map_err(|error| Trouble::new(&segment.index, error))?,
             None => 0,
         };
         Ok(Self {
@@ -253,10 +254,7 @@ impl OpenSegment {
         let mut count = unindexed.count() as u64;
         if let (true, Some(query), Some(index)) = (filter.is_covered(), filter.query(), &self.index)
         {
-            let sql = "SELECT count(*) FROM terms WHERE terms MATCH ?1 AND rowid <= ?2";
-            let of = params![query, self.indexed.cast_signed()];
-            let found: i64 = index.query_row(sql, of, |row| row.get(0))?;
-            return Ok(count + found.cast_unsigned());
+            return Ok(count + index::count(index, &query)?);
         }
         self.candidates(filter, "", |number| {
             let kept = self.outbox.get(number)?;
@@ -295,7 +293,6 @@ impl OpenSegment {
         let Some((first, last)) = range(index, filter.since, filter.until)? else {
             return Ok(());
         };
-        let last = last.min(self.indexed.cast_signed());
         let query = filter.query();
         let from = match query {
             Some(_) => "SELECT rowid FROM terms WHERE terms MATCH ?3 AND rowid",

@@ -3,8 +3,7 @@
 use crate::database::{self, Trouble};
 use crate::index::LAYOUT;
 use crate::reader::{ReadError, Reader};
-use crate::rollup::{MINUTE, Minute};
-use rusqlite::params;
+use crate::rollup::{self, Count, MINUTE, Times};
 use serde::Serialize;
 use sketches_ddsketch::DDSketch;
 use std::collections::BTreeMap;
@@ -76,7 +75,8 @@ impl Quantiles {
 /// What is collected about one Worker.
 #[derive(Default)]
 struct Collected {
-    total: Minute,
+    total: Count,
+    times: Times,
     outcomes: BTreeMap<String, u64>,
     series: Vec<Slot>,
 }
@@ -102,28 +102,24 @@ impl Reader {
         for segment in self.segments()? {
             let index = match database::open_to_read(&segment.index, &LAYOUT) {
                 // It is made again by the next writer.
-                Err(Trouble::Damaged(_)) => continue,
+                Err(Trouble::Damaged(_) | Trouble::Earlier(_)) => continue,
                 _ if !segment.index.exists() => continue,
                 opened => opened?,
             };
-            let mut select = index.prepare(
-                "SELECT minute, worker, outcome, count, failed, cpu, wall FROM minutes
-                 WHERE minute BETWEEN ?1 AND ?2",
-            )?;
-            let mut rows = select.query(params![first.cast_signed(), last.cast_signed()])?;
-            while let Some(row) = rows.next()? {
-                let minute = Minute::read(row, 3)?;
-                let at = row.get::<_, i64>(0)?.cast_unsigned();
-                let slot = (at - first) / per_slot;
-                let worker = workers.entry(row.get(1)?).or_default();
-                worker.series.resize(slots, Slot::default());
-                if let Some(slot) = worker.series.get_mut(usize::try_from(slot).unwrap_or(0)) {
-                    slot.count += minute.count;
-                    slot.failed += minute.failed;
-                }
-                *worker.outcomes.entry(row.get(2)?).or_default() += minute.count;
-                worker.total.merge(&minute);
-            }
+            rollup::counts(&index, first..last + 1, |minute, worker, outcome, count| {
+                let slot = usize::try_from((minute - first) / per_slot).unwrap_or(usize::MAX);
+                workers
+                    .entry(worker.to_owned())
+                    .or_default()
+                    .add(outcome, count, slot, slots);
+            })?;
+            rollup::times(&index, first..last + 1, |worker, times| {
+                workers
+                    .entry(worker.to_owned())
+                    .or_default()
+                    .times
+                    .merge(times);
+            })?;
         }
         Ok(Statistics {
             from: first * MINUTE,
@@ -138,13 +134,26 @@ impl Reader {
 }
 
 impl Collected {
+    fn add(&mut self, outcome: &str, count: Count, slot: usize, slots: usize) {
+        self.series.resize(slots, Slot::default());
+        if let Some(slot) = self.series.get_mut(slot) {
+            slot.count += count.all;
+            slot.failed += count.failed;
+        }
+        match self.outcomes.get_mut(outcome) {
+            Some(all) => *all += count.all,
+            None => _ = self.outcomes.insert(outcome.to_owned(), count.all),
+        }
+        self.total.add(count);
+    }
+
     fn finish(self) -> WorkerStatistics {
         WorkerStatistics {
-            count: self.total.count,
+            count: self.total.all,
             failed: self.total.failed,
             outcomes: self.outcomes,
-            cpu_ms: Quantiles::of(&self.total.cpu),
-            wall_ms: Quantiles::of(&self.total.wall),
+            cpu_ms: Quantiles::of(&self.times.cpu),
+            wall_ms: Quantiles::of(&self.times.wall),
             series: self.series,
         }
     }

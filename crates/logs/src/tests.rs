@@ -298,11 +298,11 @@ fn what_was_not_indexed_is_found_all_the_same() {
 #[test]
 fn an_item_is_found_once_while_it_is_indexed() {
     let store = Store::new();
-    store.keep((1..=3).map(|number| item(number, &[json!("one")])));
+    store.keep([item(1, &[json!("one two")])]);
     let segment = &folder::segments(&store.path()).unwrap()[0];
-    let mut open = reader::OpenSegment::open(segment).unwrap();
-    open.indexed = 1;
-    for filter in [search("one"), Filter::default()] {
+    let open = reader::OpenSegment::open(segment).unwrap();
+    store.keep((2..=3).map(|number| item(number, &[json!("one two")])));
+    for filter in [search("one"), search("two one"), Filter::default()] {
         let mut found = Vec::new();
         let each = &mut |item: crate::Found| {
             found.push(item.number);
@@ -324,6 +324,29 @@ fn a_damaged_index_is_made_again() {
     }
     store.keep([item(2, &[json!("one")])]);
     assert_eq!(store.find(&search("one")), [id(2), id(1)]);
+}
+
+#[test]
+fn an_index_of_an_earlier_version_is_made_again() {
+    let store = Store::new();
+    store.keep([item(1, &[json!("one")])]);
+    let index = store.files(".index.sqlite").remove(0);
+    let connection = rusqlite::Connection::open(&index).unwrap();
+    let earlier = "DROP TABLE counts; PRAGMA user_version = 2";
+    connection.execute_batch(earlier).unwrap();
+    drop(connection);
+    let statistics = || {
+        let reader = Reader::open(store.path()).unwrap();
+        let since = 1_800_000_000_000;
+        reader.statistics(since, since + 1000, 1).unwrap().workers
+    };
+    {
+        // As long as another process writes to the store, its index stays.
+        let _lock = folder::Lock::take(&store.path());
+        assert_eq!(store.find(&search("one")), [id(1)]);
+        assert!(statistics().is_empty());
+    }
+    assert_eq!(statistics()["api"].count, 1);
 }
 
 #[test]
@@ -613,6 +636,43 @@ fn statistics_count_invocations_for_those_that_they_stand_for() {
     assert!((1.57..1.61).contains(&api.cpu_ms.p99), "{:?}", api.cpu_ms);
     let nothing = reader.statistics(0, 1000, 5).unwrap();
     assert!(nothing.workers.is_empty());
+}
+
+#[test]
+fn statistics_of_hours_are_those_of_their_minutes() {
+    let store = Store::new();
+    let start = 1_800_000_000_000;
+    store.keep((0..300).map(|number| {
+        let minute = start + number * 60_000;
+        let mut item = item_with(number, &[], json!({"eventTimestamp": minute}));
+        // The time of each is 1 % longer than that of the one before.
+        item.cpu_time = Duration::from_secs_f64(0.001 * 1.01_f64.powf(number as f64));
+        item
+    }));
+    let reader = Reader::open(store.path()).unwrap();
+    let minutes = [
+        (0, 300),
+        (0, 60),
+        (7, 59),
+        (7, 61),
+        (59, 60),
+        (59, 181),
+        (120, 300),
+        (130, 299),
+    ];
+    for (first, end) in minutes {
+        let last = start + end * 60_000 - 1;
+        let found = reader.statistics(start + first * 60_000, last, 7).unwrap();
+        let api = &found.workers["api"];
+        assert_eq!(api.count, end - first);
+        assert_eq!(
+            api.series.iter().map(|slot| slot.count).sum::<u64>(),
+            end - first
+        );
+        let middle = (first + end) as f64 / 2.0;
+        let off = api.cpu_ms.p50.ln() / 1.01_f64.ln() - middle;
+        assert!(off.abs() < 3.0, "{first} to {end}: {off}");
+    }
 }
 
 const TARGET: &str = "{\"service\":\"t\"}";
