@@ -2,7 +2,9 @@
 //!
 //! <https://developers.cloudflare.com/analytics/sql-api/>
 
-use taffrail_sql::{Column, Table, Type};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use taffrail_sql::{Column, Parts, Table, Type};
 
 /// The functions that read a part of a row from its item: what is not in the index. They take the
 /// number of the item, and that of the row in it.
@@ -48,24 +50,41 @@ pub(crate) const SPAN_COLUMNS: &[&str] = &[
     "parent",
 ];
 
+/// A zero with the affinity of a column of integers.
+const ZERO: &str = "CAST(0 AS INTEGER)";
+
 /// Selects no rows of these columns.
 pub(crate) fn none(columns: &[&str]) -> String {
     let columns: Vec<_> = columns.iter().map(|name| format!("'' AS {name}")).collect();
     format!("SELECT {} WHERE 0", columns.join(", "))
 }
 
-/// Selects the rows of one segment: invocations, and below each its logs and exceptions.
-pub(crate) fn rows_of(database: &str) -> String {
+/// Selects the rows of one segment, or of ranges of its items and of their lines: invocations, and
+/// below each its logs and exceptions.
+///
+/// Both have the same affinities, so that SQLite reads their tables itself, and only the columns
+/// that a query names.
+pub(crate) fn rows_of(
+    database: &str,
+    ranges: Option<(&RangeInclusive<i64>, &RangeInclusive<i64>)>,
+) -> String {
+    let within = |column: &str, range: &RangeInclusive<i64>| {
+        format!("{column} BETWEEN {} AND {}", range.start(), range.end())
+    };
+    let (items, lines) = match ranges {
+        Some((items, lines)) => (within("seq", items), within("rowid", lines)),
+        None => ("true".to_owned(), "true".to_owned()),
+    };
     format!(
-        "SELECT seq, 0 AS line, started AS time, worker, 'cf-worker-event' AS type, event,
-            iif(failed, 'error', 'info') AS level, 0 AS is_exception, outcome,
+        "SELECT seq, {ZERO} AS line, started AS time, worker, 'cf-worker-event' AS type, event,
+            iif(failed, 'error', 'info') AS level, {ZERO} AS is_exception, outcome,
             coalesce(entrypoint, '') AS entrypoint, coalesce(status, 0) AS status,
             cpu_us, wall_us, memory, sample_interval
-         FROM {database}.invocations WHERE shown
+         FROM {database}.invocations WHERE shown AND {items}
          UNION ALL
          SELECT seq, line, time, worker, 'cf-worker', event, iif(level = 'log', '', level),
-            is_exception, '', '', 0, 0, 0, 0, sample_interval
-         FROM {database}.lines"
+            is_exception, CAST('' AS TEXT), '', 0, {ZERO}, {ZERO}, {ZERO}, sample_interval
+         FROM {database}.lines WHERE {lines}"
     )
 }
 
@@ -79,7 +98,7 @@ pub(crate) fn spans_of(database: &str) -> String {
 }
 
 /// The table `logs.workersLogs`.
-pub(crate) fn workers_logs() -> Table {
+pub(crate) fn workers_logs(parts: Arc<dyn Parts>) -> Table {
     let message = format!("{MESSAGE}(seq, line)");
     let error = format!("iif(is_exception, {message}, '')");
     Table {
@@ -105,6 +124,7 @@ pub(crate) fn workers_logs() -> Table {
             column("invocationId", Type::String, &format!("{ID}(seq, line)")),
             attributes(&format!("{FIELDS}(seq, line)")),
         ],
+        parts: Some(parts),
         source: ROWS.to_owned(),
         reads: [ROWS, "invocations", "lines"]
             .map(ToOwned::to_owned)
@@ -134,6 +154,7 @@ pub(crate) fn traces() -> Table {
             column("invocationId", Type::String, &format!("{ID}(seq, number)")),
             attributes(&format!("{ATTRIBUTES}(seq, number)")),
         ],
+        parts: None,
         source: SPANS.to_owned(),
         reads: [SPANS, "spans"].map(ToOwned::to_owned).to_vec(),
     }

@@ -77,6 +77,12 @@ impl Outbox {
         })
     }
 
+    /// Sees the items as they are now from here on, without a lock for each that is read.
+    pub(crate) fn stand_still(&self) -> Result<(), Trouble> {
+        let begun = self.connection.execute_batch("BEGIN");
+        begun.map_err(|error| Trouble::new(&self.file, error))
+    }
+
     /// Adds items, the first one under the number `first`. Items that have been added under their
     /// numbers before are left as they are, so this can be repeated after a failure.
     pub(crate) fn append(&mut self, first: u64, entries: &[Entry]) -> Result<(), Trouble> {

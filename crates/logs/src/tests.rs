@@ -12,6 +12,7 @@ use std::time::Duration;
 use taffrail_trace::{LogLevel, Outcome, TraceItem};
 use tempfile::TempDir;
 
+mod parts;
 mod spans;
 
 #[derive(Clone, Default)]

@@ -200,6 +200,7 @@ fn table(dataset: &str) -> Table {
         names: vec![dataset.to_owned(), format!("{SCHEMA}{dataset}")],
         columns,
         source: format!("analytics WHERE dataset = '{quoted}'"),
+        parts: None,
         reads: vec!["analytics".to_owned()],
     }
 }

@@ -1,6 +1,9 @@
 //! The tables that can be queried, and what they are in SQLite.
 
 use crate::types::Type;
+use rusqlite::{Connection, Result};
+use std::fmt::Debug;
+use std::sync::Arc;
 
 /// The tables that can be queried.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +28,28 @@ pub struct Table {
     pub source: String,
     /// The tables and views of SQLite that `source` and the columns read.
     pub reads: Vec<String>,
+    /// Parts that all processors can read at once, if there are any.
+    pub parts: Option<Arc<dyn Parts>>,
+}
+
+/// A table in parts, each of which is read on one thread. All parts together have its rows.
+pub trait Parts: Debug + Send + Sync {
+    /// How many parts there are.
+    fn count(&self) -> usize;
+
+    /// Opens a connection in which [`Table::source`] can be one part.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the data cannot be read.
+    fn open(&self) -> Result<Connection>;
+
+    /// Makes [`Table::source`] this part, in place of the last one.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the data cannot be read.
+    fn show(&self, connection: &Connection, part: usize) -> Result<()>;
 }
 
 /// A column of a table.

@@ -7,6 +7,7 @@
 mod aggregates;
 mod calls;
 mod expressions;
+pub(crate) mod grouping;
 mod literals;
 mod number_calls;
 mod operators;
@@ -23,10 +24,12 @@ use crate::catalogue::Catalogue;
 use crate::error::Error;
 use crate::request::Request;
 use crate::types::Type;
+use grouping::Grouping;
 use rusqlite::types::Value;
 use scope::Relation;
 use sqlparser::ast::{Query, Spanned};
 use sqlparser::tokenizer::Location;
+use std::cell::RefCell;
 
 /// Bytes that the SQL for SQLite may have. An alias is replaced by its expression, so it may be
 /// longer than the query.
@@ -74,6 +77,8 @@ pub(crate) struct Compiler<'a> {
     expanding: Vec<String>,
     /// Whether this is the argument of an aggregate function.
     is_in_aggregate: bool,
+    /// If the rows are grouped outside of SQLite.
+    grouping: Option<RefCell<Grouping>>,
 }
 
 impl<'a> Compiler<'a> {
@@ -90,6 +95,7 @@ impl<'a> Compiler<'a> {
             expressions: 0,
             expanding: Vec::new(),
             is_in_aggregate: false,
+            grouping: None,
         }
     }
 

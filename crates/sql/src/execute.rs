@@ -3,9 +3,11 @@
 use crate::answer::{Answer, Column, Value};
 use crate::catalogue::Catalogue;
 use crate::clock;
+use crate::compile::grouping::grouped;
 use crate::compile::{Compiled, Compiler, Output};
 use crate::error::{Error, ErrorKind};
 use crate::functions::{self, time};
+use crate::groups;
 use crate::guard::{Guard, Stopped};
 use crate::parse::{Parsed, Statement, parse};
 use crate::request::Request;
@@ -55,7 +57,19 @@ fn run(
     let Parsed { statement, format } = parse(request.sql, &request.rules)?;
     let (columns, rows) = match statement {
         Statement::Select(query) => {
-            let compiled = Compiler::new(catalogue, request).compile(&query)?;
+            let mut compiled = Compiler::new(catalogue, request).compile(&query)?;
+            if let Some(grouped) = grouped(catalogue, request, &query)
+                && groups::make(
+                    connection,
+                    catalogue,
+                    &grouped,
+                    &request.limits,
+                    begun,
+                    cancel,
+                )?
+            {
+                compiled = grouped.query;
+            }
             let guard = Guard::new(connection, catalogue, &request.limits, begun, cancel)
                 .map_err(|error| Error::new(ErrorKind::Data, error.to_string()))?;
             let rows = rows(&guard, &compiled, &request.limits);

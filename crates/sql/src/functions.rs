@@ -14,9 +14,10 @@ pub use like::is_like;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Error, Result};
+use smallvec::SmallVec;
 use std::borrow::Cow;
 
-pub(crate) use aggregates::Budget;
+pub(crate) use aggregates::{Budget, Key, quantile};
 pub(crate) use numbers::number;
 
 /// How their names in SQLite begin.
@@ -45,8 +46,9 @@ pub(crate) fn is_part(name: &str) -> bool {
     number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// The arguments of a call, none of which is NULL.
-struct Arguments<'a>(Vec<ValueRef<'a>>);
+/// The arguments of a call, none of which is NULL. Most functions have a few, and are called for
+/// each row.
+struct Arguments<'a>(SmallVec<[ValueRef<'a>; 4]>);
 
 /// Adds a function with so many arguments, or any number of them if it is -1. It is NULL where
 /// an argument is.
@@ -57,10 +59,12 @@ fn scalar<T: Into<Value> + 'static>(
     function: fn(&Arguments<'_>) -> Result<T, String>,
 ) -> Result<()> {
     let call = move |context: &Context<'_>| {
-        let values = (0..context.len()).map(|index| context.get_raw(index));
-        let values: Vec<_> = values.collect();
-        if values.contains(&ValueRef::Null) {
-            return Ok(Value::Null);
+        let mut values = SmallVec::new();
+        for index in 0..context.len() {
+            match context.get_raw(index) {
+                ValueRef::Null => return Ok(Value::Null),
+                value => values.push(value),
+            }
         }
         match function(&Arguments(values)) {
             Ok(value) => Ok(value.into()),
@@ -70,7 +74,7 @@ fn scalar<T: Into<Value> + 'static>(
     connection.create_scalar_function(format!("{PREFIX}{name}").as_str(), arguments, FLAGS, call)
 }
 
-fn failure(message: String) -> Error {
+pub(crate) fn failure(message: String) -> Error {
     Error::UserFunctionError(message.into())
 }
 

@@ -2,6 +2,7 @@
 
 use crate::catalogue::Catalogue;
 use crate::clock;
+use crate::compile::grouping::TABLE;
 use crate::error::{Error, ErrorKind};
 use crate::functions::{self, Budget};
 use crate::rules::{Cancel, Limits};
@@ -155,7 +156,7 @@ fn is_allowed(
             column_name,
         } => {
             let is_part = column_name.is_empty() && functions::is_part(table_name);
-            is_part || tables.contains(*table_name)
+            is_part || *table_name == TABLE || tables.contains(*table_name)
         }
         _ => false,
     }

@@ -17,6 +17,7 @@ mod error;
 mod execute;
 mod format;
 mod functions;
+mod groups;
 mod guard;
 mod http;
 mod parse;
@@ -27,7 +28,7 @@ mod types;
 
 pub use analytics::{Analytics, uri};
 pub use answer::{Answer, Column as ResultColumn, Format, Value};
-pub use catalogue::{Catalogue, Column, Table};
+pub use catalogue::{Catalogue, Column, Parts, Table};
 pub use error::{Error, ErrorKind};
 pub use execute::query;
 pub use functions::is_like;

@@ -1,8 +1,10 @@
 //! Aggregate functions.
 
+use super::grouping::{Function, Grouping};
 use super::typed::Typed;
 use crate::functions::PREFIX;
 use crate::types::Type;
+use std::cell::RefCell;
 
 /// An aggregate function.
 pub(super) struct Aggregate {
@@ -23,6 +25,8 @@ pub(super) struct Call<'a> {
     pub(super) is_distinct: bool,
     /// The order of the rows, if it matters and is known.
     pub(super) order: Option<&'a str>,
+    /// What the query has of functions, if the rows may be grouped outside of SQLite.
+    pub(super) grouping: Option<&'a RefCell<Grouping>>,
 }
 
 /// Values that `topK` returns at most, and without a parameter.
@@ -50,12 +54,12 @@ static AGGREGATES: &[Aggregate] = &[
     Aggregate {
         names: &["min", "approx_min"],
         usage: "min(column)",
-        build: |call| extreme(call, "min"),
+        build: |call| extreme(call, Function::Least),
     },
     Aggregate {
         names: &["max", "approx_max"],
         usage: "max(column)",
-        build: |call| extreme(call, "max"),
+        build: |call| extreme(call, Function::Greatest),
     },
     Aggregate {
         names: &["countIf"],
@@ -132,6 +136,22 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 impl<'a> Call<'a> {
+    /// The value of a function over the rows of a group.
+    fn apply(&self, function: Function, arguments: &[&Typed]) -> String {
+        match self.grouping {
+            Some(grouping) => grouping.borrow_mut().add(function, arguments),
+            None => function.in_sqlite(arguments),
+        }
+    }
+
+    /// The value of a function that only SQLite can apply.
+    fn only_in_sqlite(&self, sql: String) -> String {
+        if let Some(grouping) = self.grouping {
+            grouping.borrow_mut().give_up();
+        }
+        sql
+    }
+
     /// The arguments, if there are so many and nothing else.
     fn plain<const N: usize>(&self) -> Result<&'a [Typed; N], Mistake> {
         match self.parameters.is_empty() && !self.is_distinct {
@@ -140,34 +160,38 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The only argument, a number, behind `DISTINCT` if that is there.
-    fn number(&self) -> Result<(&'a Typed, &'static str), Mistake> {
+    /// The only argument, a number, and the value of a function of all numbers, or of those that
+    /// differ.
+    fn of_number(&self, function: Function) -> Result<(&'a Typed, String), Mistake> {
         let [number] = self.arguments else {
             return Err(None);
         };
         if !self.parameters.is_empty() || !number.ty.is_number() {
             return Err(None);
         }
-        Ok((number, if self.is_distinct { "DISTINCT " } else { "" }))
+        let sql = match self.is_distinct {
+            true => self.only_in_sqlite(format!("{}(DISTINCT {})", function.name(), number.sql)),
+            false => self.apply(function, &[number]),
+        };
+        Ok((number, sql))
     }
 }
 
 fn count(call: &Call<'_>) -> Result<Typed, Mistake> {
     let sql = match (call.arguments, call.is_distinct, call.parameters) {
-        ([], false, []) => "count(*)".to_owned(),
-        ([value], false, []) => format!("count({})", value.sql),
-        ([value], true, []) => format!("count(DISTINCT {})", value.sql),
+        ([], false, []) => call.apply(Function::Rows, &[]),
+        ([value], false, []) => call.apply(Function::Count, &[value]),
+        ([value], true, []) => call.only_in_sqlite(format!("count(DISTINCT {})", value.sql)),
         _ => return Err(None),
     };
     Ok(Typed::new(sql, Type::UInt64))
 }
 
 fn sum(call: &Call<'_>) -> Result<Typed, Mistake> {
-    let (number, distinct) = call.number()?;
-    let sql = format!("{distinct}{}", number.sql);
-    let (sql, ty) = match number.ty.integer() {
-        Some((_, is_signed)) => (format!("sum({sql})"), Type::of_bits(64, is_signed)),
-        None => (format!("sum({sql})"), Type::Float64),
+    let (number, sql) = call.of_number(Function::Sum)?;
+    let ty = match number.ty.integer() {
+        Some((_, is_signed)) => Type::of_bits(64, is_signed),
+        None => Type::Float64,
     };
     Ok(match number.nullable {
         true => Typed {
@@ -180,18 +204,17 @@ fn sum(call: &Call<'_>) -> Result<Typed, Mistake> {
 
 /// Without rows it is NULL, which stands for ClickHouse's `nan`.
 fn avg(call: &Call<'_>) -> Result<Typed, Mistake> {
-    let (number, distinct) = call.number()?;
-    let sql = format!("avg({distinct}{})", number.sql);
+    let (number, sql) = call.of_number(Function::Average)?;
     Ok(Typed {
         nullable: number.nullable,
         ..Typed::new(sql, Type::Float64)
     })
 }
 
-fn extreme(call: &Call<'_>, function: &str) -> Result<Typed, Mistake> {
+fn extreme(call: &Call<'_>, function: Function) -> Result<Typed, Mistake> {
     let [value] = call.plain()?;
     // With more arguments they would be others of SQLite.
-    Ok(with_default(format!("{function}({})", value.sql), value))
+    Ok(with_default(call.apply(function, &[value]), value))
 }
 
 /// Without rows the result is what ClickHouse has by default.
@@ -217,10 +240,9 @@ fn count_if(call: &Call<'_>) -> Result<Typed, Mistake> {
     if !condition.ty.is_number() {
         return Err(None);
     }
-    Ok(Typed::new(
-        format!("count(iif({}, 1, NULL))", condition.sql),
-        Type::UInt64,
-    ))
+    let one = Typed::new(format!("iif({}, 1, NULL)", condition.sql), Type::UInt8);
+    let sql = call.apply(Function::Count, &[&one]);
+    Ok(Typed::new(sql, Type::UInt64))
 }
 
 /// What `function` makes of the rows for which the second argument is true.
@@ -262,23 +284,24 @@ fn quantile(
     value: &Typed,
     weight: &Typed,
 ) -> Result<Typed, Mistake> {
-    let is_level = level
-        .fixed()
-        .is_some_and(|level| (0.0..=1.0).contains(&level));
+    let fixed = level.fixed();
+    let fixed = fixed.filter(|level| (0.0..=1.0).contains(level));
     let is_ordered = value.ty.is_number() || value.ty.is_time();
-    if call.is_distinct || !is_level || !is_ordered || !weight.ty.is_number() {
+    let Some(level) = fixed.filter(|_| !call.is_distinct && is_ordered && weight.ty.is_number())
+    else {
         return Err(None);
-    }
+    };
+    let sql = call.apply(Function::Quantile(level), &[value, weight]);
     Ok(Typed {
         nullable: true,
-        ..Typed::call("quantile", &[level, value, weight], value.ty.clone())
+        ..Typed::new(sql, value.ty.clone())
     })
 }
 
 fn argument(call: &Call<'_>, function: &str) -> Result<Typed, Mistake> {
     let [result, value] = call.plain()?;
     let sql = format!("{PREFIX}{function}({}, {})", result.sql, value.sql);
-    Ok(with_default(sql, result))
+    Ok(with_default(call.only_in_sqlite(sql), result))
 }
 
 fn at_end(call: &Call<'_>, function: &str) -> Result<Typed, Mistake> {
@@ -287,7 +310,7 @@ fn at_end(call: &Call<'_>, function: &str) -> Result<Typed, Mistake> {
         .order
         .map_or(String::new(), |order| format!(" ORDER BY {order}"));
     let sql = format!("{PREFIX}{function}({}{order})", value.sql);
-    Ok(with_default(sql, value))
+    Ok(with_default(call.only_in_sqlite(sql), value))
 }
 
 fn top(call: &Call<'_>) -> Result<Typed, Mistake> {
@@ -320,8 +343,10 @@ fn most_frequent(call: &Call<'_>, value: &Typed, weight: &Typed) -> Result<Typed
     }
     let items = Type::Array(Box::new(value.ty.clone()));
     let count = Typed::integer(count as i64);
+    let top = Typed::call("top", &[&count, value, weight], items);
     Ok(Typed {
         nullable: false,
-        ..Typed::call("top", &[&count, value, weight], items)
+        sql: call.only_in_sqlite(top.sql.clone()),
+        ..top
     })
 }

@@ -56,6 +56,7 @@ impl Compiler<'_> {
             arguments: &arguments,
             is_distinct,
             order: scope.order.as_deref(),
+            grouping: self.grouping.as_ref(),
         };
         let Aggregate { build, usage, .. } = aggregate;
         let typed = build(&call).map_err(|message| {

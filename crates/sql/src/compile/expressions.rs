@@ -2,7 +2,7 @@
 
 use super::scope::Scope;
 use super::typed::Typed;
-use super::{Compiler, DEPTH, EXPRESSIONS, check_length, start, unsupported};
+use super::{Compiler, DEPTH, EXPRESSIONS, check_length, grouping, start, unsupported};
 use crate::error::Error;
 use crate::types::Type;
 use sqlparser::ast::{
@@ -33,8 +33,11 @@ impl Compiler<'_> {
         self.depth -= 1;
         let mut typed = typed?;
         check_length(&typed.sql)?;
-        if scope.keys.contains(&typed.sql) {
+        if let Some(key) = scope.keys.iter().position(|key| *key == typed.sql) {
             typed.bare = None;
+            if self.grouping.is_some() && !self.is_in_aggregate {
+                typed.sql = format!("{}.k{key}", grouping::TABLE);
+            }
         }
         Ok(typed)
     }

@@ -15,6 +15,9 @@ impl Compiler<'_> {
     /// Compiles a query to its text and its columns, which are `c0`, `c1` and so on.
     pub(super) fn query(&mut self, query: &Query) -> Result<(String, Vec<Output>), Error> {
         self.selects += 1;
+        if let (2.., Some(grouping)) = (self.selects, &self.grouping) {
+            grouping.borrow_mut().give_up();
+        }
         let parts = self.parts.len();
         let compiled = self.query_inside(query);
         self.parts.truncate(parts);

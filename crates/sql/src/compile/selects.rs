@@ -54,26 +54,38 @@ impl Compiler<'_> {
             .map(|(index, value)| format!("{} AS c{index}", value.sql))
             .collect();
         sql.push_str(&list.join(", "));
-        sql.push_str(&from);
-        sql.push_str(&filter);
         if is_grouped {
             for value in values.iter().chain(&having) {
                 check_grouped(value)?;
             }
         }
-        if !scope.keys.is_empty() {
-            sql.push_str(&format!(" GROUP BY {}", scope.keys.join(", ")));
-        }
-        if let Some(having) = having {
-            sql.push_str(&format!(" HAVING {}", having.sql));
-        }
         // One row has no order.
         let has_one_row = is_grouped && scope.keys.is_empty();
-        if !(has_one_row && scope.order.is_some()) {
-            let terms = self.order_terms(&scope, order, &values)?;
-            if !terms.is_empty() {
-                sql.push_str(&format!(" ORDER BY {}", terms.join(", ")));
+        let terms = match has_one_row && scope.order.is_some() {
+            true => Vec::new(),
+            false => self.order_terms(&scope, order, &values)?,
+        };
+        match &self.grouping {
+            Some(grouping) if is_grouped => {
+                let rows = format!("{from}{filter}");
+                sql.push_str(&grouping.borrow_mut().take_rows(&scope.keys, &rows));
+                if let Some(having) = having {
+                    sql.push_str(&format!(" WHERE {}", having.sql));
+                }
             }
+            _ => {
+                sql.push_str(&from);
+                sql.push_str(&filter);
+                if !scope.keys.is_empty() {
+                    sql.push_str(&format!(" GROUP BY {}", scope.keys.join(", ")));
+                }
+                if let Some(having) = having {
+                    sql.push_str(&format!(" HAVING {}", having.sql));
+                }
+            }
+        }
+        if !terms.is_empty() {
+            sql.push_str(&format!(" ORDER BY {}", terms.join(", ")));
         }
         Ok((sql, columns))
     }
@@ -105,8 +117,9 @@ impl Compiler<'_> {
         for expression in expressions {
             let key = match position(expression) {
                 Some(index) => {
-                    let (values, _) = self.projection(scope, &select.projection)?;
-                    let value = values.into_iter().nth(index - 1);
+                    let (items, index_in_items) = at(&select.projection, index - 1);
+                    let (values, _) = self.projection(scope, items)?;
+                    let value = values.into_iter().nth(index_in_items);
                     value.ok_or_else(|| no_column(index, expression))?
                 }
                 None => self.expression(scope, expression)?,
@@ -272,6 +285,20 @@ fn position(expression: &Expr) -> Option<usize> {
     match &value.value {
         sqlparser::ast::Value::Number(digits, _) => digits.parse().ok().filter(|place| *place > 0),
         _ => None,
+    }
+}
+
+/// Items that have a column, which may be all, and its place in them.
+fn at(items: &[SelectItem], index: usize) -> (&[SelectItem], usize) {
+    let is_one = |item: &SelectItem| {
+        matches!(
+            item,
+            SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. }
+        )
+    };
+    match items.get(index) {
+        Some(item) if items.iter().all(is_one) => (std::slice::from_ref(item), 0),
+        _ => (items, index),
     }
 }
 

@@ -158,8 +158,8 @@ pub(super) fn start_of_interval(arguments: &[Typed]) -> Built {
 pub(super) fn start_of(count: i64, unit: Unit, arguments: &[Typed]) -> Built {
     let value = zoned(arguments, 1)?;
     let zone = Typed::text(value.ty.zone());
-    let count = Typed::integer(count);
     if unit == Unit::Millisecond {
+        let count = Typed::integer(count);
         let exact = Typed::of(milliseconds(&value), Type::Int64, &[&value]);
         let ty = Type::DateTime64(zone_of(&value.ty));
         let steps = Typed::call("floor_div", &[&exact, &count], ty.clone());
@@ -169,14 +169,37 @@ pub(super) fn start_of(count: i64, unit: Unit, arguments: &[Typed]) -> Built {
             &[&steps],
         ));
     }
+    let ty = Type::DateTime(zone_of(&value.ty));
+    if let (Some(step), "UTC") = (steps(count, unit), value.ty.zone()) {
+        let (value, scale) = match &value.ty {
+            Type::DateTime64(_) => (value, 1_000),
+            _ => (Typed::of(seconds(&value), Type::Int64, &[&value]), 1),
+        };
+        let number = Typed::call(
+            "floor_div",
+            &[&value, &Typed::integer(step * scale)],
+            ty.clone(),
+        );
+        return Ok(Typed::of(
+            format!("({} * {step})", number.sql),
+            ty,
+            &[&number],
+        ));
+    }
+    let count = Typed::integer(count);
     let seconds = Typed::of(seconds(&value), Type::Int64, &[&value]);
     let unit = Typed::text(&format!("{unit:?}"));
-    let ty = Type::DateTime(zone_of(&value.ty));
     Ok(Typed::call(
         "time_start",
         &[&seconds, &count, &unit, &zone],
         ty,
     ))
+}
+
+/// The seconds of so many units that are counted from 1970 on in UTC.
+fn steps(count: i64, unit: Unit) -> Option<i64> {
+    let seconds = unit.seconds().filter(|_| unit != Unit::Week)?;
+    (count <= i64::from(i32::MAX)).then_some(count * seconds)
 }
 
 pub(super) fn interval(unit: Unit, arguments: &[Typed]) -> Built {

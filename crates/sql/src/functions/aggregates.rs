@@ -2,7 +2,7 @@
 
 use super::{FLAGS, PREFIX, failure};
 use rusqlite::functions::{Aggregate, Context};
-use rusqlite::types::Value;
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Result};
 use serde_json::Value as Json;
 use std::cmp::{Ordering, Reverse};
@@ -100,24 +100,25 @@ struct State {
 
 /// A value that has an order.
 #[derive(Clone, Debug)]
-enum Key {
+pub(crate) enum Key {
     Integer(i64),
     Real(f64),
     Text(String),
 }
 
 impl Key {
-    fn of(value: Value) -> Option<Self> {
+    pub(crate) fn of(value: ValueRef<'_>) -> Option<Self> {
         Some(match value {
-            Value::Null => return None,
-            Value::Integer(value) => Self::Integer(value),
-            Value::Real(value) => Self::Real(value),
-            Value::Text(text) => Self::Text(text),
-            Value::Blob(bytes) => Self::Text(String::from_utf8_lossy(&bytes).into_owned()),
+            ValueRef::Null => return None,
+            ValueRef::Integer(value) => Self::Integer(value),
+            ValueRef::Real(value) => Self::Real(value),
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+                Self::Text(String::from_utf8_lossy(bytes).into_owned())
+            }
         })
     }
 
-    fn number(&self) -> f64 {
+    pub(crate) fn number(&self) -> f64 {
         match self {
             Self::Integer(value) => *value as f64,
             Self::Real(value) => *value,
@@ -125,10 +126,19 @@ impl Key {
         }
     }
 
-    fn len(&self) -> usize {
+    /// The bytes of text.
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
             _ => 0,
+        }
+    }
+
+    pub(crate) fn into_value(self) -> Value {
+        match self {
+            Self::Integer(value) => Value::Integer(value),
+            Self::Real(value) => Value::Real(value),
+            Self::Text(text) => Value::Text(text),
         }
     }
 }
@@ -168,15 +178,15 @@ impl Aggregate<State, Value> for Function {
         let first: Value = context.get(0)?;
         match self.kind {
             Kind::Quantile | Kind::Top => {
-                state.constant = Key::of(first);
+                state.constant = Key::of((&first).into());
                 let weight: Option<f64> = context.get(2)?;
-                match (Key::of(context.get(1)?), weight) {
+                match (Key::of(context.get_raw(1)), weight) {
                     (Some(key), Some(weight)) if weight > 0.0 => self.add(state, key, weight),
                     _ => Ok(()),
                 }
             }
             Kind::Argument(better) => {
-                let Some(key) = Key::of(context.get(1)?) else {
+                let Some(key) = Key::of(context.get_raw(1)) else {
                     return Ok(());
                 };
                 let chosen = state.chosen.as_ref();
@@ -222,12 +232,12 @@ impl Function {
 }
 
 /// The least value up to which there is this part of the weight.
-fn quantile(weights: BTreeMap<Key, f64>, level: f64) -> Value {
+pub(crate) fn quantile(weights: BTreeMap<Key, f64>, level: f64) -> Value {
     let threshold = (weights.values().sum::<f64>() * level).ceil();
     let mut so_far = 0.0;
     let mut last = Value::Null;
     for (key, weight) in weights {
-        last = value(key);
+        last = key.into_value();
         so_far += weight;
         if so_far >= threshold {
             break;
@@ -247,12 +257,4 @@ fn top(weights: BTreeMap<Key, f64>, count: usize) -> Value {
         Key::Text(text) => Json::String(text),
     });
     Value::Text(items.collect::<Json>().to_string())
-}
-
-fn value(key: Key) -> Value {
-    match key {
-        Key::Integer(value) => Value::Integer(value),
-        Key::Real(value) => Value::Real(value),
-        Key::Text(text) => Value::Text(text),
-    }
 }

@@ -35,6 +35,7 @@ fn logs() -> (Connection, Catalogue) {
             column("status", Type::Int64, "status"),
         ],
         source: "lines".to_owned(),
+        parts: None,
         reads: vec!["lines".to_owned(), "entries".to_owned()],
     };
     (

@@ -153,6 +153,10 @@ fn date_and_time_functions() {
             "toStartOfMinute(toDateTime('2025-10-27 16:55:25'))",
             "2025-10-27 16:55:00",
         ),
+        (
+            "toStartOfMinute(toDateTime('1969-12-31 23:58:01'))",
+            "1969-12-31 23:58:00",
+        ),
         ("toYYYYMM(toDateTime('2025-10-27 16:55:25'))", "202510"),
         // From the page of string functions.
         (
@@ -416,6 +420,10 @@ fn statements() {
         (
             "blob1 AS probe_name, avg(double1) AS average_temp FROM temperatures GROUP BY probe_name HAVING average_temp > 10",
             "hall\t21.25",
+        ),
+        (
+            "blob1 AS probe_name, count() FROM temperatures GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1",
+            "hall\t2",
         ),
         (
             "blob1 AS city, avg(double1) AS avg_temp, count() AS readings FROM temperatures GROUP BY city HAVING avg_temp > 20 AND readings >= 2",
