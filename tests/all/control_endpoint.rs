@@ -263,6 +263,52 @@ fn what_is_kept_is_queried_while_the_server_runs() {
     assert_eq!(nobody.status, 401);
 }
 
+/// As the plugin for ClickHouse sends them: what a time series is before its macros are replaced,
+/// and the test of a data source.
+#[test]
+fn grafana_draws_data_points() {
+    let folder = Folder::new();
+    let config = "analytics_engine_datasets = [{ binding = \"VISITS\", dataset = \"visits\" }]";
+    let source = "export default { fetch(request, env) {
+        const { searchParams } = new URL(request.url);
+        env.VISITS.writeDataPoint({ blobs: [searchParams.get('page')], doubles: [Number(searchParams.get('ms'))] });
+        return new Response();
+    } };";
+    folder.script("w", source, config);
+    let (server, control) = on_loopback(&folder, "w");
+    for visit in ["/?page=home&ms=10", "/?page=home&ms=20", "/?page=cart&ms=7"] {
+        assert_eq!(server.get(visit).status, 200);
+    }
+    let ask = |query: &str| {
+        let encoded: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let api = "/client/v4/accounts/local/analytics_engine/sql";
+        let target = format!("GET {api}/?query={encoded}&add_http_cors_header=1");
+        let answer = control.request(&target, "");
+        assert_eq!(answer.status, 200, "{query}: {}", answer.body);
+        serde_json::from_str::<Value>(&answer.body).unwrap()
+    };
+    assert_eq!(ask("SELECT 1 FORMAT JSON")["rows"], 1);
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let (from, to) = (now - 3600, now + 3600);
+    let answer = ask(&format!(
+        "/* grafana dashboard='Shop', user='1' */ SELECT
+    (intDiv(toUInt32(timestamp), 1000000000) * 1000000000) * 1000 as t,
+    blob1 AS label,
+    SUM(_sample_interval * double1) / SUM(_sample_interval) AS average_metric
+FROM visits
+WHERE timestamp >= toDateTime({from}) AND timestamp <= toDateTime({to})
+GROUP BY blob1, t
+ORDER BY t, label DESC FORMAT JSON"
+    ));
+    let names = answer["meta"].as_array().unwrap().iter();
+    let names: Vec<_> = names.map(|column| &column["name"]).collect();
+    assert_eq!(names, ["t", "label", "average_metric"]);
+    let rows = answer["data"].as_array().unwrap();
+    let of =
+        |label, average| json!({ "t": "1000000000000", "label": label, "average_metric": average });
+    assert_eq!(*rows, [of("home", 15), of("cart", 7)]);
+}
+
 #[test]
 fn metrics_count_invocations_and_items() {
     let folder = Folder::new();

@@ -71,8 +71,10 @@ impl Found {
     }
 }
 
-/// Finds the endpoint of a request.
+/// Finds the endpoint of a request. A slash at the end of its path means nothing: Grafana's plugin
+/// for ClickHouse adds one to the address that it is given.
 pub(crate) fn find(method: &Method, path: &str) -> Result<Found, Failure> {
+    let path = path.strip_suffix('/').unwrap_or(path);
     let matching = ROUTES
         .iter()
         .filter_map(|(own, pattern, endpoint)| Some((own, *endpoint, names(pattern, path)?)));
@@ -128,8 +130,10 @@ mod tests {
         assert_eq!(found.endpoint, Endpoint::DeleteTail);
         assert_eq!(found.name("worker"), Some("my worker"));
         assert_eq!(found.name("id"), Some("1"));
-        let found = find(&Method::GET, "/status").unwrap();
-        assert_eq!((found.endpoint, found.name("id")), (Endpoint::Status, None));
+        for path in ["/status", "/status/"] {
+            let found = find(&Method::GET, path).unwrap();
+            assert_eq!((found.endpoint, found.name("id")), (Endpoint::Status, None));
+        }
     }
 
     #[test]
@@ -139,7 +143,7 @@ mod tests {
         assert!(
             error.contains("404") && error.contains("GET /metrics, POST /workers/{worker}/stop")
         );
-        assert!(shown(Method::GET, "/status/").contains("404"));
+        assert!(shown(Method::GET, "/status//").contains("404"));
         assert!(shown(Method::GET, "/tails/%ff").contains("404"));
         let error = shown(Method::PUT, "/tails/1");
         assert!(
