@@ -11,14 +11,10 @@ use crate::groups;
 use crate::guard::{Guard, Stopped};
 use crate::parse::{Parsed, Statement, parse};
 use crate::request::Request;
-use crate::rules::{Cancel, Limits};
+use crate::rules::{Cancel, Limits, STACK};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 use std::thread;
-
-/// The stack of the thread on which a query runs. The parser and the compiler call themselves
-/// for each level of an expression, and a long sum has a level for each `+`.
-const STACK: usize = 64 << 20;
 
 /// Runs a query on a thread of its own, and waits for it.
 ///

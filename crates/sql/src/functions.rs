@@ -74,7 +74,7 @@ fn scalar<T: Into<Value> + 'static>(
     connection.create_scalar_function(format!("{PREFIX}{name}").as_str(), arguments, FLAGS, call)
 }
 
-pub(crate) fn failure(message: String) -> Error {
+fn failure(message: String) -> Error {
     Error::UserFunctionError(message.into())
 }
 

@@ -2,17 +2,18 @@
 
 mod state;
 
-use crate::catalogue::{Catalogue, Parts};
+use crate::catalogue::Catalogue;
 use crate::compile::grouping::{Grouped, TABLE};
 use crate::error::{Error, ErrorKind};
 use crate::guard::{Guard, Stopped};
-use crate::rules::{Cancel, Limits};
+use crate::rules::{Cancel, Limits, STACK};
 use hashbrown::HashMap;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 use state::State;
 use std::num::NonZero;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Instant;
 
@@ -40,6 +41,8 @@ struct Shared<'a> {
     limits: &'a Limits,
     begun: Instant,
     cancel: &'a Cancel,
+    /// Whether a thread has failed, so that the others need not go on.
+    has_failed: &'a AtomicBool,
 }
 
 /// Makes the table of groups in a connection. Returns false if the groups need too much memory.
@@ -57,15 +60,37 @@ pub(crate) fn make(
         limits,
         begun,
         cancel,
+        has_failed: &AtomicBool::new(false),
     };
-    match shared.all_parts().and_then(|groups| {
-        let written = groups.write(connection, grouped);
-        written.map_err(|error| Failed::Error(unreadable(&error)))
-    }) {
-        Ok(()) => Ok(true),
-        Err(Failed::TooLarge) => Ok(false),
-        Err(Failed::Error(error)) => Err(error),
+    let groups = match shared.all_parts() {
+        Ok(groups) => groups,
+        Err(Failed::TooLarge) => return Ok(false),
+        Err(Failed::Error(error)) => return Err(error),
+    };
+    let rows = groups.into_rows(grouped)?;
+    write(connection, grouped, rows).map_err(|error| unreadable(&error))?;
+    Ok(true)
+}
+
+/// Writes groups into their table.
+fn write(
+    connection: &Connection,
+    grouped: &Grouped,
+    rows: Vec<Vec<Value>>,
+) -> rusqlite::Result<()> {
+    let keys = (0..grouped.keys).map(|index| format!("k{index}"));
+    let values = (0..grouped.functions.len()).map(|index| format!("a{index}"));
+    let columns: Vec<_> = keys.chain(values).collect();
+    let marks = vec!["?"; columns.len()].join(", ");
+    connection.execute_batch(&format!(
+        "DROP TABLE IF EXISTS temp.{TABLE}; CREATE TEMP TABLE {TABLE} ({}); BEGIN",
+        columns.join(", ")
+    ))?;
+    let mut insert = connection.prepare(&format!("INSERT INTO temp.{TABLE} VALUES ({marks})"))?;
+    for row in rows {
+        insert.execute(params_from_iter(row))?;
     }
+    connection.execute_batch("COMMIT")
 }
 
 fn unreadable(error: &rusqlite::Error) -> Error {
@@ -83,6 +108,7 @@ impl Shared<'_> {
                     let share = thread * count / threads..(thread + 1) * count / threads;
                     thread::Builder::new()
                         .name("query".to_owned())
+                        .stack_size(STACK)
                         .spawn_scoped(scope, move || self.share(share, threads))
                 })
                 .collect();
@@ -100,10 +126,19 @@ impl Shared<'_> {
 
     /// Groups some of the parts, with the memory that one of so many threads may have.
     fn share(&self, share: Range<usize>, threads: usize) -> Result<Groups, Failed> {
+        let groups = self.parts(share, self.limits.bytes / threads);
+        self.has_failed.fetch_or(groups.is_err(), Relaxed);
+        groups
+    }
+
+    fn parts(&self, share: Range<usize>, bytes: usize) -> Result<Groups, Failed> {
         let mut groups = Groups::default();
-        let parts: &dyn Parts = &*self.grouped.parts;
+        let parts = &self.grouped.parts;
         let mut connection = parts.open().map_err(|error| unreadable(&error))?;
         for part in share {
+            if self.has_failed.load(Relaxed) {
+                break;
+            }
             let shown = parts.show(&connection, part);
             shown.map_err(|error| unreadable(&error))?;
             let guard = Guard::new(
@@ -114,7 +149,6 @@ impl Shared<'_> {
                 self.cancel,
             );
             let guard = guard.map_err(|error| unreadable(&error))?;
-            let bytes = self.limits.bytes / threads;
             let is_small = groups
                 .add_rows(guard.connection(), self.grouped, bytes)
                 .map_err(|error| guard.explain(Stopped::Sqlite(error)))?;
@@ -160,10 +194,7 @@ impl Groups {
                 Some(group) => group,
                 None => {
                     let keys = (0..grouped.keys).map(|key| row.get(key));
-                    let group = Group {
-                        keys: keys.collect::<rusqlite::Result<_>>()?,
-                        states: grouped.functions.iter().copied().map(State::new).collect(),
-                    };
+                    let group = Group::new(keys.collect::<rusqlite::Result<_>>()?, grouped);
                     self.bytes += GROUP + 2 * encoded.len();
                     self.groups
                         .entry(encoded.as_slice().into())
@@ -211,30 +242,31 @@ impl Groups {
         Ok(())
     }
 
-    /// Writes them into their table.
-    fn write(mut self, connection: &Connection, grouped: &Grouped) -> rusqlite::Result<()> {
+    /// Returns the keys of each group, and behind them the values of its functions.
+    fn into_rows(mut self, grouped: &Grouped) -> Result<Vec<Vec<Value>>, Error> {
         // Without keys there is one group, even without rows.
         if grouped.keys == 0 && self.groups.is_empty() {
-            let states = grouped.functions.iter().copied().map(State::new).collect();
-            let keys = Vec::new();
-            self.groups.insert(Box::default(), Group { keys, states });
+            self.groups
+                .insert(Box::default(), Group::new(Vec::new(), grouped));
         }
-        let keys = (0..grouped.keys).map(|index| format!("k{index}"));
-        let values = (0..grouped.functions.len()).map(|index| format!("a{index}"));
-        let columns: Vec<_> = keys.chain(values).collect();
-        let marks = vec!["?"; columns.len()].join(", ");
-        connection.execute_batch(&format!(
-            "DROP TABLE IF EXISTS temp.{TABLE}; CREATE TEMP TABLE {TABLE} ({}); BEGIN",
-            columns.join(", ")
-        ))?;
-        let insert = format!("INSERT INTO temp.{TABLE} VALUES ({marks})");
-        let mut insert = connection.prepare(&insert)?;
-        for group in self.groups.into_values() {
-            let values = group.states.into_iter().map(State::value);
-            let values = values.collect::<rusqlite::Result<Vec<_>>>()?;
-            insert.execute(params_from_iter(group.keys.into_iter().chain(values)))?;
+        let groups = self.groups.into_values().map(|group| {
+            let mut row = group.keys;
+            for state in group.states {
+                row.push(state.value()?);
+            }
+            Ok(row)
+        });
+        groups.collect()
+    }
+}
+
+impl Group {
+    fn new(keys: Vec<Value>, grouped: &Grouped) -> Self {
+        let functions = grouped.functions.iter().copied();
+        Self {
+            keys,
+            states: functions.map(State::new).collect(),
         }
-        connection.execute_batch("COMMIT")
     }
 }
 

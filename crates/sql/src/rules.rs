@@ -4,6 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+/// The stack of a thread on which a query runs. The parser, the compiler and SQLite call themselves
+/// for each level of an expression, and a long sum has a level for each `+`.
+pub(crate) const STACK: usize = 64 << 20;
+
 /// What a query may consist of.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {

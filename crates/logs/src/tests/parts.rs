@@ -113,6 +113,10 @@ fn parts_together_answer_as_the_whole() {
            avgIf(cpuTimeUs, httpStatus = 404) FROM logs.workersLogs",
         "SELECT attributes['n'] AS n, sum(sampleInterval * 1.5) FROM logs.workersLogs
          GROUP BY n ORDER BY n",
+        &format!(
+            "SELECT count() FROM logs.workersLogs WHERE cpuTimeUs{} > 0",
+            " + 1".repeat(900)
+        ),
         "SELECT message, length(message) + 1 AS l, count() FROM logs.workersLogs
          GROUP BY message, length(message) ORDER BY sum(cpuTimeUs) DESC, message LIMIT 3",
     ] {
@@ -141,12 +145,22 @@ fn what_parts_cannot_answer_is_read_as_a_whole() {
         assert_eq!(in_parts.unwrap().rows, in_one.unwrap().rows, "{sql}");
         assert_eq!(threads, 0, "{sql} is in parts");
     }
-    let wrong = "SELECT message, count() FROM logs.workersLogs GROUP BY level";
-    let (in_parts, in_one, _) = both_ways(&store, wrong, Limits::default());
-    assert_eq!(
-        in_parts.unwrap_err().to_string(),
-        in_one.unwrap_err().to_string()
+    let long = format!(
+        "SELECT length('{}') FROM logs.workersLogs",
+        "x".repeat(5_000_000)
     );
+    for wrong in [
+        "SELECT message, count() FROM logs.workersLogs GROUP BY level",
+        "SELECT 1 FROM logs.workersLogs HAVING 1 = 1",
+        "SELECT sum(9223372036854775807) FROM logs.workersLogs",
+        "SELECT sum(intDiv(cpuTimeUs, cpuTimeUs - cpuTimeUs)) FROM logs.workersLogs",
+        &long,
+    ] {
+        let (in_parts, in_one, _) = both_ways(&store, wrong, Limits::default());
+        let (in_parts, in_one) = (in_parts.unwrap_err(), in_one.unwrap_err());
+        assert_eq!(in_parts.to_string(), in_one.to_string(), "{wrong:.100}");
+        assert_eq!(in_parts.kind(), in_one.kind(), "{wrong:.100}");
+    }
 }
 
 #[test]

@@ -16,6 +16,10 @@ use std::sync::Arc;
 /// and so on.
 pub(crate) const TABLE: &str = "groups";
 
+/// The most columns of the table of groups. SQLite allows 2,000 of a query, in which a function can
+/// have two.
+const COLUMNS: usize = 500;
+
 /// An aggregate function that needs no order of the rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Function {
@@ -105,10 +109,9 @@ impl Grouping {
     /// Takes what the rows are selected from, and returns what the groups are.
     pub(super) fn take_rows(&mut self, keys: &[String], from_and_filter: &str) -> String {
         let arguments = self.calls.iter().flat_map(|(_, arguments)| arguments);
-        let mut list: Vec<_> = keys.iter().chain(arguments).map(String::as_str).collect();
-        if list.is_empty() {
-            list.push("1");
-        }
+        let list: Vec<_> = keys.iter().chain(arguments).map(String::as_str).collect();
+        // `count()` has no argument.
+        let list = if list.is_empty() { vec!["1"] } else { list };
         let sql = format!("SELECT {}{from_and_filter}", list.join(", "));
         self.rows = Some((sql, keys.len()));
         format!(" FROM temp.{TABLE}")
@@ -128,8 +131,9 @@ pub(crate) fn grouped(
     let (sql, columns) = compiler.query(query).ok()?;
     let grouping = compiler.grouping?.into_inner();
     let (rows, keys) = grouping.rows.filter(|_| !grouping.is_impossible)?;
+    let has_columns = (1..=COLUMNS).contains(&(keys + grouping.calls.len()));
     let calls = grouping.calls.into_iter();
-    compiler.bindings.is_empty().then(|| Grouped {
+    (has_columns && compiler.bindings.is_empty()).then(|| Grouped {
         rows,
         keys,
         functions: calls.map(|(function, _)| function).collect(),

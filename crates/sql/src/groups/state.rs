@@ -1,8 +1,8 @@
 //! What aggregate functions remember of the rows of a group.
 
 use crate::compile::grouping::Function;
-use crate::functions::{Key, failure, quantile};
-use rusqlite::Result;
+use crate::error::Error;
+use crate::functions::{Key, quantile};
 use rusqlite::types::{Value, ValueRef};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -106,14 +106,15 @@ impl State {
         }
     }
 
-    pub(super) fn value(self) -> Result<Value> {
+    pub(super) fn value(self) -> Result<Value, Error> {
         Ok(match self {
             Self::Count(count) => Value::Integer(count),
             Self::Sum(Sum { count: 0, .. }) | Self::Average(Sum { count: 0, .. }) => Value::Null,
             Self::Sum(sum) if sum.has_rest => Value::Real(sum.real()),
             Self::Sum(sum) => {
                 let whole = i64::try_from(sum.whole);
-                Value::Integer(whole.map_err(|_| failure("integer overflow".to_owned()))?)
+                // As SQLite says it.
+                Value::Integer(whole.map_err(|_| Error::invalid("integer overflow"))?)
             }
             Self::Average(sum) => Value::Real(sum.real() / sum.count as f64),
             Self::Best(_, best) => best.map_or(Value::Null, Key::into_value),
