@@ -466,6 +466,42 @@ export default { async fetch(request, env, ctx) {
     assert_eq!(types(&streams[1]), ["onset", "return", "outcome"]);
 }
 
+/// Whether the response is there before the script waits for it, or only later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_ends_when_the_script_has_done_what_it_does_with_the_response() {
+    let worker = "export default { async fetch(request, env, ctx) {
+  const outer = ctx.tracing.startSpan('outer');
+  const answer = env.B.fetch('http://b/');
+  let sum = 0;
+  if (request.url.endsWith('/busy')) for (let i = 0; i < 1e6; i += 1) sum += i;
+  await answer;
+  outer.end();
+  return new Response(String(sum));
+} };";
+    let more = format!("{STREAMED}\nservices = [{{ binding = \"B\", service = \"b\" }}]");
+    let callee = "export default { fetch: () => new Response('b') };";
+    let folder = Folder::new();
+    folder
+        .script("w", worker, &more)
+        .script("b", callee, "")
+        .script("tail", TAIL, "");
+    let scenario = Scenario::of(&folder, &["w", "b", "tail"]).await;
+    for path in ["/", "/busy"] {
+        _ = scenario.get("w", path).await;
+        scenario.idle().await;
+    }
+    for events in streamed(&scenario) {
+        let closed = |name: &str| {
+            let id = &opened(&events, name)["event"]["spanId"];
+            let is_it = |event: &Value| {
+                event["event"]["type"] == "spanClose" && event["spanContext"]["spanId"] == *id
+            };
+            events.iter().position(is_it).unwrap()
+        };
+        assert!(closed("outer") < closed("fetch"), "{events:#?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_tail_the_api_of_spans_does_nothing() {
     let worker = "import { tracing } from 'cloudflare:workers';

@@ -44,6 +44,9 @@ pub(crate) trait StoreData: WasiView + Sized + 'static {
     /// Records that the guest is about to wait for one of this many pollables.
     fn waits(&self, pollables: usize);
 
+    /// Records that the guest goes on, since one of them is ready.
+    fn goes_on(&self);
+
     /// Completes once a waiting guest must stop.
     fn until_end(&self) -> impl Future<Output = ()> + Send + use<Self>;
 
@@ -193,6 +196,8 @@ impl StoreData for State {
     }
 
     fn waits(&self, _: usize) {}
+
+    fn goes_on(&self) {}
 
     fn until_end(&self) -> impl Future<Output = ()> + Send + use<> {
         let invocation = self.invocation();

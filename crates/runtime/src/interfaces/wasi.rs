@@ -49,7 +49,10 @@ fn interruptible_poll<T: StoreData>(linker: &mut Linker<T>) -> wasmtime::Result<
             let until_end = store.data().until_end();
             tokio::select! {
                 biased;
-                ready = poll::Host::poll(store.data_mut().ctx().table, pollables) => Ok((ready?,)),
+                ready = poll::Host::poll(store.data_mut().ctx().table, pollables) => {
+                    store.data().goes_on();
+                    Ok((ready?,))
+                }
                 () = until_end => Err(CutOff.into()),
             }
         })

@@ -515,7 +515,7 @@ impl Drop for Invocation {
             return;
         }
         recording.close_output();
-        recording.record_ended_in_turn();
+        recording.record_waiting();
         if std::thread::panicking() && matches!(recording.ending.call, Call::Unfinished) {
             recording.ending.call = Call::HostFailed(Panicked::MESSAGE.to_owned());
         }

@@ -32,10 +32,25 @@ pub(super) struct Recording {
     pub(super) is_cold_start: bool,
     /// Whether the return of the handler was recorded.
     pub(super) has_returned: bool,
-    /// Spans whose ends are recorded at the end of the guest's turn, if it works in turns.
-    pub(super) ended_in_turn: Option<Vec<Ended>>,
+    /// The guest's turn, if it works in turns.
+    pub(super) turn: Option<Turn>,
     /// Spans whose ends are recorded after the return of the handler.
     pub(super) ended_last: Vec<Ended>,
+}
+
+/// Spans whose ends are recorded at the end of a turn of the guest.
+#[derive(Default)]
+pub(super) struct Turn {
+    /// They ended before the turn, so that the guest has their results in it.
+    had: Vec<Ended>,
+    /// They ended since it began, beside the guest.
+    pub(super) ended: Vec<Ended>,
+}
+
+impl Turn {
+    pub(super) fn begin(&mut self) {
+        self.had.append(&mut self.ended);
+    }
 }
 
 impl Recording {
@@ -55,7 +70,7 @@ impl Recording {
             attribute_bytes: 0,
             is_cold_start: false,
             has_returned: false,
-            ended_in_turn: None,
+            turn: None,
             ended_last: Vec::new(),
         }
     }
@@ -172,7 +187,7 @@ impl Recording {
     /// Records that the handler has returned.
     pub(super) fn returned(&mut self, status: Option<u16>) {
         if !std::mem::replace(&mut self.has_returned, true) {
-            self.record_ended_in_turn();
+            self.record_waiting();
             self.observers.record(Record::Return(status));
         }
     }
@@ -202,11 +217,19 @@ impl Recording {
     }
 
     /// Records the ends of spans whose results the guest has had.
-    pub(super) fn record_ended_in_turn(&mut self) {
-        let ended = self.ended_in_turn.as_mut().map(std::mem::take);
-        for ended in ended.into_iter().flatten() {
+    pub(super) fn record_had(&mut self) {
+        let had = self.turn.as_mut().map(|turn| std::mem::take(&mut turn.had));
+        for ended in had.into_iter().flatten() {
             self.record_ended(ended);
         }
+    }
+
+    /// Records the ends of all spans that have waited for the guest.
+    pub(super) fn record_waiting(&mut self) {
+        if let Some(turn) = &mut self.turn {
+            turn.begin();
+        }
+        self.record_had();
     }
 
     /// Records the ends that wait for the return of the handler.

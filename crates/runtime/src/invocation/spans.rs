@@ -99,8 +99,8 @@ impl Drop for Span {
                 end: clock::epoch_us(),
             };
             let mut recording = invocation.recording();
-            match (self.recorded_at, &mut recording.ended_in_turn) {
-                (RecordedAt::Turn, Some(waiting)) => waiting.push(ended),
+            match (self.recorded_at, &mut recording.turn) {
+                (RecordedAt::Turn, Some(turn)) => turn.ended.push(ended),
                 (RecordedAt::End, _) => recording.ended_last.push(ended),
                 (RecordedAt::Once | RecordedAt::Turn, _) => recording.record_ended(ended),
             }
@@ -228,12 +228,12 @@ impl Invocation {
         });
     }
 
-    /// Tells that the guest works in turns, whose ends are told by
-    /// [`turn_ended`](Self::turn_ended).
+    /// Tells that the guest works in turns, whose beginnings and ends are told by
+    /// [`turn_began`](Self::turn_began) and [`turn_ended`](Self::turn_ended).
     pub(crate) fn works_in_turns(&self) {
         if self.is_traced {
             let mut recording = self.recording();
-            recording.ended_in_turn.get_or_insert_default();
+            recording.turn.get_or_insert_default();
             recording.observers.turn_ended();
         }
     }
@@ -242,8 +242,17 @@ impl Invocation {
     pub(crate) fn turn_ended(&self) {
         if self.is_traced {
             let mut recording = self.recording();
-            recording.record_ended_in_turn();
+            recording.record_had();
             recording.observers.turn_ended();
+        }
+    }
+
+    /// Tells that the guest goes on, with the results of what has ended so far.
+    pub(crate) fn turn_began(&self) {
+        if self.is_traced
+            && let Some(turn) = &mut self.recording().turn
+        {
+            turn.begin();
         }
     }
 

@@ -482,6 +482,7 @@ impl Events {
             let left = self.current.invocation();
             left.cpu.end();
             left.turn_ended();
+            next.invocation.turn_began();
             next.invocation.cpu.begin();
             self.set_run(Some(next));
         }

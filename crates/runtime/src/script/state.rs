@@ -111,6 +111,10 @@ impl StoreData for IsolateState {
         }
     }
 
+    fn goes_on(&self) {
+        self.state.invocation().turn_began();
+    }
+
     fn until_end(&self) -> impl Future<Output = ()> + Send + use<> {
         let events = Arc::clone(&self.host.events);
         async move { events.until_ending().await }
