@@ -113,15 +113,20 @@ fn items_are_written_when_all_tails_have_ended() {
     assert_eq!(finished.code, Some(0));
     assert_eq!(finished.stdout, "Hello from /\n");
     assert_eq!(finished.stderr, "");
+    // Items that wait at the same time are told in one call.
     let mut told: Vec<_> = items
         .iter()
-        .map(|item| {
-            let of = &item["event"]["consumedEvents"][0]["scriptName"];
-            (
-                item["scriptName"].as_str().unwrap(),
-                of.as_str(),
-                item["outcome"].as_str().unwrap(),
-            )
+        .flat_map(|item| {
+            let of = match item["event"]["consumedEvents"].as_array() {
+                Some(told) => told
+                    .iter()
+                    .map(|told| told["scriptName"].as_str())
+                    .collect(),
+                None => vec![None],
+            };
+            let (worker, outcome) = (item["scriptName"].as_str(), item["outcome"].as_str());
+            let told = of.into_iter();
+            told.map(move |of| (worker.unwrap(), of, outcome.unwrap()))
         })
         .collect();
     told.sort_unstable();
